@@ -1,0 +1,65 @@
+"""The words between a gateway's adapter and the conversation: one turn in, one reply out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What a hop means for its session (the vocabulary of Vumi's session events)."""
+
+    #: the first hop of a session
+    NEW = "new"
+    RESUME = "resume"
+    #: the person or the network ended it; nobody reads an answer
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One input from a person, in our words.
+
+    ``text`` is what the gateway sent: with ``cumulative`` all inputs so far joined by ``*``, otherwise the latest
+    one. It may hold secrets, so it is never stored or logged: only a keyed digest and its length are.
+    """
+
+    channel: str
+    gateway: str
+    session_id: str
+    #: E.164 with ``+`` or whatever the gateway sent: read by the engine
+    msisdn: str
+    text: str
+    event: Event | None = None
+    cumulative: bool = False
+    #: what was dialled, as the gateway names it: ``*123#``
+    service_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the person sees next. ``label`` is the state's name, for the gateway's own analytics."""
+
+    text: str
+    ends: bool
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much one screen of a gateway holds: GSM 03.38 septets, or UCS-2 units when a text needs them.
+
+    Source: 3GPP TS 23.038 §5 and §6.1; 160 octets hold 182 septets or 80 UCS-2 units.
+    """
+
+    septets: int = 182
+    ucs2: int = 80
+
+
+class Malformed(Exception):
+    """A request that the gateway's own format does not allow. ``args`` are the field and the reason."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason

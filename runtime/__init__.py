@@ -1,0 +1,1 @@
+"""What every process of Rasid needs and no room owns: batching, logs, metrics, embedded servers."""
