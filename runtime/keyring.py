@@ -1,0 +1,42 @@
+"""Master keys by id, and the keys derived from them, one for each purpose.
+
+The database stores digests and ciphertext together with the id of the key that made them, so a new key can come into
+force while old rows are still found and read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from functools import cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class Keyring:
+    """The master keys of an installation: 32 bytes each, named by a small integer, one of them current."""
+
+    def __init__(self, keys: Mapping[int, bytes], current: int | None = None) -> None:
+        """``current`` makes new digests and ciphertext; by default the highest id. Raises ``ValueError``."""
+        if not keys:
+            raise ValueError("no master key")
+        for key_id, key in keys.items():
+            if len(key) != 32:
+                raise ValueError(f"master key {key_id} has {len(key)} bytes, not 32")
+        self.current = max(keys) if current is None else current
+        if self.current not in keys:
+            raise ValueError(f"current master key {self.current} is not among {sorted(keys)}")
+        self.ids = tuple(sorted(keys, reverse=True))
+        self._keys = dict(keys)
+        self.derive = cache(self._derive)
+
+    def _derive(self, purpose: str, key_id: int) -> bytes:
+        """The 32-byte key for one purpose (RFC 5869 HKDF, the purpose as ``info``)."""
+        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._keys[key_id])
+
+    def digest(self, purpose: str, data: bytes, key_id: int | None = None) -> bytes:
+        """HMAC-SHA-256 of ``data`` under the purpose's key: equal data can be found, nothing can be read."""
+        key = self.derive(purpose, self.current if key_id is None else key_id)
+        return hmac.digest(key, data, hashlib.sha256)
