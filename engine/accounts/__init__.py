@@ -1,0 +1,1 @@
+"""Accounts and lines: who owns balances, what can be reached, and how its owner proves to be it."""

@@ -1,0 +1,1 @@
+"""The ledger and the one door: operations, transfers, outbox, lanes, invariants."""

@@ -1,0 +1,128 @@
+"""Tables of the books: operations with their answers, balanced transfers, totals, and the outbox."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from engine.storage.schema import Timestamp, metadata, one_of, shard
+from engine.words import Unit
+
+
+class Ledger(StrEnum):
+    """The chart of accounts. ``balance`` is what subscribers own; all others are the operator's."""
+
+    #: what is owed to subscribers, bucket by bucket
+    BALANCE = "balance"
+    #: face value of vouchers that were sold and not yet redeemed
+    VOUCHERS = "vouchers"
+    #: money earned from usage
+    USAGE = "usage"
+    #: money earned from products
+    SALES = "sales"
+    #: units granted by products
+    GRANTS = "grants"
+    #: units consumed
+    CONSUMED = "consumed"
+    #: value that expired unused
+    BREAKAGE = "breakage"
+    #: corrections by staff
+    ADJUSTMENTS = "adjustments"
+
+
+class OutboxState(StrEnum):
+    """Where a message stands."""
+
+    DUE = "due"
+    SENT = "sent"
+    #: given up after the last try: staff may send it again
+    PARKED = "parked"
+
+
+#: One intent, its idempotency key and its answer. Partitioned by time; the account's row lock, not an index over all
+#: partitions, makes a key unique (see ``engine.books.store``).
+operation = sa.Table(
+    "operation",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("key", UUID, primary_key=True),
+    sa.Column("booked_at", Timestamp, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    # What was asked, without key, time and source: equal for equal intents.
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("answer", JSONB, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("line_id", UUID),
+    sa.Column("batch_id", UUID, nullable=False),
+    # The key of the operation that a refund gives back.
+    sa.Column("reverses", UUID),
+    sa.Index("ix_operation_history", "shard", "account_id", "booked_at"),
+    postgresql_partition_by="RANGE (booked_at)",
+)
+
+#: One balanced double entry: ``amount`` of ``unit`` from the debit account to the credit account. It touches exactly
+#: one bucket, on the side that says ``balance``.
+transfer = sa.Table(
+    "transfer",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("key", UUID, primary_key=True),
+    sa.Column("leg", sa.SmallInteger, primary_key=True),
+    sa.Column("booked_at", Timestamp, primary_key=True),
+    sa.Column("debit", sa.Text, nullable=False),
+    sa.Column("credit", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("bucket_id", UUID, nullable=False),
+    sa.Column("batch_id", UUID, nullable=False),
+    one_of("unit", Unit),
+    one_of("debit", Ledger),
+    one_of("credit", Ledger),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint("(debit = 'balance') <> (credit = 'balance')", name="one_bucket"),
+    sa.Index("ix_transfer_bucket", "shard", "account_id", "bucket_id"),
+    postgresql_partition_by="RANGE (booked_at)",
+)
+
+#: What each batch did to each of the operator's accounts: insert-only, so that no settlement updates a shared row.
+batch_total = sa.Table(
+    "batch_total",
+    metadata,
+    shard(),
+    sa.Column("batch_id", UUID, primary_key=True),
+    sa.Column("ledger", sa.Text, primary_key=True),
+    sa.Column("unit", sa.Text, primary_key=True),
+    sa.Column("booked_at", Timestamp, primary_key=True),
+    sa.Column("debits", sa.BigInteger, nullable=False),
+    sa.Column("credits", sa.BigInteger, nullable=False),
+    one_of("unit", Unit),
+    one_of("ledger", Ledger),
+    postgresql_partition_by="RANGE (booked_at)",
+)
+
+#: What the world must hear of a commit, written in that commit.
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    shard(),
+    sa.Column("message_id", UUID, primary_key=True),
+    # NULL for messages to the operator.
+    sa.Column("account_id", UUID),
+    sa.Column("line_id", UUID),
+    sa.Column("operation_key", UUID),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default=OutboxState.DUE),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("due_at", Timestamp, nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("sent_at", Timestamp),
+    one_of("state", OutboxState),
+    sa.Index("ix_outbox_due", "due_at", postgresql_where=sa.text("state = 'due'")),
+)

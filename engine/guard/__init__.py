@@ -1,0 +1,1 @@
+"""Validation layers: pure decisions that stand before money moves."""

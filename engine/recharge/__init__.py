@@ -1,0 +1,1 @@
+"""Value coming in: vouchers now, payments through gateways later."""

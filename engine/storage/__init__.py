@@ -1,0 +1,1 @@
+"""Postgres: metadata, shards, ids, statements for many rows at once, migration."""
