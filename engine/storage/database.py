@@ -1,0 +1,47 @@
+"""Opening Postgres as the application, and bringing its schema up to date as the owner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from engine.storage.schema import APPLICATION_ROLE
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def driver_url(url: str) -> sa.URL:
+    """A ``postgresql://`` address as SQLAlchemy wants it, on psycopg 3."""
+    return sa.make_url(url).set(drivername="postgresql+psycopg")
+
+
+def open_database(url: str, *, connections: int) -> AsyncEngine:
+    """A pool of at most ``connections``, every one in the application's role.
+
+    The role is taken at connect, so even a superuser's address runs with the application's rights: nothing here can
+    alter a table or rewrite history.
+    """
+    return create_async_engine(
+        driver_url(url),
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=False,
+        connect_args={
+            "options": f"-c role={APPLICATION_ROLE} -c timezone=UTC -c idle_in_transaction_session_timeout=30000",
+            "connect_timeout": 5,
+            # Statements are few and always the same: prepare each at once.
+            "prepare_threshold": 0,
+        },
+    )
+
+
+def migrate(owner_url: str) -> None:
+    """Bring the schema to the newest version; runs to its end or changes nothing. Needs the owner's address."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = driver_url(owner_url)
+    command.upgrade(config, "head")

@@ -1,0 +1,94 @@
+"""Partitions by month for the books, room for updates in hot tables, and the role that owns nothing.
+
+Revision: 0002, after 0001
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+ROLE = "rasid_app"
+
+#: What the application may do beside reading. History can only be written, never rewritten.
+RIGHTS = {
+    "account": "INSERT, UPDATE",
+    "line": "INSERT, UPDATE",
+    "directory": "INSERT, DELETE",
+    "bucket": "INSERT, UPDATE",
+    "product": "INSERT",
+    "voucher_batch": "INSERT, UPDATE",
+    "voucher": "INSERT, UPDATE",
+    "operation": "INSERT",
+    "transfer": "INSERT",
+    "batch_total": "INSERT",
+    "outbox": "INSERT, UPDATE",
+    "guard_event": "INSERT",
+}
+
+# Runs with its owner's rights, so that the application's schedule can make next month's partitions without owning
+# anything. A default partition catches what no month covers: a late partition costs speed, never a booking.
+ENSURE_PARTITIONS = """
+CREATE FUNCTION ensure_partitions(months_ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    parent text;
+    month timestamptz;
+    made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(724354);
+    FOREACH parent IN ARRAY ARRAY['operation', 'transfer', 'batch_total'] LOOP
+        FOR month IN SELECT generate_series(date_trunc('month', now(), 'UTC'),
+                                            date_trunc('month', now(), 'UTC') + make_interval(months => months_ahead),
+                                            interval '1 month', 'UTC') LOOP
+            IF to_regclass(format('%I', parent || to_char(month AT TIME ZONE 'UTC', '"_p"YYYYMM'))) IS NULL THEN
+                EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                               parent || to_char(month AT TIME ZONE 'UTC', '"_p"YYYYMM'), parent,
+                               month, date_add(month, interval '1 month', 'UTC'));
+                made := made + 1;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$
+"""
+
+
+def upgrade() -> None:
+    """Apply."""
+    for table, percent in (("bucket", 60), ("line", 80), ("account", 80), ("voucher", 80), ("outbox", 70)):
+        op.execute(f"ALTER TABLE {table} SET (fillfactor = {percent})")
+    for parent in ("operation", "transfer", "batch_total"):
+        op.execute(f"CREATE TABLE {parent}_rest PARTITION OF {parent} DEFAULT")
+    op.execute(ENSURE_PARTITIONS)
+    op.execute("SELECT ensure_partitions(3)")
+    # Roles belong to the whole server: another database of it may have made this one, even a moment ago.
+    op.execute(
+        f"""
+        DO $$ BEGIN
+            CREATE ROLE {ROLE} NOLOGIN;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END $$
+        """
+    )
+    op.execute(f"DO $$ BEGIN IF NOT pg_has_role('{ROLE}', 'MEMBER') THEN GRANT {ROLE} TO CURRENT_USER; END IF; END $$")
+    op.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    op.execute(f"GRANT USAGE ON SCHEMA public TO {ROLE}")
+    for table, rights in RIGHTS.items():
+        op.execute(f"GRANT SELECT, {rights} ON {table} TO {ROLE}")
+    op.execute("REVOKE ALL ON FUNCTION ensure_partitions(integer) FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION ensure_partitions(integer) TO {ROLE}")
+
+
+def downgrade() -> None:
+    """Take back. The role stays: another database of the server may use it."""
+    op.execute("DROP FUNCTION ensure_partitions(integer)")
+    for table in RIGHTS:
+        op.execute(f"REVOKE ALL ON {table} FROM {ROLE}")
+    op.execute(f"REVOKE USAGE ON SCHEMA public FROM {ROLE}")
+    for parent in ("operation", "transfer", "batch_total"):
+        op.execute(f"DROP TABLE {parent}_rest")
