@@ -1,0 +1,58 @@
+"""What Rasid counts and times, named in one place (Prometheus: base units, ``_total`` for counters)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+#: seconds; a USSD gateway waits between 5 and 10
+TURN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: seconds; what happens inside a turn or a commit
+STEP_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 250)
+
+
+class Metrics:
+    """The meters of one process, in a registry of their own. Labels never hold numbers or anything a person typed."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        #: one turn from request to answer; outcome: answered, replayed, refused, malformed, late, failed
+        self.turn_seconds = self._histogram(
+            "rasid_turn_seconds", "One turn, wire to wire", ["gateway", "outcome"], TURN_BUCKETS
+        )
+        #: phase: begin, load, step, layout, end
+        self.turn_phase_seconds = self._histogram(
+            "rasid_turn_phase_seconds", "A part of a turn", ["phase"], STEP_BUCKETS
+        )
+        #: kind and code as in engine.words
+        self.operations = self._counter("rasid_operations", "Operations posted", ["kind", "code"])
+        self.batch_size = self._histogram("rasid_batch_size", "Operations in one commit", [], BATCH_BUCKETS)
+        self.lane_seconds = self._histogram(
+            "rasid_lane_seconds", "One batch of a lane, up to its commit", [], STEP_BUCKETS
+        )
+        #: layer: account, payment_method, fraud, balance
+        self.validation_seconds = self._histogram(
+            "rasid_validation_seconds", "One validation layer over one batch", ["layer"], STEP_BUCKETS
+        )
+        #: outcome: delivered, retried, parked
+        self.outbox_deliveries = self._counter("rasid_outbox_deliveries", "Messages handed on", ["topic", "outcome"])
+        self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
+
+    def render(self) -> bytes:
+        """All meters in the text format of ``/metrics``, to be sent as ``content_type``."""
+        return generate_latest(self.registry)
+
+    def _histogram(self, name: str, text: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
