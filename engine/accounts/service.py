@@ -1,0 +1,327 @@
+"""Accounts and lines: who a number belongs to and what they hold, opening and closing lines, PINs, erasure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.accounts import store
+from engine.accounts.rules import (
+    NumberTaken,
+    check_pin,
+    check_status,
+    parse_imsi,
+    parse_msisdn,
+    pin_locks,
+    read_pin,
+)
+from engine.accounts.secrets import Address, DataKey, hash_pin, pin_is_stale, pin_matches
+from engine.accounts.store import LineRef
+from engine.accounts.tables import NumberKind
+from engine.storage.sharding import new_id, shard_of
+from engine.words import AccountRef, Bucket, LineStatus, PinVerdict, Subscriber, Unit, UnknownLine
+from runtime.batching import Batcher
+from runtime.keyring import Keyring
+from settings import Operator
+
+log = structlog.get_logger(__name__)
+
+UNITS = {unit.value: unit for unit in Unit}
+STATUSES = {status.value: status for status in LineStatus}
+
+
+class Contact(NamedTuple):
+    """How a line is written to. ``msisdn`` is E.164 with ``+``; None once the person was erased."""
+
+    msisdn: str | None
+    language: str
+    currency: str
+
+
+class Accounts:
+    """The accounts and lines of one operator."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
+        self._database = database
+        # The hot read is one statement: no transaction has to be opened and closed around it.
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._operator = operator
+        self._keyring = keyring
+        self._locks = pin_locks(operator.pins)
+        self._address = lru_cache(maxsize=65_536)(lambda msisdn: Address(keyring, NumberKind.MSISDN, msisdn))
+        self._read = Batcher(self._read_batch, most=250)
+        # One PIN takes 30 ms of CPU: payday must not fill every core with them.
+        self._hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")
+
+    async def close(self) -> None:
+        """Answer what is waiting and let the threads go; the database is its owner's to close."""
+        await self._read.drain()
+        self._hashing.shutdown()
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    async def subscriber(self, msisdn: str) -> Subscriber:
+        """The line with this number and its live buckets, as of the last commit; concurrent calls share one query.
+
+        Raises ``BadNumber`` (malformed, foreign, not a mobile) and ``UnknownLine``.
+        """
+        return await self._read(parse_msisdn(msisdn, self._operator.country))
+
+    async def find_imsi(self, imsi: str) -> LineRef:
+        """The line that a SIM's IMSI belongs to. Raises ``BadNumber`` and ``UnknownLine``."""
+        address = Address(self._keyring, NumberKind.IMSI, parse_imsi(imsi))
+        async with self._reads.connect() as connection:
+            found = await store.find_number(connection, address.shards, address.digests)
+        if found is None:
+            raise UnknownLine
+        return found
+
+    async def reveal(self, lines: Iterable[LineRef]) -> dict[UUID, Contact]:
+        """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out."""
+        wanted = set(lines)
+        if not wanted:
+            return {}
+        async with self._reads.connect() as connection:
+            sealed = await store.sealed_lines(connection, wanted)
+        return {row.line.line_id: Contact(self._unseal(row)[0], row.language, row.currency) for row in sealed}
+
+    async def _read_batch(self, numbers: Sequence[str]) -> list[Subscriber | BaseException]:
+        shards: list[int] = []
+        digests: list[bytes] = []
+        for msisdn in numbers:
+            address = self._address(msisdn)
+            shards += address.shards
+            digests += address.digests
+        async with self._reads.connect() as connection:
+            rows = await store.subscribers(connection, shards, digests, datetime.now(UTC))
+        return _subscribers(numbers, len(self._keyring.ids), rows)
+
+    def _unseal(self, row: store.SealedLine) -> tuple[str | None, str | None]:
+        """Both numbers of a line."""
+        if row.wrapped_key is None:
+            return None, None
+        key = DataKey.unwrap(self._keyring, row.line.account_id, row.wrapped_key, row.key_id)
+        return (
+            None if row.sealed_msisdn is None else key.unseal(NumberKind.MSISDN, row.sealed_msisdn),
+            None if row.sealed_imsi is None else key.unseal(NumberKind.IMSI, row.sealed_imsi),
+        )
+
+    # -- the life of a line -----------------------------------------------------------------------------------------
+
+    async def create_line(
+        self,
+        msisdn: str,
+        imsi: str | None = None,
+        language: str | None = None,
+        pin: str | None = None,
+        *,
+        account: AccountRef | None = None,
+        status: LineStatus = LineStatus.PREACTIVE,
+    ) -> Subscriber:
+        """Open a line, on a new prepaid account unless one is given, in one transaction.
+
+        Raises ``BadNumber``, ``BadPin``, ``NumberTaken``, ``ValueError`` (language not offered) and ``LookupError``
+        (the account does not exist or was erased).
+        """
+        number = parse_msisdn(msisdn, self._operator.country)
+        sim = None if imsi is None else parse_imsi(imsi)
+        language = self._offered(language or self._operator.languages[0])
+        account_id = new_id() if account is None else account.account_id
+        ref = LineRef(shard_of(account_id.bytes) if account is None else account.shard, account_id, new_id())
+        pin_hash = None if pin is None else await self._hash(ref.line_id, check_pin(pin, self._operator.pins))
+        now = datetime.now(UTC)
+        async with self._database.begin() as connection:
+            key = await self._account_key(connection, ref, new=account is None, now=now)
+            await store.insert_line(
+                connection,
+                ref,
+                status=status,
+                language=language,
+                sealed_msisdn=key.seal(NumberKind.MSISDN, number),
+                sealed_imsi=None if sim is None else key.seal(NumberKind.IMSI, sim),
+                pin_hash=pin_hash,
+                now=now,
+            )
+            await self._enter(connection, NumberKind.MSISDN, number, ref)
+            if sim is not None:
+                await self._enter(connection, NumberKind.IMSI, sim, ref)
+        return await self._read(number)
+
+    async def set_status(self, line: Subscriber | LineRef, status: LineStatus, *, reason: str, by: str) -> None:
+        """Take a line to another status. Raises ``StatusRefused`` and ``UnknownLine``."""
+        ref = _ref(line)
+        async with self._database.begin() as connection:
+            before = await store.lock_status(connection, ref)
+            if before is None:
+                raise UnknownLine
+            check_status(before, status)
+            await store.update_line(connection, ref, status=status.value)
+        log.info("line_status", line_id=str(ref.line_id), before=before.value, after=status.value, reason=reason, by=by)
+
+    async def set_language(self, line: Subscriber | LineRef, language: str) -> None:
+        """Remember the language of a line. Raises ``ValueError`` when the operator does not offer it."""
+        await self._update(_ref(line), language=self._offered(language))
+
+    async def erase_person(self, account: AccountRef, *, by: str) -> None:
+        """Make an account nobody's: its key destroyed, its numbers forgotten, its lines ended. The books stay whole.
+
+        Doing it twice does no harm. Raises ``LookupError`` if there is no such account.
+        """
+        async with self._database.begin() as connection:
+            if await store.lock_account(connection, account) is None:
+                raise LookupError("no such account")
+            for row in await store.sealed_lines_of(connection, account):
+                for kind, number in zip((NumberKind.MSISDN, NumberKind.IMSI), self._unseal(row), strict=True):
+                    if number is not None:
+                        address = Address(self._keyring, kind, number)
+                        await store.delete_numbers(connection, address.shards, address.digests)
+            await store.erase(connection, account)
+        self._address.cache_clear()
+        log.info("person_erased", account_id=str(account.account_id), by=by)
+
+    # -- PINs -------------------------------------------------------------------------------------------------------
+
+    async def check_pin(self, line: Subscriber | LineRef, pin: str) -> PinVerdict:
+        """Compare a PIN; each try counts as wrong in Postgres before it is compared, so parallel guesses gain nothing.
+
+        The right PIN sets the count back.
+        """
+        ref = _ref(line)
+        typed = read_pin(pin)
+        async with self._database.begin() as connection:
+            hashed = await store.count_pin_try(connection, ref, self._locks, datetime.now(UTC))
+            if hashed is None:
+                return PinVerdict.LOCKED if await store.has_pin(connection, ref) else PinVerdict.NOT_SET
+        if not await self._in_thread(pin_matches, self._keyring, ref.line_id, typed, hashed):
+            return PinVerdict.WRONG
+        stale = pin_is_stale(self._keyring, hashed)
+        renewed: dict[str, Any] = {"pin_hash": await self._hash(ref.line_id, typed)} if stale else {}
+        await self._update(ref, pin_failures=0, pin_locked_until=None, **renewed)
+        return PinVerdict.RIGHT
+
+    async def set_pin(self, line: Subscriber | LineRef, pin: str) -> None:
+        """Set or replace the PIN. The caller has checked the old one. Raises ``BadPin``."""
+        ref = _ref(line)
+        hashed = await self._hash(ref.line_id, check_pin(pin, self._operator.pins))
+        await self._update(ref, pin_hash=hashed, pin_failures=0, pin_locked_until=None)
+
+    async def unlock(self, line: Subscriber | LineRef) -> None:
+        """End the locks that wrong PINs and wrong voucher numbers put on a line, and start both counts anew."""
+        await self._update(
+            _ref(line),
+            pin_failures=0,
+            pin_locked_until=None,
+            voucher_failures=0,
+            voucher_window_from=None,
+            voucher_locked_until=None,
+        )
+
+    async def clear_pin(self, line: Subscriber | LineRef) -> None:
+        """Take the PIN away: the person sets a new one when it is next asked for."""
+        await self._update(_ref(line), pin_hash=None, pin_failures=0, pin_locked_until=None)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _offered(self, language: str) -> str:
+        if language not in self._operator.languages:
+            raise ValueError(f"language {language!r} is not among {', '.join(self._operator.languages)}")
+        return language
+
+    async def _update(self, ref: LineRef, **values: Any) -> None:
+        async with self._database.begin() as connection:
+            if not await store.update_line(connection, ref, **values):
+                raise UnknownLine
+
+    async def _account_key(self, connection: AsyncConnection, ref: LineRef, *, new: bool, now: datetime) -> DataKey:
+        owner = AccountRef(ref.shard, ref.account_id)
+        if new:
+            key = DataKey.fresh(ref.account_id)
+            wrapped = key.wrap(self._keyring, self._keyring.current)
+            await store.insert_account(
+                connection,
+                owner,
+                currency=self._operator.currency,
+                key_id=self._keyring.current,
+                wrapped_key=wrapped,
+                now=now,
+            )
+            return key
+        row = await store.lock_account(connection, owner)
+        if row is None or row.wrapped_key is None:
+            raise LookupError("no such account, or its person was erased")
+        return DataKey.unwrap(self._keyring, ref.account_id, row.wrapped_key, row.key_id)
+
+    async def _enter(self, connection: AsyncConnection, kind: NumberKind, number: str, owner: LineRef) -> None:
+        address = Address(self._keyring, kind, number)
+        # It may stand there under an older key, where the new digest does not collide with it.
+        taken = await store.find_number(connection, address.shards, address.digests) is not None
+        if taken or not await store.insert_number(
+            connection,
+            kind,
+            shard=address.shards[0],
+            digest=address.digests[0],
+            key_id=self._keyring.current,
+            owner=owner,
+        ):
+            raise NumberTaken(kind.value)
+
+    async def _hash(self, line_id: UUID, pin: str) -> str:
+        hashed: str = await self._in_thread(hash_pin, self._keyring, line_id, pin)
+        return hashed
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, function, *arguments)
+
+
+def _ref(line: Subscriber | LineRef) -> LineRef:
+    return line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
+
+
+def _subscribers(numbers: Sequence[str], keys: int, rows: Sequence[Sequence[Any]]) -> list[Subscriber | BaseException]:
+    """One subscriber for each number, from rows in order of place; each number has ``keys`` places in a row."""
+    found: list[Subscriber | BaseException | None] = [None] * len(numbers)
+    for place, of_line in groupby(rows, itemgetter(0)):
+        position = (place - 1) // keys
+        if found[position] is None:
+            found[position] = _subscriber(numbers[position], list(of_line))
+    return [UnknownLine() if subscriber is None else subscriber for subscriber in found]
+
+
+def _subscriber(msisdn: str, rows: Sequence[Sequence[Any]]) -> Subscriber:
+    _, shard, account_id, line_id, status, language, has_pin, currency, frozen = rows[0][:9]
+    return Subscriber(
+        account=AccountRef(shard, account_id),
+        line_id=line_id,
+        msisdn=msisdn,
+        status=STATUSES[status],
+        language=language,
+        currency=currency,
+        has_pin=has_pin,
+        frozen=frozen,
+        buckets=tuple(
+            Bucket(
+                bucket_id=row[9],
+                unit=UNITS[row[10]],
+                product=row[11],
+                amount=row[12],
+                reserved=row[13],
+                initial=row[14],
+                categories=tuple(row[15]),
+                priority=row[16],
+                starts_at=row[17],
+                expires_at=row[18],
+            )
+            for row in rows
+            if row[9] is not None
+        ),
+    )

@@ -1,0 +1,271 @@
+"""The SQL of accounts and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.accounts.tables import NumberKind, account, directory, line
+from engine.words import AccountRef, LineStatus
+
+
+class LineRef(NamedTuple):
+    """Where a line lives: the primary key of its row."""
+
+    shard: int
+    account_id: UUID
+    line_id: UUID
+
+
+class KeyRow(NamedTuple):
+    """What is needed to read an account's numbers; ``wrapped_key`` is None once the person was erased."""
+
+    key_id: int
+    wrapped_key: bytes | None
+    currency: str
+
+
+class SealedLine(NamedTuple):
+    """A line with its sealed numbers and the key that opens them."""
+
+    line: LineRef
+    language: str
+    currency: str
+    key_id: int
+    wrapped_key: bytes | None
+    sealed_msisdn: bytes | None
+    sealed_imsi: bytes | None
+
+
+# Plain text, not Core expressions: it runs for every turn, and building a cache key costs more than the query does.
+_SUBSCRIBERS = sa.text(
+    """
+    SELECT wanted.place, l.shard, l.account_id, l.line_id, l.status, l.language, l.pin_hash IS NOT NULL,
+           a.currency, a.frozen_at IS NOT NULL,
+           b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories, b.priority,
+           b.starts_at, b.expires_at
+    FROM unnest(CAST(:shards AS smallint[]), CAST(:digests AS bytea[])) WITH ORDINALITY AS wanted (shard, digest, place)
+    JOIN directory d ON d.shard = wanted.shard AND d.digest = wanted.digest
+    JOIN line l ON l.shard = d.owner_shard AND l.account_id = d.account_id AND l.line_id = d.line_id
+    JOIN account a ON a.shard = d.owner_shard AND a.account_id = d.account_id
+    LEFT JOIN bucket b ON b.shard = d.owner_shard AND b.account_id = d.account_id
+         AND (b.amount > 0 OR b.product = 'airtime')
+         AND b.starts_at <= :now AND (b.expires_at IS NULL OR b.expires_at > :now)
+    ORDER BY wanted.place, b.priority, b.expires_at, b.bucket_id
+    """
+)
+
+
+async def subscribers(
+    connection: AsyncConnection, shards: list[int], digests: list[bytes], now: datetime
+) -> Sequence[Sequence[Any]]:
+    """The lines that the directory knows under these digests, one row for each live bucket, in drawdown order.
+
+    Rows begin with the place of their digest, from 1; a line without live buckets has one row of NULLs.
+    """
+    result = await connection.execute(_SUBSCRIBERS, {"shards": shards, "digests": digests, "now": now})
+    return result.fetchall()
+
+
+async def insert_account(
+    connection: AsyncConnection, ref: AccountRef, *, currency: str, key_id: int, wrapped_key: bytes, now: datetime
+) -> None:
+    """A new prepaid account with its wrapped data key."""
+    await connection.execute(
+        account.insert().values(
+            shard=ref.shard,
+            account_id=ref.account_id,
+            currency=currency,
+            key_id=key_id,
+            wrapped_key=wrapped_key,
+            opened_at=now,
+        )
+    )
+
+
+async def lock_account(connection: AsyncConnection, ref: AccountRef) -> KeyRow | None:
+    """Take the account's row lock, as every change of its lines does, and read its key."""
+    row = (
+        await connection.execute(
+            sa.select(account.c.key_id, account.c.wrapped_key, account.c.currency)
+            .where(account.c.shard == ref.shard, account.c.account_id == ref.account_id)
+            .with_for_update(key_share=True)
+        )
+    ).one_or_none()
+    return None if row is None else KeyRow(*row)
+
+
+async def insert_line(
+    connection: AsyncConnection,
+    ref: LineRef,
+    *,
+    status: LineStatus,
+    language: str,
+    sealed_msisdn: bytes,
+    sealed_imsi: bytes | None,
+    pin_hash: str | None,
+    now: datetime,
+) -> None:
+    """A new line of an account that exists."""
+    await connection.execute(
+        line.insert().values(
+            **ref._asdict(),
+            status=status.value,
+            language=language,
+            sealed_msisdn=sealed_msisdn,
+            sealed_imsi=sealed_imsi,
+            pin_hash=pin_hash,
+            opened_at=now,
+        )
+    )
+
+
+def _known(shards: Sequence[int], digests: Sequence[bytes]) -> sa.ColumnElement[bool]:
+    wanted = sa.select(
+        sa.func.unnest(sa.cast(list(shards), ARRAY(sa.SmallInteger))),
+        sa.func.unnest(sa.cast(list(digests), ARRAY(sa.LargeBinary))),
+    )
+    return sa.tuple_(directory.c.shard, directory.c.digest).in_(wanted)
+
+
+async def find_number(connection: AsyncConnection, shards: Sequence[int], digests: Sequence[bytes]) -> LineRef | None:
+    """The line that a number's digests lead to, under whichever master key it was entered."""
+    row = (
+        await connection.execute(
+            sa.select(directory.c.owner_shard, directory.c.account_id, directory.c.line_id).where(
+                _known(shards, digests)
+            )
+        )
+    ).first()
+    return None if row is None else LineRef(*row)
+
+
+async def insert_number(
+    connection: AsyncConnection, kind: NumberKind, *, shard: int, digest: bytes, key_id: int, owner: LineRef
+) -> bool:
+    """Enter a number; False if the directory has it already."""
+    result = await connection.execute(
+        insert(directory)
+        .values(
+            shard=shard,
+            digest=digest,
+            kind=kind.value,
+            key_id=key_id,
+            owner_shard=owner.shard,
+            account_id=owner.account_id,
+            line_id=owner.line_id,
+        )
+        .on_conflict_do_nothing()
+        .returning(directory.c.shard)
+    )
+    return result.first() is not None
+
+
+async def delete_numbers(connection: AsyncConnection, shards: Sequence[int], digests: Sequence[bytes]) -> None:
+    """Forget numbers: nobody is found by them any more."""
+    await connection.execute(directory.delete().where(_known(shards, digests)))
+
+
+def _is(ref: LineRef) -> sa.ColumnElement[bool]:
+    return sa.and_(line.c.shard == ref.shard, line.c.account_id == ref.account_id, line.c.line_id == ref.line_id)
+
+
+async def update_line(connection: AsyncConnection, ref: LineRef, **values: Any) -> bool:
+    """Set columns of one line; False if there is no such line."""
+    result = await connection.execute(line.update().where(_is(ref)).values(**values).returning(line.c.line_id))
+    return result.first() is not None
+
+
+async def lock_status(connection: AsyncConnection, ref: LineRef) -> LineStatus | None:
+    """The status of a line, its row locked so that it stays what it is until commit."""
+    query = sa.select(line.c.status).where(_is(ref)).with_for_update(key_share=True)
+    status: str | None = await connection.scalar(query)
+    return None if status is None else LineStatus(status)
+
+
+_COUNT_PIN_TRY = sa.text(
+    """
+    UPDATE line
+    SET pin_failures = least(pin_failures + 1, 30000),
+        pin_locked_until = CAST(:now AS timestamptz) + make_interval(
+            secs => nullif((CAST(:seconds AS integer[]))[least(pin_failures + 1, :last)], 0))
+    WHERE shard = :shard AND account_id = :account_id AND line_id = :line_id AND pin_hash IS NOT NULL
+      AND (pin_locked_until IS NULL OR pin_locked_until <= :now)
+    RETURNING pin_hash
+    """
+)
+
+
+async def count_pin_try(
+    connection: AsyncConnection, ref: LineRef, locks: Sequence[timedelta], now: datetime
+) -> str | None:
+    """Count a try as wrong, lock where that is due, and return the hash to compare with; None if locked or without PIN.
+
+    The count is committed before anything is compared: however many guesses arrive at once, each one is counted.
+    ``locks`` is how long the n-th wrong try in a row locks (``rules.pin_locks``).
+    """
+    hashed: str | None = await connection.scalar(
+        _COUNT_PIN_TRY,
+        {**ref._asdict(), "now": now, "seconds": [int(lock.total_seconds()) for lock in locks], "last": len(locks)},
+    )
+    return hashed
+
+
+async def has_pin(connection: AsyncConnection, ref: LineRef) -> bool:
+    """Whether the line has a PIN."""
+    return bool(await connection.scalar(sa.select(line.c.pin_hash.is_not(None)).where(_is(ref))))
+
+
+async def sealed_lines(connection: AsyncConnection, refs: Iterable[LineRef]) -> list[SealedLine]:
+    """Lines with their sealed numbers, in no order; lines that do not exist are left out."""
+    shards, accounts, lines = zip(*refs, strict=True)
+    wanted = sa.select(
+        sa.func.unnest(sa.cast(list(shards), ARRAY(sa.SmallInteger))),
+        sa.func.unnest(sa.cast(list(accounts), ARRAY(sa.Uuid))),
+        sa.func.unnest(sa.cast(list(lines), ARRAY(sa.Uuid))),
+    )
+    return await _sealed(connection, sa.tuple_(line.c.shard, line.c.account_id, line.c.line_id).in_(wanted))
+
+
+async def sealed_lines_of(connection: AsyncConnection, ref: AccountRef) -> list[SealedLine]:
+    """All lines of one account with their sealed numbers."""
+    return await _sealed(connection, sa.and_(line.c.shard == ref.shard, line.c.account_id == ref.account_id))
+
+
+async def _sealed(connection: AsyncConnection, which: sa.ColumnElement[bool]) -> list[SealedLine]:
+    rows = await connection.execute(
+        sa.select(
+            line.c.shard,
+            line.c.account_id,
+            line.c.line_id,
+            line.c.language,
+            account.c.currency,
+            account.c.key_id,
+            account.c.wrapped_key,
+            line.c.sealed_msisdn,
+            line.c.sealed_imsi,
+        )
+        .join(account, sa.and_(account.c.shard == line.c.shard, account.c.account_id == line.c.account_id))
+        .where(which)
+    )
+    return [SealedLine(LineRef(*row[:3]), *row[3:]) for row in rows]
+
+
+async def erase(connection: AsyncConnection, ref: AccountRef) -> None:
+    """Destroy the account's key and all that was sealed under it; its lines end."""
+    await connection.execute(
+        account.update()
+        .where(account.c.shard == ref.shard, account.c.account_id == ref.account_id)
+        .values(wrapped_key=None)
+    )
+    await connection.execute(
+        line.update()
+        .where(line.c.shard == ref.shard, line.c.account_id == ref.account_id)
+        .values(status=LineStatus.TERMINATED.value, sealed_msisdn=None, sealed_imsi=None, pin_hash=None)
+    )
