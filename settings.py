@@ -11,7 +11,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -19,6 +18,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from babel.core import get_global
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.networks import IPvAnyNetwork
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -235,9 +235,9 @@ class GatewaySettings(Strict):
     #: a path segment only the gateway knows: ``POST /ussd/{name}/{secret_path}``; empty means none
     secret_path: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", repr=False)
     #: addresses that may call; empty means all
-    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    allow: tuple[IPvAnyNetwork, ...] = ()
     #: proxies of ours whose ``X-Forwarded-For`` is believed
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     #: the gateway gives up after this; the answer leaves before
     deadline_seconds: float = Field(default=8.0, gt=0, le=60)
 
@@ -334,6 +334,8 @@ def load_settings(config: Path | str | None = None) -> Settings:
     path = config or os.environ.get(PREFIX + "CONFIG")
     where = f"settings ({path or 'environment'})"
     content = _read_toml(Path(path), where) if path else {}
+    # A table in the environment replaces the file's; left to itself, pydantic-settings would mix the two.
+    content = {name: value for name, value in content.items() if PREFIX + name.upper() not in os.environ}
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "CONFIG"}
     problems = [
         (name, "no such setting") for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known

@@ -120,16 +120,11 @@ class EmbeddedPostgres:
         """Start the server, making the cluster first where there is none, and wait until it answers."""
         if self.pid is not None:
             return
-        self._prepare()
-        if not (self._data / "PG_VERSION").exists():
-            await asyncio.to_thread(self._initdb)
-        await self._end_orphan()
-        self.port = self.port or process.free_port()
-        with self._log.open("ab") as log:
-            self._process = process.spawn(
-                self._argv(), output=log, user=self._user, env=self._env(), death_signal=signal.SIGINT
-            )
-        await self._wait_until_ready()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """A clean, fast shutdown (SIGINT); open connections are ended."""
@@ -146,6 +141,18 @@ class EmbeddedPostgres:
             process.kill_tree(self._process.pid)
             self._process.wait()
             self._process = None
+
+    async def _start(self) -> None:
+        self._prepare()
+        if not (self._data / "PG_VERSION").exists():
+            await asyncio.to_thread(self._initdb)
+        await self._end_orphan()
+        self.port = self.port or process.free_port()
+        with self._log.open("ab") as log:
+            self._process = process.spawn(
+                self._argv(), output=log, user=self._user, env=self._env(), death_signal=signal.SIGINT
+            )
+        await self._wait_until_ready()
 
     def _prepare(self) -> None:
         self._dir.mkdir(parents=True, exist_ok=True)

@@ -91,18 +91,11 @@ class EmbeddedRedis:
         """Start the server, empty, and wait until it answers."""
         if self.pid is not None:
             return
-        self._dir.mkdir(parents=True, exist_ok=True)
-        if self._claim is None:
-            self._claim = process.claim(self._dir, "redis")
-        self._password = process.kept_secret(self._dir / "redis.password")
-        self.port = self.port or process.free_port()
-        with self._log.open("ab") as log:
-            # The configuration goes through stdin: on the command line everybody could read the password.
-            self._process = process.spawn([redis_server(), "-"], output=log, stdin=subprocess.PIPE)
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), self._process.stdin as config:
-                config.write(self._config().encode())
-        await self._wait_until_ready()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """End the server; what it held is gone."""
@@ -119,6 +112,20 @@ class EmbeddedRedis:
             process.kill_tree(self._process.pid)
             self._process.wait()
             self._process = None
+
+    async def _start(self) -> None:
+        self._dir.mkdir(parents=True, exist_ok=True)
+        if self._claim is None:
+            self._claim = process.claim(self._dir, "redis")
+        self._password = process.kept_secret(self._dir / "redis.password")
+        self.port = self.port or process.free_port()
+        with self._log.open("ab") as log:
+            # The configuration goes through stdin: on the command line everybody could read the password.
+            self._process = process.spawn([redis_server(), "-"], output=log, stdin=subprocess.PIPE)
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as config:
+                config.write(self._config().encode())
+        await self._wait_until_ready()
 
     def _config(self) -> str:
         lines = [

@@ -1,0 +1,188 @@
+"""What every test may ask for: real Postgres and Redis, a database of its own, the sample operator, an open engine.
+
+Servers come from ``DATABASE_URL`` and ``REDIS_URL`` where these are set; otherwise each pytest worker starts its own.
+Tests marked ``needs("chromium")`` are skipped and listed at the end where the program is missing; with
+``REQUIRE_PEERS=1`` that is a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+import sqlalchemy as sa
+import uvloop
+from psycopg import sql
+
+from engine import api
+from engine.storage.database import migrate
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.redis import EmbeddedRedis
+from runtime.keyring import Keyring
+from settings import Operator, load_operator
+
+ROOT = Path(__file__).resolve().parents[1]
+#: A test database need not survive a power cut; tests of crashes kill processes, not machines.
+TEST_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+}
+REASON = "this machine has no "
+
+
+# --- peers that an ordinary user may lack ---
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or with REQUIRE_PEERS=1 fail, what this machine cannot run."""
+    missing = [what for mark in item.iter_markers("needs") for what in mark.args if shutil.which(what) is None]
+    if not missing:
+        return
+    if os.environ.get("REQUIRE_PEERS") == "1":
+        pytest.fail(f"{REASON}{', '.join(missing)} (REQUIRE_PEERS=1)", pytrace=False)
+    pytest.skip(REASON + ", ".join(missing))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List what was left out for want of a peer."""
+    lacking: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if REASON in reason:
+            lacking.setdefault(reason.partition(REASON)[2], []).append(report.nodeid)
+    if lacking:
+        terminalreporter.section("left out: peers that this machine lacks")
+        for what, tests in sorted(lacking.items()):
+            terminalreporter.write_line(f"{what}: {len(tests)} test(s), e.g. {tests[0]}")
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the servers run on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+# --- servers, one set for each pytest worker ---
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A folder for embedded servers: short enough for sockets, and reachable by the user that Postgres drops to."""
+    folder = Path(tempfile.mkdtemp(prefix="rasid-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _servers_dir() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="rasid-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(_servers_dir: Path) -> Iterator[str]:
+    """The owner's address of this worker's Postgres server."""
+    given = os.environ.get("DATABASE_OWNER_URL") or os.environ.get("DATABASE_URL")
+    if given:
+        yield given
+        return
+    server = EmbeddedPostgres(_servers_dir, TEST_SETTINGS)
+    asyncio.run(server.start())
+    yield server.url
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def _redis_server_url(_servers_dir: Path, worker_id: str) -> Iterator[str]:
+    given = os.environ.get("REDIS_URL")
+    if given:
+        # Workers share the server, so each takes a database of its own, away from 0.
+        number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 1
+        yield f"{given.rstrip('/').removesuffix('/0')}/{number}"
+        return
+    server = EmbeddedRedis(_servers_dir)
+    asyncio.run(server.start())
+    yield server.url
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def redis_url(_redis_server_url: str) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(_redis_server_url) as client:
+        client.flushdb()
+    return _redis_server_url
+
+
+@pytest.fixture(scope="session")
+def _admin(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+def _with_database(url: str, name: str) -> str:
+    return sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def _template(_admin: psycopg.Connection[Any], postgres_url: str) -> Iterator[str]:
+    name = f"rasid_template_{uuid.uuid4().hex[:12]}"
+    _admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    migrate(_with_database(postgres_url, name))
+    yield name
+    _admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database_url(_admin: psycopg.Connection[Any], postgres_url: str) -> Iterator[str]:
+    """The owner's address of a fresh database without any schema: for tests of migrations."""
+    yield from _database(_admin, postgres_url, "template0")
+
+
+@pytest.fixture
+def database_url(_admin: psycopg.Connection[Any], postgres_url: str, _template: str) -> Iterator[str]:
+    """The owner's address of a fresh, migrated database, dropped after the test."""
+    yield from _database(_admin, postgres_url, _template)
+
+
+def _database(admin: psycopg.Connection[Any], url: str, template: str) -> Iterator[str]:
+    name = f"rasid_test_{uuid.uuid4().hex[:12]}"
+    admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+    yield _with_database(url, name)
+    admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+# --- the product ---
+
+
+@pytest.fixture(scope="session")
+def operator() -> Operator:
+    """The sample operator of Kenya."""
+    return load_operator(ROOT / "examples" / "kenya.toml")
+
+
+@pytest.fixture(scope="session")
+def keyring() -> Keyring:
+    """A fixed master key, for tests only."""
+    return Keyring({1: bytes(range(32))})
+
+
+@pytest.fixture
+async def engine(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[api.Engine]:
+    """An open engine on ``database_url``, closed after the test."""
+    opened = await api.open_engine(database_url, operator, keyring)
+    yield opened
+    await opened.close()
