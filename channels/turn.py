@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -28,12 +28,14 @@ class Turn:
     gateway: str
     session_id: str
     #: E.164 with ``+`` or whatever the gateway sent: read by the engine
-    msisdn: str
-    text: str
+    msisdn: str = field(repr=False)
+    text: str = field(repr=False)
     event: Event | None = None
     cumulative: bool = False
     #: what was dialled, as the gateway names it: ``*123#``
     service_code: str = ""
+    #: the gateway's own number of this hop, where ``text`` alone cannot tell a retry from the same input twice
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,17 @@ class Budget:
 
     septets: int = 182
     ucs2: int = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the conversation must know of one configured gateway; how it spells its requests is the adapter's."""
+
+    budget: Budget = Budget()
+    #: seconds from the arrival of a hop until the gateway gives up on the answer
+    deadline_seconds: float = 10.0
+    #: seconds the gateway lets one whole session last
+    session_seconds: int = 180
 
 
 class Malformed(Exception):

@@ -29,10 +29,12 @@ class Metrics:
         self.turn_seconds = self._histogram(
             "rasid_turn_seconds", "One turn, wire to wire", ["gateway", "outcome"], TURN_BUCKETS
         )
-        #: phase: begin, load, step, layout, end
+        #: phase: begin, read, dialog, layout, end
         self.turn_phase_seconds = self._histogram(
             "rasid_turn_phase_seconds", "A part of a turn", ["phase"], STEP_BUCKETS
         )
+        #: outcome as the gateway tells it: success, incomplete, failed, other
+        self.session_ends = self._counter("rasid_session_ends", "Sessions that a gateway ended", ["gateway", "outcome"])
         #: kind and code as in engine.words
         self.operations = self._counter("rasid_operations", "Operations posted", ["kind", "code"])
         self.batch_size = self._histogram("rasid_batch_size", "Operations in one commit", [], BATCH_BUCKETS)
@@ -43,7 +45,7 @@ class Metrics:
         self.validation_seconds = self._histogram(
             "rasid_validation_seconds", "One validation layer over one batch", ["layer"], STEP_BUCKETS
         )
-        #: outcome: delivered, retried, parked
+        #: outcome: delivered, retried, parked, logged
         self.outbox_deliveries = self._counter("rasid_outbox_deliveries", "Messages handed on", ["topic", "outcome"])
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 

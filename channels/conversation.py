@@ -1,0 +1,291 @@
+"""One turn, from the gateway's words to the screen: lock, stored answer, dialogs, layout, deadline.
+
+What it rests on: idempotency keys are derived from gateway, session, state and visit, so playing the same inputs again
+asks the engine for the same operations and gets the same answers. That is why a session may be lost, a hop may come
+twice, and two processes may work on one hop, and the books see one effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple, cast
+from uuid import UUID, uuid5
+
+import msgspec
+import structlog
+from dialogs.notices import Notices
+from prometheus_client import Histogram
+
+from channels.inputs import Inputs, bounded, inputs
+from channels.layout import pages
+from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore
+from channels.trace import PHASES, Trace, TracePublisher, Watched
+from channels.turn import Event, Malformed, Profile, Reply, Turn
+from dialogs.machine import BACK_KEY, MORE_KEY, Machine, Step, typed_text
+from dialogs.words import Context, Place, Screen
+from engine.api import Engine
+from engine.words import BadNumber, Subscriber, UnknownLine
+from runtime.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: names every idempotency key that is derived from a turn; changing it would let a retry run twice
+NAMESPACE = UUID("6f0b9a52-8c1e-5d7a-9a43-2f3f1c0d7e61")
+#: seconds kept back from the gateway's deadline for writing and sending the answer
+MARGIN_SECONDS = 1.0
+#: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
+FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1
+
+
+class Outcome(NamedTuple):
+    """What a turn came to: the reply, the session after it, and whether both may be kept for a retry."""
+
+    reply: Reply
+    session: Session
+    keeps: bool = True
+
+
+class Conversation:
+    """Serves turns of all gateways. One per process."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        machine: Machine,
+        notices: Notices,
+        store: SessionStore,
+        profiles: Mapping[str, Profile],
+        metrics: Metrics,
+        publisher: TracePublisher | None = None,
+    ) -> None:
+        """``profiles`` by the gateway's name in the settings; ``publisher`` only while the simulator is on."""
+        self._engine = engine
+        self._machine = machine
+        self._notices = notices
+        self._store = store
+        self._profiles = profiles
+        self._metrics = metrics
+        self._publisher = publisher
+        self._working: set[asyncio.Task[Outcome]] = set()
+        # Meters by label, looked up once: a turn is counted in about a microsecond.
+        self._turn_seconds: dict[tuple[str, str], Histogram] = {}
+        self._phase_seconds = {phase: metrics.turn_phase_seconds.labels(phase) for phase in PHASES}
+        self._reply_decoder = msgspec.msgpack.Decoder(Reply)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    async def turn(self, turn: Turn) -> Reply:
+        """Answer one hop: whatever happens, with a screen."""
+        if turn.event is Event.CLOSE:
+            return await self._close(turn)
+        trace = Trace(self._store.hop(turn))
+        profile = self._profiles[turn.gateway]
+        try:
+            bounded(turn)
+        except Malformed as error:
+            log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
+            trace.outcome = "malformed"
+            reply = self._notice("try_again")
+            self._observe(turn, trace)
+            return reply
+        try:
+            reply = await self._with_session(turn, profile, trace)
+        except SessionsDown:
+            reply = await self._without_session(turn, profile, trace)
+        self._observe(turn, trace)
+        if self._publisher is not None:
+            await self._publisher.publish(turn.session_id, trace)
+        return reply
+
+    async def drain(self) -> None:
+        """Wait for the work of turns that had to be answered before it was done."""
+        while self._working:
+            await asyncio.wait(self._working)
+
+    async def _close(self, turn: Turn) -> Reply:
+        try:
+            await self._store.close(self._store.line(turn))
+        except SessionsDown:
+            log.info("session_not_closed", gateway=turn.gateway)
+        return Reply(text="", ends=True)
+
+    async def _with_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
+        """The turn between the two scripts. Raises ``SessionsDown`` while nothing has been done yet."""
+        line, hop = self._store.line(turn), trace.hop
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + profile.deadline_seconds - MARGIN_SECONDS
+        while True:
+            begun = await self._begin(line, hop, profile, deadline)
+            trace.mark("begin")
+            if begun.answer is not None:
+                trace.outcome = "replayed"
+                return self._reply_decoder.decode(begun.answer)
+            if begun.token is None:
+                trace.outcome = "late"
+                return self._notice("try_again")
+            outcome = await self._in_time(turn, begun.session, profile, trace, deadline)
+            try:
+                if not outcome.keeps:
+                    await self._store.release(line, hop, begun.token)
+                    return outcome.reply
+                answer = self._encoder.encode(outcome.reply)
+                ended = await self._store.end(
+                    line,
+                    hop,
+                    begun.token,
+                    answer=answer,
+                    session=outcome.session,
+                    keep_seconds=profile.session_seconds,
+                )
+            except SessionsDown:
+                # The effect is in the books; a retry plays it again under the same keys.
+                return outcome.reply
+            finally:
+                trace.mark("end")
+            if ended.answer is not None:
+                trace.outcome = "replayed"
+                return self._reply_decoder.decode(ended.answer)
+            if not ended.stale:
+                return outcome.reply
+            # Someone else holds the line now: their answer is the one that counts, so wait for it.
+            log.warning("turn_was_stale", gateway=turn.gateway)
+
+    async def _begin(self, line: Line, hop: bytes, profile: Profile, deadline: float) -> Begun:
+        """Get the stored answer or the lock, waiting for whoever holds it; neither once ``deadline`` has passed."""
+        # The holder itself answers by its own deadline, so a lock that lives longer belongs to a dead process.
+        lock_ms = int(profile.deadline_seconds * 1000)
+        wait = FIRST_WAIT
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = await self._store.begin(line, hop, lock_ms)
+            if begun.answer is not None or begun.token is not None:
+                return begun
+            if loop.time() + wait >= deadline:
+                return begun
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _without_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
+        """Redis is down: a cumulative gateway tells the whole session with each hop, others must dial again."""
+        if not turn.cumulative and turn.event is not Event.NEW:
+            return self._notice("session_lost")
+        deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
+        return (await self._in_time(turn, None, profile, trace, deadline)).reply
+
+    async def _in_time(
+        self, turn: Turn, session: Session | None, profile: Profile, trace: Trace, deadline: float
+    ) -> Outcome:
+        """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
+        loop = asyncio.get_running_loop()
+        work = loop.create_task(self._answer(turn, session, profile, trace))
+        # The loop itself only holds tasks weakly; this one must live on when its caller is cancelled or late.
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
+        done, _ = await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
+        if done:
+            return work.result()
+        trace.outcome = "late"
+        log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))
+        if trace.operations:
+            ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
+            return Outcome(self._notice("late"), ended)
+        # Nothing was asked of the one door yet, but it may still be: the keys make dialling again harmless.
+        return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
+
+    async def _answer(self, turn: Turn, session: Session | None, profile: Profile, trace: Trace) -> Outcome:
+        """Read the line and converse. Never raises: a failure is a screen too."""
+        language: str | None = None
+        try:
+            subscriber = await self._engine.subscriber(turn.msisdn)
+            language = subscriber.language
+            trace.mark("read")
+            return await self._converse(turn, session, subscriber, profile, trace)
+        except UnknownLine:
+            trace.outcome, reason, notice = "refused", "unknown_line", "unknown_line"
+        except BadNumber as error:
+            trace.outcome, reason, notice = "refused", f"number_{error.args[0]}", "bad_number"
+        except Exception as error:
+            # Whatever broke, the person gets a screen, and the hop may be tried again: nothing of it is kept.
+            trace.outcome, reason, notice = "failed", type(error).__name__, "try_again"
+            log.exception("turn_failed", gateway=turn.gateway)
+        log.info("turn_refused", gateway=turn.gateway, reason=reason, msisdn=turn.msisdn)
+        return self._refusal(notice, language)
+
+    async def _converse(
+        self, turn: Turn, session: Session | None, subscriber: Subscriber, profile: Profile, trace: Trace
+    ) -> Outcome:
+        """Play the new inputs from where the person stands, and lay out the screen they lead to."""
+        fed = inputs(turn, session, lambda length: self._store.hop(turn, length))
+        if fed.restart and not turn.cumulative and turn.event is not Event.NEW:
+            return self._refusal("session_lost", subscriber.language)
+        context = Context(
+            engine=cast(Engine, Watched(self._engine, trace)),
+            subscriber=subscriber,
+            language=subscriber.language,
+            now=datetime.now(UTC),
+            source=f"{turn.channel}:{turn.gateway}",
+            key=_keys(turn),
+        )
+        step, page = await self._play(fed, session, context, profile)
+        trace.mark("dialog")
+        trace.state = step.screen.state
+        shown = pages(step.screen, profile.budget)
+        page = min(page, len(shown) - 1)
+        reply = Reply(text=shown[page], ends=step.screen.ends, label=step.screen.state)
+        trace.mark("layout")
+        if session is not None and not fed.keeps:
+            return Outcome(reply, session)
+        return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends))
+
+    async def _play(self, fed: Inputs, session: Session | None, context: Context, profile: Profile) -> tuple[Step, int]:
+        """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any."""
+        step: Step | None = None
+        if fed.restart or session is None:
+            step = await self._machine.open(context)
+            place, page = step.place, 0
+        else:
+            place, page = session.place, session.page
+        for text in fed.texts:
+            if step is not None and step.screen.ends:
+                break
+            key = typed_text(text)
+            if key == MORE_KEY or (key == BACK_KEY and page > 0):
+                current = step or await self._machine.show(place, context)
+                turned = page + 1 if key == MORE_KEY else page - 1
+                if turned < len(pages(current.screen, profile.budget)):
+                    step, page = current, turned
+                    continue
+            step = await self._machine.say(place, text, context)
+            place, page = step.place, 0
+        # A cumulative hop that adds nothing is a retry, and those are answered before they come here.
+        return step or await self._machine.show(place, context), page
+
+    def _refusal(self, name: str, language: str | None = None) -> Outcome:
+        """A screen that is not kept: it holds no effect, and the next try may fare better."""
+        return Outcome(self._notice(name, language), Session(Place()), keeps=False)
+
+    def _notice(self, name: str, language: str | None = None) -> Reply:
+        screen: Screen = self._notices.screen(name, language)
+        return Reply(text=screen.text, ends=True, label=screen.state)
+
+    def _observe(self, turn: Turn, trace: Trace) -> None:
+        key = (turn.gateway, trace.outcome)
+        seconds = self._turn_seconds.get(key)
+        if seconds is None:
+            seconds = self._turn_seconds[key] = self._metrics.turn_seconds.labels(*key)
+        seconds.observe(trace.seconds())
+        for phase, spent in trace.ms.items():
+            self._phase_seconds[phase].observe(spent / 1000)
+
+
+def _keys(turn: Turn) -> Callable[[str, int], UUID]:
+    """The idempotency key of each money step of this session: the same for the same inputs, whoever plays them."""
+    prefix = f"{turn.gateway}|{turn.session_id}|"
+
+    def key(state: str, visit: int) -> UUID:
+        return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
+
+    return key

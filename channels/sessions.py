@@ -1,0 +1,231 @@
+"""The session store: one Redis script begins a turn, one ends it.
+
+A turn owns its line's lock between the two. The lock's value is a fencing token, so who was held up past the lock's
+life cannot overwrite what the next holder saved. Answers are kept by hop key with their session: a hop that comes
+again is answered with the same bytes.
+
+Nothing here is truth: losing all of it costs people a redial. Keys hold a keyed digest of the number, hop keys are
+keyed digests of what was typed; neither the number nor the typed text is ever stored. All keys of a turn carry the
+line's digest as hash tag, so a script runs on one node of a Redis Cluster. Coded to Redis 6.2.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from channels.turn import Turn
+from dialogs.words import Place
+from runtime.batching import Batcher
+from runtime.keyring import Keyring
+
+log = structlog.get_logger(__name__)
+
+#: answers and sessions outlive the gateway's own session by this much, for retries that come late
+GRACE_SECONDS = 600
+#: seconds without a try after Redis failed: a turn must not wait for a time-out that the one before has waited for
+REST_SECONDS = 1.0
+
+# KEYS: lock, session. ARGV: hop key, life of the lock in ms.
+# The token is Redis's own clock in microseconds, never below the last one that saved: it grows even when Redis has
+# lost everything in between.
+BEGIN = """
+local found = redis.call('HMGET', KEYS[2], ARGV[1], 'session', 'fence')
+if found[1] then return {'answered', found[1]} end
+local now = redis.call('TIME')
+local token = now[1] * 1000000 + now[2]
+if found[3] and tonumber(found[3]) >= token then token = tonumber(found[3]) + 1 end
+token = string.format('%.0f', token)
+if not redis.call('SET', KEYS[1], token, 'NX', 'PX', ARGV[2]) then return {'held'} end
+return {'taken', token, found[2]}
+"""
+
+# KEYS: lock, session. ARGV: token, hop key, answer, session, life of the session in ms.
+# An empty answer lets the lock go and saves nothing. A holder whose lock ran out may still save while nobody has
+# taken the line since; otherwise it gets the stored answer, or nothing when there is none yet.
+END = """
+local holder = redis.call('GET', KEYS[1])
+local mine = holder == ARGV[1]
+if ARGV[3] == '' then
+  if mine then redis.call('DEL', KEYS[1]) end
+  return {'released'}
+end
+local found = redis.call('HMGET', KEYS[2], ARGV[2], 'fence')
+if mine then redis.call('DEL', KEYS[1]) end
+if found[1] then return {'answered', found[1]} end
+if (holder and not mine) or (found[2] and tonumber(found[2]) >= tonumber(ARGV[1])) then return {'stale'} end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3], 'session', ARGV[4], 'fence', ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+return {'saved'}
+"""
+
+# KEYS: session. ARGV: ms that answers are kept for late retries.
+CLOSE = """
+redis.call('HDEL', KEYS[1], 'session')
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return {'closed'}
+"""
+
+
+class SessionsDown(Exception):
+    """Redis cannot be reached: the turn has to do without a session."""
+
+
+class Session(msgspec.Struct, array_like=True):
+    """All that survives between two hops of one gateway session."""
+
+    place: Place
+    #: page of the screen shown last, from 0
+    page: int = 0
+    #: length and hop key of the cumulative text answered last: enough to know its continuation, not to read it
+    seen_length: int = 0
+    seen: bytes = b""
+    #: the person was told good-bye
+    ended: bool = False
+
+
+class Line(NamedTuple):
+    """Where one turn lives in Redis: two keys on one node."""
+
+    lock: str
+    session: str
+
+
+class Begun(NamedTuple):
+    """What the begin script said: an answer from before, or the lock's token with the session, or neither (held)."""
+
+    answer: bytes | None = None
+    token: bytes | None = None
+    session: Session | None = None
+
+
+class Ended(NamedTuple):
+    """What the end script said. ``stale``: another turn took the line over; ``answer``: it has answered this hop."""
+
+    stale: bool = False
+    answer: bytes | None = None
+
+
+class _Call(NamedTuple):
+    """One script waiting for its pipeline."""
+
+    script: str
+    keys: tuple[str, ...]
+    arguments: tuple[bytes | int, ...]
+
+
+def connect(url: str) -> Redis:
+    """A client that gives up quickly and never tries again by itself: a turn rather goes on without a session."""
+    return Redis.from_url(
+        url, socket_timeout=1.0, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0), health_check_interval=0
+    )
+
+
+class SessionStore:
+    """Sessions, turn locks and stored answers of all gateways. Call ``load`` once before the first turn."""
+
+    def __init__(self, redis: Redis, keyring: Keyring) -> None:
+        self._redis = redis
+        self._keyring = keyring
+        self._digests: dict[str, str] = {}
+        self._decoder = msgspec.msgpack.Decoder(Session)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._calls: Batcher[_Call, Any] = Batcher(self._pipeline, most=128)
+        self._down_until = 0.0
+
+    async def load(self) -> None:
+        """Put the scripts into Redis. Raises ``redis.RedisError``."""
+        for script in (BEGIN, END, CLOSE):
+            digest = await self._redis.script_load(script)
+            self._digests[script] = digest.decode() if isinstance(digest, bytes) else digest
+
+    def hop(self, turn: Turn, length: int | None = None) -> bytes:
+        """The key of one hop: equal for a retry, unreadable. ``length`` takes only so much of the typed text."""
+        text = turn.text if length is None else turn.text[:length]
+        words = f"{turn.gateway}|{turn.session_id}|{turn.sequence}|{text}"
+        return self._keyring.digest("hop", words.encode())[:16]
+
+    def line(self, turn: Turn) -> Line:
+        """The keys of a turn. Numbers with and without ``+`` are one line."""
+        tag = self._keyring.digest("line", turn.msisdn.strip().lstrip("+").encode())[:16].hex()
+        return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{turn.gateway}:{turn.session_id}")
+
+    async def begin(self, line: Line, hop: bytes, lock_ms: int) -> Begun:
+        """Take the line's lock for at most ``lock_ms``, or learn the stored answer. Raises ``SessionsDown``."""
+        said = await self._call(_Call(BEGIN, line, (hop, lock_ms)))
+        if said[0] == b"answered":
+            return Begun(answer=said[1])
+        if said[0] == b"held":
+            return Begun()
+        return Begun(token=said[1], session=self._decode(said[2] if len(said) > 2 else None))
+
+    async def end(
+        self, line: Line, hop: bytes, token: bytes, *, answer: bytes, session: Session, keep_seconds: int
+    ) -> Ended:
+        """Save session and answer and let the lock go, unless another turn took the line. Raises ``SessionsDown``."""
+        keep_ms = (keep_seconds + GRACE_SECONDS) * 1000
+        said = await self._call(_Call(END, line, (token, hop, answer, self._encoder.encode(session), keep_ms)))
+        return Ended(said[0] == b"stale", said[1] if said[0] == b"answered" else None)
+
+    async def release(self, line: Line, hop: bytes, token: bytes) -> None:
+        """Let the lock go and save nothing, so that the same hop may be tried again. Raises ``SessionsDown``."""
+        await self._call(_Call(END, line, (token, hop, b"", b"", 0)))
+
+    async def close(self, line: Line) -> None:
+        """The session is over: forget where the person stood. Answers stay a while. Raises ``SessionsDown``."""
+        await self._call(_Call(CLOSE, (line.session,), (GRACE_SECONDS * 1000,)))
+
+    async def ping(self) -> None:
+        """Raise ``redis.RedisError`` unless Redis answers."""
+        # Some clients type the answer as bool, some as awaitable: awaiting is right for all asyncio ones.
+        await self._redis.execute_command("PING")
+
+    def _decode(self, stored: bytes | None) -> Session | None:
+        if not stored:
+            return None
+        try:
+            return self._decoder.decode(stored)
+        except msgspec.DecodeError:
+            # Written by another release: the conversation rebuilds it from the gateway's text.
+            log.warning("session_unreadable")
+            return None
+
+    async def _call(self, call: _Call) -> Any:
+        if time.monotonic() < self._down_until:
+            raise SessionsDown
+        try:
+            return await self._calls(call)
+        except (RedisError, OSError) as error:
+            if self._down_until < time.monotonic():
+                log.warning("redis_down", error=type(error).__name__)
+            self._down_until = time.monotonic() + REST_SECONDS
+            raise SessionsDown from error
+
+    async def _pipeline(self, calls: Sequence[_Call]) -> list[Any]:
+        """Run the scripts of concurrent turns in one round trip."""
+        if not self._digests:
+            await self.load()
+        said = await self._send(calls)
+        missing = [place for place, answer in enumerate(said) if isinstance(answer, NoScriptError)]
+        if missing:
+            # Redis was restarted. The other scripts of the pipeline have run: only these are sent again.
+            await self.load()
+            for place, answer in zip(missing, await self._send([calls[place] for place in missing]), strict=True):
+                said[place] = answer
+        return said
+
+    async def _send(self, calls: Sequence[_Call]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for script, keys, arguments in calls:
+            # Not ``evalsha``: the pipeline of a cluster client refuses that method and takes the command.
+            pipeline.execute_command("EVALSHA", self._digests[script], len(keys), *keys, *arguments)
+        said: list[Any] = await pipeline.execute(raise_on_error=False)
+        return said

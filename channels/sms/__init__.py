@@ -1,0 +1,1 @@
+"""SMS carriers: one folder each, found by its name; beside them the contract."""

@@ -1,0 +1,1 @@
+"""The carrier of the phone simulator: texts appear in its inbox."""

@@ -1,0 +1,102 @@
+"""What one turn did and how long each part took: for the metrics, and for the simulator's glass panel."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from engine.api import Engine
+from engine.words import Answer, Operation
+
+PHASES = ("begin", "read", "dialog", "layout", "end")
+#: traces kept per gateway session, and for how long
+TRACE_LIMIT = 100
+TRACE_SECONDS = 3600
+
+
+class Trace:
+    """The record of one turn. ``mark`` ends a phase: everything since the last mark was that phase."""
+
+    __slots__ = ("_last", "_started", "hop", "ms", "operations", "outcome", "state")
+
+    def __init__(self, hop: bytes = b"") -> None:
+        self.hop = hop
+        self._started = self._last = time.perf_counter()
+        #: phase → milliseconds
+        self.ms: dict[str, float] = {}
+        #: what was asked of the engine's one door
+        self.operations: list[Operation] = []
+        self.state = ""
+        #: answered, replayed (the stored answer was sent again), refused, malformed, late or failed
+        self.outcome = "answered"
+
+    def mark(self, phase: str) -> None:
+        """Everything since the last mark belongs to ``phase``; phases that come again add up."""
+        now = time.perf_counter()
+        self.ms[phase] = self.ms.get(phase, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+    def seconds(self) -> float:
+        """How long the turn has taken so far."""
+        return time.perf_counter() - self._started
+
+
+class Watched:
+    """The engine as a turn sees it: the same, but what is posted is noted in the turn's trace.
+
+    It tells whether a late turn has money on its way, and the glass panel which operations to explain.
+    """
+
+    __slots__ = ("_engine", "_trace")
+
+    def __init__(self, engine: Engine, trace: Trace) -> None:
+        self._engine = engine
+        self._trace = trace
+
+    async def post(self, operation: Operation) -> Answer:
+        """``Engine.post``, noted."""
+        self._trace.operations.append(operation)
+        return await self._engine.post(operation)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+class TracePublisher:
+    """Puts traces where the simulator finds them: a short Redis list per gateway session, and a channel of that name.
+
+    Only made when the simulator is on. A trace holds keys and milliseconds, nothing that was typed.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def publish(self, session_id: str, trace: Trace) -> None:
+        """Append one turn. A trace that cannot be kept is dropped: it must never cost a person the answer."""
+        item = msgspec.json.encode(
+            {
+                "hop": trace.hop.hex(),
+                "operations": [
+                    {"account": [shard, str(account_id)], "key": str(operation.key)}
+                    for operation in trace.operations
+                    for shard, account_id in (operation.account,)
+                ],
+                "ms": {phase: round(spent, 3) for phase, spent in trace.ms.items()},
+                "state": trace.state,
+                "replayed": trace.outcome == "replayed",
+            }
+        )
+        name = f"trace:{session_id}"
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.rpush(name, item)
+        pipeline.ltrim(name, -TRACE_LIMIT, -1)
+        pipeline.expire(name, TRACE_SECONDS)
+        pipeline.publish(name, item)
+        try:
+            await pipeline.execute()
+        except (RedisError, OSError):
+            return

@@ -1,0 +1,1 @@
+"""Africa's Talking USSD: an HTTP form in, ``CON``/``END`` text out."""

@@ -1,0 +1,186 @@
+"""The session store on real Redis: locks, fencing, stored answers, and Redis going away."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from channels.sessions import Session, SessionsDown, SessionStore, connect
+from channels.turn import Turn
+from dialogs.words import Place
+from runtime.embedded.redis import EmbeddedRedis
+from runtime.keyring import Keyring
+
+LOCK_MS = 5_000
+
+
+def turn(text: str = "", session_id: str = "S1", msisdn: str = "+254712345678") -> Turn:
+    return Turn(
+        channel="ussd", gateway="africastalking", session_id=session_id, msisdn=msisdn, text=text, cumulative=True
+    )
+
+
+async def answer(store: SessionStore, at: Turn, token: bytes | None, words: bytes, seen: int = 0):
+    assert token is not None
+    session = Session(Place(state="main_menu.home", data={"chosen": 3}), page=1, seen_length=seen, seen=store.hop(at))
+    return await store.end(store.line(at), store.hop(at), token, answer=words, session=session, keep_seconds=180)
+
+
+async def begin(store: SessionStore, at: Turn, lock_ms: int = LOCK_MS):
+    return await store.begin(store.line(at), store.hop(at), lock_ms)
+
+
+async def test_a_first_hop_takes_the_lock_and_finds_no_session(store: SessionStore) -> None:
+    begun = await begin(store, turn())
+    assert begun.token is not None
+    assert begun.session is None
+    assert begun.answer is None
+
+
+async def test_an_answered_hop_comes_back_byte_for_byte(store: SessionStore) -> None:
+    first = await begin(store, turn())
+    await answer(store, turn(), first.token, b"\x00CON Karibu\xff")
+    assert (await begin(store, turn())).answer == b"\x00CON Karibu\xff"
+
+
+async def test_the_next_hop_finds_the_session_as_it_was_saved(store: SessionStore) -> None:
+    first = await begin(store, turn("1"))
+    await answer(store, turn("1"), first.token, b"a", seen=1)
+    session = (await begin(store, turn("1*2"))).session
+    assert session == Session(
+        Place(state="main_menu.home", data={"chosen": 3}), page=1, seen_length=1, seen=store.hop(turn("1"))
+    )
+
+
+async def test_while_a_turn_runs_every_hop_of_the_line_is_held(store: SessionStore) -> None:
+    await begin(store, turn("1"))
+    for other in (turn("1"), turn("1*2"), turn("", session_id="S2"), turn("1", msisdn="254712345678")):
+        held = await begin(store, other)
+        assert held.token is None
+        assert held.answer is None
+    assert (await begin(store, turn("1", msisdn="+254712345679"))).token is not None
+
+
+async def test_of_many_begins_at_once_exactly_one_takes_the_lock(store: SessionStore) -> None:
+    begun = await asyncio.gather(*(begin(store, turn("1")) for _ in range(50)))
+    assert sum(one.token is not None for one in begun) == 1
+
+
+async def test_tokens_of_a_line_only_grow(store: SessionStore, redis_client: Redis) -> None:
+    tokens = []
+    for number in range(5):
+        if number == 3:
+            await redis_client.flushall()
+        begun = await begin(store, turn(str(number)))
+        assert begun.token is not None
+        tokens.append(int(begun.token))
+        await answer(store, turn(str(number)), begun.token, b"a")
+    assert tokens == sorted(set(tokens))
+
+
+async def test_a_stale_holder_gets_the_stored_answer_and_saves_nothing(store: SessionStore) -> None:
+    stale = await begin(store, turn("1"), lock_ms=1)
+    await asyncio.sleep(0.01)
+    fresh = await begin(store, turn("1"))
+    assert not (await answer(store, turn("1"), fresh.token, b"of the fresh one")).stale
+    ended = await answer(store, turn("1"), stale.token, b"of the stale one")
+    assert ended.answer == b"of the fresh one"
+    assert (await begin(store, turn("1"))).answer == b"of the fresh one"
+
+
+async def test_a_stale_holder_is_told_so_while_the_fresh_one_still_runs(store: SessionStore) -> None:
+    stale = await begin(store, turn("1"), lock_ms=1)
+    await asyncio.sleep(0.01)
+    fresh = await begin(store, turn("1"))
+    ended = await answer(store, turn("1"), stale.token, b"of the stale one")
+    assert ended.stale
+    assert ended.answer is None
+    assert (await begin(store, turn("1"))).token is None, "the stale holder must not let the fresh one's lock go"
+    assert not (await answer(store, turn("1"), fresh.token, b"of the fresh one")).stale
+
+
+async def test_a_stale_holder_cannot_overwrite_what_a_later_hop_saved(store: SessionStore) -> None:
+    stale = await begin(store, turn("1"), lock_ms=1)
+    await asyncio.sleep(0.01)
+    later = await begin(store, turn("1*2"))
+    await answer(store, turn("1*2"), later.token, b"later", seen=3)
+    assert (await answer(store, turn("1"), stale.token, b"earlier", seen=1)).stale
+    session = (await begin(store, turn("1*2*3"))).session
+    assert session is not None
+    assert session.seen_length == 3
+
+
+async def test_a_holder_whose_lock_ran_out_unnoticed_may_still_save(store: SessionStore) -> None:
+    begun = await begin(store, turn("1"), lock_ms=1)
+    await asyncio.sleep(0.01)
+    assert not (await answer(store, turn("1"), begun.token, b"mine")).stale
+    assert (await begin(store, turn("1"))).answer == b"mine"
+
+
+async def test_a_released_hop_may_be_tried_again(store: SessionStore) -> None:
+    begun = await begin(store, turn("1"))
+    assert begun.token is not None
+    await store.release(store.line(turn("1")), store.hop(turn("1")), begun.token)
+    again = await begin(store, turn("1"))
+    assert again.token is not None
+    assert again.answer is None
+
+
+async def test_a_closed_session_is_forgotten_but_its_answers_stay(store: SessionStore) -> None:
+    first = await begin(store, turn("1"))
+    await answer(store, turn("1"), first.token, b"a")
+    await store.close(store.line(turn()))
+    assert (await begin(store, turn("1"))).answer == b"a"
+    assert (await begin(store, turn("1*2"))).session is None
+
+
+async def test_a_session_outlives_the_gateways_own_by_ten_minutes(store: SessionStore, redis_client: Redis) -> None:
+    begun = await begin(store, turn("1"))
+    await answer(store, turn("1"), begun.token, b"a")
+    left = await redis_client.pttl(store.line(turn()).session)
+    assert (180 + 600 - 5) * 1000 < left <= (180 + 600) * 1000
+
+
+async def test_both_keys_of_a_turn_lie_in_one_cluster_slot(store: SessionStore, redis_client: Redis) -> None:
+    line = store.line(turn())
+    tag = line.lock[line.lock.index("{") : line.lock.index("}") + 1]
+    assert tag in line.session
+    assert "254712345678" not in f"{line}"
+
+
+async def test_a_session_of_another_release_counts_as_lost(store: SessionStore, redis_client: Redis) -> None:
+    await redis_client.hset(store.line(turn()).session, mapping={"session": b"\xc1 not ours", "fence": "1"})
+    begun = await begin(store, turn("1"))
+    assert begun.token is not None
+    assert begun.session is None
+
+
+async def test_scripts_that_redis_forgot_are_loaded_again(store: SessionStore, redis_client: Redis) -> None:
+    await redis_client.script_flush()
+    begun = await asyncio.gather(*(begin(store, turn("1", msisdn=f"+25471234567{n}")) for n in range(5)))
+    assert all(one.token is not None for one in begun)
+
+
+async def test_a_dead_redis_is_noticed_and_a_restarted_one_is_used_again(state_dir: Path, keyring: Keyring) -> None:
+    async with EmbeddedRedis(state_dir) as server:
+        client = connect(server.url)
+        store = SessionStore(client, keyring)
+        await store.load()
+        assert (await begin(store, turn())).token is not None
+        server.kill()
+        for _ in range(3):
+            with pytest.raises(SessionsDown):
+                await begin(store, turn())
+        await server.start()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    begun = await begin(store, turn("1"))
+                    break
+                except SessionsDown:
+                    await asyncio.sleep(0.05)
+        assert begun.token is not None
+        await client.aclose()
