@@ -1,0 +1,1 @@
+"""Pages for people: the phone simulator, later the self-care portal and the operator console."""

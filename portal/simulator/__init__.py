@@ -1,0 +1,9 @@
+"""A feature phone in the browser, with an inbox and a glass panel: for demonstrations, development and tests.
+
+The page speaks the gateway's own HTTP path, so what works here works behind the gateway. ``mount`` adds it to the
+server; without that call nothing answers under ``/simulator``.
+"""
+
+from portal.simulator.pages import SimulatorServices, mount
+
+__all__ = ["SimulatorServices", "mount"]

@@ -1,0 +1,118 @@
+// The handset: its screen, its keys, its counter. It knows nothing of gateways or sessions.
+//
+// Modes of the screen: `idle` (waiting for a number), `busy` (a hop is under way), `menu` (an answer is expected),
+// `notice` (the last word; any key clears it).
+
+import { byId, direction } from "./dom.js";
+import { measure } from "./septets.js";
+
+/** The phone. `onSend(typed)` and `onEnd()` are called when the green and the red key are pressed. */
+export class Phone {
+  constructor({ onSend, onEnd }) {
+    this.display = byId("display");
+    this.screen = byId("screen");
+    this.typed = byId("typed");
+    this.capacity = { septets: 182, ucs2: 80 };
+    this.display.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.mode === "notice") this.idle();
+      else if (this.mode !== "busy" && (this.mode === "menu" || this.typed.value)) onSend(this.typed.value);
+    });
+    byId("end").addEventListener("click", onEnd);
+    byId("clear").addEventListener("click", () => this.erase());
+    for (const key of document.querySelectorAll("[data-key]")) key.addEventListener("click", () => this.type(key.dataset.key));
+    document.addEventListener("keydown", (event) => this.catch(event, onEnd));
+    this.idle();
+    this.tick();
+  }
+
+  get mode() {
+    return this.display.dataset.mode;
+  }
+
+  /** Add to what is typed; a notice gives way first. */
+  type(text) {
+    if (this.mode === "busy") return;
+    if (this.mode === "notice") this.idle();
+    this.typed.value = (this.typed.value + text).slice(0, this.typed.maxLength);
+  }
+
+  /** Replace what is typed. */
+  fill(text) {
+    this.typed.value = "";
+    this.type(text);
+  }
+
+  erase() {
+    if (this.mode === "notice") this.idle();
+    else this.typed.value = this.typed.value.slice(0, -1);
+  }
+
+  /** Back to waiting for a number. */
+  idle() {
+    this.show("idle", "");
+  }
+
+  /** A hop is under way. */
+  busy() {
+    this.show("busy", "Running …");
+  }
+
+  /** What the service said; with `ends` it was the last word. */
+  answer(text, ends) {
+    this.show(ends ? "notice" : "menu", text);
+    this.count(text);
+  }
+
+  /** What the phone or the network itself says. */
+  notice(text) {
+    this.show("notice", text);
+    this.count("");
+  }
+
+  show(mode, text) {
+    this.display.dataset.mode = mode;
+    this.screen.textContent = text;
+    this.screen.dir = direction(text);
+    this.screen.scrollTop = 0;
+    this.typed.value = "";
+    this.typed.disabled = mode === "busy";
+    if (mode === "idle") this.count("");
+    // Where a keyboard is at hand the next answer can be typed at once; a touch screen keeps its own keys away.
+    if (mode !== "busy" && matchMedia("(pointer: fine)").matches) this.typed.focus({ preventScroll: true });
+  }
+
+  /** How full the screen is, against what the chosen gateway takes. */
+  count(text) {
+    const { unit, used } = measure(text);
+    const most = unit === "septets" ? this.capacity.septets : this.capacity.ucs2;
+    byId("meter-used").textContent = used;
+    byId("meter-most").textContent = most;
+    byId("meter-unit").textContent = unit;
+    byId("meter-fill").style.width = `${Math.min(100, (100 * used) / most)}%`;
+    byId("meter").classList.toggle("over", used > most);
+    this.counted = text;
+  }
+
+  /** The chosen gateway takes this much: `{septets, ucs2}`. */
+  fit(capacity) {
+    this.capacity = capacity;
+    this.count(this.counted ?? "");
+  }
+
+  /** Physical keys work wherever the focus is, unless another field or button wants them. */
+  catch(event, onEnd) {
+    if (event.key === "Escape") onEnd();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, button, a")) return;
+    if (/^[0-9*#+]$/.test(event.key)) this.type(event.key);
+    else if (event.key === "Backspace") this.erase();
+    else if (event.key === "Enter") this.display.requestSubmit();
+  }
+
+  tick() {
+    const now = new Date();
+    byId("clock").textContent = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    byId("clock").dateTime = now.toISOString();
+    setTimeout(() => this.tick(), 60000 - (now.getTime() % 60000));
+  }
+}
