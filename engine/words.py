@@ -269,3 +269,7 @@ class BadVoucherNumber(EngineError):
 
 class BadPin(EngineError):
     """Not acceptable as a PIN. ``args[0]`` is the reason: ``digits``, ``length`` or ``guessable``."""
+
+
+class EngineUnavailable(EngineError):
+    """Postgres did not answer in time. What was asked may have happened: ask again with the same key."""

@@ -37,18 +37,18 @@ CREATE FUNCTION ensure_partitions(months_ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     parent text;
-    month timestamptz;
+    month timestamp;
+    this_month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
     made integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(724354);
     FOREACH parent IN ARRAY ARRAY['operation', 'transfer', 'batch_total'] LOOP
-        FOR month IN SELECT generate_series(date_trunc('month', now(), 'UTC'),
-                                            date_trunc('month', now(), 'UTC') + make_interval(months => months_ahead),
-                                            interval '1 month', 'UTC') LOOP
-            IF to_regclass(format('%I', parent || to_char(month AT TIME ZONE 'UTC', '"_p"YYYYMM'))) IS NULL THEN
+        FOR month IN SELECT generate_series(this_month, this_month + make_interval(months => months_ahead),
+                                            interval '1 month') LOOP
+            IF to_regclass(parent || to_char(month, '"_p"YYYYMM')) IS NULL THEN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                               parent || to_char(month AT TIME ZONE 'UTC', '"_p"YYYYMM'), parent,
-                               month, date_add(month, interval '1 month', 'UTC'));
+                               parent || to_char(month, '"_p"YYYYMM'), parent,
+                               month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
                 made := made + 1;
             END IF;
         END LOOP;

@@ -1,0 +1,222 @@
+"""Which bucket pays, what a product grants, and when value ends: pure decisions over one case."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from engine.balances.tables import AIRTIME
+from engine.books.case import Case, Transfer, Verdict
+from engine.books.tables import Ledger
+from engine.words import Adjust, Bucket, Charge, Code, Purchase, Refund, Unit
+from settings import Product
+
+#: Buckets that no product asked to be used first or last.
+ORDINARY = 100
+
+#: What staff credits in units other than money, without an end.
+ADJUSTMENT = "adjustment"
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)
+def _midnight_after(day: int, zone: str) -> datetime:
+    local = datetime.combine(datetime.fromordinal(day).date() + timedelta(days=1), time(), ZoneInfo(zone))
+    return local.astimezone(UTC)
+
+
+def promised_end(now: datetime, days: int, zone: str) -> datetime:
+    """The local midnight that ends the ``days``-th day from now, counted in calendar days of ``zone``.
+
+    Days are a person's days: the one on which the clocks change has 23 or 25 hours and is still one day.
+    """
+    return _midnight_after(now.astimezone(ZoneInfo(zone)).toordinal() + days, zone)
+
+
+def spending_order(bucket: Bucket) -> tuple[int, datetime, int]:
+    """By priority, then earliest expiry, then oldest (ids of version 7 sort by age)."""
+    return (bucket.priority, bucket.expires_at or _FOREVER, bucket.bucket_id.int)
+
+
+def payable(case: Case, unit: Unit, category: str | None) -> list[Bucket]:
+    """The buckets that may pay for ``unit`` of ``category``, in the order in which they do."""
+    return sorted(
+        (
+            bucket
+            for bucket in case.facts.buckets
+            if bucket.unit is unit
+            and case.live(bucket)
+            and case.free(bucket) > 0
+            and (not bucket.categories or category in bucket.categories)
+        ),
+        key=spending_order,
+    )
+
+
+def draw(case: Case, unit: Unit, amount: int, category: str | None, to: Ledger) -> int:
+    """Take ``amount`` from the buckets that may pay, in order. Returns what is missing: 0, or nothing was taken."""
+    buckets = payable(case, unit, category)
+    missing = amount - sum(case.free(bucket) for bucket in buckets)
+    if missing > 0:
+        return missing
+    for bucket in buckets:
+        if amount == 0:
+            break
+        part = min(amount, case.free(bucket))
+        case.debit(bucket, part, to)
+        amount -= part
+    return 0
+
+
+def main_bucket(case: Case) -> Bucket | None:
+    """The money bucket that recharges go to, expired or not."""
+    return next((b for b in case.facts.buckets if b.product == AIRTIME and b.unit is Unit.MONEY), None)
+
+
+def credit_main(case: Case, amount: int, source: Ledger, expires_at: datetime | None) -> None:
+    """Put money into the main bucket and let it live at least until ``expires_at``; open it if there is none.
+
+    What an expired main bucket still held is lost first, as promised: a recharge does not bring it back.
+    """
+    bucket = main_bucket(case)
+    if bucket is None:
+        case.open(Unit.MONEY, amount, source, product=AIRTIME, expires_at=expires_at, priority=ORDINARY)
+        return
+    if not case.live(bucket) and case.free(bucket) > 0:
+        case.debit(bucket, case.free(bucket), Ledger.BREAKAGE)
+    case.credit(bucket, amount, source)
+    case.extend(bucket, expires_at)
+
+
+def find_product(case: Case, code: str) -> Product | None:
+    """The catalogue entry with this code."""
+    return next((product for product in case.operator.products if product.code == code), None)
+
+
+def purchase(case: Case, operation: Purchase) -> Verdict:
+    """Pay a product from money and open a bucket for each of its grants."""
+    product = find_product(case, operation.product)
+    if product is None:
+        return Verdict(Code.PRODUCT_UNKNOWN)
+    if product.price != operation.price:
+        return Verdict(Code.PRICE_CHANGED, {"price": product.price})
+    missing = draw(case, Unit.MONEY, product.price, None, Ledger.SALES)
+    if missing:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing, "balance": case.total(Unit.MONEY)})
+    expires_at = promised_end(case.now, product.days, case.operator.timezone)
+    for grant in product.grants:
+        case.open(
+            Unit(grant.unit),
+            grant.amount,
+            Ledger.GRANTS,
+            product=product.code,
+            expires_at=expires_at,
+            categories=grant.categories,
+            priority=product.priority,
+        )
+    details = {
+        "product": product.code,
+        "price": product.price,
+        "balance": case.total(Unit.MONEY),
+        "expires_at": expires_at.isoformat(),
+    }
+    case.messages.append(("purchase.done", details | {"reference": case.reference}))
+    return Verdict(Code.OK, details)
+
+
+def charge(case: Case, operation: Charge) -> Verdict:
+    """Deduct usage: all of it or nothing."""
+    if operation.amount <= 0:
+        return Verdict(Code.AMOUNT_INVALID)
+    to = Ledger.USAGE if operation.unit is Unit.MONEY else Ledger.CONSUMED
+    missing = draw(case, operation.unit, operation.amount, operation.category, to)
+    if missing:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing})
+    return Verdict(Code.OK, {"amount": operation.amount, "left": case.total(operation.unit)})
+
+
+def adjust(case: Case, operation: Adjust) -> Verdict:
+    """A correction: credit the main bucket of the unit, or deduct like a charge."""
+    if operation.amount == 0:
+        return Verdict(Code.AMOUNT_INVALID)
+    if operation.amount < 0:
+        missing = draw(case, operation.unit, -operation.amount, None, Ledger.ADJUSTMENTS)
+        if missing:
+            return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing})
+    elif operation.unit is Unit.MONEY:
+        end = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
+        credit_main(case, operation.amount, Ledger.ADJUSTMENTS, end)
+    else:
+        _credit_units(case, operation.unit, operation.amount)
+    return Verdict(Code.OK, {"amount": operation.amount, "reason": operation.reason})
+
+
+def _credit_units(case: Case, unit: Unit, amount: int) -> None:
+    for bucket in case.facts.buckets:
+        if bucket.unit is unit and bucket.product == ADJUSTMENT:
+            return case.credit(bucket, amount, Ledger.ADJUSTMENTS)
+    case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=None, priority=ORDINARY)
+    return None
+
+
+def expire(case: Case) -> Verdict:
+    """Take what is left in buckets whose time is over into breakage. Reserved amounts wait for their session."""
+    lost = []
+    for bucket in case.facts.buckets:
+        amount = case.free(bucket)
+        if bucket.expires_at is None or bucket.expires_at > case.now or amount == 0:
+            continue
+        case.debit(bucket, amount, Ledger.BREAKAGE)
+        lost.append({"unit": bucket.unit, "amount": amount, "product": bucket.product})
+    for loss in lost:
+        case.messages.append(("alert.expired", loss))
+    return Verdict(Code.OK, {"expired": lost})
+
+
+def refund(case: Case, operation: Refund) -> Verdict:
+    """Undo a purchase or a charge: what was granted goes back first, then what was paid comes back."""
+    original = case.facts.original
+    if original is None or original.code != Code.OK or original.kind not in ("purchase", "charge"):
+        return Verdict(Code.NOTHING_TO_REFUND)
+    if original.already_reversed:
+        return Verdict(Code.ALREADY_REFUNDED)
+    by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
+    granted = [transfer for transfer in original.transfers if transfer.credit is Ledger.BALANCE]
+    if any(case.free(by_id[transfer.bucket_id]) < transfer.amount for transfer in granted):
+        return Verdict(Code.GRANT_USED)
+    for transfer in granted:
+        case.debit(by_id[transfer.bucket_id], transfer.amount, transfer.debit)
+    paid = [transfer for transfer in original.transfers if transfer.debit is Ledger.BALANCE]
+    for transfer in paid:
+        _give_back(case, transfer, by_id[transfer.bucket_id])
+    details = {
+        "unit": paid[0].unit,
+        "amount": sum(transfer.amount for transfer in paid),
+        "balance": case.total(paid[0].unit),
+        "reason": operation.reason,
+    }
+    case.messages.append(("refund.done", details | {"reference": case.reference}))
+    return Verdict(Code.OK, details)
+
+
+def _give_back(case: Case, transfer: Transfer, bucket: Bucket) -> None:
+    # Money never comes back into a bucket that the next expiry run would empty again.
+    if transfer.unit is Unit.MONEY and not case.live(bucket):
+        end = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
+        credit_main(case, transfer.amount, transfer.credit, end)
+    else:
+        case.credit(bucket, transfer.amount, transfer.credit)
+
+
+def low_balance(case: Case) -> None:
+    """Write an alert for each threshold that this operation crosses downwards."""
+    if not case.transfers:
+        return
+    for threshold in case.operator.low_balance:
+        unit = Unit(threshold.unit)
+        left = case.total(unit)
+        before = sum(b.amount - b.reserved for b in case.facts.buckets if b.unit is unit and case.live(b))
+        if left < threshold.amount <= before:
+            case.messages.append(("alert.low_balance", {"unit": unit, "left": left, "threshold": threshold.amount}))

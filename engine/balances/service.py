@@ -1,0 +1,79 @@
+"""What has to be done to balances without anybody asking: the schedule that expires buckets, the catalogue's history."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from uuid import NAMESPACE_OID, uuid5
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.tables import line
+from engine.balances.tables import bucket, product
+from engine.books.service import Door
+from engine.words import AccountRef, Expire
+from settings import Operator
+
+
+class Balances:
+    """The balances and the catalogue of one operator."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, door: Door) -> None:
+        """Expiry goes through ``door`` like every other money effect."""
+        self._database = database
+        self._operator = operator
+        self._door = door
+
+    async def expire_due(self, limit: int = 1000) -> int:
+        """Take what is left in at most ``limit`` overdue buckets into breakage. Returns how many accounts it touched.
+
+        Safe to run twice and by several processes at once: the key comes from the account, the latest expiry that is
+        due and what is there, so the same work has the same key.
+        """
+        now = datetime.now(UTC)
+        one_line = (
+            sa.select(line.c.line_id)
+            .where(line.c.shard == bucket.c.shard, line.c.account_id == bucket.c.account_id)
+            .order_by(line.c.line_id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        there = sa.func.sum(bucket.c.amount)
+        overdue = (
+            sa.select(bucket.c.shard, bucket.c.account_id, sa.func.max(bucket.c.expires_at), there, one_line)
+            .where(bucket.c.amount > bucket.c.reserved, bucket.c.expires_at <= now)
+            .group_by(bucket.c.shard, bucket.c.account_id)
+            .limit(limit)
+        )
+        async with self._database.connect() as connection:
+            due = (await connection.execute(overdue)).all()
+        operations = [
+            Expire(
+                account=AccountRef(shard, account_id),
+                key=uuid5(NAMESPACE_OID, f"expire|{account_id}|{latest.isoformat()}|{amount}"),
+                asked_at=now,
+                source="schedule:expire",
+                line_id=line_id,
+            )
+            for shard, account_id, latest, amount, line_id in due
+        ]
+        await asyncio.gather(*(self._door.post(operation) for operation in operations))
+        return len(operations)
+
+    async def publish_catalogue(self) -> None:
+        """Keep every version of every product that was ever on sale."""
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "code": entry.code,
+                "version": hashlib.blake2b(entry.model_dump_json().encode(), digest_size=8).hexdigest(),
+                "body": entry.model_dump(mode="json"),
+                "published_at": now,
+            }
+            for entry in self._operator.products
+        ]
+        async with self._database.begin() as connection:
+            await connection.execute(insert(product).on_conflict_do_nothing(), rows)

@@ -1,0 +1,57 @@
+"""Reading the books: what was done before, and what one operation moved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.books.decisions import request_hash
+from engine.books.tables import operation, transfer
+from engine.words import AccountRef, Answer, Code, Operation
+
+
+class History:
+    """The stored operations and transfers of one installation."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        """Reads go to the writer: a replica may not know yet what a person just did."""
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def done_before(self, asked: Operation, within_minutes: int = 10) -> Answer | None:
+        """The latest successful operation of the last minutes that meant the same (same request, another key or ours)."""
+        query = (
+            sa.select(sa.cast(operation.c.answer, sa.Text))
+            .where(
+                operation.c.shard == asked.account.shard,
+                operation.c.account_id == asked.account.account_id,
+                operation.c.booked_at > datetime.now(UTC) - timedelta(minutes=within_minutes),
+                operation.c.request_hash == request_hash(asked),
+                operation.c.code == Code.OK,
+            )
+            .order_by(operation.c.booked_at.desc())
+            .limit(1)
+        )
+        async with self._reads.connect() as connection:
+            stored = (await connection.execute(query)).scalar_one_or_none()
+        return None if stored is None else msgspec.json.decode(stored, type=Answer)
+
+    async def explain(self, account: AccountRef, key: UUID) -> dict[str, object] | None:
+        """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".
+
+        Keys: ``kind code reference booked_at source transfers[{debit credit unit amount bucket_id}] answer``.
+        """
+        chosen = (operation.c.shard == account.shard, operation.c.account_id == account.account_id, operation.c.key == key)
+        moved = (transfer.c.shard == account.shard, transfer.c.account_id == account.account_id, transfer.c.key == key)
+        columns = ("debit", "credit", "unit", "amount", "bucket_id")
+        async with self._reads.connect() as connection:
+            found = (await connection.execute(sa.select(operation).where(*chosen))).mappings().first()
+            if found is None:
+                return None
+            legs = await connection.execute(sa.select(*(transfer.c[name] for name in columns)).where(*moved).order_by("leg"))
+            transfers = [dict(leg) for leg in legs.mappings()]
+        said = ("kind", "code", "reference", "booked_at", "source", "answer")
+        return {name: found[name] for name in said} | {"transfers": transfers}

@@ -1,0 +1,185 @@
+"""The one door: everything that changes a balance is posted here, in batches, each one commit.
+
+A lane keeps one batch in flight; what queues meanwhile is its next batch. A batch touches an account or a voucher at
+most once, so its arithmetic needs no order. Every process runs lanes of its own over all shards: correctness rests on
+row locks and stored answers in Postgres, never on who owns a lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import UTC, datetime
+from time import monotonic, perf_counter
+
+import psycopg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.books import store
+from engine.books.decisions import decide, reference_of, request_hash
+from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
+from runtime.batching import Batcher
+from runtime.metrics import Metrics
+from settings import Operator
+
+log = structlog.get_logger(__name__)
+
+#: Past about 250 operations a batch hurts the slowest caller more than it helps the sum.
+LARGEST_BATCH = 250
+
+#: How long a lane tries to reach Postgres again before it tells its callers, in seconds.
+PATIENCE = 8.0
+
+Result = Answer | BaseException
+
+
+def touches(operation: Operation) -> Iterable[Hashable]:
+    """What only one operation of a batch may touch: its account, and the voucher that it claims."""
+    yield operation.account
+    if isinstance(operation, Recharge):
+        yield from operation.voucher.digests
+
+
+def answer_without_effect(operation: Operation, code: Code, now: datetime) -> Answer:
+    """An answer that is given but not stored, because nothing may be remembered under this key."""
+    kind = str(type(operation).__struct_config__.tag)
+    return Answer(kind=kind, code=code, key=operation.key, reference=reference_of(operation), booked_at=now)
+
+
+class Lane:
+    """One writer with one batch in flight."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, metrics: Metrics) -> None:
+        """A lane of ``operator`` on a connection of its own, opened when first needed."""
+        self._database = database
+        self._operator = operator
+        self._metrics = metrics
+        self._connection: AsyncConnection | None = None
+        self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
+
+    async def close(self) -> None:
+        """Answer what waits, then give the connection back."""
+        await self.post.drain()
+        await self._let_go()
+
+    async def _run(self, batch: Sequence[Operation]) -> Sequence[Result]:
+        started = perf_counter()
+        results = await self._persist(batch)
+        self._metrics.batch_size.observe(len(batch))
+        self._metrics.lane_seconds.observe(perf_counter() - started)
+        outcomes = Counter((result.kind, result.code) for result in results if isinstance(result, Answer))
+        for (kind, code), count in outcomes.items():
+            self._metrics.operations.labels(kind, code).inc(count)
+        return results
+
+    def _observe(self, layer: str, seconds: float) -> None:
+        self._metrics.validation_seconds.labels(layer).observe(seconds)
+
+    async def _persist(self, batch: Sequence[Operation]) -> Sequence[Result]:
+        """Commit a batch, whatever it takes: again after a lost connection, in halves around a poisoned operation.
+
+        After a lost connection nobody knows whether the commit happened. Sending the batch again is always right: what
+        was committed is found under its key and answered from there.
+        """
+        deadline = monotonic() + PATIENCE
+        pause = 0.02
+        while True:
+            try:
+                return await self._commit(batch)
+            except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected) as error:
+                reason: Exception = error
+            except (psycopg.OperationalError, psycopg.InterfaceError, DBAPIError, OSError) as error:
+                reason = error
+                await self._let_go()
+            except (psycopg.Error, ValueError) as error:
+                await self._let_go()
+                return await self._isolate(batch, error)
+            if monotonic() > deadline:
+                log.error("lane.unavailable", operations=len(batch), reason=str(reason))
+                return [EngineUnavailable(str(reason))] * len(batch)
+            log.warning("lane.retry", operations=len(batch), reason=str(reason))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 0.5)
+
+    async def _isolate(self, batch: Sequence[Operation], error: Exception) -> Sequence[Result]:
+        """Find the operation that the database refuses by halving; all others go through."""
+        if len(batch) == 1:
+            log.error("operation.failed", operation=batch[0].key.hex, source=batch[0].source, reason=str(error))
+            return [answer_without_effect(batch[0], Code.FAILED, datetime.now(UTC))]
+        middle = len(batch) // 2
+        return [*await self._persist(batch[:middle]), *await self._persist(batch[middle:])]
+
+    async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
+        connection = await self._driver()
+        now = datetime.now(UTC)
+        fetched = await store.fetch(connection, batch, now)
+        answers: dict[int, Answer] = {}
+        fresh: list[int] = []
+        for index, operation in enumerate(batch):
+            answer = _known(operation, fetched, now)
+            if answer is None:
+                fresh.append(index)
+            else:
+                answers[index] = answer
+        if fresh:
+            operations = [batch[index] for index in fresh]
+            facts = [fetched.facts(operation) for operation in operations]
+            decided = decide(operations, facts, self._operator, now, self._observe)
+            await store.write(connection, decided, now)
+            answers |= {index: one.answer for index, one in zip(fresh, decided, strict=True)}
+        else:
+            await connection.rollback()
+        return [answers[index] for index in range(len(batch))]
+
+    async def _driver(self) -> store.Connection:
+        if self._connection is None:
+            self._connection = await self._database.connect()
+        raw = await self._connection.get_raw_connection()
+        driver: store.Connection = raw.driver_connection  # type: ignore[assignment]
+        return driver
+
+    async def _let_go(self) -> None:
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        # Whatever state the connection is in, it is not to be used again.
+        await connection.invalidate()
+        await connection.close()
+
+
+def _known(operation: Operation, fetched: store.Fetched, now: datetime) -> Answer | None:
+    """The answer of an operation that is not to be run: stored before, in conflict, too old, or of no account."""
+    stored = fetched.answered.get((operation.account, operation.key))
+    if stored is not None:
+        asked, answer = stored
+        return answer if asked == request_hash(operation) else answer_without_effect(operation, Code.KEY_CONFLICT, now)
+    if operation.asked_at < now - store.RETENTION:
+        return answer_without_effect(operation, Code.KEY_EXPIRED, now)
+    if operation.account not in fetched.accounts:
+        return answer_without_effect(operation, Code.ACCOUNT_UNKNOWN, now)
+    return None
+
+
+class Door:
+    """All lanes of this process."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, metrics: Metrics, lanes: int) -> None:
+        """``lanes`` writers; an account is always served by the same one."""
+        self._lanes = [Lane(database, operator, metrics) for _ in range(lanes)]
+
+    async def post(self, operation: Operation) -> Answer:
+        """Do this once, ever, and say what became of it. Concurrent calls share a commit.
+
+        The same key with the same request returns the stored answer, with another request ``key_conflict``; refusals
+        are answers too. Raises ``EngineUnavailable`` when Postgres cannot be reached: ask again with the same key.
+        """
+        return await self._lanes[operation.account.shard % len(self._lanes)].post(operation)
+
+    async def close(self) -> None:
+        """Answer what waits, then let the connections go."""
+        for lane in self._lanes:
+            await lane.close()

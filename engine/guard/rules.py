@@ -1,0 +1,46 @@
+"""The validation layers that every operation passes before it is decided, each a pure decision over one case.
+
+Account authentication, then payment-method authorisation; balance and limits are verified by the decision itself,
+which alone knows what it needs. A layer answers None to let an operation pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.books.case import Case, Verdict
+from engine.recharge.rules import voucher_allowed
+from engine.words import Charge, Code, LineStatus, Purchase, Recharge
+
+_SPENDING_REFUSED = {
+    LineStatus.SUSPENDED: Code.LINE_SUSPENDED,
+    LineStatus.BARRED: Code.LINE_BARRED,
+    LineStatus.TERMINATED: Code.LINE_TERMINATED,
+}
+
+
+def authenticate_account(case: Case) -> Verdict | None:
+    """Whether the account and its line may do this: a frozen or barred one may receive, not spend."""
+    operation, line = case.operation, case.facts.line
+    spends = isinstance(operation, Purchase | Charge)
+    if spends and case.facts.frozen:
+        return Verdict(Code.ACCOUNT_FROZEN)
+    if line is None:
+        return None
+    if spends and line.status in _SPENDING_REFUSED:
+        return Verdict(_SPENDING_REFUSED[line.status])
+    if isinstance(operation, Recharge) and line.status is LineStatus.TERMINATED:
+        return Verdict(Code.LINE_TERMINATED)
+    return None
+
+
+def authorise_method(case: Case) -> Verdict | None:
+    """Whether what is paid with may be used: the voucher, and this line's right to try one."""
+    return voucher_allowed(case) if isinstance(case.operation, Recharge) else None
+
+
+#: Name in the metrics → layer, in the order in which they stand.
+LAYERS: dict[str, Callable[[Case], Verdict | None]] = {
+    "account": authenticate_account,
+    "method": authorise_method,
+}
