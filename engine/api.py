@@ -1,81 +1,99 @@
-"""All that callers may use of the engine. (contract: signatures and docstrings; bodies are being written)"""
+"""All that callers may use of the engine: open one, ask it, close it. The words are in ``engine.words``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from uuid import UUID
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.words import AccountRef, Answer, Message, Operation, PinVerdict, Subscriber, VoucherToken
+from engine.accounts.service import Accounts
+from engine.balances.service import Balances
+from engine.books.history import History
+from engine.books.messages import Messages
+from engine.books.service import Door
+from engine.guard.service import Guard
+from engine.recharge.batches import VoucherBatches
+from engine.storage.database import open_database
+from runtime.keyring import Keyring
+from runtime.metrics import Metrics
 from settings import Operator, Product
+
+__all__ = ["Engine", "open_engine"]
 
 
 class Engine:
-    """The recharge and balance engine of one operator. Made by ``open_engine``, closed by ``close``."""
+    """The recharge and balance engine of one operator, put together from its areas.
 
-    operator: Operator
+    ``post`` is the one door for money; everything else reads, or keeps what no money hangs on. The areas themselves are
+    public where staff needs more of them: ``accounts`` (lines, PINs, erasure) and ``vouchers`` (batches and their life).
+    """
 
-    async def subscriber(self, msisdn: str) -> Subscriber:
-        """The line with this number and its live buckets, as of the last commit; concurrent calls share one query.
+    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int) -> None:
+        """Put the areas together on one pool of connections; ``open_engine`` is the usual way to get one."""
+        self._database = database
+        self.operator = operator
+        self._door = Door(database, operator, metrics, lanes)
+        self._balances = Balances(database, operator, self._door)
+        history = History(database)
+        guard = Guard(database, operator)
+        self.accounts = Accounts(database, operator, keyring)
+        self.vouchers = VoucherBatches(database, operator, keyring)
+        messages = Messages(database, operator, self.accounts)
 
-        Raises ``BadNumber`` (malformed, foreign, not a mobile) and ``UnknownLine``.
-        """
-        raise NotImplementedError
-
-    async def post(self, operation: Operation) -> Answer:
-        """The one door: do this once, ever, and say what became of it. Concurrent calls share a commit.
-
-        The same key with the same request returns the stored answer; refusals are answers too (``Answer.code``).
-        """
-        raise NotImplementedError
-
-    async def done_before(self, operation: Operation, within_minutes: int = 10) -> Answer | None:
-        """The latest successful operation of the last minutes that meant the same (same request, another key)."""
-        raise NotImplementedError
-
-    def seal_voucher(self, number: str) -> VoucherToken:
-        """A typed voucher number as a token; spaces and dashes are ignored. Raises ``BadVoucherNumber``."""
-        raise NotImplementedError
+        # The names that callers use, each bound to the area that does the work.
+        self.post = self._door.post
+        self.subscriber = self.accounts.subscriber
+        self.create_line = self.accounts.create_line
+        self.set_language = self.accounts.set_language
+        self.check_pin = self.accounts.check_pin
+        self.set_pin = self.accounts.set_pin
+        self.seal_voucher = self.vouchers.seal
+        self.done_before = history.done_before
+        self.explain = history.explain
+        self.claim_messages = messages.claim_messages
+        self.messages_delivered = messages.messages_delivered
+        self.messages_failed = messages.messages_failed
+        self.expire_due = self._balances.expire_due
+        self.watch_vouchers = guard.watch_vouchers
 
     def products(self) -> tuple[Product, ...]:
         """The catalogue in the operator's order."""
-        raise NotImplementedError
-
-    async def set_language(self, subscriber: Subscriber, language: str) -> None:
-        """Remember the language of a line. Raises ``ValueError`` when the operator does not offer it."""
-        raise NotImplementedError
-
-    async def check_pin(self, subscriber: Subscriber, pin: str) -> PinVerdict:
-        """Compare a PIN; each wrong one counts in Postgres before it is compared, so parallel guesses gain nothing."""
-        raise NotImplementedError
-
-    async def set_pin(self, subscriber: Subscriber, pin: str) -> None:
-        """Set or replace the PIN. The caller has checked the old one. Raises ``BadPin``."""
-        raise NotImplementedError
-
-    async def explain(self, account: AccountRef, key: UUID) -> dict[str, object] | None:
-        """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".
-
-        Keys: ``kind code reference booked_at source transfers[{debit credit unit amount bucket_id}] answer``.
-        """
-        raise NotImplementedError
-
-    async def claim_messages(self, limit: int, lease_seconds: int) -> list[Message]:
-        """Take outbox rows that are due, numbers decrypted; others skip them until the lease ends."""
-        raise NotImplementedError
-
-    async def messages_delivered(self, messages: Sequence[Message]) -> None:
-        """Mark as sent."""
-        raise NotImplementedError
-
-    async def messages_failed(self, messages: Sequence[Message], retry_at: datetime | None) -> None:
-        """Try again at ``retry_at``; ``None`` parks them for staff."""
-        raise NotImplementedError
+        return self.operator.products
 
     async def ping(self) -> None:
         """Raise unless Postgres answers."""
-        raise NotImplementedError
+        async with self._database.connect() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    async def ensure_partitions(self, months_ahead: int = 3) -> int:
+        """Make the books' partitions for the coming months. Returns how many were missing."""
+        async with self._database.begin() as connection:
+            made = await connection.execute(sa.select(sa.func.ensure_partitions(months_ahead)))
+            return int(made.scalar_one())
+
+    async def publish_catalogue(self) -> None:
+        """Record the products now on sale, so that a purchase can be explained after the catalogue has changed."""
+        await self._balances.publish_catalogue()
 
     async def close(self) -> None:
         """Answer what is waiting, then let the connections go."""
-        raise NotImplementedError
+        await self._door.close()
+        await self.accounts.close()
+        await self._database.dispose()
+
+
+async def open_engine(
+    database_url: str, operator: Operator, keyring: Keyring, *, lanes: int = 2, metrics: Metrics | None = None
+) -> Engine:
+    """An engine on a migrated database. Raises what the driver raises when the database cannot be reached.
+
+    ``lanes`` writers group concurrent operations into commits; two keep Postgres busy while Python decides.
+    """
+    database = open_database(database_url, connections=lanes + 8)
+    engine = Engine(database, operator, keyring, metrics or Metrics(), lanes)
+    try:
+        await engine.ping()
+        await engine.publish_catalogue()
+    except BaseException:
+        await database.dispose()
+        raise
+    return engine

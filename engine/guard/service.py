@@ -1,0 +1,65 @@
+"""Watching what single lines cannot show: many wrong voucher numbers on many lines at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.books.tables import OutboxState, outbox
+from engine.guard.tables import guard_event
+from engine.storage.sharding import new_id
+from settings import Operator
+
+log = structlog.get_logger(__name__)
+
+#: How far back wrong numbers are counted, and how long one alarm stands for them.
+WINDOW = timedelta(minutes=5)
+
+ALARM = "alarm.voucher_guessing"
+
+#: Any number, the same in every process: whoever holds it decides whether to raise the alarm.
+_ALARM_LOCK = 724355
+
+
+class Guard:
+    """The alarms of one operator."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator) -> None:
+        """Thresholds come from the operator's file."""
+        self._database = database
+        self._operator = operator
+
+    async def watch_vouchers(self) -> int:
+        """Count wrong voucher numbers on all lines in the last minutes and alarm the operator, once per window.
+
+        Returns the count. Safe in several processes at once: the decision is taken under one advisory lock.
+        """
+        now = datetime.now(UTC)
+        tries = sa.select(sa.func.coalesce(sa.func.sum(guard_event.c.count), 0)).where(
+            guard_event.c.kind == "wrong_voucher", guard_event.c.seen_at > now - WINDOW
+        )
+        raised = sa.exists().where(outbox.c.topic == ALARM, outbox.c.created_at > now - WINDOW).select()
+        async with self._database.begin() as connection:
+            count = int((await connection.execute(tries)).scalar_one())
+            if count < self._operator.vouchers.alarm_tries:
+                return count
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ALARM_LOCK)))
+            if (await connection.execute(raised)).scalar_one():
+                return count
+            body = {"tries": count, "minutes": int(WINDOW.total_seconds()) // 60}
+            await connection.execute(
+                sa.insert(outbox).values(
+                    shard=0,
+                    message_id=new_id(),
+                    topic=ALARM,
+                    body=body,
+                    state=OutboxState.DUE,
+                    due_at=now,
+                    created_at=now,
+                )
+            )
+        log.critical("guard.voucher_guessing", tries=count, minutes=body["minutes"])
+        return count
