@@ -2,14 +2,24 @@
 
 A dialog is a set of states. A state says what it loads, what it shows, what a person may answer and where that leads;
 everything a check needs to know stands in the declaration, so a graph that cannot work is refused before start.
-(contract: the dialogs helper completes the state kinds)
+
+State functions work on *data*: what was chosen so far (kept in the session) and what ``load`` fetched for this screen
+(not kept), in one mapping.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 import msgspec
+
+from dialogs.values import Text
+from engine.api import Engine
+from engine.words import Answer, Operation, Subscriber
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -47,3 +57,182 @@ class Place(msgspec.Struct, kw_only=True):
     trail: list[tuple[str, dict[str, Any]]] = []
     #: how often each money state was entered: part of the derived idempotency key
     visits: dict[str, int] = {}
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """Who is asking, on what, in which language: made by the channel for every turn.
+
+    ``subscriber`` is read afresh each turn. ``language`` may change during the turn that changes it. ``source`` goes
+    into the audit trail (``ussd:africastalking``). ``key`` derives the idempotency key of a money state from gateway,
+    session, state and visit, so that the same inputs always come out with the same key.
+    """
+
+    engine: Engine
+    subscriber: Subscriber
+    language: str
+    now: datetime
+    source: str
+    key: Callable[[str, int], UUID]
+
+
+Data: TypeAlias = Mapping[str, Any]
+
+
+class Go(msgspec.Struct, frozen=True):
+    """Go on in another state, and keep ``data`` on top of what is already known. ``done`` forgets the way back."""
+
+    to: str
+    data: dict[str, Any] = {}
+    done: bool = False
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """Not acceptable: the same screen again under a short first line that says why."""
+
+    why: Text
+
+
+Words: TypeAlias = Text | Callable[[Data], Text]
+Load: TypeAlias = Callable[[Context, Data], Awaitable[dict[str, Any] | Go]]
+Accept: TypeAlias = Callable[[Context, Data, str], Awaitable[Go | Wrong]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What all states have in common.
+
+    ``load`` fetches what the text needs, or redirects to one of ``redirects``. ``samples`` are the longest data the
+    screen can show: the check before start renders each of them in every language for every gateway.
+    """
+
+    name: str
+    text: Words
+    load: Load | None = None
+    redirects: tuple[str, ...] = ()
+    samples: tuple[Data, ...] = ({},)
+
+    def leads(self) -> tuple[str, ...]:
+        """Every state this one can go on to, navigation keys left out."""
+        return self.redirects
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A fixed option of a menu: what it says and where it leads."""
+
+    id: str
+    label: Text
+    to: str
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An option that comes from data. ``data`` is kept with the choice: a price, as it was shown."""
+
+    id: str
+    label: Text
+    data: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """Free input: its shape (a regular expression for the whole of it), what takes it and where that can lead.
+
+    ``sample`` is one input of that shape, with which the check looks for ambiguity.
+    """
+
+    shape: str
+    sample: str
+    accept: Accept
+    leads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menu(State):
+    """Fixed options. ``typed``: longer inputs that take a short cut. ``exit``: where 0 leads in the first menu."""
+
+    links: tuple[Link, ...] = ()
+    typed: tuple[Typed, ...] = ()
+    exit: str | None = None
+
+    def leads(self) -> tuple[str, ...]:
+        """Links, short cuts, exit and redirects."""
+        typed = tuple(target for one in self.typed for target in one.leads)
+        leaving = () if self.exit is None else (self.exit,)
+        return (*(link.to for link in self.links), *typed, *leaving, *self.redirects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choose(State):
+    """Options that come from data. The chosen item's id is kept in the data as ``keeps`` and leads to ``to``.
+
+    ``act`` may do something with the choice before the person arrives there.
+    """
+
+    items: Callable[[Data], tuple[Item, ...]]
+    keeps: str
+    to: str
+    act: Callable[[Context, str], Awaitable[None]] | None = None
+
+    def leads(self) -> tuple[str, ...]:
+        """The one target and the redirects."""
+        return (self.to, *self.redirects)
+
+
+#: the money steps that an operator may protect by PIN (``PinRules.required_for``)
+Purpose: TypeAlias = Literal["purchase", "recharge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(State):
+    """Free input. ``wrong`` answers what has not even the shape; ``secret`` input is never kept or logged.
+
+    With ``guards`` the state is the PIN gate before a money step of that purpose.
+    """
+
+    typed: Typed
+    wrong: Text
+    secret: bool = False
+    guards: Purpose | None = None
+
+    def leads(self) -> tuple[str, ...]:
+        """Where the input can lead, and the redirects."""
+        return (*self.typed.leads, *self.redirects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm(State):
+    """The money step, and the only one: option 1 posts ``operation`` to the engine under the derived key.
+
+    ``result`` makes the data of the ``done`` or ``refused`` state from the engine's answer. When the same was done in
+    the last minutes under another key, the screen shows ``brief`` under "Done at …, ref …. Again?", or, without
+    ``brief`` because it cannot be done twice, leads to ``already`` with ``done_at`` and ``reference``.
+    Only PIN gates of the same purpose may lead here.
+    """
+
+    purpose: Purpose
+    yes: Text
+    operation: Callable[[Context, Data, UUID], Operation]
+    result: Callable[[Context, Data, Answer], Awaitable[dict[str, Any]]]
+    done: str
+    refused: str
+    brief: Words | None = None
+    already: str | None = None
+
+    def leads(self) -> tuple[str, ...]:
+        """Done, refused, already done, and the redirects."""
+        already = () if self.already is None else (self.already,)
+        return (self.done, self.refused, *already, *self.redirects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say(State):
+    """The end of a path: something is said and the session is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialog:
+    """States that belong together. Their names begin with the dialog's: ``recharge.confirm``."""
+
+    name: str
+    states: tuple[State, ...]

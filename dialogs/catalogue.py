@@ -1,0 +1,22 @@
+"""Every dialog there is. A new one is a folder under flows/ and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dialogs.flows.account.flow import account
+from dialogs.flows.balance.flow import balance
+from dialogs.flows.bundles.flow import bundles
+from dialogs.flows.language.flow import language
+from dialogs.flows.main_menu.flow import main_menu
+from dialogs.flows.pin.flow import pin
+from dialogs.flows.recharge.flow import recharge
+from dialogs.words import Dialog
+from settings import Operator
+
+FLOWS: tuple[Callable[[Operator], Dialog], ...] = (main_menu, balance, recharge, bundles, account, language, pin)
+
+
+def declared(operator: Operator) -> tuple[Dialog, ...]:
+    """All dialogs, declared for one operator."""
+    return tuple(flow(operator) for flow in FLOWS)

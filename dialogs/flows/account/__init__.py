@@ -1,0 +1,1 @@
+"""What a person may change about their line."""

@@ -1,0 +1,1 @@
+"""Buy a product of the catalogue."""

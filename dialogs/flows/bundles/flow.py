@@ -1,0 +1,144 @@
+"""Bundles: the catalogue with prices, one confirm screen with the detail, result."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from dialogs.flows.pin.gate import pin_gate
+from dialogs.names import find_product, product_name
+from dialogs.refusals import kept_refusal, refusal, refusal_samples
+from dialogs.samples import MOMENT, REFERENCE, money_sample
+from dialogs.values import LastDay, Money, Names, Quantity, Text, Together, counted, lines, text
+from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
+from engine.words import Answer, Code, Purchase, Unit
+from settings import Operator, Product
+
+
+def bundles(operator: Operator) -> Dialog:
+    """The price kept is the one that the list showed: a price that changed meanwhile refuses the purchase."""
+    every: tuple[dict[str, Any], ...] = tuple(
+        {"product": one.code, "price": one.price, "currency": operator.currency, "bought": one}
+        for one in operator.products
+    )
+    choose = Choose(
+        name="bundles.list",
+        text=lambda data: text("Bundles:") if data["products"] else text("No bundles on sale now."),
+        load=_catalogue,
+        items=_items,
+        keeps="product",
+        to="bundles.pin",
+        samples=({"products": operator.products, "currency": operator.currency},),
+    )
+    told = {"done_at": MOMENT, "reference": REFERENCE}
+    confirm = Confirm(
+        name="bundles.confirm",
+        purpose="purchase",
+        text=_detail,
+        brief=lambda data: text("{name} {price}", **_name_and_price(data)),
+        yes=text("Buy"),
+        load=_chosen,
+        redirects=("bundles.refused",),
+        operation=_operation,
+        result=_result,
+        done="bundles.done",
+        refused="bundles.refused",
+        samples=(*every, *({**one, **told} for one in every)),
+    )
+    refused = Menu(
+        name="bundles.refused",
+        text=refusal,
+        links=(
+            Link("recharge", text("Recharge"), "recharge.number"),
+            Link("bundles", text("Bundles"), "bundles.list"),
+        ),
+        samples=refusal_samples(operator),
+    )
+    gate = pin_gate("bundles.pin", "purchase", confirm.name, operator)
+    return Dialog(name="bundles", states=(choose, gate, confirm, _done(operator), refused))
+
+
+async def _catalogue(context: Context, _data: Data) -> dict[str, Any]:
+    return {"products": context.engine.products(), "currency": context.subscriber.currency}
+
+
+def _items(data: Data) -> tuple[Item, ...]:
+    def item(product: Product) -> Item:
+        price = Money(product.price, data["currency"])
+        label = text("{name} {price}", name=Names(product.name), price=price)
+        return Item(product.code, label, {"price": product.price})
+
+    return tuple([item(product) for product in data["products"]])
+
+
+async def _chosen(context: Context, data: Data) -> dict[str, Any] | Go:
+    product = find_product(context.engine.products(), data["product"])
+    if product is None:
+        gone = {"code": Code.PRODUCT_UNKNOWN.value, "currency": context.subscriber.currency}
+        return Go("bundles.refused", gone, done=True)
+    return {"bought": product, "currency": context.subscriber.currency}
+
+
+def _name_and_price(data: Data) -> dict[str, Any]:
+    return {"name": Names(data["bought"].name), "price": Money(data["price"], data["currency"])}
+
+
+def _detail(data: Data) -> Text:
+    product: Product = data["bought"]
+    grants = Together(tuple(Quantity(Unit(one.unit), one.amount, data["currency"]) for one in product.grants))
+    return lines(
+        text("{name} {price}", **_name_and_price(data)),
+        counted("{grants}, 1 day", "{grants}, {count} days", product.days, grants=grants),
+    )
+
+
+def _operation(context: Context, data: Data, key: UUID) -> Purchase:
+    return Purchase(
+        account=context.subscriber.account,
+        line_id=context.subscriber.line_id,
+        key=key,
+        asked_at=context.now,
+        source=context.source,
+        product=data["product"],
+        price=data["price"],
+    )
+
+
+async def _result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
+    if not answer.ok:
+        return kept_refusal(context, answer)
+    ends = [one.expires_at for one in answer.effects if one.product == data["product"] and one.expires_at is not None]
+    # Read again: the answer may be a stored one, and money may have moved since.
+    fresh = await context.engine.subscriber(context.subscriber.msisdn)
+    return {
+        "product": data["product"],
+        "price": data["price"],
+        "balance": fresh.total(Unit.MONEY),
+        "currency": fresh.currency,
+        "until": max(ends).isoformat() if ends else None,
+        "reference": answer.reference,
+    }
+
+
+def _done(operator: Operator) -> Say:
+    def show(data: Data) -> Text:
+        values = {
+            "product": product_name(operator, data["product"]),
+            "price": Money(data["price"], data["currency"]),
+            "balance": Money(data["balance"], data["currency"]),
+            "reference": data["reference"],
+        }
+        if data["until"] is None:
+            return text("{product} bought for {price}. Balance {balance}. Ref {reference}", **values)
+        day = LastDay(datetime.fromisoformat(data["until"]))
+        return text("{product} bought for {price}, until {day}. Balance {balance}. Ref {reference}", **values, day=day)
+
+    most = money_sample(operator)
+
+    def longest(product: str) -> dict[str, Any]:
+        known = {"product": product, "price": most.amount, "balance": most.amount, "currency": most.currency}
+        return {**known, "until": MOMENT.isoformat(), "reference": REFERENCE}
+
+    every = tuple(longest(product.code) for product in operator.products) or (longest("airtime"),)
+    return Say(name="bundles.done", text=show, samples=(*every, {**every[0], "until": None}))

@@ -1,0 +1,1 @@
+"""Recharge with a voucher."""

@@ -1,0 +1,269 @@
+"""The machine that walks the declared dialogs: place and input in, place and screen out.
+
+It touches nothing but its arguments. The same inputs from the start walk the same states and count the same visits,
+so a session that was lost is rebuilt by playing its inputs again and money steps come out with the same keys.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from dialogs.texts import Texts
+from dialogs.values import Clock, Text, lines, text
+from dialogs.words import (
+    Ask,
+    Choose,
+    Confirm,
+    Context,
+    Data,
+    Dialog,
+    Go,
+    Menu,
+    Option,
+    Place,
+    Say,
+    Screen,
+    State,
+    Typed,
+    Words,
+    Wrong,
+)
+
+BACK_KEY, HOME_KEY, MORE_KEY = "0", "00", "98"
+BACK, HOME, MORE, EXIT = text("Back"), text("Home"), text("More"), text("Exit")
+NO_SUCH_CHOICE = text("No such choice.")
+#: a redirect leads to a redirect only by mistake; more than this in a row is a circle
+REDIRECTS_MOST = 10
+
+
+class Step(NamedTuple):
+    """Where a person stands after an input, and what they see there."""
+
+    place: Place
+    screen: Screen
+
+
+class CircleError(Exception):
+    """Redirects lead round in a circle: ``args[0]`` names the state."""
+
+
+@dataclass(slots=True)
+class _Shown:
+    """A state with all that its screen needs."""
+
+    state: State
+    place: Place
+    data: dict[str, Any]
+
+
+@lru_cache(maxsize=512)
+def _shape(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def typed_text(raw: str) -> str:
+    """What was typed, without surrounding spaces and direction marks, digits of any script as 0 to 9."""
+    plain = raw.strip()
+    if plain.isascii():
+        return plain
+    kept = [character for character in plain if unicodedata.category(character) != "Cf"]
+    return "".join([str(unicodedata.decimal(one)) if one.isdecimal() else one for one in kept]).strip()
+
+
+def before_asking_again(at: datetime, reference: str) -> Text:
+    """The line above a money step that was done a moment ago."""
+    return text("Done at {time}, ref {reference}. Again?", time=Clock(at), reference=reference)
+
+
+def screen_text(state: State, data: Data) -> Text:
+    """The text of a state for its data; with ``done_at`` a money step says that it was done before."""
+    if isinstance(state, Confirm) and state.brief is not None and "done_at" in data:
+        return lines(before_asking_again(data["done_at"], data["reference"]), _said(state.brief, data))
+    return _said(state.text, data)
+
+
+def _said(words: Words, data: Data) -> Text:
+    return words if isinstance(words, Text) else words(data)
+
+
+class Machine:
+    """The dialogs of one operator, ready to be walked."""
+
+    def __init__(self, dialogs: Iterable[Dialog], texts: Texts, home: str = "main_menu.home") -> None:
+        """``home`` is where a session begins and 00 leads. Raises ``KeyError`` when it is not declared."""
+        self.states = {state.name: state for dialog in dialogs for state in dialog.states}
+        self.home = self.states[home].name
+        self._texts = texts
+        self._fixed_options: dict[tuple[str, str], tuple[Option, ...]] = {}
+
+    async def open(self, context: Context) -> Step:
+        """The first screen of a new session."""
+        return await self._enter(Place(), Go(self.home), context)
+
+    async def show(self, place: Place, context: Context) -> Step:
+        """The screen of the place once more: no visit is counted."""
+        state = self.states.get(place.state)
+        if state is None:  # declared no longer: the software changed under the session
+            return await self._enter(Place(visits=place.visits), Go(self.home), context)
+        return self._step(await self._load(state, place, context), context)
+
+    async def say(self, place: Place, typed: str, context: Context) -> Step:
+        """One input from a person: navigation keys first, then what the state takes."""
+        state = self.states.get(place.state)
+        if state is None or isinstance(state, Say):
+            # Visits go on counting, so that a chat which never ends does not reuse the key of an earlier purchase.
+            return await self._enter(Place(visits=place.visits), Go(self.home), context)
+        given = typed_text(typed)
+        if given == HOME_KEY:
+            return await self._enter(Place(visits=place.visits), Go(self.home), context)
+        if given == BACK_KEY:
+            return await self._back(state, place, context)
+        # Who confirms has seen "done before?" already; what counts now is the key.
+        confirming = isinstance(state, Confirm) and given == "1"
+        shown = await self._load(state, place, context, look_back=not confirming)
+        if shown.state is not state:  # what the screen stood on is gone, so the input no longer means anything
+            return self._step(shown, context)
+        outcome = await self._take(shown, given, context)
+        if isinstance(outcome, Wrong):
+            return self._step(shown, context, first=outcome.why)
+        return await self._enter(shown.place, outcome, context)
+
+    def render(self, state: State, data: Data, language: str, first: Text | None = None) -> Screen:
+        """The screen of a state for its data: pure. ``first`` is a line above it."""
+        texts = self._texts
+        body = screen_text(state, data)
+        if first is not None:
+            body = lines(first, body)
+        if isinstance(state, Say):
+            return Screen(state=state.name, text=texts.say(language, body), ends=True)
+        deep = state.name != self.home
+        back = BACK if deep else EXIT if isinstance(state, Menu) and state.exit is not None else None
+        home = HOME if deep and not isinstance(state, Confirm) else None
+        return Screen(
+            state=state.name,
+            text=texts.say(language, body),
+            options=self._options(state, data, language),
+            back=None if back is None else texts.say(language, back),
+            home=None if home is None else texts.say(language, home),
+            more=texts.say(language, MORE),
+            secret=isinstance(state, Ask) and state.secret,
+        )
+
+    def _options(self, state: State, data: Data, language: str) -> tuple[Option, ...]:
+        if isinstance(state, Choose):
+            return tuple([Option(item.id, self._texts.say(language, item.label)) for item in state.items(data)])
+        known = self._fixed_options.get((state.name, language))
+        if known is None:
+            fixed: list[tuple[str, Text]] = []
+            if isinstance(state, Menu):
+                fixed = [(link.id, link.label) for link in state.links]
+            elif isinstance(state, Confirm):
+                fixed = [("yes", state.yes)]
+            known = tuple(Option(name, self._texts.say(language, label)) for name, label in fixed)
+            self._fixed_options[state.name, language] = known
+        return known
+
+    def _step(self, shown: _Shown, context: Context, first: Text | None = None) -> Step:
+        language = self._texts.language(context.language)
+        return Step(shown.place, self.render(shown.state, shown.data, language, first))
+
+    async def _back(self, state: State, place: Place, context: Context) -> Step:
+        if state.name == self.home and isinstance(state, Menu) and state.exit is not None:
+            return await self._enter(place, Go(state.exit, done=True), context)
+        if not place.trail:
+            return await self._enter(Place(visits=place.visits), Go(self.home), context)
+        *trail, (name, data) = place.trail
+        return await self._enter(Place(data=data, trail=trail, visits=place.visits), Go(name), context)
+
+    async def _take(self, shown: _Shown, given: str, context: Context) -> Go | Wrong:
+        state, data = shown.state, shown.data
+        if isinstance(state, Ask):
+            fits = _matches(state.typed, given)
+            return await state.typed.accept(context, data, given) if fits else Wrong(state.wrong)
+        if isinstance(state, Menu):
+            number = _number(given, len(state.links))
+            if number is not None:
+                return Go(state.links[number].to)
+            for short_cut in state.typed:
+                if _matches(short_cut, given):
+                    return await short_cut.accept(context, data, given)
+        if isinstance(state, Choose):
+            items = state.items(data)
+            number = _number(given, len(items))
+            if number is not None:
+                if state.act is not None:
+                    await state.act(context, items[number].id)
+                return Go(state.to, {**items[number].data, state.keeps: items[number].id})
+        if isinstance(state, Confirm) and given == "1":
+            return await self._post(state, shown, context)
+        return Wrong(NO_SUCH_CHOICE)
+
+    async def _post(self, state: Confirm, shown: _Shown, context: Context) -> Go:
+        """The one place where dialogs move money: shown, confirmed, posted under the derived key."""
+        key = context.key(state.name, shown.place.visits.get(state.name, 0))
+        answer = await context.engine.post(state.operation(context, shown.data, key))
+        result = await state.result(context, shown.data, answer)
+        return Go(state.done if answer.ok else state.refused, result, done=True)
+
+    async def _enter(self, place: Place, go: Go, context: Context) -> Step:
+        """Go on to a state: the one left is remembered for 0, unless the way is done."""
+        state = self.states[go.to]
+        left = self.states.get(place.state)
+        if go.done:
+            entered = Place(state=state.name, data=go.data, trail=[], visits=place.visits)
+        else:
+            # PIN gates are passed through: 0 behind one leads to the screen before it.
+            gate = left is None or (isinstance(left, Ask) and left.guards is not None)
+            trail = place.trail if gate else [*place.trail, (place.state, place.data)]
+            entered = Place(state=state.name, data={**place.data, **go.data}, trail=trail, visits=place.visits)
+        return self._step(await self._load(state, entered, context, entered=True), context)
+
+    async def _load(
+        self, state: State, place: Place, context: Context, *, entered: bool = False, look_back: bool = True
+    ) -> _Shown:
+        """Fetch what a state needs, following redirects; states passed on the way are not remembered."""
+        for _ in range(REDIRECTS_MOST):
+            if entered and isinstance(state, Confirm):
+                visits = {**place.visits, state.name: place.visits.get(state.name, 0) + 1}
+                place = Place(state=place.state, data=place.data, trail=place.trail, visits=visits)
+            loaded: dict[str, Any] | Go = {} if state.load is None else await state.load(context, place.data)
+            if look_back and isinstance(state, Confirm) and not isinstance(loaded, Go):
+                loaded = await self._look_back(state, place, loaded, context)
+            if not isinstance(loaded, Go):
+                return _Shown(state, place, {**place.data, **loaded})
+            state, entered = self.states[loaded.to], True
+            kept, trail = ({}, []) if loaded.done else (place.data, place.trail)
+            place = Place(state=state.name, data={**kept, **loaded.data}, trail=trail, visits=place.visits)
+        raise CircleError(state.name)
+
+    async def _look_back(
+        self, state: Confirm, place: Place, loaded: dict[str, Any], context: Context
+    ) -> dict[str, Any] | Go:
+        """Was the same done in the last minutes? Our own key does not count: that is these inputs, played again."""
+        key = context.key(state.name, place.visits.get(state.name, 0))
+        before = await context.engine.done_before(state.operation(context, {**place.data, **loaded}, key))
+        if before is None or before.key == key:
+            return loaded
+        if state.brief is not None:
+            return {**loaded, "done_at": before.booked_at, "reference": before.reference}
+        if state.already is None:
+            return loaded
+        told = {"done_at": before.booked_at.isoformat(), "reference": before.reference}
+        return Go(state.already, told, done=True)
+
+
+def _number(given: str, most: int) -> int | None:
+    """The option that was typed, from 0, or None. Option numbers are written without leading zeros."""
+    if not given.isascii() or not given.isdigit() or given[0] == "0" or len(given) > 2:
+        return None
+    return int(given) - 1 if int(given) <= most else None
+
+
+def _matches(typed: Typed, given: str) -> bool:
+    return _shape(typed.shape).fullmatch(given) is not None

@@ -1,0 +1,81 @@
+"""A sentence for every outcome an operation can have, and for what hinders a line before it asks for anything."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from dialogs.samples import MOMENT, money_sample
+from dialogs.values import Clock, Money, Text, text
+from dialogs.words import Context, Data
+from engine.words import Answer, Code, LineStatus, Subscriber
+from settings import Operator
+
+SENTENCES: dict[Code, Text] = {
+    Code.OK: text("Done."),
+    Code.KEY_CONFLICT: text("This session already did something else. Nothing was done now. Please dial again."),
+    Code.KEY_EXPIRED: text("This session is too old. Nothing was done. Please dial again."),
+    Code.ACCOUNT_UNKNOWN: text("Your account was not found. Nothing was done."),
+    Code.ACCOUNT_FROZEN: text("Your account is being checked. Nothing was done. Please try later."),
+    Code.LINE_SUSPENDED: text("Your line is suspended. Nothing was done."),
+    Code.LINE_BARRED: text("Your line is barred. Nothing was done."),
+    Code.LINE_TERMINATED: text("This line is closed. Nothing was done."),
+    Code.VOUCHER_UNKNOWN: text("No such voucher. Check the number."),
+    Code.VOUCHER_REDEEMED: text("This voucher has been used."),
+    Code.VOUCHER_EXPIRED: text("This voucher has expired."),
+    Code.VOUCHER_BLOCKED: text("This voucher is blocked."),
+    Code.VOUCHER_RECALLED: text("This voucher was recalled. Take it back to the shop."),
+    Code.VOUCHER_LOCKED: text("Too many wrong numbers. Try again later."),
+    Code.PRODUCT_UNKNOWN: text("This bundle is no longer on sale."),
+    Code.PRICE_CHANGED: text("The price has changed. Nothing was bought."),
+    Code.BALANCE_TOO_LOW: text("Your balance is too low."),
+    Code.AMOUNT_INVALID: text("This amount is not possible."),
+    Code.NOTHING_TO_REFUND: text("There is nothing to refund."),
+    Code.ALREADY_REFUNDED: text("This was refunded before."),
+    Code.GRANT_USED: text("Part of it is used already."),
+    Code.FAILED: text("It did not work and nothing was done. Please try later."),
+}
+
+#: what the main menu says first on a line that cannot spend
+HINDRANCES: dict[str, Text] = {
+    LineStatus.SUSPENDED: text("Your line is suspended."),
+    LineStatus.BARRED: text("Your line is barred."),
+    LineStatus.TERMINATED: text("This line is closed."),
+    "frozen": text("Your account is being checked."),
+}
+
+
+def hindrance(subscriber: Subscriber) -> Text | None:
+    """What hinders this line from spending, or None."""
+    return HINDRANCES.get("frozen" if subscriber.frozen else subscriber.status)
+
+
+def kept_refusal(context: Context, answer: Answer) -> dict[str, Any]:
+    """What ``refusal`` needs of an answer, as a session keeps it: codes and amounts."""
+    kept: dict[str, Any] = {"code": answer.code, "currency": context.subscriber.currency}
+    for name in ("missing", "price", "locked_until"):
+        value = answer.details.get(name)
+        if value is not None:
+            kept[name] = value.isoformat() if isinstance(value, datetime) else value
+    return kept
+
+
+def refusal(data: Data) -> Text:
+    """The sentence for a refusal, with what is missing, the new price or the end of a lock where that is known."""
+    if data["code"] == Code.BALANCE_TOO_LOW and "missing" in data:
+        return text("Your balance is too low: {missing} missing.", missing=Money(data["missing"], data["currency"]))
+    if data["code"] == Code.PRICE_CHANGED and "price" in data:
+        price = Money(data["price"], data["currency"])
+        return text("The price is now {price}. Nothing was bought.", price=price)
+    if data["code"] == Code.VOUCHER_LOCKED and "locked_until" in data:
+        until = Clock(datetime.fromisoformat(data["locked_until"]))
+        return text("Too many wrong numbers. Try again after {time}.", time=until)
+    return SENTENCES[Code(data["code"])]
+
+
+def refusal_samples(operator: Operator) -> tuple[dict[str, Any], ...]:
+    """Every refusal, with and without its details."""
+    currency, most = operator.currency, money_sample(operator).amount
+    details: dict[str, Any] = {"missing": most, "price": most, "locked_until": MOMENT.isoformat()}
+    plain = [{"code": code.value, "currency": currency} for code in Code if code is not Code.OK]
+    return (*plain, *({**one, **details} for one in plain))

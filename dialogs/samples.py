@@ -1,0 +1,18 @@
+"""The longest data a screen can show, for the check before start."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dialogs.values import Money
+from settings import Operator
+
+#: a moment that is written at full length: not a midnight anywhere
+MOMENT = datetime(2026, 12, 28, 21, 47, tzinfo=UTC)
+REFERENCE = "7F3K2M"
+
+
+def money_sample(operator: Operator) -> Money:
+    """More money than a prepaid line is likely to hold: a hundred times the dearest product, at least seven digits."""
+    dearest = max((product.price for product in operator.products), default=0)
+    return Money(max(9_999_999, dearest * 100), operator.currency)
