@@ -16,7 +16,6 @@ from uuid import UUID, uuid5
 
 import msgspec
 import structlog
-from dialogs.notices import Notices
 from prometheus_client import Histogram
 
 from channels.inputs import Inputs, bounded, inputs
@@ -25,9 +24,10 @@ from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore
 from channels.trace import PHASES, Trace, TracePublisher, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine, Step, typed_text
+from dialogs.notices import Notices
 from dialogs.words import Context, Place, Screen
 from engine.api import Engine
-from engine.words import BadNumber, Subscriber, UnknownLine
+from engine.words import BadNumber, LineStatus, Subscriber, UnknownLine
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class Conversation:
         except Malformed as error:
             log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
             trace.outcome = "malformed"
-            reply = self._notice("try_again")
+            reply = self._notice("bad_input")
             self._observe(turn, trace)
             return reply
         try:
@@ -125,7 +125,7 @@ class Conversation:
                 return self._reply_decoder.decode(begun.answer)
             if begun.token is None:
                 trace.outcome = "late"
-                return self._notice("try_again")
+                return self._notice("busy")
             outcome = await self._in_time(turn, begun.session, profile, trace, deadline)
             try:
                 if not outcome.keeps:
@@ -202,6 +202,9 @@ class Conversation:
             subscriber = await self._engine.subscriber(turn.msisdn)
             language = subscriber.language
             trace.mark("read")
+            if subscriber.status is LineStatus.TERMINATED:
+                trace.outcome = "refused"
+                return self._refusal("terminated", language)
             return await self._converse(turn, session, subscriber, profile, trace)
         except UnknownLine:
             trace.outcome, reason, notice = "refused", "unknown_line", "unknown_line"

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from dialogs.notices import Notices
 
 from channels.sms.contract import Carrier, CarrierError, Text
+from dialogs.messages import render_message
+from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Message
 from runtime.metrics import Metrics
+from settings import Operator
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +35,11 @@ SEND_LIMIT = 20
 class DeliveryWorker:
     """Empties the outbox until it is stopped. Several may run: they skip what others have claimed."""
 
-    def __init__(self, *, engine: Engine, carrier: Carrier, notices: Notices, sender: str, metrics: Metrics) -> None:
+    def __init__(self, *, engine: Engine, carrier: Carrier, texts: Texts, operator: Operator, metrics: Metrics) -> None:
         self._engine = engine
         self._carrier = carrier
-        self._notices = notices
-        self._sender = sender
+        self._texts = texts
+        self._operator = operator
         self._metrics = metrics
         self._slots = asyncio.Semaphore(SEND_LIMIT)
 
@@ -75,14 +77,14 @@ class DeliveryWorker:
         if message.msisdn is None:
             # To the operator: staff reads it from the log and the metrics until the console shows alarms.
             log.warning("operator_alarm", topic=message.topic, **message.body)
-            self._metrics.deliveries.labels(message.topic, "logged").inc()
+            self._metrics.outbox_deliveries.labels(message.topic, "logged").inc()
             return None
         try:
             text = Text(
                 message_id=message.message_id,
                 to=message.msisdn,
-                sender=self._sender,
-                text=self._notices.text(message),
+                sender=self._operator.sender,
+                text=render_message(message, self._texts, self._operator),
                 at=message.created_at,
             )
             async with self._slots:
@@ -92,7 +94,7 @@ class DeliveryWorker:
         except Exception as error:
             log.exception("message_unsendable", topic=message.topic, message_id=str(message.message_id))
             return CarrierError(type(error).__name__, retryable=False)
-        self._metrics.deliveries.labels(message.topic, "delivered").inc()
+        self._metrics.outbox_deliveries.labels(message.topic, "delivered").inc()
         return None
 
     async def _mark_failed(self, failed: Sequence[tuple[Message, CarrierError]]) -> None:
@@ -107,7 +109,7 @@ class DeliveryWorker:
                 attempts=message.attempts,
                 outcome=outcome,
             )
-            self._metrics.deliveries.labels(message.topic, outcome).inc()
+            self._metrics.outbox_deliveries.labels(message.topic, outcome).inc()
             retry_at = None if parked else datetime.now(UTC) + timedelta(seconds=backoff(message.attempts))
             await self._engine.messages_failed([message], retry_at)
 

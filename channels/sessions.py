@@ -144,8 +144,7 @@ class SessionStore:
     async def load(self) -> None:
         """Put the scripts into Redis. Raises ``redis.RedisError``."""
         for script in (BEGIN, END, CLOSE):
-            digest = await self._redis.script_load(script)
-            self._digests[script] = digest.decode() if isinstance(digest, bytes) else digest
+            self._digests[script] = await self._redis.script_load(script)
 
     def hop(self, turn: Turn, length: int | None = None) -> bytes:
         """The key of one hop: equal for a retry, unreadable. ``length`` takes only so much of the typed text."""
@@ -185,8 +184,7 @@ class SessionStore:
 
     async def ping(self) -> None:
         """Raise ``redis.RedisError`` unless Redis answers."""
-        # Some clients type the answer as bool, some as awaitable: awaiting is right for all asyncio ones.
-        await self._redis.execute_command("PING")
+        await self._redis.ping()
 
     def _decode(self, stored: bytes | None) -> Session | None:
         if not stored:

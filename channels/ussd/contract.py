@@ -67,7 +67,9 @@ class Adapter(Protocol):
 
 
 class AdapterFactory(Protocol):
-    """How ``Gateway`` of an adapter's module is called."""
+    """The class ``Gateway`` of an adapter's module."""
+
+    session_seconds: int
 
     def __call__(self, name: str, service_code: str) -> Adapter:
         """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``."""

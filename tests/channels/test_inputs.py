@@ -25,9 +25,7 @@ def after(text: str, *, ended: bool = False) -> Session:
 
 
 def fed(text: str, session: Session | None, *, cumulative: bool = True, event: Event | None = None) -> Inputs:
-    turn = Turn(
-        channel="ussd", gateway="g", session_id="s", msisdn="+1", text=text, cumulative=cumulative, event=event
-    )
+    turn = Turn(channel="ussd", gateway="g", session_id="s", msisdn="+1", text=text, cumulative=cumulative, event=event)
     return inputs(turn, session, lambda length: key(text[:length]))
 
 

@@ -25,7 +25,7 @@ SESSION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 #: what may be a number at all; whether it is one of ours the engine says
 PHONE_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 SERVICE_CODE = re.compile(r"\*[0-9*]{1,80}#?")
-TEXT_LIMIT = 2000
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 OUTCOMES = frozenset({"success", "incomplete", "failed", "other"})
 PLAIN = "text/plain"
 
@@ -47,9 +47,7 @@ class Gateway:
         text = fields.get("text")
         if text is None:
             raise Malformed("text", "missing")
-        if len(text) > TEXT_LIMIT:
-            raise Malformed("text", f"longer than {TEXT_LIMIT} characters")
-        if not text.isprintable():
+        if CONTROL.search(text):
             raise Malformed("text", "control characters")
         return self._turn(fields, text, Event.RESUME if text else Event.NEW)
 

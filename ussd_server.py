@@ -1,0 +1,257 @@
+"""Process 1: the HTTP server that gateways, and people's browsers, open connections to.
+
+Several may run behind a balancer, or on one port (``--reuse-port``): none keeps anything that another needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+import uvloop
+from aiohttp import web
+from dialogs.check import check
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from channels.conversation import MARGIN_SECONDS, Conversation
+from channels.sessions import SessionStore, connect
+from channels.trace import TracePublisher
+from channels.turn import Budget, Profile
+from channels.ussd.contract import UnknownAdapter, load
+from channels.ussd.routes import BODY_LIMIT, Door, routes
+from dialogs.catalogue import declared
+from dialogs.machine import Machine
+from dialogs.notices import Notices
+from dialogs.texts import Texts
+from engine.api import Engine, open_engine
+from portal import simulator
+from runtime.keyring import Keyring
+from runtime.logs import configure_logs
+from runtime.metrics import Metrics
+from settings import Operator, Settings, SettingsError, load_operator, load_settings
+
+log = structlog.get_logger(__name__)
+
+#: seconds that open requests may take to finish once the server is told to stop
+DRAIN_SECONDS = 10.0
+#: seconds a part may take to show that it is well
+PROBE_SECONDS = 2.0
+
+
+class NotServable(Exception):
+    """What was configured or declared cannot be served: ``args`` are the problems, one a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the routes are made of, opened once per process."""
+
+    settings: Settings
+    operator: Operator
+    keyring: Keyring
+    engine: Engine
+    redis: Redis
+    store: SessionStore
+    conversation: Conversation
+    metrics: Metrics
+    doors: tuple[Door, ...]
+
+    async def close(self) -> None:
+        """Finish what was promised, then let all connections go."""
+        await self.conversation.drain()
+        await self.engine.close()
+        await self.redis.aclose()
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def profiles(settings: Settings) -> dict[str, Profile]:
+    """Gateway's name → what the conversation must know of it. Raises ``NotServable``."""
+    made: dict[str, Profile] = {}
+    for name, gateway in settings.gateways.items():
+        if gateway.deadline_seconds <= MARGIN_SECONDS:
+            raise NotServable(f"gateways.{name}.deadline_seconds: must be over {MARGIN_SECONDS:g}")
+        made[name] = Profile(
+            budget=Budget(septets=gateway.septets, ucs2=gateway.ucs2),
+            deadline_seconds=gateway.deadline_seconds,
+            session_seconds=load(gateway.adapter).session_seconds,
+        )
+    return made
+
+
+def doors(settings: Settings, operator: Operator) -> tuple[Door, ...]:
+    """The configured gateways with their adapters and who may call them."""
+    return tuple(
+        Door(
+            name=name,
+            adapter=load(gateway.adapter)(name, operator.service_code),
+            secret=gateway.secret_path,
+            allow=gateway.allow,
+            proxies=gateway.trusted_proxies,
+        )
+        for name, gateway in settings.gateways.items()
+    )
+
+
+async def open_services(settings: Settings) -> Services:
+    """Check what is declared, then open Postgres and Redis. Raises ``NotServable`` and what connecting raises."""
+    operator = load_operator(settings.operator)
+    known = checked_profiles(settings)
+    texts = Texts(operator.languages, operator.timezone)
+    dialogs = declared(operator)
+    problems = check(dialogs, operator, texts, fits(known))
+    if problems:
+        raise NotServable(*(str(problem) for problem in problems))
+    keyring = settings.keyring()
+    metrics = Metrics()
+    redis = connect(settings.redis_url)
+    store = SessionStore(redis, keyring)
+    engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    conversation = Conversation(
+        engine=engine,
+        machine=Machine(dialogs, texts),
+        notices=Notices(texts, operator),
+        store=store,
+        profiles=known,
+        metrics=metrics,
+        publisher=TracePublisher(redis) if settings.simulator else None,
+    )
+    return Services(
+        settings=settings,
+        operator=operator,
+        keyring=keyring,
+        engine=engine,
+        redis=redis,
+        store=store,
+        conversation=conversation,
+        metrics=metrics,
+        doors=doors(settings, operator),
+    )
+
+
+def checked_profiles(settings: Settings) -> dict[str, Profile]:
+    """``profiles``, with an unknown adapter named as the setting that asks for it. Raises ``NotServable``."""
+    try:
+        return profiles(settings)
+    except UnknownAdapter as error:
+        raise NotServable(f"gateways: no adapter {error.args[0]!r} under channels/ussd/") from None
+
+
+async def app(settings: Settings) -> web.Application:
+    """The whole server, ready to run; cleaning it up closes what it opened."""
+    services = await open_services(settings)
+    application = web.Application(client_max_size=BODY_LIMIT)
+    application[SERVICES] = services
+    application.add_routes(routes(services.doors, services.conversation, services.metrics))
+    application.add_routes(
+        [
+            web.get("/health/live", live),
+            web.get("/health/ready", ready),
+            web.get("/metrics", meters),
+        ]
+    )
+    if settings.simulator:
+        simulator.mount(
+            application,
+            simulator.SimulatorServices(
+                engine=services.engine,
+                redis=services.redis,
+                operator=services.operator,
+                keyring=services.keyring,
+                gateways=settings.gateways,
+            ),
+        )
+    application.on_cleanup.append(_close)
+    return application
+
+
+async def live(_request: web.Request) -> web.Response:
+    """``GET /health/live``: the process answers."""
+    return web.json_response({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """``GET /health/ready``: 200 while turns can be served, else 503; ``parts`` says which part is not well and why.
+
+    Without Redis cumulative gateways are still served, so its loss alone is ``degraded``, not a reason to be taken
+    out of the balancer.
+    """
+    services = request.app[SERVICES]
+    postgres, redis = await asyncio.gather(_probe(services.engine.ping), _probe(services.store.ping))
+    well = postgres["status"] == "ok"
+    status = "failed" if not well else "ok" if redis["status"] == "ok" else "degraded"
+    detail = {"status": status, "parts": {"postgres": postgres, "redis": redis}}
+    return web.json_response(detail, status=200 if well else 503)
+
+
+async def meters(request: web.Request) -> web.Response:
+    """``GET /metrics`` in the text format of Prometheus."""
+    metrics = request.app[SERVICES].metrics
+    return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
+
+
+async def _probe(ping: Callable[[], Awaitable[None]]) -> Mapping[str, str | float]:
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await ping()
+    except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
+        return {"status": "failed", "reason": type(error).__name__}
+    return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 2)}
+
+
+async def _close(application: web.Application) -> None:
+    await application[SERVICES].close()
+
+
+async def serve(settings: Settings, *, reuse_port: bool) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished first."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    application = await app(settings)
+    try:
+        await application[SERVICES].store.load()
+    except (RedisError, OSError) as error:
+        log.warning("redis_down", error=type(error).__name__)
+    # aiohttp's access log would write paths, and with them the gateways' secret segments.
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS, keepalive_timeout=75)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
+        log.info("serving", port=settings.port, gateways=sorted(settings.gateways))
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    """The command line. Returns the exit status: 2 when what is configured cannot be served."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", help="the settings file; by default RASID_CONFIG, else the environment alone")
+    parser.add_argument("--reuse-port", action="store_true", help="share the port with other servers (SO_REUSEPORT)")
+    arguments = parser.parse_args()
+    configure_logs("ussd")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(load_settings(arguments.config), reuse_port=arguments.reuse_port))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except NotServable as error:
+        sys.stderr.write("\n".join(["cannot serve:", *(f"  {problem}" for problem in error.args), ""]))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
