@@ -12,12 +12,13 @@ from engine.books.messages import Messages
 from engine.books.service import Door
 from engine.guard.service import Guard
 from engine.recharge.batches import VoucherBatches
+from engine.recharge.tables import BatchState
 from engine.storage.database import open_database
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product
 
-__all__ = ["Engine", "open_engine"]
+__all__ = ["BatchState", "Engine", "open_engine"]
 
 
 class Engine:

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -64,7 +63,7 @@ def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 
 def _masked(key: str, value: Any) -> Any:
-    if value is None or isinstance(value, (bool, float, UUID)):
+    if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, Mapping):
         return {str(name): _masked(f"{key}_{name}", inner) for name, inner in value.items()}

@@ -77,11 +77,11 @@ def _die_with_parent(death_signal: int) -> Callable[[], None] | None:
     return tie
 
 
-async def ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+async def ended(process: subprocess.Popen[bytes], seconds: float = float("inf")) -> bool:
     """Wait up to ``seconds`` for a child to end; True when it has."""
-    for _ in range(max(1, int(seconds / 0.02))):
-        if process.poll() is not None:
-            return True
+    # Polled: the loop's own child watching does not know children that were started outside of it.
+    deadline = asyncio.get_running_loop().time() + seconds
+    while process.poll() is None and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)
     return process.poll() is not None
 

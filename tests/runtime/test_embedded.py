@@ -180,7 +180,7 @@ def test_servers_die_with_a_killed_supervisor_and_start_again(state_dir: Path) -
 def test_an_ordinary_user_runs_the_servers_as_themselves(state_dir: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     to_nobody = ("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    probe = [*to_nobody, sys.executable, "-c", "import psycopg"]
+    probe = [*to_nobody, sys.executable, "-c", "import runtime.embedded.postgres, runtime.embedded.redis"]
     if subprocess.run(probe, capture_output=True, check=False, cwd=ROOT).returncode != 0:
         pytest.skip("the interpreter lies in a folder that ordinary users cannot enter")
     shutil.chown(state_dir, "nobody")

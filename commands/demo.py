@@ -1,0 +1,238 @@
+"""``manage.py demo``: a whole operator on this machine, in one command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import aiohttp
+import structlog
+import typer
+from babel.numbers import format_currency
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from commands.keeper import KeptProcess, keep_server, stop_all
+from commands.seed import seed
+from engine.api import open_engine
+from engine.storage.database import migrate
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.process import EmbeddedError, last_lines
+from runtime.embedded.redis import EmbeddedRedis
+from runtime.logs import configure_logs
+from settings import Operator, Settings, load_operator, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ("ussd_server.py", "bot.py")
+#: what the gateways of the field grant a screen, so that the simulator can show each (Africa's Talking: 182)
+GATEWAYS = {
+    "africastalking": {"adapter": "africastalking", "septets": 182, "ucs2": 80},
+    "africastalking-160": {"adapter": "africastalking", "septets": 160, "ucs2": 70},
+    "africastalking-120": {"adapter": "africastalking", "septets": 120, "ucs2": 60},
+}
+READY_WITHIN = 60.0
+log = structlog.get_logger(__name__)
+
+
+def demo(
+    operator: Annotated[Path | None, typer.Option(help="The operator's file; by default examples/kenya.toml.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Keep everything here; by default a temporary folder.")] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port; by default PORT, else 8080.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready, for programs.")] = False,
+) -> None:
+    """Serve a sample operator until stopped, with Postgres and Redis of its own unless their addresses are set."""
+    configure_logs("demo")
+    with _state_folder(state) as folder, _log_file(folder, as_json) as output:
+        asyncio.run(_serve(folder, output, operator=operator, port=port, as_json=as_json))
+
+
+@contextmanager
+def _state_folder(wanted: Path | None) -> Iterator[Path]:
+    """The folder of this run. With a database of the user's own the keys must last as long as its rows do."""
+    if wanted is None and _given("DATABASE_URL"):
+        wanted = ROOT / ".rasid"
+    if wanted is not None:
+        wanted.mkdir(parents=True, exist_ok=True)
+        yield wanted.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="rasid-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _log_file(folder: Path, as_json: bool) -> Iterator[IO[bytes] | int]:
+    """Where the processes' logs go: to stderr for programs, beside the state for people who look at the panel."""
+    if as_json:
+        yield sys.stderr.fileno()
+        return
+    with (folder / "rasid.log").open("ab") as file:
+        yield file
+
+
+async def _serve(
+    folder: Path, output: IO[bytes] | int, *, operator: Path | None, port: int | None, as_json: bool
+) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with _servers(folder) as servers:
+        _set_environment(folder, operator, port)
+        settings = load_settings()
+        sample = load_operator(settings.operator)
+        _check_port(settings)
+        await asyncio.to_thread(migrate, settings.owner_url)
+        vouchers = await _seed(settings, sample)
+        processes = [KeptProcess(ROOT / script, output) for script in SCRIPTS]
+        tasks = [asyncio.create_task(kept.run()) for kept in processes]
+        tasks += [
+            asyncio.create_task(keep_server(name, lambda server=server: server.pid is None, server.start))  # type: ignore[misc]
+            for name, server in servers.items()
+        ]
+        try:
+            if await _wait_until_ready(settings, processes, stopped, folder):
+                _announce(settings, sample, vouchers, folder, as_json=as_json)
+                await stopped.wait()
+        finally:
+            await stop_all(tasks)
+
+
+@asynccontextmanager
+async def _servers(folder: Path) -> AsyncIterator[dict[str, EmbeddedPostgres | EmbeddedRedis]]:
+    """Postgres and Redis of our own where no address is set, put into the environment of the processes to come."""
+    async with AsyncExitStack() as stack:
+        started: dict[str, EmbeddedPostgres | EmbeddedRedis] = {}
+        if not _given("DATABASE_URL"):
+            postgres = await stack.enter_async_context(EmbeddedPostgres(folder))
+            os.environ["DATABASE_URL"] = postgres.socket_url
+            started["postgres"] = postgres
+        if not _given("REDIS_URL"):
+            redis = await stack.enter_async_context(EmbeddedRedis(folder))
+            os.environ["REDIS_URL"] = redis.socket_url
+            started["redis"] = redis
+        yield started
+
+
+def _given(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"RASID_{name}"))
+
+
+def _set_environment(folder: Path, operator: Path | None, port: int | None) -> None:
+    """Every setting that the processes need; what the user has set stays, what they say on the command line wins."""
+    if operator is not None:
+        os.environ["RASID_OPERATOR"] = str(operator.resolve())
+    if port is not None:
+        os.environ["RASID_PORT"] = str(port)
+    defaults = {
+        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
+        "RASID_HOST": "127.0.0.1",
+        "RASID_SIMULATOR": "true",
+        "RASID_GATEWAYS": json.dumps(GATEWAYS),
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    if "RASID_KEYS" not in os.environ:
+        os.environ["RASID_KEYS"] = _kept_keys(folder / "keys.json")
+
+
+def _kept_keys(path: Path) -> str:
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"1": secrets.token_hex(32)}))
+    return path.read_text()
+
+
+async def _seed(settings: Settings, operator: Operator) -> list[dict[str, Any]]:
+    engine = await open_engine(settings.database_url, operator, settings.keyring(), lanes=1)
+    try:
+        return await seed(engine)
+    finally:
+        await engine.close()
+
+
+async def _wait_until_ready(
+    settings: Settings, processes: list[KeptProcess], stopped: asyncio.Event, folder: Path
+) -> bool:
+    """True when the server answers; False when we were told to stop before. Raises ``EmbeddedError``."""
+    deadline = asyncio.get_running_loop().time() + READY_WITHIN
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
+        while not stopped.is_set():
+            failing = [kept.name for kept in processes if kept.failures >= 3]
+            if failing or asyncio.get_running_loop().time() > deadline:
+                what = f"{', '.join(failing)} ends again and again" if failing else "the server does not get ready"
+                raise EmbeddedError(f"{what}:\n{last_lines(folder / 'rasid.log', 20)}")
+            try:
+                async with client.get(f"{_base_url(settings)}/health/ready") as answer:
+                    if answer.status == 200 and not any(kept.failures for kept in processes):
+                        return True
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # not listening yet
+            await asyncio.sleep(0.05)
+    return False
+
+
+def _check_port(settings: Settings) -> None:
+    """Raise ``EmbeddedError`` when somebody else serves on our port: their answers would pass for ours."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise EmbeddedError(f"port {settings.port}: {error.strerror}; choose another by PORT") from None
+
+
+def _base_url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+def _announce(
+    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path, *, as_json: bool
+) -> None:
+    if as_json:
+        print(json.dumps(_description(settings, operator, vouchers), ensure_ascii=False), flush=True)  # noqa: T201
+        return
+    Console().print(_panel(settings, operator, vouchers, folder))
+
+
+def _description(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What programs need to use this demo: a fixed form that others rely on."""
+    return {
+        "base_url": _base_url(settings),
+        "service_code": operator.service_code,
+        "subscribers": [
+            {"msisdn": line.msisdn, "imsi": line.imsi, "language": line.language, "pin": line.pin}
+            for line in operator.demo.subscribers
+        ],
+        "vouchers": vouchers,
+        "webhook_secrets": {},
+        "ports": {"http": settings.port},
+    }
+
+
+def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path) -> Panel:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("[b]Phone[/b]", f"{_base_url(settings)}/simulator")
+    table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
+    for line in operator.demo.subscribers:
+        table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
+    for voucher in vouchers[::3]:
+        money = format_currency(voucher["face_value"] / 100, operator.currency, locale="en")
+        table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
+    table.add_row("[b]Log[/b]", str(folder / "rasid.log"))
+    table.add_row("[b]Stop[/b]", "Ctrl-C")
+    return Panel(table, title=operator.name, expand=False)

@@ -1,0 +1,57 @@
+"""What the demo puts into a database: the operator file's sample lines, and vouchers to play with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid5
+
+from engine.api import BatchState, Engine
+from engine.words import Adjust, LineStatus, Unit, UnknownLine
+from settings import DemoSubscriber
+
+#: of each face value, at every start
+VOUCHERS = 7
+STAFF, SECOND = "demo", "demo-approver"
+
+
+async def seed(engine: Engine) -> list[dict[str, Any]]:
+    """Create the lines that are missing and a fresh batch of vouchers; returns these as ``pin`` and ``face_value``."""
+    for line in engine.operator.demo.subscribers:
+        await _open_line(engine, line)
+    return [voucher for value in engine.operator.demo.vouchers for voucher in await _vouchers(engine, value)]
+
+
+async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
+    try:
+        await engine.subscriber(line.msisdn)
+    except UnknownLine:
+        opened = await engine.create_line(
+            line.msisdn, imsi=line.imsi, language=line.language, pin=line.pin, status=LineStatus.ACTIVE
+        )
+        if line.balance:
+            answer = await engine.post(
+                Adjust(
+                    account=opened.account,
+                    line_id=opened.line_id,
+                    key=uuid5(opened.line_id, "opening balance"),
+                    asked_at=datetime.now(UTC),
+                    source="console:demo",
+                    unit=Unit.MONEY,
+                    amount=line.balance,
+                    reason="opening balance of the demo",
+                )
+            )
+            if not answer.ok:
+                raise RuntimeError(f"the opening balance was refused: {answer.code}") from None
+
+
+async def _vouchers(engine: Engine, face_value: int) -> list[dict[str, Any]]:
+    batch, numbers = await engine.vouchers.create_batch(face_value, VOUCHERS, STAFF)
+    for state, who in (
+        (BatchState.PRINTED, STAFF),
+        (BatchState.SHIPPED, STAFF),
+        (BatchState.ACTIVE, SECOND),
+    ):
+        await engine.vouchers.move_batch(batch.batch_id, state, who)
+    return [{"pin": number, "face_value": face_value} for _, number in numbers]

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""The operator's command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.demo import demo
+from engine.storage.database import migrate as migrate_database
+from runtime.embedded.process import EmbeddedError
+from settings import SettingsError, load_settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Rasid: the operator's command line.")
+app.command()(demo)
+
+ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]
+
+
+@app.command()
+def migrate(config: ConfigOption = None) -> None:
+    """Bring the database's schema up to date, as its owner."""
+    migrate_database(load_settings(config).owner_url)
+
+
+def main() -> None:
+    """Run a command; what the user can mend is said without a traceback."""
+    try:
+        app()
+    except (SettingsError, EmbeddedError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
