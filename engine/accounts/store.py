@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.tables import NumberKind, account, directory, line
+from engine.storage.bulk import array
 from engine.words import AccountRef, LineStatus
 
 
@@ -69,7 +70,8 @@ async def subscribers(
 
     Rows begin with the place of their digest, from 1; a line without live buckets has one row of NULLs.
     """
-    result = await connection.execute(_SUBSCRIBERS, {"shards": shards, "digests": digests, "now": now})
+    wanted = {"shards": array(directory, "shard", shards), "digests": array(directory, "digest", digests)}
+    result = await connection.execute(_SUBSCRIBERS, wanted | {"now": now})
     return result.fetchall()
 
 

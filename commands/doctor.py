@@ -1,0 +1,74 @@
+"""``manage.py doctor``: recompute what must always hold in the books, and name the accounts where it does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commands.installation import Installation, run
+from engine.books.invariants import CHECKS, Violation, freeze, run_check
+
+app = typer.Typer(help="Prove the books.", invoke_without_command=True)
+
+#: The table shows at most so many violations of one rule.
+SHOWN = 20
+
+
+@app.callback()
+def doctor(
+    freeze_accounts: Annotated[
+        bool, typer.Option("--freeze", help="Let no money out of the accounts that are named, until staff has looked.")
+    ] = False,
+    hours: Annotated[
+        int | None, typer.Option(min=1, help="Look only at what was booked in the last hours, not at all there is.")
+    ] = None,
+) -> None:
+    """Check every invariant of the books. Exit code 1 if one is broken."""
+    console = Console()
+    since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
+
+    async def work(installation: Installation) -> list[Violation]:
+        found = await _check(installation, since, console)
+        if found and freeze_accounts:
+            frozen = await freeze(installation.database, found)
+            console.print(f"{len(frozen)} accounts frozen", style="yellow")
+        return found
+
+    violations = run(work)
+    if violations:
+        console.print(_table(violations))
+        raise typer.Exit(1)
+    console.print("the books are right", style="green")
+
+
+async def _check(installation: Installation, since: datetime | None, console: Console) -> list[Violation]:
+    violations: list[Violation] = []
+    async with installation.database.connect() as connection:
+        for check in CHECKS:
+            started = perf_counter()
+            with console.status(check.rule):
+                found = await run_check(connection, check, since)
+                await connection.rollback()
+            mark = f"[red]{len(found)} broken[/]" if found else "[green]holds[/]"
+            console.print(f"{mark:>22}  {check.rule} [dim]({check.name}, {perf_counter() - started:.2f} s)[/]")
+            violations += found
+    return violations
+
+
+def _table(violations: list[Violation]) -> Table:
+    table = Table(title=f"{len(violations)} violations", title_justify="left")
+    for heading in ("rule", "shard", "account", "what", "expected", "found"):
+        table.add_column(heading, overflow="fold")
+    for check in CHECKS:
+        broken = [violation for violation in violations if violation.check == check.name]
+        for violation in broken[:SHOWN]:
+            shard, owner = ("", "") if violation.account is None else map(str, violation.account)
+            table.add_row(check.name, shard, owner, violation.subject, violation.expected, violation.found)
+        if len(broken) > SHOWN:
+            table.add_row(check.name, "", "", f"and {len(broken) - SHOWN} more", "", "")
+    return table

@@ -1,0 +1,108 @@
+"""What the commands share: the installation they work on, money as people type it, refusals as people read them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import typer
+from babel.numbers import get_currency_precision
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.rules import NumberTaken, StatusRefused
+from engine.recharge.batch_rules import MoveRefused
+from engine.storage.database import open_database
+from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
+from runtime.keyring import Keyring
+from settings import Operator, SettingsError, load_operator, load_settings
+
+Result = TypeVar("Result")
+
+
+class Installation(NamedTuple):
+    """An open installation: what every service of the engine is made of."""
+
+    database: AsyncEngine
+    operator: Operator
+    keyring: Keyring
+
+
+@asynccontextmanager
+async def open_installation() -> AsyncIterator[Installation]:
+    """The installation that the settings name, closed again afterwards. Raises ``SettingsError``."""
+    settings = load_settings()
+    operator = load_operator(settings.operator)
+    database = open_database(settings.database_url, connections=2)
+    try:
+        yield Installation(database, operator, settings.keyring())
+    finally:
+        await database.dispose()
+
+
+def run(work: Callable[[Installation], Coroutine[Any, Any, Result]]) -> Result:
+    """Do something with the installation; what goes wrong in a way staff can mend is one line and exit code 2."""
+
+    async def opened() -> Result:
+        async with open_installation() as installation:
+            return await work(installation)
+
+    return guarded(lambda: asyncio.run(opened()))
+
+
+def guarded(work: Callable[[], Result]) -> Result:
+    """Run ``work``; refusals end the command with a sentence instead of a traceback."""
+    try:
+        return work()
+    except (SettingsError, ValueError, LookupError, OSError, EngineError) as error:
+        refuse(explain(error))
+    except SQLAlchemyError as error:
+        refuse(f"the database refused: {getattr(error, 'orig', None) or error}")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Say why on stderr and leave with exit code 2."""
+    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False)
+    raise typer.Exit(2)
+
+
+def explain(error: Exception) -> str:
+    """An error as a sentence. Never repeats a number or PIN."""
+    reason = str(error.args[0]) if error.args else ""
+    sentences: dict[type[Exception], str] = {
+        UnknownLine: "no line has this number",
+        BadNumber: f"this is no number of this operator: {reason.replace('_', ' ')}",
+        BadPin: f"this cannot be a PIN: {reason}",
+        BadVoucherNumber: f"this is no voucher number: wrong {reason}",
+        NumberTaken: f"this {reason} belongs to a line already",
+        StatusRefused: f"a line that is {' cannot become '.join(map(str, error.args))}",
+        MoveRefused: reason,
+        LookupError: reason,
+    }
+    return sentences.get(type(error), str(error))
+
+
+def minor_units(typed: str, currency: str) -> int:
+    """Money as people type it (``50``, ``12.5``) in minor units of ``currency`` (ISO 4217 exponent).
+
+    Raises ``ValueError`` for what is no amount above 0, or is finer than the currency.
+    """
+    try:
+        amount = Decimal(typed.replace("_", ""))
+    except InvalidOperation:
+        raise ValueError(f"{typed!r} is no amount of money") from None
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError("an amount must be above 0")
+    minor = amount.scaleb(get_currency_precision(currency))
+    if minor != minor.to_integral_value():
+        raise ValueError(f"{typed} is finer than {currency} goes ({get_currency_precision(currency)} decimals)")
+    return int(minor)
+
+
+def major_units(amount: int, currency: str) -> str:
+    """Minor units as people read them: ``50.00 KES``."""
+    return f"{Decimal(amount).scaleb(-get_currency_precision(currency)):,f} {currency}"

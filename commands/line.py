@@ -1,0 +1,108 @@
+"""``manage.py line``: open, look at and change single lines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commands.installation import Installation, major_units, run
+from engine.accounts.service import Accounts
+from engine.words import LineStatus, Subscriber, Unit
+
+app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
+
+Msisdn = Annotated[str, typer.Argument(help="The number, in international or national form.")]
+By = Annotated[str, typer.Option("--by", help="Who does this.")]
+
+
+def _accounts(installation: Installation) -> Accounts:
+    return Accounts(installation.database, installation.operator, installation.keyring)
+
+
+@app.command()
+def add(
+    msisdn: Msisdn,
+    imsi: Annotated[str | None, typer.Option(help="The SIM's IMSI.")] = None,
+    language: Annotated[str | None, typer.Option(help="One of the operator's languages; else its first.")] = None,
+    status: Annotated[LineStatus, typer.Option(help="How the line starts.")] = LineStatus.PREACTIVE,
+    ask_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, without showing it.")] = False,
+) -> None:
+    """Open a line on a new account."""
+    pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True) if ask_pin else None
+
+    async def work(installation: Installation) -> Subscriber:
+        return await _accounts(installation).create_line(msisdn, imsi, language, pin, status=status)
+
+    _show(run(work))
+
+
+@app.command()
+def show(msisdn: Msisdn) -> None:
+    """Status, language and buckets of a line."""
+
+    async def work(installation: Installation) -> Subscriber:
+        return await _accounts(installation).subscriber(msisdn)
+
+    _show(run(work))
+
+
+@app.command()
+def status(
+    msisdn: Msisdn,
+    to: Annotated[LineStatus, typer.Argument(help="The status to take it to.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the log.")],
+    by: By,
+) -> None:
+    """Take a line to another status."""
+
+    async def work(installation: Installation) -> Subscriber:
+        accounts = _accounts(installation)
+        await accounts.set_status(await accounts.subscriber(msisdn), to, reason=reason, by=by)
+        return await accounts.subscriber(msisdn)
+
+    _show(run(work))
+
+
+@app.command("pin-reset")
+def pin_reset(msisdn: Msisdn) -> None:
+    """Take the PIN away: the person sets a new one."""
+
+    async def work(installation: Installation) -> None:
+        accounts = _accounts(installation)
+        await accounts.clear_pin(await accounts.subscriber(msisdn))
+
+    run(work)
+    Console().print("the PIN is gone")
+
+
+@app.command()
+def unlock(msisdn: Msisdn) -> None:
+    """End the locks that wrong PINs and wrong voucher numbers have put on a line."""
+
+    async def work(installation: Installation) -> None:
+        accounts = _accounts(installation)
+        await accounts.unlock(await accounts.subscriber(msisdn))
+
+    run(work)
+    Console().print("unlocked")
+
+
+def _show(subscriber: Subscriber) -> None:
+    console = Console()
+    facts = [subscriber.status.value, subscriber.language, "PIN set" if subscriber.has_pin else "no PIN"]
+    facts += ["frozen"] if subscriber.frozen else []
+    console.print(f"{subscriber.msisdn}  {', '.join(facts)}", highlight=False)
+    console.print(f"account {subscriber.account.account_id} in shard {subscriber.account.shard}", highlight=False)
+    table = Table("bucket", "product", "unit", "left", "reserved", "until")
+    for bucket in subscriber.buckets:
+        money = bucket.unit is Unit.MONEY
+        left, reserved = (
+            major_units(amount, subscriber.currency) if money else f"{amount:,}"
+            for amount in (bucket.amount, bucket.reserved)
+        )
+        until = "no end" if bucket.expires_at is None else f"{bucket.expires_at:%Y-%m-%d %H:%M} UTC"
+        table.add_row(str(bucket.bucket_id), bucket.product, bucket.unit.value, left, reserved, until)
+    console.print(table)
