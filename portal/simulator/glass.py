@@ -44,7 +44,7 @@ class Glass:
         return hops
 
     def amount(self, unit: str, amount: int) -> str:
-        """An amount as people read it: ``KES 50.00``, ``1.5 GB``, ``12 min 5 s``; every figure of it exact."""
+        """An amount as people read it: ``KES 50.00``, ``1.5 GB``, ``12 min 5 s``."""
         if unit == "money":
             return self._money(amount)
         if unit == "seconds":
@@ -71,7 +71,7 @@ class Glass:
             "reference": story["reference"],
             "booked_at": story["booked_at"],
             "transfers": story["transfers"],
-            "effects": [self._effect(effect) for effect in story["answer"]["effects"]],
+            "effects": [self._effect(effect) for effect in story["answer"].get("effects", ())],
         }
 
     def _effect(self, effect: Json) -> Json:
@@ -86,7 +86,7 @@ class Glass:
 
 
 def octets(amount: int) -> str:
-    """Octets in the largest decimal unit that shows them without rounding below three places."""
+    """Octets in the largest decimal unit, to three places."""
     for size, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if amount >= size:
             whole = Decimal(amount) / size

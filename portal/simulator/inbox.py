@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 
 import phonenumbers
@@ -23,6 +24,8 @@ from runtime.keyring import Keyring
 LOOK_EVERY = 0.25
 #: what a browser waits before it connects again, in milliseconds
 RECONNECT_AFTER = 1000
+#: the id of a stream entry (Redis, "Streams"): milliseconds and a number
+ENTRY_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
 def e164(number: str, country: str) -> str:
@@ -68,9 +71,11 @@ class Inboxes:
             msisdn = e164(request.query.get("msisdn", ""), self._country)
         except BadNumber as error:
             raise web.HTTPBadRequest(text="not a telephone number") from error
+        seen = request.headers.get("Last-Event-ID", "0")
+        if not ENTRY_ID.fullmatch(seen):
+            raise web.HTTPBadRequest(text="not the id of a text")
         async with sse_response(request) as stream:
             self._open.add(stream)
-            seen = request.headers.get("Last-Event-ID", "0")
             push = asyncio.create_task(self._push(stream, inbox_key(self._keyring, msisdn), seen))
             push.add_done_callback(lambda _: stream.stop_streaming())
             try:

@@ -37,6 +37,7 @@ function send(typed) {
 /** Dial a code: the service's own, with or without answers behind it. Any other code belongs to somebody else. */
 function dial(code) {
   dialled = code;
+  byId("typed").placeholder = code;
   if (!number()) return phone.notice("No SIM card: choose a line.");
   if (code !== `*${serviceCode}#` && !(code.startsWith(`*${serviceCode}*`) && code.endsWith("#"))) return phone.notice(BROKEN);
   const shortcut = code.slice(serviceCode.length + 2, -1);

@@ -16,7 +16,9 @@ export class Phone {
     this.display.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.mode === "notice") this.idle();
-      else if (this.mode !== "busy" && (this.mode === "menu" || this.typed.value)) onSend(this.typed.value);
+      // The green key without a number dials the last one again, as on any phone.
+      else if (this.mode === "idle") onSend(this.typed.value || this.typed.placeholder);
+      else if (this.mode === "menu") onSend(this.typed.value);
     });
     byId("end").addEventListener("click", onEnd);
     byId("clear").addEventListener("click", () => this.erase());
@@ -37,10 +39,11 @@ export class Phone {
     this.typed.value = (this.typed.value + text).slice(0, this.typed.maxLength);
   }
 
-  /** Replace what is typed. */
+  /** Replace what is typed, ready to be sent. */
   fill(text) {
     this.typed.value = "";
     this.type(text);
+    this.focus();
   }
 
   erase() {
@@ -78,8 +81,12 @@ export class Phone {
     this.typed.value = "";
     this.typed.disabled = mode === "busy";
     if (mode === "idle") this.count("");
-    // Where a keyboard is at hand the next answer can be typed at once; a touch screen keeps its own keys away.
-    if (mode !== "busy" && matchMedia("(pointer: fine)").matches) this.typed.focus({ preventScroll: true });
+    if (mode !== "busy") this.focus();
+  }
+
+  /** Where a keyboard is at hand the next answer can be typed at once; a touch screen keeps its own keys away. */
+  focus() {
+    if (matchMedia("(pointer: fine)").matches) this.typed.focus({ preventScroll: true });
   }
 
   /** How full the screen is, against what the chosen gateway takes. */
@@ -111,7 +118,7 @@ export class Phone {
 
   tick() {
     const now = new Date();
-    byId("clock").textContent = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    byId("clock").textContent = this.screen.dataset.clock = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     byId("clock").dateTime = now.toISOString();
     setTimeout(() => this.tick(), 60000 - (now.getTime() % 60000));
   }

@@ -1,0 +1,142 @@
+"""A whole server with the simulator on, its outbox being delivered, and a page of Chromium in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright
+
+from channels.delivery import DeliveryWorker
+from channels.sms.simulator.carrier import Carrier
+from dialogs.texts import Texts
+from engine.api import Engine
+from engine.recharge.tables import BatchState
+from portal.simulator.pages import VOUCHERS_KEY
+from settings import GatewaySettings, Settings
+from ussd_server import SERVICES, Services, app
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+KEY = bytes(range(32)).hex()
+FACE_VALUE = 5_000
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens, and what a test needs to look behind it."""
+
+    url: str
+    runner: web.AppRunner
+    services: Services
+    vouchers: list[str]
+
+    @property
+    def engine(self) -> Engine:
+        return self.services.engine
+
+
+@pytest.fixture
+def country(request: pytest.FixtureRequest) -> str:
+    """Whose sample operator is served; a test may ask for another with ``parametrize(indirect=True)``."""
+    return getattr(request, "param", "kenya")
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, country: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        operator=EXAMPLES / f"{country}.toml",
+        keys={1: KEY},
+        simulator=True,
+        gateways={
+            "africastalking": GatewaySettings(adapter="africastalking"),
+            "africastalking-160": GatewaySettings(adapter="africastalking", septets=160, ucs2=70),
+            "africastalking-120": GatewaySettings(adapter="africastalking", septets=120, ucs2=60),
+        },
+    )
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[str, web.AppRunner]]:
+    """The server of these settings on a free port."""
+    runner = web.AppRunner(await app(settings), access_log=None)
+    await runner.setup()
+    await runner.app[SERVICES].store.load()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", runner
+    finally:
+        await runner.cleanup()
+
+
+async def seed(services: Services) -> list[str]:
+    """The operator's sample lines and a few vouchers on sale; their numbers."""
+    for line in services.operator.demo.subscribers:
+        await services.engine.create_line(line.msisdn, line.imsi, line.language, line.pin)
+    batch, numbers = await services.engine.vouchers.create_batch(FACE_VALUE, 4, "alice")
+    for state in (BatchState.PRINTED, BatchState.SHIPPED, BatchState.ACTIVE):
+        await services.engine.vouchers.move_batch(batch.batch_id, state, "bob")
+    pins = [pin for _, pin in numbers]
+    await services.redis.set(VOUCHERS_KEY, json.dumps([{"pin": pin, "face_value": FACE_VALUE} for pin in pins]))
+    return pins
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncIterator[Running]:
+    """The server with sample lines and vouchers; texts are delivered into the simulator's inbox."""
+    async with serving(settings) as (url, runner):
+        services = runner.app[SERVICES]
+        vouchers = await seed(services)
+        worker = DeliveryWorker(
+            engine=services.engine,
+            carrier=Carrier(services.redis, services.keyring),
+            texts=Texts(services.operator.languages, services.operator.timezone),
+            operator=services.operator,
+            metrics=services.metrics,
+        )
+        stop = asyncio.Event()
+        delivery = asyncio.create_task(worker.run(stop))
+        yield Running(url, runner, services, vouchers)
+        stop.set()
+        await delivery
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, server: Running) -> AsyncIterator[Page]:
+    """The simulator, opened. Whatever a test does: nothing is asked of another host, nothing breaks the policy."""
+    context = await browser.new_context(viewport={"width": 1366, "height": 768})
+    opened = await context.new_page()
+    requested: list[str] = []
+    errors: list[str] = []
+
+    def heard(message: Any) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    opened.on("request", lambda request: requested.append(request.url))
+    opened.on("console", heard)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    await opened.goto(f"{server.url}/simulator")
+    await opened.locator("#vouchers .card").first.wait_for()
+    yield opened
+    await context.close()
+    assert [url for url in requested if not url.startswith(f"{server.url}/")] == []
+    assert errors == []

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from channels.sms.simulator.carrier import inbox
+from portal.simulator.glass import duration, octets
+from portal.simulator.inbox import e164, inbox_key
+from settings import Settings
+from tests.portal.simulator.conftest import Running, serving
+from ussd_server import SERVICES, app
+
+NUMBER = "+254712345001"
+
+
+async def events(response: aiohttp.ClientResponse, count: int) -> list[tuple[str, str]]:
+    """The next so many texts of a stream: id and text."""
+    found: list[tuple[str, str]] = []
+    event_id = ""
+    async for line in response.content:
+        name, _, value = line.decode().strip().partition(": ")
+        if name == "id":
+            event_id = value
+        elif name == "data" and value:
+            found.append((event_id, json.loads(value)["text"]))
+            if len(found) == count:
+                break
+    return found
+
+
+async def put(server: Running, text: str) -> None:
+    stored = {"message_id": text, "from": "Rasid", "text": text, "at": "2026-11-21T10:00:00+00:00"}
+    await server.services.redis.xadd(inbox(server.services.keyring, NUMBER), stored)
+
+
+@pytest.mark.parametrize("path", ["", "/static/main.js", "/vouchers", "/inbox?msisdn=%2B254712345001", "/trace/x"])
+async def test_nothing_answers_under_simulator_unless_it_is_switched_on(settings: Settings, path: str) -> None:
+    application = await app(settings.model_copy(update={"simulator": False}))
+    await application[SERVICES].store.load()
+    async with TestClient(TestServer(application)) as client:
+        assert (await client.get(f"/simulator{path}")).status == 404
+
+
+async def test_the_page_allows_own_files_only_and_is_not_cached(server: Running) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/simulator") as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_an_inbox_that_reconnects_goes_on_after_the_last_text_it_saw(server: Running) -> None:
+    await put(server, "first")
+    await put(server, "second")
+    async with aiohttp.ClientSession() as http:
+        url, query = f"{server.url}/simulator/inbox", {"msisdn": NUMBER}
+        async with http.get(url, params=query) as stream:
+            (seen, _), (_, second) = await events(stream, 2)
+            assert second == "second"
+        async with http.get(url, params=query, headers={"Last-Event-ID": seen}) as stream:
+            assert [text for _, text in await events(stream, 1)] == ["second"]
+
+
+async def test_an_inbox_shows_no_texts_of_another_number(server: Running) -> None:
+    await put(server, "not yours")
+    async with aiohttp.ClientSession() as http:
+        url = f"{server.url}/simulator/inbox"
+        async with (
+            http.get(url, params={"msisdn": "+254712345002"}) as other,
+            http.get(url, params={"msisdn": NUMBER}) as own,
+        ):
+            assert [text for _, text in await events(own, 1)] == ["not yours"]
+            other_key = inbox_key(server.services.keyring, "+254712345002")
+            stored = {"message_id": "2", "from": "Rasid", "text": "yours", "at": "2026-11-21T10:00:00+00:00"}
+            await server.services.redis.xadd(other_key, stored)
+            assert [text for _, text in await events(other, 1)] == ["yours"]
+
+
+@pytest.mark.parametrize("number", ["", "hello", "+2547", "<script>"])
+async def test_an_inbox_of_no_number_is_refused(server: Running, number: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/simulator/inbox", params={"msisdn": number}) as response:
+            assert response.status == 400
+
+
+async def test_an_inbox_with_a_made_up_last_text_is_refused(server: Running) -> None:
+    headers = {"Last-Event-ID": "0 BLOCK"}
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/simulator/inbox", params={"msisdn": NUMBER}, headers=headers) as response:
+            assert response.status == 400
+
+
+async def test_an_open_inbox_ends_when_the_server_stops(settings: Settings) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with serving(settings) as (url, runner):
+            stream = await http.get(f"{url}/simulator/inbox", params={"msisdn": NUMBER})
+            await stream.content.readline()
+            # Far below the minute for which the server would wait for an open response.
+            async with asyncio.timeout(20):
+                await runner.cleanup()
+                await stream.content.read()
+        assert stream.content.at_eof()
+
+
+@pytest.mark.parametrize("typed", ["0712345001", "+254 712 345 001", "254712345001"])
+def test_a_number_is_read_in_the_operators_country(typed: str) -> None:
+    assert e164(typed, "KE") == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (0, "0 octets"),
+        (999, "999 octets"),
+        (1_500_000, "1.5 MB"),
+        (1_000_000_000, "1 GB"),
+        (12_345_678_901, "12.346 GB"),
+    ],
+)
+def test_octets_are_shown_in_the_largest_unit(amount: int, shown: str) -> None:
+    assert octets(amount) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_725, "62 min 5 s")])
+def test_seconds_are_shown_as_minutes_and_what_is_left(seconds: int, shown: str) -> None:
+    assert duration(seconds) == shown
