@@ -99,7 +99,7 @@ class Machine:
         """``home`` is where a session begins and 00 leads. Raises ``KeyError`` when it is not declared."""
         self.states = {state.name: state for dialog in dialogs for state in dialog.states}
         self.home = self.states[home].name
-        self._texts = texts
+        self.texts = texts
         self._fixed_options: dict[tuple[str, str], tuple[Option, ...]] = {}
 
     async def open(self, context: Context) -> Step:
@@ -136,7 +136,7 @@ class Machine:
 
     def render(self, state: State, data: Data, language: str, first: Text | None = None) -> Screen:
         """The screen of a state for its data: pure. ``first`` is a line above it."""
-        texts = self._texts
+        texts = self.texts
         body = screen_text(state, data)
         if first is not None:
             body = lines(first, body)
@@ -157,7 +157,7 @@ class Machine:
 
     def _options(self, state: State, data: Data, language: str) -> tuple[Option, ...]:
         if isinstance(state, Choose):
-            return tuple([Option(item.id, self._texts.say(language, item.label)) for item in state.items(data)])
+            return tuple([Option(item.id, self.texts.say(language, item.label)) for item in state.items(data)])
         known = self._fixed_options.get((state.name, language))
         if known is None:
             fixed: list[tuple[str, Text]] = []
@@ -165,12 +165,12 @@ class Machine:
                 fixed = [(link.id, link.label) for link in state.links]
             elif isinstance(state, Confirm):
                 fixed = [("yes", state.yes)]
-            known = tuple(Option(name, self._texts.say(language, label)) for name, label in fixed)
+            known = tuple(Option(name, self.texts.say(language, label)) for name, label in fixed)
             self._fixed_options[state.name, language] = known
         return known
 
     def _step(self, shown: _Shown, context: Context, first: Text | None = None) -> Step:
-        language = self._texts.language(context.language)
+        language = self.texts.language(context.language)
         return Step(shown.place, self.render(shown.state, shown.data, language, first))
 
     async def _back(self, state: State, place: Place, context: Context) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from dialogs.values import Money
 from settings import Operator
@@ -10,6 +11,11 @@ from settings import Operator
 #: a moment that is written at full length: not a midnight anywhere
 MOMENT = datetime(2026, 12, 28, 21, 47, tzinfo=UTC)
 REFERENCE = "7F3K2M"
+
+
+def midnight_sample(operator: Operator) -> datetime:
+    """A promised midnight, as bundles and recharges end: written as a day alone."""
+    return datetime(2026, 12, 29, tzinfo=ZoneInfo(operator.timezone))
 
 
 def money_sample(operator: Operator) -> Money:

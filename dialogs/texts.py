@@ -61,6 +61,7 @@ def currency_style(currency: str, language: str) -> CurrencyStyle:
     # CLDR asks for a space between letters and digits ("KES 5"); babel leaves it out.
     if before and before[-1].isalpha():
         before += " "
+    after = after.rstrip(".")  # a full stop often follows the amount
     group = numbers["group"].translate(_PLAIN)
     return CurrencyStyle(before, after, group, numbers["decimal"], get_currency_precision(currency))
 

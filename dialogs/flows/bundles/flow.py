@@ -9,7 +9,7 @@ from uuid import UUID
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import find_product, product_name
 from dialogs.refusals import kept_refusal, refusal, refusal_samples
-from dialogs.samples import MOMENT, REFERENCE, money_sample
+from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import LastDay, Money, Names, Quantity, Text, Together, counted, lines, text
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
 from engine.words import Answer, Code, Purchase, Unit
@@ -136,9 +136,11 @@ def _done(operator: Operator) -> Say:
 
     most = money_sample(operator)
 
-    def longest(product: str) -> dict[str, Any]:
-        known = {"product": product, "price": most.amount, "balance": most.amount, "currency": most.currency}
-        return {**known, "until": MOMENT.isoformat(), "reference": REFERENCE}
+    def longest(product: str, price: int) -> dict[str, Any]:
+        known = {"product": product, "price": price, "balance": most.amount, "currency": most.currency}
+        return {**known, "until": midnight_sample(operator).isoformat(), "reference": REFERENCE}
 
-    every = tuple(longest(product.code) for product in operator.products) or (longest("airtime"),)
+    every = tuple(longest(product.code, product.price) for product in operator.products) or (
+        longest("airtime", most.amount),
+    )
     return Say(name="bundles.done", text=show, samples=(*every, {**every[0], "until": None}))

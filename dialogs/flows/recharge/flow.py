@@ -8,7 +8,7 @@ from uuid import UUID
 
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.refusals import kept_refusal, refusal, refusal_samples
-from dialogs.samples import MOMENT, REFERENCE, money_sample
+from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import Clock, LastDay, Money, Text, counted, text
 from dialogs.words import Ask, Confirm, Context, Data, Dialog, Go, Link, Menu, Say, Typed, Wrong
 from engine.words import Answer, BadVoucherNumber, Recharge, Unit, VoucherToken
@@ -122,7 +122,7 @@ def _done(operator: Operator) -> Say:
         "amount": most.amount,
         "balance": most.amount,
         "currency": most.currency,
-        "until": MOMENT.isoformat(),
+        "until": midnight_sample(operator).isoformat(),
         "reference": REFERENCE,
     }
     return Say(name="recharge.done", text=show, samples=(longest, {**longest, "until": None}))

@@ -1,0 +1,198 @@
+"""The check before start: dialogs that cannot work are refused with dialog, state, language and gateway.
+
+Reachable, ends, fits, confirmed, unambiguous, translated. Everything is worked out of the declarations and their
+samples; nothing is asked of the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import CodeType
+from typing import Any
+
+import msgspec
+
+from dialogs.graph import ends_from, reachable, targets_missing
+from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
+from dialogs.notices import Notices
+from dialogs.refusals import SENTENCES
+from dialogs.texts import Texts
+from dialogs.translations import message_fault, source_messages, translation_faults
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, Say, Screen, State, Typed
+from engine.words import Code
+from settings import Operator
+
+#: screens that must be read as a whole, and the most pages of those that may be turned
+ONE_PAGE, MANY_PAGES = 1, 20
+#: 98 is taken by "more", so a list ends before it
+OPTIONS_MOST = 97
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One reason not to start. ``language`` and ``gateway`` are empty where the problem has none."""
+
+    dialog: str
+    state: str
+    what: str
+    language: str = ""
+    gateway: str = ""
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.state or self.dialog, self.language, self.gateway) if part)
+        return f"{where}: {self.what}"
+
+
+#: (screen, most pages) → (gateway, reason) for every gateway on which the screen does not do
+Fits = Callable[[Screen, int], Iterable[tuple[str, str]]]
+
+
+def check(
+    dialogs: Sequence[Dialog], operator: Operator, texts: Texts, fits: Fits, home: str = "main_menu.home"
+) -> list[Problem]:
+    """Every problem of these dialogs for this operator; none means they may be served."""
+    problems = list(_graph(dialogs, home))
+    if problems:  # a broken graph cannot be rendered
+        return problems
+    machine = Machine(dialogs, texts, home)
+    for dialog in dialogs:
+        for state in dialog.states:
+            found = (*_confirmed(state, machine.states), *_unambiguous(state, home))
+            problems += [Problem(dialog.name, state.name, what) for what in found]
+            problems += _screens(dialog, state, machine, fits)
+            problems += [
+                Problem(dialog.name, state.name, what, language) for language, what in translation_faults(state, texts)
+            ]
+    problems += [Problem("refusals", code.value, "has no sentence") for code in Code if code not in SENTENCES]
+    problems += _named_products(operator)
+    problems += _notices(operator, texts, fits)
+    for message, plural in source_messages():
+        for language, catalogue in texts.catalogues.items():
+            fault = message_fault(catalogue, message, plural)
+            if fault is not None:
+                problems.append(Problem("source", "", fault, language))
+    return problems
+
+
+def _graph(dialogs: Sequence[Dialog], home: str) -> Iterator[Problem]:
+    """Names, targets, reachability and ends."""
+    states: dict[str, State] = {}
+    for dialog in dialogs:
+        for state in dialog.states:
+            if state.name in states:
+                yield Problem(dialog.name, state.name, "declared twice")
+            if not state.name.startswith(f"{dialog.name}."):
+                yield Problem(dialog.name, state.name, f"name does not begin with {dialog.name}.")
+            states[state.name] = state
+    if home not in states:
+        yield Problem("", home, "the first state is not declared")
+        return
+    lost = list(targets_missing(states))
+    yield from (Problem(name.split(".")[0], name, f"leads to {target}, which is not declared") for name, target in lost)
+    if lost:
+        return
+    found, ending = reachable(states, home), ends_from(states)
+    for name in states:
+        if name not in found:
+            yield Problem(name.split(".")[0], name, "cannot be reached")
+        if name not in ending:
+            yield Problem(name.split(".")[0], name, "leads to no end")
+
+
+def _confirmed(state: State, states: dict[str, State]) -> Iterator[str]:
+    """Money moves in Confirm states only, behind the gate of their purpose, and is not led back into."""
+    if isinstance(state, Confirm):
+        for other in states.values():
+            if state.name in other.leads() and not (isinstance(other, Ask) and other.guards == state.purpose):
+                yield f"is entered from {other.name}, which is no PIN gate for a {state.purpose}"
+    for function in _functions(state):
+        if "post" in _names(function.__code__):
+            yield "moves money outside a confirm step"
+
+
+def _functions(state: State) -> list[Any]:
+    """The functions a state is declared with."""
+    values: list[Any] = [state.load, state.text]
+    if isinstance(state, Choose):
+        values += [state.items, state.act]
+    if isinstance(state, Confirm):
+        values += [state.operation, state.result, state.brief]
+    typed = [state.typed] if isinstance(state, Ask) else state.typed if isinstance(state, Menu) else []
+    values += [one.accept for one in typed]
+    return [value for value in values if hasattr(value, "__code__")]
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (one for one in code.co_consts if isinstance(one, CodeType))
+    return set(code.co_names).union(*(_names(one) for one in inner))
+
+
+def _unambiguous(state: State, home: str) -> Iterator[str]:
+    """No input can be meant in two ways."""
+    if isinstance(state, Menu):
+        yield from _options([link.id for link in state.links])
+        if state.exit is not None and state.name != home:
+            yield "has an exit, but 0 leads back from it"
+        yield from _typed(state.typed, len(state.links))
+    if isinstance(state, Choose):
+        for sample in state.samples:
+            yield from _options([item.id for item in state.items(sample)])
+    if isinstance(state, Ask):
+        yield from _typed((state.typed,), 0)
+
+
+def _options(ids: list[str]) -> Iterator[str]:
+    if len(ids) > OPTIONS_MOST:
+        yield f"has {len(ids)} options: {MORE_KEY} is taken"
+    if len(set(ids)) < len(ids):
+        yield "has two options of one id"
+
+
+def _typed(typed: Sequence[Typed], options: int) -> Iterator[str]:
+    """Free input against the navigation keys, the option numbers, the separator and other free input."""
+    taken = (BACK_KEY, HOME_KEY, MORE_KEY, *(str(number) for number in range(1, options + 1)))
+    for place, one in enumerate(typed):
+        shape = re.compile(one.shape)
+        if shape.fullmatch(one.sample) is None:
+            yield f"its sample input {one.sample!r} has not the shape {one.shape}"
+        yield from (f"input {key} is taken, but has the shape {one.shape}" for key in taken if shape.fullmatch(key))
+        if any(shape.fullmatch(one.sample[:at] + "*" + one.sample[at:]) for at in range(len(one.sample) + 1)):
+            yield "takes *, which separates inputs"
+        for other in typed[place + 1 :]:
+            if shape.fullmatch(other.sample) or re.fullmatch(other.shape, one.sample):
+                yield f"two inputs have one shape: {one.shape} and {other.shape}"
+
+
+def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iterator[Problem]:
+    """Every sample in every language, on every gateway."""
+    most = ONE_PAGE if isinstance(state, (Say, Confirm)) else MANY_PAGES
+    for language in machine.texts.languages:
+        told: set[str] = set()
+        for sample in state.samples:
+            try:
+                screen = machine.render(state, sample, language)
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                yield Problem(dialog.name, state.name, f"cannot be said: {error!r}", language)
+                break
+            for gateway, reason in fits(screen, most):
+                if gateway not in told:  # one example is enough
+                    told.add(gateway)
+                    yield Problem(
+                        dialog.name, state.name, f"does not fit: {reason}: {screen.text!r}", language, gateway
+                    )
+
+
+def _notices(operator: Operator, texts: Texts, fits: Fits) -> Iterator[Problem]:
+    """Notices end a session, so they have one page."""
+    notices = Notices(texts, operator)
+    for name in notices.names():
+        for language in texts.languages:
+            for gateway, reason in fits(notices.screen(name, language), ONE_PAGE):
+                yield Problem("notices", name, f"does not fit: {reason}", language, gateway)
+
+
+def _named_products(operator: Operator) -> Iterator[Problem]:
+    for product in operator.products:
+        for language in operator.languages:
+            if not product.name.get(language):
+                yield Problem("catalogue", product.code, "has no name", language)
