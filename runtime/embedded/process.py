@@ -81,7 +81,7 @@ async def ended(process: subprocess.Popen[bytes], seconds: float = float("inf"))
     """Wait up to ``seconds`` for a child to end; True when it has."""
     # Polled: the loop's own child watching does not know children that were started outside of it.
     deadline = asyncio.get_running_loop().time() + seconds
-    while process.poll() is None and asyncio.get_running_loop().time() < deadline:
+    while process.poll() is None and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.02)
     return process.poll() is not None
 
