@@ -9,12 +9,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from channels.sms.simulator.carrier import inbox
 from portal.simulator.glass import duration, octets
-from portal.simulator.inbox import e164, inbox_key
+from portal.simulator.inbox import e164
 from settings import Settings
 from tests.portal.simulator.conftest import Running, serving
 from ussd_server import SERVICES, app
 
 NUMBER = "+254712345001"
+OTHER = "+254712345002"
 
 
 async def events(response: aiohttp.ClientResponse, count: int) -> list[tuple[str, str]]:
@@ -32,9 +33,9 @@ async def events(response: aiohttp.ClientResponse, count: int) -> list[tuple[str
     return found
 
 
-async def put(server: Running, text: str) -> None:
+async def put(server: Running, text: str, number: str = NUMBER) -> None:
     stored = {"message_id": text, "from": "Rasid", "text": text, "at": "2026-11-21T10:00:00+00:00"}
-    await server.services.redis.xadd(inbox(server.services.keyring, NUMBER), stored)
+    await server.services.redis.xadd(inbox(server.services.keyring, number), stored)
 
 
 @pytest.mark.parametrize("path", ["", "/static/main.js", "/vouchers", "/inbox?msisdn=%2B254712345001", "/trace/x"])
@@ -70,15 +71,10 @@ async def test_an_inbox_shows_no_texts_of_another_number(server: Running) -> Non
     await put(server, "not yours")
     async with aiohttp.ClientSession() as http:
         url = f"{server.url}/simulator/inbox"
-        async with (
-            http.get(url, params={"msisdn": "+254712345002"}) as other,
-            http.get(url, params={"msisdn": NUMBER}) as own,
-        ):
-            assert [text for _, text in await events(own, 1)] == ["not yours"]
-            other_key = inbox_key(server.services.keyring, "+254712345002")
-            stored = {"message_id": "2", "from": "Rasid", "text": "yours", "at": "2026-11-21T10:00:00+00:00"}
-            await server.services.redis.xadd(other_key, stored)
-            assert [text for _, text in await events(other, 1)] == ["yours"]
+        other, own = [await http.get(url, params={"msisdn": number}) for number in (OTHER, NUMBER)]
+        assert [text for _, text in await events(own, 1)] == ["not yours"]
+        await put(server, "yours", OTHER)
+        assert [text for _, text in await events(other, 1)] == ["yours"]
 
 
 @pytest.mark.parametrize("number", ["", "hello", "+2547", "<script>"])

@@ -180,7 +180,7 @@ async def test_the_counter_agrees_with_the_gsm_alphabet_of_a_library(page: Page)
     counted = await page.evaluate(
         """async (characters) => {
           const { measure } = await import("/simulator/static/septets.js");
-          return characters.map((character) => measure(character)).map(({ unit, used }) => unit === "septets" ? used : null);
+          return characters.map(measure).map(({ unit, used }) => (unit === "septets" ? used : null));
         }""",
         characters,
     )
