@@ -1,0 +1,296 @@
+"""The one door: one effect and one answer for each key, whatever happens at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from engine.api import Engine, open_engine
+from engine.books.invariants import check_all
+from engine.books.store import RETENTION
+from engine.words import AccountRef, Adjust, Charge, Code, LineStatus, Purchase, Refund, Unit
+from runtime.keyring import Keyring
+from settings import Operator
+from tests.engine.shop import asking, credit, next_msisdn, open_line, redeeming, sell_vouchers
+
+
+async def test_the_same_key_is_answered_the_same_and_done_once(engine: Engine) -> None:
+    line = await open_line(engine)
+    (number,) = await sell_vouchers(engine, 5000)
+    recharge = redeeming(engine, line, number)
+    first = await engine.post(recharge)
+    again = await engine.post(recharge)
+    assert first.ok and again == first
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 5000
+
+
+async def test_one_key_posted_fifty_times_at_once_has_one_effect(engine: Engine) -> None:
+    line = await open_line(engine, money=10_000)
+    charge = asking(Charge, line, unit=Unit.MONEY, amount=100)
+    answers = await asyncio.gather(*(engine.post(charge) for _ in range(50)))
+    assert len({answer.booked_at for answer in answers}) == 1
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 9_900
+
+
+async def test_the_same_key_with_another_request_is_a_conflict_without_effect(engine: Engine) -> None:
+    line = await open_line(engine, money=10_000)
+    charge = asking(Charge, line, unit=Unit.MONEY, amount=100)
+    await engine.post(charge)
+    other = asking(Charge, line, unit=Unit.MONEY, amount=200, key=charge.key)
+    assert (await engine.post(other)).code == Code.KEY_CONFLICT
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 9_900
+
+
+async def test_an_intent_older_than_the_retention_of_keys_is_refused(engine: Engine) -> None:
+    line = await open_line(engine, money=10_000)
+    long_ago = datetime.now(UTC) - RETENTION - timedelta(days=1)
+    answer = await engine.post(asking(Charge, line, unit=Unit.MONEY, amount=100, asked_at=long_ago))
+    assert answer.code == Code.KEY_EXPIRED
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 10_000
+
+
+async def test_an_unknown_account_is_an_answer(engine: Engine) -> None:
+    line = await open_line(engine)
+    nobody = asking(Charge, line, unit=Unit.MONEY, amount=1)
+    nobody = Charge(account=AccountRef(3, uuid4()), key=uuid4(), asked_at=nobody.asked_at, source="test", unit=Unit.MONEY, amount=1)
+    assert (await engine.post(nobody)).code == Code.ACCOUNT_UNKNOWN
+
+
+async def test_two_processes_redeem_one_voucher_and_exactly_one_wins(
+    engine: Engine, database_url: str, operator: Operator, keyring: Keyring
+) -> None:
+    other = await open_engine(database_url, operator, keyring)
+    try:
+        for number in await sell_vouchers(engine, 5000, 10):
+            one, two = await open_line(engine), await open_line(engine)
+            answers = await asyncio.gather(
+                engine.post(redeeming(engine, one, number)), other.post(redeeming(other, two, number))
+            )
+            assert sorted(answer.code for answer in answers) == [Code.OK, Code.VOUCHER_REDEEMED]
+            held = [(await engine.subscriber(line.msisdn)).total(Unit.MONEY) for line in (one, two)]
+            assert sorted(held) == [0, 5000]
+    finally:
+        await other.close()
+    assert await check_all(engine._database) == []
+
+
+async def test_one_line_redeems_one_voucher_under_two_keys_once(engine: Engine) -> None:
+    line = await open_line(engine)
+    (number,) = await sell_vouchers(engine)
+    answers = await asyncio.gather(*(engine.post(redeeming(engine, line, number)) for _ in range(2)))
+    assert sorted(answer.code for answer in answers) == [Code.OK, Code.VOUCHER_REDEEMED]
+
+
+async def test_many_operations_of_one_account_at_once_keep_the_sum(engine: Engine) -> None:
+    line = await open_line(engine, money=1_000)
+    answers = await asyncio.gather(
+        *(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=30)) for _ in range(40))
+    )
+    assert sum(answer.ok for answer in answers) == 33
+    assert {answer.code for answer in answers} == {Code.OK, Code.BALANCE_TOO_LOW}
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 10
+    assert await check_all(engine._database) == []
+
+
+async def test_a_refusal_is_stored_like_any_answer(engine: Engine) -> None:
+    line = await open_line(engine, money=50)
+    charge = asking(Charge, line, unit=Unit.MONEY, amount=100)
+    refused = await engine.post(charge)
+    await credit(engine, line, 1_000)
+    assert refused.code == Code.BALANCE_TOO_LOW and refused.details["missing"] == 50
+    assert await engine.post(charge) == refused
+
+
+async def test_a_poisoned_operation_fails_alone(engine: Engine, database_url: str) -> None:
+    lines = [await open_line(engine, money=1_000) for _ in range(8)]
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        # Only a database can refuse what the rules allow: let it refuse one account's operations.
+        owner.execute(
+            f"ALTER TABLE operation ADD CONSTRAINT poison CHECK (account_id <> '{lines[3].account.account_id}') NOT VALID"
+        )
+    answers = await asyncio.gather(
+        *(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=10)) for line in lines)
+    )
+    assert [answer.code for answer in answers] == [Code.FAILED if i == 3 else Code.OK for i in range(8)]
+    assert (await engine.subscriber(lines[3].msisdn)).total(Unit.MONEY) == 1_000
+
+
+async def test_connections_killed_under_load_lose_and_double_nothing(engine: Engine, database_url: str) -> None:
+    lines = [await open_line(engine, money=100_000) for _ in range(10)]
+
+    async def kill(times: int) -> None:
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
+            for _ in range(times):
+                await owner.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                await asyncio.sleep(0.15)
+
+    killer = asyncio.create_task(kill(6))
+    charges = [asking(Charge, lines[i % 10], unit=Unit.MONEY, amount=7) for i in range(400)]
+    answers = await asyncio.gather(*(engine.post(charge) for charge in charges))
+    await killer
+    assert all(answer.ok for answer in answers)
+    for line in lines:
+        assert (await _total(engine, line.msisdn)) == 100_000 - 40 * 7
+
+
+async def _total(engine: Engine, msisdn: str) -> int:
+    # The reads' own connections were killed as well: the pool finds out at the first use.
+    for _ in range(20):
+        try:
+            return (await engine.subscriber(msisdn)).total(Unit.MONEY)
+        except Exception:
+            await asyncio.sleep(0.01)
+    raise AssertionError("the pool never recovered")
+
+
+@pytest.mark.parametrize("status", [LineStatus.SUSPENDED, LineStatus.BARRED])
+async def test_a_stopped_line_may_receive_and_not_spend(engine: Engine, status: LineStatus) -> None:
+    line = await open_line(engine, money=1_000, status=status)
+    (number,) = await sell_vouchers(engine)
+    assert (await engine.post(redeeming(engine, line, number))).ok
+    spent = await engine.post(asking(Charge, line, unit=Unit.MONEY, amount=1))
+    assert spent.code == f"line_{status}"
+
+
+async def test_a_frozen_account_spends_nothing_while_others_go_on(engine: Engine, database_url: str) -> None:
+    frozen, other = await open_line(engine, money=1_000), await open_line(engine, money=1_000)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("UPDATE account SET frozen_at = now() WHERE account_id = %s", [frozen.account.account_id])
+    assert (await engine.post(asking(Charge, frozen, unit=Unit.MONEY, amount=1))).code == Code.ACCOUNT_FROZEN
+    assert (await engine.post(asking(Charge, other, unit=Unit.MONEY, amount=1))).ok
+
+
+async def test_the_first_recharge_wakes_a_new_line(engine: Engine) -> None:
+    line = await open_line(engine, status=LineStatus.PREACTIVE)
+    (number,) = await sell_vouchers(engine)
+    await engine.post(redeeming(engine, line, number))
+    assert (await engine.subscriber(line.msisdn)).status is LineStatus.ACTIVE
+
+
+async def test_a_recharge_tells_the_person_in_the_same_commit(engine: Engine) -> None:
+    line = await open_line(engine)
+    (number,) = await sell_vouchers(engine, 5000)
+    answer = await engine.post(redeeming(engine, line, number))
+    (message,) = await engine.claim_messages(10, lease_seconds=30)
+    assert (message.topic, message.msisdn) == ("recharge.done", line.msisdn)
+    assert message.body["amount"] == 5000 and message.body["reference"] == answer.reference
+
+
+async def test_a_claimed_message_is_nobody_elses_until_its_lease_ends(engine: Engine) -> None:
+    line = await open_line(engine)
+    for number in await sell_vouchers(engine, 5000, 6):
+        await engine.post(redeeming(engine, line, number))
+    taken = await asyncio.gather(*(engine.claim_messages(4, lease_seconds=30) for _ in range(3)))
+    ids = [message.message_id for batch in taken for message in batch]
+    assert len(ids) == len(set(ids)) == 6
+    await engine.messages_failed(taken[0][:1], datetime.now(UTC))
+    (back,) = await engine.claim_messages(10, lease_seconds=30)
+    assert back.attempts == 2
+
+
+async def test_a_purchase_pays_and_grants_and_a_refund_takes_both_back(engine: Engine, operator: Operator) -> None:
+    product = operator.products[0]
+    line = await open_line(engine, money=product.price + 5)
+    bought = asking(Purchase, line, product=product.code, price=product.price)
+    assert (await engine.post(bought)).ok
+    held = await engine.subscriber(line.msisdn)
+    assert held.total(Unit.MONEY) == 5
+    assert {bucket.product for bucket in held.buckets} >= {product.code}
+    refund = asking(Refund, line, refunded_key=bought.key, reason="bought twice")
+    assert (await engine.post(refund)).ok
+    back = await engine.subscriber(line.msisdn)
+    assert back.total(Unit.MONEY) == product.price + 5
+    assert all(bucket.product != product.code for bucket in back.buckets)
+    assert (await engine.post(asking(Refund, line, refunded_key=bought.key, reason="again"))).code == Code.ALREADY_REFUNDED
+    assert await check_all(engine._database) == []
+
+
+async def test_a_bundle_that_was_used_is_not_refunded(engine: Engine, operator: Operator) -> None:
+    product = next(p for p in operator.products if p.grants[0].unit == "octets")
+    line = await open_line(engine, money=product.price)
+    bought = asking(Purchase, line, product=product.code, price=product.price)
+    await engine.post(bought)
+    category = next(iter(product.grants[0].categories), None)
+    assert (await engine.post(asking(Charge, line, unit=Unit.OCTETS, amount=1, category=category))).ok
+    assert (await engine.post(asking(Refund, line, refunded_key=bought.key, reason="no"))).code == Code.GRANT_USED
+
+
+async def test_a_changed_price_refuses_and_names_the_new_one(engine: Engine, operator: Operator) -> None:
+    product = operator.products[0]
+    line = await open_line(engine, money=product.price * 2)
+    answer = await engine.post(asking(Purchase, line, product=product.code, price=product.price - 1))
+    assert answer.code == Code.PRICE_CHANGED and answer.details["price"] == product.price
+
+
+async def test_an_unknown_product_and_a_wrong_amount_are_refused(engine: Engine) -> None:
+    line = await open_line(engine, money=100)
+    assert (await engine.post(asking(Purchase, line, product="nothing", price=1))).code == Code.PRODUCT_UNKNOWN
+    assert (await engine.post(asking(Charge, line, unit=Unit.MONEY, amount=0))).code == Code.AMOUNT_INVALID
+    assert (await engine.post(asking(Adjust, line, unit=Unit.MONEY, amount=0, reason="-"))).code == Code.AMOUNT_INVALID
+    assert (await engine.post(asking(Refund, line, refunded_key=uuid4(), reason="-"))).code == Code.NOTHING_TO_REFUND
+
+
+async def test_each_crossing_of_a_threshold_alerts_once(engine: Engine, operator: Operator) -> None:
+    threshold = next(t for t in operator.low_balance if t.unit == "money")
+    line = await open_line(engine, money=threshold.amount + 10)
+    for amount in (5, 10, 5):
+        await engine.post(asking(Charge, line, unit=Unit.MONEY, amount=amount))
+    alerts = [m for m in await engine.claim_messages(10, lease_seconds=30) if m.topic == "alert.low_balance"]
+    assert [alert.body["left"] for alert in alerts] == [threshold.amount - 5]
+
+
+async def test_expired_value_goes_to_breakage_once(engine: Engine, database_url: str) -> None:
+    line = await open_line(engine, money=700)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("UPDATE bucket SET expires_at = now() - interval '1 second'")
+    counts = await asyncio.gather(engine.expire_due(), engine.expire_due())
+    assert max(counts) == 1 and await engine.expire_due() == 0
+    with psycopg.connect(database_url) as owner:
+        lost = owner.execute("SELECT sum(amount) FROM transfer WHERE credit = 'breakage'").fetchone()
+    assert lost == (700,)
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 0
+    assert await check_all(engine._database) == []
+
+
+async def test_a_recharge_after_expiry_does_not_bring_the_lost_value_back(engine: Engine, database_url: str) -> None:
+    line = await open_line(engine, money=700)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("UPDATE bucket SET expires_at = now() - interval '1 second'")
+    (number,) = await sell_vouchers(engine, 5000)
+    answer = await engine.post(redeeming(engine, line, number))
+    assert answer.details["balance"] == 5000
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 5000
+    assert await check_all(engine._database) == []
+
+
+async def test_done_before_finds_the_same_intent_under_another_key(engine: Engine) -> None:
+    line = await open_line(engine)
+    one, two = await sell_vouchers(engine, 5000, 2)
+    answer = await engine.post(redeeming(engine, line, one))
+    assert await engine.done_before(redeeming(engine, line, one)) == answer
+    assert await engine.done_before(redeeming(engine, line, two)) is None
+
+
+async def test_explain_shows_what_was_moved(engine: Engine) -> None:
+    line = await open_line(engine)
+    (number,) = await sell_vouchers(engine, 5000)
+    answer = await engine.post(redeeming(engine, line, number))
+    told = await engine.explain(line.account, answer.key)
+    assert told is not None and told["reference"] == answer.reference
+    (moved,) = told["transfers"]  # type: ignore[misc]
+    assert (moved["debit"], moved["credit"], moved["amount"]) == ("vouchers", "balance", 5000)
+    assert await engine.explain(line.account, uuid4()) is None
+
+
+async def test_an_unknown_number_is_refused(engine: Engine) -> None:
+    from engine.words import UnknownLine
+
+    with pytest.raises(UnknownLine):
+        await engine.subscriber(next_msisdn())
