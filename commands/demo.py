@@ -174,10 +174,11 @@ async def _wait_until_ready(
             failing = [kept.name for kept in processes if kept.failures >= 3]
             if failing or asyncio.get_running_loop().time() > deadline:
                 what = f"{', '.join(failing)} ends again and again" if failing else "the server does not get ready"
-                raise EmbeddedError(f"{what}:\n{last_lines(folder / 'rasid.log', 20)}")
+                written = folder / "rasid.log"
+                raise EmbeddedError(f"{what}:\n{last_lines(written, 20)}" if written.exists() else what)
             try:
                 async with client.get(f"{_base_url(settings)}/health/ready") as answer:
-                    if answer.status == 200 and not any(kept.failures for kept in processes):
+                    if answer.status == 200 and all(kept.running for kept in processes):
                         return True
             except (aiohttp.ClientError, TimeoutError):
                 pass  # not listening yet

@@ -35,6 +35,11 @@ class KeptProcess:
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether it runs right now."""
+        return self._process is not None and self._process.poll() is None
+
     async def run(self) -> None:
         """Keep it running until cancelled, then stop it."""
         try:
