@@ -1,4 +1,4 @@
-"""A session store on real Redis."""
+"""A session store on real Redis, and conversations on the real engine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from channels.conversation import Conversation
 from channels.sessions import SessionStore, connect
+from channels.trace import TracePublisher
+from channels.turn import Budget, Profile
+from dialogs.catalogue import declared
+from dialogs.machine import Machine
+from dialogs.notices import Notices
+from dialogs.texts import Texts
+from engine.api import Engine
+from engine.recharge.tables import BatchState
 from runtime.keyring import Keyring
+from runtime.metrics import Metrics
+from settings import Operator
+from tests.channels.phone import FACE_VALUE, MSISDN, Talk
 
 
 @pytest.fixture
@@ -23,3 +35,53 @@ async def store(redis_client: Redis, keyring: Keyring) -> SessionStore:
     store = SessionStore(redis_client, keyring)
     await store.load()
     return store
+
+
+@pytest.fixture(scope="session")
+def texts(operator: Operator) -> Texts:
+    return Texts(operator.languages, operator.timezone)
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return Profile(budget=Budget(), deadline_seconds=8.0, session_seconds=180)
+
+
+@pytest.fixture
+async def talk(engine: Engine, store: SessionStore, operator: Operator, texts: Texts, profile: Profile) -> Talk:
+    """Makes conversations as one process would: ``talk(engine=…, store=…, profile=…)`` swaps a part."""
+
+    def make(
+        *,
+        engine: Engine = engine,
+        store: SessionStore = store,
+        profile: Profile = profile,
+        publisher: TracePublisher | None = None,
+    ) -> Conversation:
+        return Conversation(
+            engine=engine,
+            machine=Machine(declared(operator), texts),
+            notices=Notices(texts, operator),
+            store=store,
+            profiles={"africastalking": profile},
+            metrics=Metrics(),
+            publisher=publisher,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def line(engine: Engine) -> str:
+    """The number of a line with nothing on it."""
+    await engine.create_line(MSISDN, language="en")
+    return MSISDN
+
+
+@pytest.fixture
+async def vouchers(engine: Engine) -> list[str]:
+    """Numbers of vouchers on sale, of ``FACE_VALUE`` each."""
+    batch, numbers = await engine.vouchers.create_batch(FACE_VALUE, 5, "amina")
+    for state in (BatchState.PRINTED, BatchState.SHIPPED, BatchState.ACTIVE):
+        await engine.vouchers.move_batch(batch.batch_id, state, by="baraka")
+    return [number for _, number in numbers]

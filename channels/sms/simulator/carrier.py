@@ -33,6 +33,7 @@ class Carrier:
             name,
             {"message_id": str(text.message_id), "from": text.sender, "text": text.text, "at": text.at.isoformat()},
             maxlen=INBOX_LIMIT,
+            approximate=False,
         )
         pipeline.expire(name, INBOX_SECONDS)
         try:
