@@ -1,0 +1,301 @@
+"""Accounts and lines on a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from engine.accounts import store
+from engine.accounts.rules import NumberTaken, StatusRefused
+from engine.accounts.secrets import HASHER
+from engine.accounts.service import Accounts, LineRef
+from engine.storage.database import open_database
+from engine.words import AccountRef, BadNumber, BadPin, LineStatus, PinVerdict, UnknownLine
+from runtime.keyring import Keyring
+
+NUMBER = "+254712345678"
+
+
+@pytest.fixture
+async def database(database_url):
+    opened = open_database(database_url, connections=12)
+    yield opened
+    await opened.dispose()
+
+
+@pytest.fixture
+async def accounts(database, operator, keyring):
+    service = Accounts(database, operator, keyring)
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+def owner(database_url):
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+def ref_of(subscriber):
+    return LineRef(*subscriber.account, subscriber.line_id)
+
+
+async def test_a_line_is_found_by_its_number_however_written(accounts):
+    made = await accounts.create_line("0712345678", language="sw")
+    assert made.msisdn == NUMBER
+    assert (made.status, made.language, made.has_pin, made.buckets) == (LineStatus.PREACTIVE, "sw", False, ())
+    for written in ("254712345678", "00254712345678", "712345678"):
+        assert await accounts.subscriber(written) == made
+
+
+async def test_a_number_nobody_has_is_an_unknown_line(accounts):
+    with pytest.raises(UnknownLine):
+        await accounts.subscriber(NUMBER)
+
+
+async def test_many_callers_get_each_their_own_line_and_error(accounts):
+    numbers = [f"+2547000000{place:02d}" for place in range(20)]
+    lines = {number: await accounts.create_line(number) for number in numbers[::2]}
+    asked = numbers * 3 + ["+97433123456"]
+    got = await asyncio.gather(*map(accounts.subscriber, asked), return_exceptions=True)
+    for number, answer in zip(asked, got, strict=True):
+        if number in lines:
+            assert answer == lines[number]
+        else:
+            assert isinstance(answer, BadNumber if number.startswith("+974") else UnknownLine)
+
+
+async def test_live_buckets_come_in_the_order_of_use(accounts, owner):
+    line = await accounts.create_line(NUMBER)
+    kept = {}
+    for name, product, amount, priority, starts, expires in [
+        ("later", "data", 10, 100, "-1 day", "2 days"),
+        ("sooner", "data", 10, 100, "-1 day", "1 day"),
+        ("first", "social", 10, 50, "-1 day", "9 days"),
+        ("never ends", "data", 10, 100, "-1 day", None),
+        ("empty airtime", "airtime", 0, 200, "-1 day", "1 day"),
+        ("empty", "data", 0, 1, "-1 day", "1 day"),
+        ("over", "data", 10, 1, "-2 days", "-1 second"),
+        ("not yet", "data", 10, 1, "1 hour", "1 day"),
+    ]:
+        kept[uuid4()] = (name, product, amount, priority, starts, expires)
+    for bucket_id, (_, product, amount, priority, starts, expires) in kept.items():
+        owner.execute(
+            "INSERT INTO bucket (shard, account_id, bucket_id, unit, product, initial, amount, priority, starts_at,"
+            " expires_at) VALUES (%s, %s, %s, 'octets', %s, 10, %s, %s, now() + %s::interval, now() + %s::interval)",
+            (*line.account, bucket_id, product, amount, priority, starts, expires),
+        )
+    names = [kept[bucket.bucket_id][0] for bucket in (await accounts.subscriber(NUMBER)).buckets]
+    assert names == ["first", "sooner", "later", "never ends", "empty airtime"]
+
+
+async def test_a_number_belongs_to_one_line_even_when_two_want_it_at_once(accounts, owner):
+    results = await asyncio.gather(*(accounts.create_line(NUMBER) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, NumberTaken) for result in results) == 4
+    # The losers left nothing behind.
+    assert owner.execute("SELECT count(*) AS count FROM account").fetchone()["count"] == 1
+
+
+async def test_an_account_may_have_several_lines(accounts):
+    first = await accounts.create_line(NUMBER)
+    second = await accounts.create_line("+254712345679", account=first.account)
+    assert second.account == first.account
+    assert second.line_id != first.line_id
+    with pytest.raises(LookupError):
+        await accounts.create_line("+254712345670", account=AccountRef(1, uuid4()))
+
+
+async def test_a_language_not_offered_is_refused(accounts):
+    line = await accounts.create_line(NUMBER)
+    with pytest.raises(ValueError, match="'ar'"):
+        await accounts.set_language(line, "ar")
+    await accounts.set_language(line, "sw")
+    assert (await accounts.subscriber(NUMBER)).language == "sw"
+
+
+async def test_a_status_follows_the_life_cycle(accounts):
+    line = await accounts.create_line(NUMBER)
+    await accounts.set_status(line, LineStatus.ACTIVE, reason="first call", by="test")
+    assert (await accounts.subscriber(NUMBER)).status is LineStatus.ACTIVE
+    with pytest.raises(StatusRefused):
+        await accounts.set_status(line, LineStatus.PREACTIVE, reason="again", by="test")
+    with pytest.raises(UnknownLine):
+        await accounts.set_status(LineRef(1, uuid4(), uuid4()), LineStatus.ACTIVE, reason="", by="test")
+
+
+async def test_no_number_and_no_pin_is_stored_in_the_clear(accounts, owner):
+    await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
+    stored = ""
+    for table in ("account", "line", "directory"):
+        stored += "".join(row["text"] for row in owner.execute(f"SELECT t::text AS text FROM {table} t"))
+    secrets = [NUMBER[1:], NUMBER[4:], "639020000000001", "2580"]
+    assert stored
+    for secret in secrets:
+        assert secret.encode().hex() not in stored
+    for secret in secrets[:3]:
+        assert secret not in stored
+
+
+async def test_a_sim_leads_to_its_line(accounts):
+    line = await accounts.create_line(NUMBER, imsi="639020000000001")
+    assert await accounts.find_imsi("639020000000001") == ref_of(line)
+    with pytest.raises(UnknownLine):
+        await accounts.find_imsi("639020000000002")
+    with pytest.raises(NumberTaken):
+        await accounts.create_line("+254712345679", imsi="639020000000001")
+
+
+async def test_numbers_are_revealed_for_delivery(accounts):
+    lines = [await accounts.create_line(f"+25471234567{digit}") for digit in range(3)]
+    unknown = LineRef(1, uuid4(), uuid4())
+    contacts = await accounts.reveal([*map(ref_of, lines), unknown])
+    assert {line.line_id: line.msisdn for line in lines} == {key: value.msisdn for key, value in contacts.items()}
+    assert {contact.currency for contact in contacts.values()} == {"KES"}
+    assert await accounts.reveal([]) == {}
+
+
+async def test_after_erasure_nobody_finds_or_reads_the_person(accounts, owner):
+    line = await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
+    await accounts.erase_person(line.account, by="test")
+    await accounts.erase_person(line.account, by="test")
+    with pytest.raises(UnknownLine):
+        await accounts.subscriber(NUMBER)
+    with pytest.raises(UnknownLine):
+        await accounts.find_imsi("639020000000001")
+    assert (await accounts.reveal([ref_of(line)]))[line.line_id].msisdn is None
+    row = owner.execute(
+        "SELECT wrapped_key, status, pin_hash FROM account JOIN line USING (shard, account_id)"
+    ).fetchone()
+    assert row == {"wrapped_key": None, "status": "terminated", "pin_hash": None}
+    # The number is free for another person.
+    assert (await accounts.create_line(NUMBER)).line_id != line.line_id
+
+
+async def test_a_new_master_key_finds_and_reads_what_the_old_one_made(database, operator, accounts, keyring):
+    line = await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
+    rotated = Accounts(database, operator, Keyring({1: keyring._keys[1], 2: b"n" * 32}))
+    other = await rotated.create_line("+254712345679")
+    assert await rotated.subscriber(NUMBER) == line
+    assert (await rotated.reveal([ref_of(line)]))[line.line_id].msisdn == NUMBER
+    assert await rotated.find_imsi("639020000000001") == ref_of(line)
+    got = await asyncio.gather(*map(rotated.subscriber, [other.msisdn, NUMBER, other.msisdn]))
+    assert [subscriber.line_id for subscriber in got] == [other.line_id, line.line_id, other.line_id]
+    with pytest.raises(NumberTaken):
+        await rotated.create_line(NUMBER)
+    assert await rotated.check_pin(line, "2580") is PinVerdict.RIGHT
+    # The right PIN was hashed anew: the old key can go.
+    with pytest.raises(KeyError):
+        await accounts.check_pin(line, "2580")
+    await rotated.close()
+
+
+async def test_a_pin_is_right_wrong_or_not_set(accounts):
+    line = await accounts.create_line(NUMBER)
+    assert await accounts.check_pin(line, "2580") is PinVerdict.NOT_SET
+    with pytest.raises(BadPin):
+        await accounts.set_pin(line, "1234")
+    await accounts.set_pin(line, "2580")
+    assert (await accounts.subscriber(NUMBER)).has_pin
+    assert await accounts.check_pin(line, "2581") is PinVerdict.WRONG
+    assert await accounts.check_pin(line, "٢٥٨٠") is PinVerdict.RIGHT
+    await accounts.clear_pin(line)
+    assert await accounts.check_pin(line, "2580") is PinVerdict.NOT_SET
+
+
+async def test_the_right_pin_starts_the_count_anew(accounts):
+    line = await accounts.create_line(NUMBER, pin="2580")
+    for _ in range(4):
+        for pin in ("0001", "0002", "2580"):
+            verdict = await accounts.check_pin(line, pin)
+            assert verdict is (PinVerdict.RIGHT if pin == "2580" else PinVerdict.WRONG)
+
+
+async def test_too_many_wrong_pins_lock_and_each_lock_is_longer(accounts, owner, operator):
+    line = await accounts.create_line(NUMBER, pin="2580")
+    lasted = []
+    for _ in range(3):
+        for _ in range(operator.pins.tries):
+            assert await accounts.check_pin(line, "0001") is PinVerdict.WRONG
+        assert await accounts.check_pin(line, "2580") is PinVerdict.LOCKED
+        row = owner.execute(
+            "SELECT round(extract(epoch FROM pin_locked_until - now()) / 60) AS minutes FROM line"
+        ).fetchone()
+        lasted.append(int(row["minutes"]))
+        owner.execute("UPDATE line SET pin_locked_until = now() - interval '1 second'")
+    first = operator.pins.lock_minutes
+    assert lasted == [first, first * 2, first * 4]
+    assert await accounts.check_pin(line, "2580") is PinVerdict.RIGHT
+
+
+async def test_parallel_guesses_gain_nothing(accounts, operator, database, keyring):
+    line = await accounts.create_line(NUMBER, pin="2580")
+    second_process = Accounts(database, operator, keyring)
+    guesses = [f"{guess:04d}" for guess in range(30)]
+    services = (accounts, second_process)
+    verdicts = await asyncio.gather(*(services[place % 2].check_pin(line, pin) for place, pin in enumerate(guesses)))
+    assert verdicts.count(PinVerdict.WRONG) == operator.pins.tries
+    assert verdicts.count(PinVerdict.LOCKED) == len(guesses) - operator.pins.tries
+    await second_process.close()
+
+
+async def test_a_try_counts_though_the_process_dies_before_it_compares(accounts, owner, monkeypatch):
+    line = await accounts.create_line(NUMBER, pin="2580")
+
+    def dies(*_):
+        raise SystemError("killed")
+
+    monkeypatch.setattr("engine.accounts.service.pin_matches", dies)
+    with pytest.raises(SystemError):
+        await accounts.check_pin(line, "0001")
+    assert owner.execute("SELECT pin_failures FROM line").fetchone() == {"pin_failures": 1}
+
+
+async def test_unlocking_ends_both_locks(accounts, owner):
+    line = await accounts.create_line(NUMBER, pin="2580")
+    owner.execute(
+        "UPDATE line SET pin_locked_until = now() + interval '1 day',"
+        " voucher_locked_until = now(), voucher_failures = 9"
+    )
+    assert await accounts.check_pin(line, "2580") is PinVerdict.LOCKED
+    await accounts.unlock(line)
+    assert await accounts.check_pin(line, "2580") is PinVerdict.RIGHT
+    row = owner.execute("SELECT voucher_locked_until, voucher_failures FROM line").fetchone()
+    assert row == {"voucher_locked_until": None, "voucher_failures": 0}
+
+
+async def test_a_pin_hash_copied_to_another_line_matches_nothing(accounts, owner):
+    mine = await accounts.create_line(NUMBER, pin="2580")
+    theirs = await accounts.create_line("+254712345679", pin="9173")
+    owner.execute(
+        "UPDATE line SET pin_hash = (SELECT pin_hash FROM line WHERE line_id = %s) WHERE line_id = %s",
+        (mine.line_id, theirs.line_id),
+    )
+    assert await accounts.check_pin(theirs, "2580") is PinVerdict.WRONG
+
+
+async def test_pins_are_hashed_as_owasp_asks_at_least(accounts, owner):
+    await accounts.create_line(NUMBER, pin="2580")
+    key_id, _, digest = owner.execute("SELECT pin_hash FROM line").fetchone()["pin_hash"].partition(":")
+    assert key_id == "1"
+    assert digest.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert not HASHER.check_needs_rehash(digest)
+
+
+async def test_the_hot_read_uses_the_keys_of_its_tables(accounts, database, owner):
+    """However many lines there are: no sequential scan of a table that grows with them."""
+    await accounts.create_line(NUMBER)
+    plan = owner.execute(
+        "SET enable_seqscan = off; "
+        "PREPARE hot AS "
+        + str(store._SUBSCRIBERS.text).replace(":shards", "$1").replace(":digests", "$2").replace(":now", "$3")
+    )
+    assert plan is not None
+    rows = owner.execute("EXPLAIN EXECUTE hot('{1}', '{\"\\\\x00\"}', now())").fetchall()
+    text = "\n".join(row["QUERY PLAN"] for row in rows)
+    assert "Seq Scan" not in text
+    for key in ("pk_directory", "pk_line", "pk_account", "pk_bucket"):
+        assert key in text
