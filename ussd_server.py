@@ -16,17 +16,16 @@ from dataclasses import dataclass
 import structlog
 import uvloop
 from aiohttp import web
-from dialogs.check import check
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from channels.conversation import MARGIN_SECONDS, Conversation
+from channels.conversation import Conversation
 from channels.sessions import SessionStore, connect
 from channels.trace import TracePublisher
-from channels.turn import Budget, Profile
-from channels.ussd.contract import UnknownAdapter, load
+from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, Door, routes
 from dialogs.catalogue import declared
+from dialogs.check import check
 from dialogs.machine import Machine
 from dialogs.notices import Notices
 from dialogs.texts import Texts
@@ -46,7 +45,7 @@ PROBE_SECONDS = 2.0
 
 
 class NotServable(Exception):
-    """What was configured or declared cannot be served: ``args`` are the problems, one a line."""
+    """The dialogs cannot be served on the configured gateways: ``args`` are the problems, one a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,38 +72,13 @@ class Services:
 SERVICES = web.AppKey("services", Services)
 
 
-def profiles(settings: Settings) -> dict[str, Profile]:
-    """Gateway's name → what the conversation must know of it. Raises ``NotServable``."""
-    made: dict[str, Profile] = {}
-    for name, gateway in settings.gateways.items():
-        if gateway.deadline_seconds <= MARGIN_SECONDS:
-            raise NotServable(f"gateways.{name}.deadline_seconds: must be over {MARGIN_SECONDS:g}")
-        made[name] = Profile(
-            budget=Budget(septets=gateway.septets, ucs2=gateway.ucs2),
-            deadline_seconds=gateway.deadline_seconds,
-            session_seconds=load(gateway.adapter).session_seconds,
-        )
-    return made
-
-
-def doors(settings: Settings, operator: Operator) -> tuple[Door, ...]:
-    """The configured gateways with their adapters and who may call them."""
-    return tuple(
-        Door(
-            name=name,
-            adapter=load(gateway.adapter)(name, operator.service_code),
-            secret=gateway.secret_path,
-            allow=gateway.allow,
-            proxies=gateway.trusted_proxies,
-        )
-        for name, gateway in settings.gateways.items()
-    )
-
-
 async def open_services(settings: Settings) -> Services:
-    """Check what is declared, then open Postgres and Redis. Raises ``NotServable`` and what connecting raises."""
+    """Check what is declared, then open Postgres and Redis.
+
+    Raises ``NotServable``, ``SettingsError`` and what connecting raises.
+    """
     operator = load_operator(settings.operator)
-    known = checked_profiles(settings)
+    known = profiles(settings)
     texts = Texts(operator.languages, operator.timezone)
     dialogs = declared(operator)
     problems = check(dialogs, operator, texts, fits(known))
@@ -135,14 +109,6 @@ async def open_services(settings: Settings) -> Services:
         metrics=metrics,
         doors=doors(settings, operator),
     )
-
-
-def checked_profiles(settings: Settings) -> dict[str, Profile]:
-    """``profiles``, with an unknown adapter named as the setting that asks for it. Raises ``NotServable``."""
-    try:
-        return profiles(settings)
-    except UnknownAdapter as error:
-        raise NotServable(f"gateways: no adapter {error.args[0]!r} under channels/ussd/") from None
 
 
 async def app(settings: Settings) -> web.Application:
