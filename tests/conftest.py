@@ -160,7 +160,9 @@ def database_url(_admin: psycopg.Connection[Any], postgres_url: str, _template: 
 
 def _database(admin: psycopg.Connection[Any], url: str, template: str) -> Iterator[str]:
     name = f"rasid_test_{uuid.uuid4().hex[:12]}"
-    admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+    # Copying files takes a third of the time of the default, which writes every block to the log.
+    command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    admin.execute(command.format(sql.Identifier(name), sql.Identifier(template)))
     yield _with_database(url, name)
     admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

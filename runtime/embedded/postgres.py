@@ -50,6 +50,8 @@ DEFAULTS: Mapping[str, str] = {
     "log_min_error_statement": "panic",
     "log_parameter_max_length_on_error": "0",
     "jit": "off",
+    # In the state folder: what a killed server leaves goes with it, and a container's small /dev/shm is no limit.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
