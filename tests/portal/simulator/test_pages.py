@@ -5,14 +5,12 @@ import json
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from channels.sms.simulator.carrier import inbox
 from portal.simulator.glass import duration, octets
 from portal.simulator.inbox import e164
 from settings import Settings
 from tests.portal.simulator.conftest import Running, serving
-from ussd_server import SERVICES, app
 
 NUMBER = "+254712345001"
 OTHER = "+254712345002"
@@ -38,12 +36,12 @@ async def put(server: Running, text: str, number: str = NUMBER) -> None:
     await server.services.redis.xadd(inbox(server.services.keyring, number), stored)
 
 
-@pytest.mark.parametrize("path", ["", "/static/main.js", "/vouchers", "/inbox?msisdn=%2B254712345001", "/trace/x"])
-async def test_nothing_answers_under_simulator_unless_it_is_switched_on(settings: Settings, path: str) -> None:
-    application = await app(settings.model_copy(update={"simulator": False}))
-    await application[SERVICES].store.load()
-    async with TestClient(TestServer(application)) as client:
-        assert (await client.get(f"/simulator{path}")).status == 404
+async def test_nothing_answers_under_simulator_unless_it_is_switched_on(settings: Settings) -> None:
+    off = settings.model_copy(update={"simulator": False})
+    async with serving(off) as (url, _), aiohttp.ClientSession() as http:
+        for path in ("", "/static/main.js", "/vouchers", "/inbox?msisdn=%2B254712345001", "/trace/x"):
+            async with http.get(f"{url}/simulator{path}") as response:
+                assert response.status == 404, path
 
 
 async def test_the_page_allows_own_files_only_and_is_not_cached(server: Running) -> None:
@@ -71,24 +69,22 @@ async def test_an_inbox_shows_no_texts_of_another_number(server: Running) -> Non
     await put(server, "not yours")
     async with aiohttp.ClientSession() as http:
         url = f"{server.url}/simulator/inbox"
-        other, own = [await http.get(url, params={"msisdn": number}) for number in (OTHER, NUMBER)]
-        assert [text for _, text in await events(own, 1)] == ["not yours"]
-        await put(server, "yours", OTHER)
-        assert [text for _, text in await events(other, 1)] == ["yours"]
+        async with (
+            http.get(url, params={"msisdn": OTHER}) as other,
+            http.get(url, params={"msisdn": NUMBER}) as own,
+        ):
+            assert [text for _, text in await events(own, 1)] == ["not yours"]
+            await put(server, "yours", OTHER)
+            assert [text for _, text in await events(other, 1)] == ["yours"]
 
 
-@pytest.mark.parametrize("number", ["", "hello", "+2547", "<script>"])
-async def test_an_inbox_of_no_number_is_refused(server: Running, number: str) -> None:
+async def test_an_inbox_of_no_number_or_after_no_text_is_refused(server: Running) -> None:
+    refused = [({"msisdn": number}, {}) for number in ("", "hello", "+2547", "<script>")]
+    refused.append(({"msisdn": NUMBER}, {"Last-Event-ID": "0 BLOCK"}))
     async with aiohttp.ClientSession() as http:
-        async with http.get(f"{server.url}/simulator/inbox", params={"msisdn": number}) as response:
-            assert response.status == 400
-
-
-async def test_an_inbox_with_a_made_up_last_text_is_refused(server: Running) -> None:
-    headers = {"Last-Event-ID": "0 BLOCK"}
-    async with aiohttp.ClientSession() as http:
-        async with http.get(f"{server.url}/simulator/inbox", params={"msisdn": NUMBER}, headers=headers) as response:
-            assert response.status == 400
+        for query, headers in refused:
+            async with http.get(f"{server.url}/simulator/inbox", params=query, headers=headers) as response:
+                assert response.status == 400, (query, headers)
 
 
 async def test_an_open_inbox_ends_when_the_server_stops(settings: Settings) -> None:

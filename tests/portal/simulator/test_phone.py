@@ -144,7 +144,7 @@ async def test_nothing_scrolls_sideways(page: Page, server: Running, width: int)
 @pytest.mark.parametrize("country", ["qatar"], indirect=True)
 async def test_an_arabic_screen_reads_from_right_to_left_and_counts_in_ucs2(page: Page, server: Running) -> None:
     arabic = next(line.msisdn for line in server.services.operator.demo.subscribers if line.language == "ar")
-    await page.get_by_label("Line").select_option(arabic)
+    await page.get_by_label("Line", exact=True).select_option(arabic)
     await say(page, "*123#")
     await expect(page.locator("#screen")).to_have_attribute("dir", "rtl")
     await expect(page.locator("#meter-unit")).to_have_text("UCS-2 units")
