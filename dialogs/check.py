@@ -59,10 +59,11 @@ def check(
         for state in dialog.states:
             found = (*_confirmed(state, machine.states), *_unambiguous(state, home))
             problems += [Problem(dialog.name, state.name, what) for what in found]
-            problems += _screens(dialog, state, machine, fits)
-            problems += [
-                Problem(dialog.name, state.name, what, language) for language, what in translation_faults(state, texts)
-            ]
+            try:
+                problems += _screens(dialog, state, machine, fits)
+                problems += _translated(dialog, state, texts)
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                problems.append(Problem(dialog.name, state.name, f"cannot be said with its samples: {error!r}"))
     problems += [Problem("refusals", code.value, "has no sentence") for code in Code if code not in SENTENCES]
     problems += _named_products(operator)
     problems += _notices(operator, texts, fits)
@@ -156,7 +157,8 @@ def _typed(typed: Sequence[Typed], options: int) -> Iterator[str]:
         if shape.fullmatch(one.sample) is None:
             yield f"its sample input {one.sample!r} has not the shape {one.shape}"
         yield from (f"input {key} is taken, but has the shape {one.shape}" for key in taken if shape.fullmatch(key))
-        if any(shape.fullmatch(one.sample[:at] + "*" + one.sample[at:]) for at in range(len(one.sample) + 1)):
+        places = range(len(one.sample) + 1)
+        if any(shape.fullmatch(f"{one.sample[:at]}*{one.sample[at + cut :]}") for at in places for cut in (0, 1)):
             yield "takes *, which separates inputs"
         for other in typed[place + 1 :]:
             if shape.fullmatch(other.sample) or re.fullmatch(other.shape, one.sample):
@@ -169,17 +171,18 @@ def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iter
     for language in machine.texts.languages:
         told: set[str] = set()
         for sample in state.samples:
-            try:
-                screen = machine.render(state, sample, language)
-            except (KeyError, ValueError, TypeError, IndexError) as error:
-                yield Problem(dialog.name, state.name, f"cannot be said: {error!r}", language)
-                break
+            screen = machine.render(state, sample, language)
             for gateway, reason in fits(screen, most):
                 if gateway not in told:  # one example is enough
                     told.add(gateway)
                     yield Problem(
                         dialog.name, state.name, f"does not fit: {reason}: {screen.text!r}", language, gateway
                     )
+
+
+def _translated(dialog: Dialog, state: State, texts: Texts) -> Iterator[Problem]:
+    for language, what in translation_faults(state, texts):
+        yield Problem(dialog.name, state.name, what, language)
 
 
 def _notices(operator: Operator, texts: Texts, fits: Fits) -> Iterator[Problem]:

@@ -1,0 +1,94 @@
+"""Messages from the outbox: each topic in each language, one SMS where it can be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from channels.layout import septets, transliterate, units
+from dialogs.messages import TOPICS, render_message
+from dialogs.notices import Notices
+from dialogs.texts import Texts
+from engine.words import Message
+from settings import Operator
+
+AT = "2026-12-01T21:00:00+00:00"
+BODIES: dict[str, dict[str, Any]] = {
+    "recharge.done": {"amount": 50_000, "balance": 123_450, "expires_at": AT, "reference": "7F3K2M"},
+    "purchase.done": {
+        "product": "combo_week", "price": 30_000, "balance": 10_000, "expires_at": AT, "reference": "7F3K2M",
+    },
+    "refund.done": {"amount": 30_000, "unit": "money", "balance": 40_000, "reference": "7F3K2M"},
+    "alert.low_balance": {"unit": "octets", "left": 19_999_999, "threshold": 20_000_000},
+    "alert.expired": {"unit": "octets", "amount": 1_000_000, "product": "data_week_1gb"},
+    "alarm.voucher_guessing": {"tries": 200, "minutes": 5},
+}  # fmt: skip
+
+
+def message(topic: str, language: str, **body: Any) -> Message:
+    return Message(
+        shard=1,
+        message_id=uuid4(),
+        msisdn="+254712345001",
+        language=language,
+        currency="KES",
+        topic=topic,
+        body={**BODIES[topic], **body},
+        created_at=datetime.now(UTC),
+        attempts=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def every() -> Texts:
+    return Texts(("en", "fr", "sw", "ar"), "Africa/Nairobi")
+
+
+@pytest.mark.parametrize("topic", list(TOPICS))
+@pytest.mark.parametrize("language", ["en", "fr", "sw", "ar"])
+def test_every_message_is_one_sms_in_every_language(
+    every: Texts, operator: Operator, topic: str, language: str
+) -> None:
+    said = render_message(message(topic, language), every, operator)
+    in_septets = septets(transliterate(said))
+    assert in_septets <= 160 if in_septets is not None else units(said) <= 70
+    assert "{" not in said
+
+
+def test_a_message_says_amounts_products_and_the_last_day(every: Texts, operator: Operator) -> None:
+    said = render_message(message("purchase.done", "en"), every, operator)
+    assert said == "Combo week bought for KES 300.00, until 01/12/2026. Balance KES 100.00. Ref 7F3K2M"
+
+
+def test_what_never_ends_names_no_day(every: Texts, operator: Operator) -> None:
+    said = render_message(message("recharge.done", "en", expires_at=None), every, operator)
+    assert said == "Recharged KES 500.00. Balance KES 1,234.50. Ref 7F3K2M"
+
+
+def test_airtime_that_expired_is_called_by_its_name(every: Texts, operator: Operator) -> None:
+    said = render_message(message("alert.expired", "fr", product="airtime", unit="money"), every, operator)
+    assert said.startswith("Crédit d'appel a expiré")
+
+
+def test_a_language_not_offered_falls_back_to_the_default(operator: Operator) -> None:
+    texts = Texts(operator.languages, operator.timezone)
+    assert render_message(message("refund.done", "fr"), texts, operator).startswith("Refunded")
+
+
+def test_a_topic_that_nobody_declared_is_an_error(every: Texts, operator: Operator) -> None:
+    unknown = Message(
+        **{**{f: getattr(message("refund.done", "en"), f) for f in Message.__struct_fields__}, "topic": "x"}
+    )
+    with pytest.raises(KeyError):
+        render_message(unknown, every, operator)
+
+
+def test_notices_end_the_session_in_the_language_asked_for_or_the_default(every: Texts, operator: Operator) -> None:
+    notices = Notices(every, operator)
+    assert notices.screen("session_lost").text == "Your session has ended. Please dial *123# again."
+    assert notices.screen("session_lost", "sw").text == "Muda wako umekwisha. Tafadhali piga *123# tena."
+    assert notices.screen("unknown_line", "xx").text == "Your number is not known here. Help: 100"
+    assert all(notices.screen(name).ends for name in notices.names())
