@@ -74,6 +74,13 @@ def transliterate(text: str) -> str:
     return "".join([relative(character) for character in unicodedata.normalize("NFC", text)])
 
 
+def can_be_septets(text: str) -> bool:
+    """Whether the alphabet can hold a text once relatives stand in for what it lacks."""
+    known = alphabet().septets
+    composed = unicodedata.normalize("NFC", text)
+    return all(character in known or relative(character) != character for character in set(composed))
+
+
 def septets(text: str) -> int | None:
     """How many septets a text takes, escapes counted; None when it does not fit into the alphabet."""
     known = alphabet()
@@ -147,7 +154,7 @@ class _Paper:
         self._cost: Callable[[str], int] = _exact_septets
         self._most = budget.septets
         if septets(whole) is None:
-            if septets(transliterate(whole)) is not None:
+            if can_be_septets(whole):
                 body, more = transliterate(body), transliterate(more)
                 options, foot = [transliterate(one) for one in options], [transliterate(one) for one in foot]
             else:
