@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -53,7 +54,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready, for programs.")] = False,
 ) -> None:
     """Serve a sample operator until stopped, with Postgres and Redis of its own unless their addresses are set."""
-    configure_logs("demo")
+    configure_logs("demo", logging.INFO if as_json else logging.WARNING)
     with _state_folder(state) as folder, _log_file(folder, as_json) as output:
         asyncio.run(_serve(folder, output, operator=operator, port=port, as_json=as_json))
 
