@@ -23,6 +23,9 @@ from settings import Operator, SettingsError, load_operator, load_settings
 
 Result = TypeVar("Result")
 
+#: Far above any voucher's worth, far below what a bigint of minor units holds.
+MOST = 10**12
+
 
 class Installation(NamedTuple):
     """An open installation: what every service of the engine is made of."""
@@ -95,8 +98,8 @@ def minor_units(typed: str, currency: str) -> int:
         amount = Decimal(typed.replace("_", ""))
     except InvalidOperation:
         raise ValueError(f"{typed!r} is no amount of money") from None
-    if not amount.is_finite() or amount <= 0:
-        raise ValueError("an amount must be above 0")
+    if not amount.is_finite() or not 0 < amount < MOST:
+        raise ValueError(f"an amount must be above 0 and below {MOST:,}")
     minor = amount.scaleb(get_currency_precision(currency))
     if minor != minor.to_integral_value():
         raise ValueError(f"{typed} is finer than {currency} goes ({get_currency_precision(currency)} decimals)")

@@ -161,7 +161,9 @@ class Accounts:
         """Take a line to another status. Raises ``StatusRefused`` and ``UnknownLine``."""
         ref = _ref(line)
         async with self._database.begin() as connection:
-            before = await store.lock_status(connection, ref)
+            # The one door writes lines back as it read them, under the account's lock: so does this.
+            await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
+            before = await store.line_status(connection, ref)
             if before is None:
                 raise UnknownLine
             check_status(before, status)
@@ -217,14 +219,20 @@ class Accounts:
 
     async def unlock(self, line: Subscriber | LineRef) -> None:
         """End the locks that wrong PINs and wrong voucher numbers put on a line, and start both counts anew."""
-        await self._update(
-            _ref(line),
-            pin_failures=0,
-            pin_locked_until=None,
-            voucher_failures=0,
-            voucher_window_from=None,
-            voucher_locked_until=None,
-        )
+        ref = _ref(line)
+        async with self._database.begin() as connection:
+            await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
+            found = await store.update_line(
+                connection,
+                ref,
+                pin_failures=0,
+                pin_locked_until=None,
+                voucher_failures=0,
+                voucher_window_from=None,
+                voucher_locked_until=None,
+            )
+        if not found:
+            raise UnknownLine
 
     async def clear_pin(self, line: Subscriber | LineRef) -> None:
         """Take the PIN away: the person sets a new one when it is next asked for."""

@@ -92,7 +92,7 @@ async def insert_account(
 
 
 async def lock_account(connection: AsyncConnection, ref: AccountRef) -> KeyRow | None:
-    """Take the account's row lock, as every change of its lines does, and read its key."""
+    """Take the account's row lock, as whoever changes balances or reads lines to write them does, and read its key."""
     row = (
         await connection.execute(
             sa.select(account.c.key_id, account.c.wrapped_key, account.c.currency)
@@ -184,10 +184,9 @@ async def update_line(connection: AsyncConnection, ref: LineRef, **values: Any) 
     return result.first() is not None
 
 
-async def lock_status(connection: AsyncConnection, ref: LineRef) -> LineStatus | None:
-    """The status of a line, its row locked so that it stays what it is until commit."""
-    query = sa.select(line.c.status).where(_is(ref)).with_for_update(key_share=True)
-    status: str | None = await connection.scalar(query)
+async def line_status(connection: AsyncConnection, ref: LineRef) -> LineStatus | None:
+    """The status of a line; it stays so while the caller holds the account's lock."""
+    status: str | None = await connection.scalar(sa.select(line.c.status).where(_is(ref)))
     return None if status is None else LineStatus(status)
 
 

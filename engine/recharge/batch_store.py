@@ -78,17 +78,16 @@ async def update_batch(connection: AsyncConnection, batch_id: UUID, **values: An
 
 async def block_serials(connection: AsyncConnection, batch_id: UUID, serials: Sequence[int]) -> list[int]:
     """Block vouchers that are unused; returns the serials that were."""
-    result = await connection.scalars(
-        voucher.update()
-        .where(
-            voucher.c.batch_id == batch_id,
-            voucher.c.serial.in_(serials),
-            voucher.c.state == VoucherState.UNUSED.value,
-        )
-        .values(state=VoucherState.BLOCKED.value)
-        .returning(voucher.c.serial)
+    which = sa.and_(
+        voucher.c.batch_id == batch_id,
+        voucher.c.serial.in_(serials),
+        voucher.c.state == VoucherState.UNUSED.value,
     )
-    return list(result)
+    # In the order in which redemptions lock them, so that neither waits for the other for ever.
+    in_order = sa.select(voucher.c.digest).where(which).order_by(voucher.c.shard, voucher.c.digest)
+    await connection.execute(in_order.with_for_update(key_share=True))
+    change = voucher.update().where(which).values(state=VoucherState.BLOCKED.value)
+    return list(await connection.scalars(change.returning(voucher.c.serial)))
 
 
 async def batches(connection: AsyncConnection, batch_id: UUID | None = None) -> Sequence[Any]:

@@ -127,6 +127,36 @@ async def test_a_status_follows_the_life_cycle(accounts):
         await accounts.set_status(LineRef(1, uuid4(), uuid4()), LineStatus.ACTIVE, reason="", by="test")
 
 
+@pytest.mark.parametrize("change", ["status", "unlock"])
+async def test_staff_waits_for_the_operation_that_holds_the_account(change, accounts, owner, database_url):
+    """Which writes the line back as it read it: what staff did meanwhile would be lost."""
+    line = await accounts.create_line(NUMBER)
+    with psycopg.connect(database_url) as door:
+        door.execute("SELECT FROM account WHERE account_id = %s FOR NO KEY UPDATE", (line.account.account_id,))
+        if change == "status":
+            work = accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="test")
+        else:
+            work = accounts.unlock(line)
+        task = asyncio.create_task(work)
+        waiting = (
+            "SELECT count(*) AS count FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while not owner.execute(waiting).fetchone()["count"]:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        door.execute("UPDATE line SET status = 'preactive', voucher_failures = 3")
+        door.commit()
+    await task
+    row = owner.execute("SELECT status, voucher_failures FROM line").fetchone()
+    expected = (
+        {"status": "barred", "voucher_failures": 3}
+        if change == "status"
+        else {"status": "preactive", "voucher_failures": 0}
+    )
+    assert row == expected
+
+
 async def test_no_number_and_no_pin_is_stored_in_the_clear(accounts, owner):
     await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
     stored = ""

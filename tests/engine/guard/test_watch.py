@@ -1,0 +1,64 @@
+"""The alarm on wrong voucher numbers over all lines."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from engine.guard.service import Guard
+from engine.storage.database import open_database
+
+
+@pytest.fixture
+async def databases(database_url):
+    """Two processes' worth of connections."""
+    opened = [open_database(database_url, connections=4) for _ in range(2)]
+    yield opened
+    for one in opened:
+        await one.dispose()
+
+
+@pytest.fixture
+def owner(database_url):
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def saw(owner, tries, ago="0 minutes", kind="wrong_voucher"):
+    owner.execute("INSERT INTO guard_event VALUES (1, %s, %s, %s, now() - %s::interval)", (uuid4(), kind, tries, ago))
+
+
+def alarms(owner):
+    return [row[0] for row in owner.execute("SELECT body FROM outbox WHERE topic = 'alarm.voucher_guessing'")]
+
+
+async def test_fewer_wrong_numbers_than_the_limit_raise_nothing(databases, operator, owner):
+    limit = operator.vouchers.alarm_tries
+    saw(owner, limit - 1)
+    saw(owner, limit, ago="6 minutes")
+    saw(owner, limit, kind="something_else")
+    await Guard(databases[0], operator).watch_vouchers()
+    assert alarms(owner) == []
+
+
+async def test_many_watchers_raise_one_alarm(databases, operator, owner):
+    limit = operator.vouchers.alarm_tries
+    saw(owner, limit - 1)
+    saw(owner, 1, ago="4 minutes")
+    guards = [Guard(database, operator) for database in databases]
+    await asyncio.gather(*(guard.watch_vouchers() for guard in guards * 4))
+    assert alarms(owner) == [{"tries": limit, "minutes": 5}]
+
+
+async def test_guessing_that_goes_on_raises_the_next_alarm_in_the_next_window(databases, operator, owner):
+    saw(owner, operator.vouchers.alarm_tries)
+    guard = Guard(databases[0], operator)
+    await guard.watch_vouchers()
+    await guard.watch_vouchers()
+    assert len(alarms(owner)) == 1
+    owner.execute("UPDATE outbox SET created_at = created_at - interval '6 minutes'")
+    await guard.watch_vouchers()
+    assert len(alarms(owner)) == 2
