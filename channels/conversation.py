@@ -184,8 +184,8 @@ class Conversation:
         # The loop itself only holds tasks weakly; this one must live on when its caller is cancelled or late.
         self._working.add(work)
         work.add_done_callback(self._working.discard)
-        done, _ = await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
-        if done:
+        await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
+        if work.done():
             return work.result()
         trace.outcome = "late"
         log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from channels.sessions import Session, SessionsDown, SessionStore, connect
+from channels.sessions import REST_SECONDS, Session, SessionsDown, SessionStore, connect
 from channels.turn import Turn
 from dialogs.words import Place
 from runtime.embedded.redis import EmbeddedRedis
@@ -183,4 +185,24 @@ async def test_a_dead_redis_is_noticed_and_a_restarted_one_is_used_again(state_d
                 except SessionsDown:
                     await asyncio.sleep(0.05)
         assert begun.token is not None
+        await client.aclose()
+
+
+async def test_a_redis_that_hangs_counts_as_down_and_no_answer_of_its_is_mistaken_later(
+    state_dir: Path, keyring: Keyring
+) -> None:
+    async with EmbeddedRedis(state_dir) as server:
+        client = connect(server.url)
+        store = SessionStore(client, keyring)
+        begun = await begin(store, turn("1"))
+        await answer(store, turn("1"), begun.token, b"of the first")
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(SessionsDown):
+            await begin(store, turn("1"))
+        os.kill(server.pid, signal.SIGCONT)
+        await asyncio.sleep(REST_SECONDS)
+        other = turn("1", session_id="S2", msisdn="+254712345679")
+        assert (await begin(store, other)).token is not None
+        assert (await begin(store, turn("1"))).answer == b"of the first"
         await client.aclose()
