@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
+from engine.accounts.rows import to_subscribers
 from engine.accounts.rules import (
     NumberTaken,
     check_pin,
@@ -29,15 +28,12 @@ from engine.accounts.secrets import Address, DataKey, hash_pin, pin_is_stale, pi
 from engine.accounts.store import LineRef
 from engine.accounts.tables import NumberKind
 from engine.storage.sharding import new_id, shard_of
-from engine.words import AccountRef, Bucket, LineStatus, PinVerdict, Subscriber, Unit, UnknownLine
+from engine.words import AccountRef, LineStatus, PinVerdict, Subscriber, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
 
 log = structlog.get_logger(__name__)
-
-UNITS = {unit.value: unit for unit in Unit}
-STATUSES = {status.value: status for status in LineStatus}
 
 
 class Contact(NamedTuple):
@@ -104,7 +100,7 @@ class Accounts:
             digests += address.digests
         async with self._reads.connect() as connection:
             rows = await store.subscribers(connection, shards, digests, datetime.now(UTC))
-        return _subscribers(numbers, len(self._keyring.ids), rows)
+        return to_subscribers(numbers, len(self._keyring.ids), rows)
 
     def _unseal(self, row: store.SealedLine) -> tuple[str | None, str | None]:
         """Both numbers of a line."""
@@ -293,43 +289,3 @@ class Accounts:
 
 def _ref(line: Subscriber | LineRef) -> LineRef:
     return line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
-
-
-def _subscribers(numbers: Sequence[str], keys: int, rows: Sequence[Sequence[Any]]) -> list[Subscriber | BaseException]:
-    """One subscriber for each number, from rows in order of place; each number has ``keys`` places in a row."""
-    found: list[Subscriber | BaseException | None] = [None] * len(numbers)
-    for place, of_line in groupby(rows, itemgetter(0)):
-        position = (place - 1) // keys
-        if found[position] is None:
-            found[position] = _subscriber(numbers[position], list(of_line))
-    return [UnknownLine() if subscriber is None else subscriber for subscriber in found]
-
-
-def _subscriber(msisdn: str, rows: Sequence[Sequence[Any]]) -> Subscriber:
-    _, shard, account_id, line_id, status, language, has_pin, currency, frozen = rows[0][:9]
-    return Subscriber(
-        account=AccountRef(shard, account_id),
-        line_id=line_id,
-        msisdn=msisdn,
-        status=STATUSES[status],
-        language=language,
-        currency=currency,
-        has_pin=has_pin,
-        frozen=frozen,
-        buckets=tuple(
-            Bucket(
-                bucket_id=row[9],
-                unit=UNITS[row[10]],
-                product=row[11],
-                amount=row[12],
-                reserved=row[13],
-                initial=row[14],
-                categories=tuple(row[15]),
-                priority=row[16],
-                starts_at=row[17],
-                expires_at=row[18],
-            )
-            for row in rows
-            if row[9] is not None
-        ),
-    )
