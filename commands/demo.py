@@ -37,11 +37,12 @@ from settings import Operator, Settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("ussd_server.py", "bot.py")
-#: what the gateways of the field grant a screen, so that the simulator can show each (Africa's Talking: 182)
+#: Some networks and aggregators grant fewer characters than the 182 of one USSD string; the simulator can show each.
+#: They count characters, so the 80 UCS-2 units of the string (3GPP TS 23.038: 160 octets) stay what they are.
 GATEWAYS = {
     "africastalking": {"adapter": "africastalking", "septets": 182, "ucs2": 80},
-    "africastalking-160": {"adapter": "africastalking", "septets": 160, "ucs2": 70},
-    "africastalking-120": {"adapter": "africastalking", "septets": 120, "ucs2": 60},
+    "africastalking-160": {"adapter": "africastalking", "septets": 160, "ucs2": 80},
+    "africastalking-120": {"adapter": "africastalking", "septets": 120, "ucs2": 80},
 }
 READY_WITHIN = 60.0
 log = structlog.get_logger(__name__)
