@@ -41,7 +41,7 @@ class Guard:
         tries = sa.select(sa.func.coalesce(sa.func.sum(guard_event.c.count), 0)).where(
             guard_event.c.kind == "wrong_voucher", guard_event.c.seen_at > now - WINDOW
         )
-        raised = sa.exists().where(outbox.c.topic == ALARM, outbox.c.created_at > now - WINDOW).select()
+        raised = sa.exists().where(guard_event.c.kind == ALARM, guard_event.c.seen_at > now - WINDOW).select()
         async with self._database.begin() as connection:
             count = int((await connection.execute(tries)).scalar_one())
             if count < self._operator.vouchers.alarm_tries:
@@ -49,6 +49,8 @@ class Guard:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ALARM_LOCK)))
             if (await connection.execute(raised)).scalar_one():
                 return count
+            event = {"shard": 0, "event_id": new_id(), "kind": ALARM, "count": count, "seen_at": now}
+            await connection.execute(sa.insert(guard_event).values(event))
             body = {"tries": count, "minutes": int(WINDOW.total_seconds()) // 60}
             await connection.execute(
                 sa.insert(outbox).values(

@@ -35,19 +35,31 @@ def buckets(draw: st.DrawFn) -> Bucket:
         categories=tuple(draw(st.sets(st.sampled_from(CATEGORIES)))),
         priority=draw(st.integers(1, 3)),
         starts_at=starts,
-        expires_at=draw(st.sampled_from([None, NOW - timedelta(hours=1), NOW, NOW + timedelta(hours=1), NOW + timedelta(days=9)])),
+        expires_at=draw(
+            st.sampled_from([None, NOW - timedelta(hours=1), NOW, NOW + timedelta(hours=1), NOW + timedelta(days=9)])
+        ),
     )
 
 
 def case_of(held: list[Bucket], operator: Operator, amount: int = 1, category: str | None = None) -> Case:
     """A charge of octets to be decided."""
     charge = Charge(
-        account=AccountRef(0, uuid4()), key=uuid4(), asked_at=NOW, source="test", unit=Unit.OCTETS, amount=amount, category=category
+        account=AccountRef(0, uuid4()),
+        key=uuid4(),
+        asked_at=NOW,
+        source="test",
+        unit=Unit.OCTETS,
+        amount=amount,
+        category=category,
     )
     return Case(charge, Facts(currency="KES", frozen=False, buckets=held), operator, NOW, "REF")
 
 
-@given(st.lists(buckets(), max_size=8, unique_by=lambda b: b.bucket_id), st.integers(1, 4_000), st.sampled_from([None, *CATEGORIES]))
+@given(
+    st.lists(buckets(), max_size=8, unique_by=lambda b: b.bucket_id),
+    st.integers(1, 4_000),
+    st.sampled_from([None, *CATEGORIES]),
+)
 def test_a_charge_takes_all_or_nothing_in_order_and_leaves_the_rest_alone(
     operator: Operator, held: list[Bucket], amount: int, category: str | None
 ) -> None:
@@ -65,7 +77,9 @@ def test_a_charge_takes_all_or_nothing_in_order_and_leaves_the_rest_alone(
         and (not b.categories or category in b.categories)
     }
     far = datetime.max.replace(tzinfo=UTC)
-    order = sorted((b for b in held if b.bucket_id in usable), key=lambda b: (b.priority, b.expires_at or far, b.bucket_id.int))
+    order = sorted(
+        (b for b in held if b.bucket_id in usable), key=lambda b: (b.priority, b.expires_at or far, b.bucket_id.int)
+    )
     if sum(usable.values()) < amount:
         assert verdict.code is Code.BALANCE_TOO_LOW
         assert verdict.details["missing"] == amount - sum(usable.values())
@@ -88,7 +102,9 @@ def test_expiry_takes_exactly_what_is_over_and_not_reserved(operator: Operator, 
     case = case_of(held, operator)
     rules.expire(case)
     over = {
-        b.bucket_id: b.reserved for b in held if b.expires_at is not None and b.expires_at <= NOW and b.amount > b.reserved
+        b.bucket_id: b.reserved
+        for b in held
+        if b.expires_at is not None and b.expires_at <= NOW and b.amount > b.reserved
     }
     assert case.amounts == over
     assert all(moved.credit is Ledger.BREAKAGE for moved in case.transfers)

@@ -56,7 +56,9 @@ async def test_an_intent_older_than_the_retention_of_keys_is_refused(engine: Eng
 async def test_an_unknown_account_is_an_answer(engine: Engine) -> None:
     line = await open_line(engine)
     nobody = asking(Charge, line, unit=Unit.MONEY, amount=1)
-    nobody = Charge(account=AccountRef(3, uuid4()), key=uuid4(), asked_at=nobody.asked_at, source="test", unit=Unit.MONEY, amount=1)
+    nobody = Charge(
+        account=AccountRef(3, uuid4()), key=uuid4(), asked_at=nobody.asked_at, source="test", unit=Unit.MONEY, amount=1
+    )
     assert (await engine.post(nobody)).code == Code.ACCOUNT_UNKNOWN
 
 
@@ -87,9 +89,7 @@ async def test_one_line_redeems_one_voucher_under_two_keys_once(engine: Engine) 
 
 async def test_many_operations_of_one_account_at_once_keep_the_sum(engine: Engine) -> None:
     line = await open_line(engine, money=1_000)
-    answers = await asyncio.gather(
-        *(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=30)) for _ in range(40))
-    )
+    answers = await asyncio.gather(*(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=30)) for _ in range(40)))
     assert sum(answer.ok for answer in answers) == 33
     assert {answer.code for answer in answers} == {Code.OK, Code.BALANCE_TOO_LOW}
     assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 10
@@ -112,9 +112,7 @@ async def test_a_poisoned_operation_fails_alone(engine: Engine, database_url: st
         owner.execute(
             f"ALTER TABLE operation ADD CONSTRAINT poison CHECK (account_id <> '{lines[3].account.account_id}') NOT VALID"
         )
-    answers = await asyncio.gather(
-        *(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=10)) for line in lines)
-    )
+    answers = await asyncio.gather(*(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=10)) for line in lines))
     assert [answer.code for answer in answers] == [Code.FAILED if i == 3 else Code.OK for i in range(8)]
     assert (await engine.subscriber(lines[3].msisdn)).total(Unit.MONEY) == 1_000
 
@@ -208,7 +206,9 @@ async def test_a_purchase_pays_and_grants_and_a_refund_takes_both_back(engine: E
     back = await engine.subscriber(line.msisdn)
     assert back.total(Unit.MONEY) == product.price + 5
     assert all(bucket.product != product.code for bucket in back.buckets)
-    assert (await engine.post(asking(Refund, line, refunded_key=bought.key, reason="again"))).code == Code.ALREADY_REFUNDED
+    assert (
+        await engine.post(asking(Refund, line, refunded_key=bought.key, reason="again"))
+    ).code == Code.ALREADY_REFUNDED
     assert await check_all(engine._database) == []
 
 

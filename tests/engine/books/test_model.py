@@ -55,7 +55,9 @@ def random_operation(
     """Anything a caller may ask, sensible or not."""
     product = dice.choice(engine.operator.products)
     kinds = [
-        lambda: asking(Adjust, line, unit=dice.choice([*Unit]), amount=dice.randint(-5_000, 20_000) or 1, reason="random"),
+        lambda: asking(
+            Adjust, line, unit=dice.choice([*Unit]), amount=dice.randint(-5_000, 20_000) or 1, reason="random"
+        ),
         lambda: asking(Charge, line, unit=dice.choice([*Unit]), amount=dice.randint(0, 3_000)),
         lambda: asking(Purchase, line, product=product.code, price=product.price),
         lambda: redeeming(engine, line, dice.choice(vouchers)),

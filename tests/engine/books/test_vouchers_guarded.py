@@ -106,7 +106,9 @@ async def test_an_expired_voucher_is_refused(engine: Engine, database_url: str) 
     assert (await engine.post(redeeming(engine, line, number))).code == Code.VOUCHER_EXPIRED
 
 
-async def test_guessing_on_many_lines_alarms_the_operator_once(engine: Engine, operator: Operator, database_url: str) -> None:
+async def test_guessing_on_many_lines_alarms_the_operator_once(
+    engine: Engine, operator: Operator, database_url: str
+) -> None:
     line = await open_line(engine)
     await engine.post(redeeming(engine, line, "0" * operator.vouchers.digits))
     with psycopg.connect(database_url, autocommit=True) as owner:
