@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -60,8 +61,8 @@ def settings(database_url: str, redis_url: str, country: str, monkeypatch: pytes
         simulator=True,
         gateways={
             "africastalking": GatewaySettings(adapter="africastalking"),
-            "africastalking-160": GatewaySettings(adapter="africastalking", septets=160, ucs2=70),
-            "africastalking-120": GatewaySettings(adapter="africastalking", septets=120, ucs2=60),
+            "africastalking-160": GatewaySettings(adapter="africastalking", septets=160),
+            "africastalking-120": GatewaySettings(adapter="africastalking", septets=120),
         },
     )
 
@@ -91,7 +92,7 @@ async def seed(services: Services) -> list[str]:
     return pins
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def server(settings: Settings) -> AsyncIterator[Running]:
     """The server with sample lines and vouchers; texts are delivered into the simulator's inbox."""
     async with serving(settings) as (url, runner):
@@ -111,15 +112,16 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
         await delivery
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests of a worker: its start takes longer than most of them."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
         yield chromium
         await chromium.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, server: Running) -> AsyncIterator[Page]:
     """The simulator, opened. Whatever a test does: nothing is asked of another host, nothing breaks the policy."""
     context = await browser.new_context(viewport={"width": 1366, "height": 768})

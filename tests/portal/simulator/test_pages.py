@@ -7,10 +7,11 @@ import aiohttp
 import pytest
 
 from channels.sms.simulator.carrier import inbox
-from portal.simulator.glass import duration, octets
-from portal.simulator.inbox import e164
 from settings import Settings
 from tests.portal.simulator.conftest import Running, serving
+
+# The fixture ``server`` is shared with the tests in a browser, and so is its loop.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NUMBER = "+254712345001"
 OTHER = "+254712345002"
@@ -97,27 +98,3 @@ async def test_an_open_inbox_ends_when_the_server_stops(settings: Settings) -> N
                 await runner.cleanup()
                 await stream.content.read()
         assert stream.content.at_eof()
-
-
-@pytest.mark.parametrize("typed", ["0712345001", "+254 712 345 001", "254712345001"])
-def test_a_number_is_read_in_the_operators_country(typed: str) -> None:
-    assert e164(typed, "KE") == NUMBER
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"),
-    [
-        (0, "0 octets"),
-        (999, "999 octets"),
-        (1_500_000, "1.5 MB"),
-        (1_000_000_000, "1 GB"),
-        (12_345_678_901, "12.346 GB"),
-    ],
-)
-def test_octets_are_shown_in_the_largest_unit(amount: int, shown: str) -> None:
-    assert octets(amount) == shown
-
-
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_725, "62 min 5 s")])
-def test_seconds_are_shown_as_minutes_and_what_is_left(seconds: int, shown: str) -> None:
-    assert duration(seconds) == shown

@@ -12,7 +12,8 @@ from channels.sms.simulator.carrier import inbox
 from engine.words import Unit
 from tests.portal.simulator.conftest import FACE_VALUE, Running
 
-pytestmark = pytest.mark.needs("chromium")
+# One loop for all of them, because they share the browser.
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
 ALICE = "+254712345001"
 
@@ -131,14 +132,14 @@ async def test_voucher_numbers_are_masked_in_the_glass_panel(page: Page, server:
     assert server.vouchers[0] not in await page.locator(".glass").inner_text()
 
 
-@pytest.mark.parametrize("width", [360, 768, 1366])
-async def test_nothing_scrolls_sideways(page: Page, server: Running, width: int) -> None:
-    await page.set_viewport_size({"width": width, "height": 740})
+async def test_nothing_scrolls_sideways_on_any_screen(page: Page, server: Running) -> None:
     await dial_voucher(page, server)
     await say(page, "1")
     await page.locator(".operation table").first.wait_for()
     await page.locator("#texts li").wait_for()
-    assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
+    for width in (360, 768, 1024, 1366):
+        await page.set_viewport_size({"width": width, "height": 740})
+        assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("country", ["qatar"], indirect=True)
