@@ -21,6 +21,7 @@ import aiohttp
 import structlog
 import typer
 from babel.numbers import format_currency
+from redis.asyncio import Redis
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -29,6 +30,7 @@ from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.seed import seed
 from engine.api import open_engine
 from engine.storage.database import migrate
+from portal.simulator import offer_vouchers
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.process import EmbeddedError, last_lines
 from runtime.embedded.redis import EmbeddedRedis
@@ -161,9 +163,13 @@ def _kept_keys(path: Path) -> str:
 async def _seed(settings: Settings, operator: Operator) -> list[dict[str, Any]]:
     engine = await open_engine(settings.database_url, operator, settings.keyring(), lanes=1)
     try:
-        return await seed(engine)
+        vouchers = await seed(engine)
     finally:
         await engine.close()
+    if settings.simulator:
+        async with Redis.from_url(settings.redis_url) as redis:
+            await offer_vouchers(redis, vouchers)
+    return vouchers
 
 
 async def _wait_until_ready(

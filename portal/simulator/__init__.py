@@ -4,6 +4,6 @@ The page speaks the gateway's own HTTP path, so what works here works behind the
 server; without that call nothing answers under ``/simulator``.
 """
 
-from portal.simulator.pages import SimulatorServices, mount
+from portal.simulator.pages import SimulatorServices, mount, offer_vouchers
 
-__all__ = ["SimulatorServices", "mount"]
+__all__ = ["SimulatorServices", "mount", "offer_vouchers"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp_jinja2
 import jinja2
@@ -20,7 +22,7 @@ from runtime.keyring import Keyring
 from settings import GatewaySettings, Operator
 
 HERE = Path(__file__).parent
-#: where ``manage.py demo`` leaves its fresh vouchers: JSON ``[{"pin": "…", "face_value": 5000}]``
+#: where ``offer_vouchers`` leaves the demo's fresh vouchers
 VOUCHERS_KEY = "sim:vouchers"
 #: the gateway whose words the page speaks: a folder under ``channels/ussd/``
 ADAPTER = "africastalking"
@@ -69,6 +71,11 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
     app.add_subapp("/simulator", part)
 
 
+async def offer_vouchers(redis: Redis, vouchers: Sequence[Mapping[str, Any]]) -> None:
+    """Put fresh vouchers on the page: ``pin`` and ``face_value`` (minor units) of each. For demonstrations only."""
+    await redis.set(VOUCHERS_KEY, json.dumps([dict(voucher) for voucher in vouchers]))
+
+
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Put the security headers on every answer; nothing here may be cached, the demo's data least of all."""
@@ -104,9 +111,13 @@ class Pages:
         """``GET vouchers``: the demo's fresh vouchers with their value as money, to be typed with a click."""
         stored = await self._services.redis.get(VOUCHERS_KEY)
         vouchers = json.loads(stored) if stored else []
+        # One of each value first, so that the few on top are a choice.
+        seen: Counter[int] = Counter()
         for voucher in vouchers:
+            seen[voucher["face_value"]] += 1
+            voucher["round"] = seen[voucher["face_value"]]
             voucher["value"] = self._glass.amount("money", voucher["face_value"])
-        return web.json_response(vouchers)
+        return web.json_response(sorted(vouchers, key=lambda voucher: (voucher["round"], voucher["face_value"])))
 
     async def trace(self, request: web.Request) -> web.Response:
         """``GET trace/<gateway session id>``: what each hop of a session did so far, oldest first."""

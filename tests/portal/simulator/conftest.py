@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from channels.sms.simulator.carrier import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
-from portal.simulator.pages import VOUCHERS_KEY
+from portal.simulator import offer_vouchers
 from settings import GatewaySettings, Settings
 from ussd_server import SERVICES, Services, app
 
@@ -88,7 +87,7 @@ async def seed(services: Services) -> list[str]:
     for state in (BatchState.PRINTED, BatchState.SHIPPED, BatchState.ACTIVE):
         await services.engine.vouchers.move_batch(batch.batch_id, state, "bob")
     pins = [pin for _, pin in numbers]
-    await services.redis.set(VOUCHERS_KEY, json.dumps([{"pin": pin, "face_value": FACE_VALUE} for pin in pins]))
+    await offer_vouchers(services.redis, [{"pin": pin, "face_value": FACE_VALUE} for pin in pins])
     return pins
 
 
