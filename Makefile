@@ -12,7 +12,7 @@ help:
 	@echo "make run    serve a sample operator at http://127.0.0.1:8080/simulator (PORT=..., ARGS='--operator examples/qatar.toml')"
 	@echo "make test   the whole suite (ARGS='-k layout' narrows it)"
 	@echo "make lint   ruff, mypy --strict, import-linter"
-	@echo "make bench  the measurements; results go to docs/bench"
+	@echo "make bench  the measurements; results go to docs/benchmarks"
 	@echo "make lock   pin the dependencies anew from requirements*.in (needs uv)"
 
 # A virtual environment, made once; without ensurepip (bare Debian) it would be made without pip.

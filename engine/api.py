@@ -24,11 +24,13 @@ __all__ = ["BatchState", "Engine", "open_engine"]
 class Engine:
     """The recharge and balance engine of one operator, put together from its areas.
 
-    ``post`` is the one door for money; everything else reads, or keeps what no money hangs on. The areas themselves are
-    public where staff needs more of them: ``accounts`` (lines, PINs, erasure) and ``vouchers`` (batches and their life).
+    ``post`` is the one door for money; everything else reads, or keeps what no money hangs on. Areas are public
+    where staff needs more of them: ``accounts`` (lines, PINs, erasure) and ``vouchers`` (batches and their life).
     """
 
-    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int) -> None:
+    def __init__(
+        self, database: AsyncEngine, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int
+    ) -> None:
         """Put the areas together on one pool of connections; ``open_engine`` is the usual way to get one."""
         self._database = database
         self.operator = operator

@@ -243,7 +243,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     msisdn: str | None
     language: str
     currency: str
-    #: ``recharge.done``, ``purchase.done``, ``refund.done``, ``alert.low_balance``, ``alert.expired``, ``alarm.voucher_guessing``
+    #: ``recharge.done``, ``purchase.done``, ``refund.done``, ``alert.low_balance``, ``alert.expired``,
+    #: ``alarm.voucher_guessing``
     topic: str
     #: codes, ids and amounts; times as ISO 8601
     body: dict[str, Any]

@@ -18,7 +18,7 @@ from engine.storage.schema import metadata
 PARTITION = re.compile(r"_(p\d{6}|rest)$")
 
 
-def include_object(_object: object, name: str | None, kind: str, _reflected: bool, _compare_to: object) -> bool:
+def include_object(_object: object, name: str | None, kind: str, _reflected: bool, _compare_to: object) -> bool:  # noqa: FBT001 - alembic's
     """Whether a comparison of models and database looks at this object."""
     return not (kind == "table" and name is not None and PARTITION.search(name))
 

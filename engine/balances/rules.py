@@ -212,7 +212,7 @@ def _give_back(case: Case, transfer: Transfer, bucket: Bucket) -> None:
 
 def low_balance(case: Case) -> None:
     """Write an alert for each threshold that this operation crosses downwards."""
-    if not case.transfers:
+    if not any(moved.debit is Ledger.BALANCE for moved in case.transfers):
         return
     for threshold in case.operator.low_balance:
         unit = Unit(threshold.unit)

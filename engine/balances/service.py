@@ -1,4 +1,4 @@
-"""What has to be done to balances without anybody asking: the schedule that expires buckets, the catalogue's history."""
+"""What has to be done to balances without anybody asking: expiry when it is due, and the catalogue's history."""
 
 from __future__ import annotations
 

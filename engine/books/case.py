@@ -7,9 +7,10 @@ changes are dropped with the case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,7 +25,7 @@ class Verdict(NamedTuple):
     """What becomes of an operation. ``details`` holds codes, ids and amounts for the answer."""
 
     code: Code = Code.OK
-    details: dict[str, Any] = {}
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class Transfer(NamedTuple):
@@ -208,5 +209,5 @@ class Case:
             reference=self.reference,
             booked_at=self.now,
             effects=self.effects() if verdict.code is Code.OK else (),
-            details=verdict.details,
+            details=dict(verdict.details),
         )

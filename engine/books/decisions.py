@@ -79,7 +79,10 @@ def decide(
         verdicts = [verdict or layer(case) for verdict, case in zip(verdicts, cases, strict=True)]
         observe(name, (perf_counter() - started) / len(cases))
     started = perf_counter()
-    decided = [_finish(case, verdict or RULES[type(case.operation)](case)) for case, verdict in zip(cases, verdicts, strict=True)]
+    decided = [
+        _finish(case, verdict or RULES[type(case.operation)](case))
+        for case, verdict in zip(cases, verdicts, strict=True)
+    ]
     observe("balance", (perf_counter() - started) / len(cases))
     return decided
 

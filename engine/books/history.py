@@ -22,7 +22,7 @@ class History:
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
 
     async def done_before(self, asked: Operation, within_minutes: int = 10) -> Answer | None:
-        """The latest successful operation of the last minutes that meant the same (same request, another key or ours)."""
+        """The latest successful operation of the last minutes that meant the same, under whatever key."""
         query = (
             sa.select(sa.cast(operation.c.answer, sa.Text))
             .where(
@@ -44,14 +44,20 @@ class History:
 
         Keys: ``kind code reference booked_at source transfers[{debit credit unit amount bucket_id}] answer``.
         """
-        chosen = (operation.c.shard == account.shard, operation.c.account_id == account.account_id, operation.c.key == key)
+        chosen = (
+            operation.c.shard == account.shard,
+            operation.c.account_id == account.account_id,
+            operation.c.key == key,
+        )
         moved = (transfer.c.shard == account.shard, transfer.c.account_id == account.account_id, transfer.c.key == key)
         columns = ("debit", "credit", "unit", "amount", "bucket_id")
         async with self._reads.connect() as connection:
             found = (await connection.execute(sa.select(operation).where(*chosen))).mappings().first()
             if found is None:
                 return None
-            legs = await connection.execute(sa.select(*(transfer.c[name] for name in columns)).where(*moved).order_by("leg"))
+            legs = await connection.execute(
+                sa.select(*(transfer.c[name] for name in columns)).where(*moved).order_by("leg")
+            )
             transfers = [dict(leg) for leg in legs.mappings()]
         said = ("kind", "code", "reference", "booked_at", "source", "answer")
         return {name: found[name] for name in said} | {"transfers": transfers}

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.books import store
+from engine.books import journal, store
 from engine.books.decisions import decide, reference_of, request_hash
 from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
 from runtime.batching import Batcher
@@ -129,7 +129,7 @@ class Lane:
             operations = [batch[index] for index in fresh]
             facts = [fetched.facts(operation) for operation in operations]
             decided = decide(operations, facts, self._operator, now, self._observe)
-            await store.write(connection, decided, now)
+            await journal.write(connection, decided, now)
             answers |= {index: one.answer for index, one in zip(fresh, decided, strict=True)}
         else:
             await connection.rollback()

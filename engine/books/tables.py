@@ -86,7 +86,6 @@ transfer = sa.Table(
     one_of("credit", Ledger),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.CheckConstraint("(debit = 'balance') <> (credit = 'balance')", name="one_bucket"),
-    sa.Index("ix_transfer_bucket", "shard", "account_id", "bucket_id"),
     postgresql_partition_by="RANGE (booked_at)",
 )
 

@@ -38,7 +38,7 @@ def unfolded(table: sa.Table, columns: Iterable[str], alias: str = "v") -> str:
     return f"unnest({arrays}) AS {alias}({', '.join(names)})"
 
 
-def _value(table: sa.Table, name: str, constant: bool) -> str:
+def _value(table: sa.Table, name: str, *, constant: bool) -> str:
     if constant:
         return f"%({name})s::{sql_type(table.c[name])}"
     cast = f"::{sql_type(table.c[name])}" if _travels_as(table.c[name]) == "text" else ""
@@ -48,7 +48,7 @@ def _value(table: sa.Table, name: str, constant: bool) -> str:
 def insert_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = ()) -> str:
     """INSERT of one row for each element of the columns' arrays; ``constants`` are the same in all of them."""
     names = [*columns, *constants]
-    values = [_value(table, name, name in constants) for name in names]
+    values = [_value(table, name, constant=name in constants) for name in names]
     return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)} FROM {unfolded(table, columns)}"
 
 
@@ -56,7 +56,9 @@ def update_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str]
     """UPDATE of the rows whose primary key is among the columns, setting all other columns."""
     keys = [column.name for column in table.primary_key]
     settings = [
-        f"{name} = {_value(table, name, name in constants)}" for name in [*columns, *constants] if name not in keys
+        f"{name} = {_value(table, name, constant=name in constants)}"
+        for name in [*columns, *constants]
+        if name not in keys
     ]
     match = " AND ".join(f"t.{key} = v.{key}" for key in keys)
     return f"UPDATE {table.name} t SET {', '.join(settings)} FROM {unfolded(table, columns)} WHERE {match}"
@@ -68,9 +70,7 @@ def arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Psycopg can adapt lists by itself, element by element; measured, that was half of a batch's CPU time. What is known
     of a column's type makes it a join.
     """
-    return {
-        name: array(table, name, values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)
-    }
+    return {name: array(table, name, values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
 def array(table: sa.Table, column: str, values: Iterable[Any]) -> str:

@@ -142,7 +142,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shard", "account_id", "key", "leg", "booked_at", name=op.f("pk_transfer")),
         postgresql_partition_by="RANGE (booked_at)",
     )
-    op.create_index("ix_transfer_bucket", "transfer", ["shard", "account_id", "bucket_id"], unique=False)
     op.create_table(
         "voucher_batch",
         sa.Column("batch_id", sa.UUID(), nullable=False),
@@ -249,7 +248,6 @@ def downgrade() -> None:
     )
     op.drop_table("bucket")
     op.drop_table("voucher_batch")
-    op.drop_index("ix_transfer_bucket", table_name="transfer")
     op.drop_table("transfer")
     op.drop_table("product")
     op.drop_index("ix_outbox_due", table_name="outbox", postgresql_where=sa.text("state = 'due'"))

@@ -7,8 +7,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from engine.balances import rules
 from engine.books.case import Case, Facts
@@ -121,7 +120,7 @@ def test_a_case_never_debits_more_than_is_free(operator: Operator) -> None:
 
 
 @given(
-    st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    st.integers(1_700_000_000, 1_900_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
     st.integers(1, 400),
     st.sampled_from(["Africa/Nairobi", "Asia/Qatar", "Africa/Cairo", "Europe/Paris", "America/New_York"]),
 )

@@ -8,11 +8,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.books.store import RETENTION
-from engine.words import AccountRef, Adjust, Charge, Code, LineStatus, Purchase, Refund, Unit
+from engine.words import AccountRef, Adjust, Charge, Code, LineStatus, Purchase, Refund, Unit, UnknownLine
 from runtime.keyring import Keyring
 from settings import Operator
 from tests.engine.shop import asking, credit, next_msisdn, open_line, redeeming, sell_vouchers
@@ -109,9 +110,8 @@ async def test_a_poisoned_operation_fails_alone(engine: Engine, database_url: st
     lines = [await open_line(engine, money=1_000) for _ in range(8)]
     with psycopg.connect(database_url, autocommit=True) as owner:
         # Only a database can refuse what the rules allow: let it refuse one account's operations.
-        owner.execute(
-            f"ALTER TABLE operation ADD CONSTRAINT poison CHECK (account_id <> '{lines[3].account.account_id}') NOT VALID"
-        )
+        poisoned = lines[3].account.account_id
+        owner.execute(f"ALTER TABLE operation ADD CONSTRAINT poison CHECK (account_id <> '{poisoned}') NOT VALID")
     answers = await asyncio.gather(*(engine.post(asking(Charge, line, unit=Unit.MONEY, amount=10)) for line in lines))
     assert [answer.code for answer in answers] == [Code.FAILED if i == 3 else Code.OK for i in range(8)]
     assert (await engine.subscriber(lines[3].msisdn)).total(Unit.MONEY) == 1_000
@@ -143,7 +143,7 @@ async def _total(engine: Engine, msisdn: str) -> int:
     for _ in range(20):
         try:
             return (await engine.subscriber(msisdn)).total(Unit.MONEY)
-        except Exception:
+        except DBAPIError:
             await asyncio.sleep(0.01)
     raise AssertionError("the pool never recovered")
 
@@ -290,7 +290,5 @@ async def test_explain_shows_what_was_moved(engine: Engine) -> None:
 
 
 async def test_an_unknown_number_is_refused(engine: Engine) -> None:
-    from engine.words import UnknownLine
-
     with pytest.raises(UnknownLine):
         await engine.subscriber(next_msisdn())

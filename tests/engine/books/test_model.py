@@ -38,7 +38,7 @@ class Model:
     def held_like(self, operation: Operation) -> None:
         """What an accepted operation must have meant, whatever its effects claim."""
         answer = self.answers[operation.key]
-        moved = Counter({unit: 0 for unit in Unit})
+        moved = Counter(dict.fromkeys(Unit, 0))
         for effect in answer.effects:
             moved[effect.unit] += effect.after - effect.before
         if isinstance(operation, Charge):

@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from engine.api import Engine
 from engine.books.case import LineFacts
