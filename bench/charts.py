@@ -1,0 +1,95 @@
+"""The charts beside the figures: SVG on a light card of their own, so that they read on light and dark pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pygal  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]
+
+#: blue, orange, green and purple that people with any colour vision tell apart (Okabe and Ito), ours first
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
+_STYLE = Style(
+    background="#ffffff",
+    plot_background="#ffffff",
+    foreground="#24292f",
+    foreground_strong="#24292f",
+    foreground_subtle="#8c959f",
+    opacity="1",
+    opacity_hover="1",
+    colors=COLOURS,
+    value_colors=("#24292f",) * len(COLOURS),
+    font_family="system-ui, sans-serif",
+    title_font_size=18,
+    label_font_size=13,
+    major_label_font_size=13,
+    legend_font_size=13,
+    value_font_size=13,
+)
+
+
+def draw(name: str, chapter: dict[str, Any], folder: Path) -> None:
+    """Write ``<name>.svg`` (rates) and ``<name>-latency.svg`` of a chapter of ``results.json``."""
+    rates, latencies = _CHARTS[name](chapter)
+    (folder / f"{name}.svg").write_bytes(rates.render())
+    (folder / f"{name}-latency.svg").write_bytes(latencies.render())
+
+
+def _bars(title: str, labels: list[str], unit: str, *, decimals: int = 0) -> Any:
+    chart = pygal.Bar(
+        style=_STYLE,
+        title=title,
+        y_title=unit,
+        width=760,
+        height=400,
+        explicit_size=True,
+        legend_at_bottom=True,
+        print_values=True,
+        print_values_position="top",
+        value_formatter=lambda value: f"{value:,.{decimals}f}",
+        # No script and nothing fetched: a picture that is the same wherever it is shown, and from run to run.
+        js=[],
+        no_prefix=True,
+        disable_xml_declaration=False,
+        pretty_print=True,
+        include_x_axis=True,
+        margin=20,
+        spacing=12,
+    )
+    chart.x_labels = labels
+    return chart
+
+
+def _door(chapter: dict[str, Any]) -> tuple[Any, Any]:
+    ours = [one for one in chapter["series"] if one["subject"] == "recharge"]
+    floor = max((one for one in chapter["series"] if one["subject"] == "tpc-b"), key=lambda one: float(one["rate"]))
+    labels = [_many(one["load"], "caller") for one in ours]
+    rates = _bars("Recharges per second through the one door, each durable", labels, "per second")
+    rates.add("recharge with voucher", [one["rate"] for one in ours])
+    rates.add(f"pgbench TPC-B at its best ({_many(floor['load'], 'client')})", [floor["rate"]] * len(ours))
+    return rates, _latencies("How long a recharge takes", ours, labels)
+
+
+def _turns(chapter: dict[str, Any]) -> tuple[Any, Any]:
+    subjects = ("balance turn", "menu, then balance", "fixed answer")
+    by_subject = {name: [one for one in chapter["series"] if one["subject"] == name] for name in subjects}
+    labels = [_many(one["load"], "connection") for one in by_subject["balance turn"]]
+    rates = _bars("Turns per second and process, over HTTP", labels, "per second")
+    for name, series in by_subject.items():
+        rates.add("aiohttp, fixed answer" if name == "fixed answer" else name, [one["rate"] for one in series])
+    return rates, _latencies("How long a balance turn takes", by_subject["balance turn"], labels)
+
+
+def _latencies(title: str, series: list[dict[str, Any]], labels: list[str]) -> Any:
+    chart = _bars(title, labels, "milliseconds", decimals=1)
+    chart.add("half are faster (p50)", [one["p50_ms"] for one in series])
+    chart.add("99 of 100 are faster (p99)", [one["p99_ms"] for one in series])
+    return chart
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+_CHARTS = {"door": _door, "turns": _turns}

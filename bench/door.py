@@ -1,0 +1,166 @@
+"""The one door: recharges per second, voucher claim included, beside TPC-B on the same server."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter, process_time
+from uuid import uuid4
+
+from bench import tpcb
+from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.house import House
+from bench.machine import cpu_seconds
+from bench.people import Person, fresh_vouchers, settle_people
+from engine.api import Engine, open_engine
+from engine.books.invariants import check_all
+from engine.storage.database import open_database
+from engine.words import Recharge, VoucherToken
+from runtime.keyring import Keyring
+from settings import Operator, Settings
+
+#: concurrent callers of the door
+CALLERS = (1, 16, 64, 256)
+#: recharges at 256 callers over the best TPC-B
+TARGET = 2.5
+#: vouchers laid out for each caller and second, and at most: when they run out, a measurement ends early
+PER_CALLER, MOST = 3_000, 20_000
+FACE_VALUE = 5_000
+LANES: int = Settings.model_fields["lanes"].default
+
+
+class BooksBroken(Exception):
+    """The invariants failed after a measurement: ``args`` are the violations. Its figures are worth nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """An open engine with lines to recharge."""
+
+    house: House
+    url: str
+    engine: Engine
+    people: Sequence[Person]
+
+    async def measure(self, callers: int, seconds: float) -> Sample:
+        """Recharge random lines with fresh vouchers from so many callers at once."""
+        count = int(min(callers * PER_CALLER, MOST) * seconds)
+        vouchers = await fresh_vouchers(self.engine, FACE_VALUE, count)
+        await self.house.settle(self.url)
+        return await self.recharge(vouchers, callers, seconds)
+
+    async def recharge(self, vouchers: Sequence[VoucherToken], callers: int, seconds: float) -> Sample:
+        """The measured part: every voucher is new, every answer must be ok."""
+        latencies: list[float] = []
+        waiting = iter(vouchers)
+        # Lines and vouchers are the benchmark's, not the engine's: its collector is not to walk them.
+        gc.collect()
+        gc.freeze()
+        postgres, python = cpu_seconds(self.house.postgres.pid), process_time()
+        started = perf_counter()
+        await asyncio.gather(*(self._call(waiting, started + seconds, latencies) for _ in range(callers)))
+        ended = perf_counter()
+        spent = {
+            "python": process_time() - python,
+            "postgres": cpu_seconds(self.house.postgres.pid) - postgres,
+        }
+        gc.unfreeze()
+        return sample(ended - started, latencies, spent)
+
+    async def _call(self, waiting: Iterator[VoucherToken], until: float, latencies: list[float]) -> None:
+        people = self.people
+        for voucher in waiting:
+            person = random.choice(people)
+            asked = perf_counter()
+            answer = await self.engine.post(
+                Recharge(
+                    account=person.account,
+                    line_id=person.line_id,
+                    key=uuid4(),
+                    asked_at=datetime.now(UTC),
+                    source="ussd:bench",
+                    voucher=voucher,
+                )
+            )
+            now = perf_counter()
+            if not answer.ok:
+                raise RuntimeError(f"a fresh voucher was refused: {answer.code}")
+            latencies.append(now - asked)
+            if now > until:
+                return
+
+
+@asynccontextmanager
+async def open_shop(house: House, operator: Operator, keyring: Keyring, accounts: int) -> AsyncIterator[Shop]:
+    """A database of its own with ``accounts`` lines, and an engine on it."""
+    url = await house.create_database("door")
+    engine = await open_engine(url, operator, keyring, lanes=LANES)
+    try:
+        people = await settle_people(engine, url, keyring, accounts)
+        yield Shop(house=house, url=url, engine=engine, people=people)
+    finally:
+        await engine.close()
+
+
+async def measure(
+    house: House,
+    operator: Operator,
+    keyring: Keyring,
+    *,
+    runs: int,
+    seconds: int,
+    accounts: int,
+    tell: Callable[[str], None],
+) -> Chapter:
+    """All loads of the door and all of the floor, taking turns. Raises ``BooksBroken``."""
+    tell(f"{accounts:,} accounts, pgbench scale {tpcb.SCALE}")
+    floor_url = await tpcb.set_up(house)
+    floors = {clients: Series(subject="tpc-b", load=clients, samples=[]) for clients in tpcb.CLIENTS}
+    subjects = {callers: Series(subject="recharge", load=callers, samples=[]) for callers in CALLERS}
+    async with open_shop(house, operator, keyring, accounts) as shop:
+        for run in range(runs):
+            for kind, load in _interleaved():
+                tell(f"run {run + 1} of {runs}: {kind} at {load}")
+                if kind == "tpc-b":
+                    await house.settle(floor_url)
+                    floors[load].samples.append(await tpcb.measure(house, load, seconds))
+                else:
+                    subjects[load].samples.append(await shop.measure(load, seconds))
+        tell("checking the books")
+        violations = await _check(shop.url)
+    best = [max(series.samples[run].rate for series in floors.values()) for run in range(runs)]
+    ratios = [
+        Ratio(
+            name=f"recharge at {load} callers / best tpc-b",
+            values=[one.rate / floor for one, floor in zip(series.samples, best, strict=True)],
+            target=TARGET if load == CALLERS[-1] else None,
+        )
+        for load, series in subjects.items()
+    ]
+    facts = {"accounts": accounts, "tpcb_scale": tpcb.SCALE, "lanes": LANES, "violations": violations}
+    return Chapter(series=[*floors.values(), *subjects.values()], ratios=ratios, facts=facts)
+
+
+def _interleaved() -> list[tuple[str, int]]:
+    """Both sides' loads in turns, so that a slow minute of the machine hits both."""
+    order: list[tuple[str, int]] = []
+    for place in range(max(len(tpcb.CLIENTS), len(CALLERS))):
+        order += [("tpc-b", clients) for clients in tpcb.CLIENTS[place : place + 1]]
+        order += [("recharge", callers) for callers in CALLERS[place : place + 1]]
+    return order
+
+
+async def _check(url: str) -> int:
+    database = open_database(url, connections=1)
+    try:
+        violations = await check_all(database)
+    finally:
+        await database.dispose()
+    if violations:
+        raise BooksBroken(*violations[:10])
+    return 0

@@ -1,0 +1,132 @@
+"""Who the benchmark serves: many lines, each with an account, a directory entry and some airtime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+import psycopg
+import sqlalchemy as sa
+
+from engine.accounts.secrets import Address, DataKey
+from engine.accounts.tables import NumberKind, account, directory, line
+from engine.api import BatchState, Engine
+from engine.storage.sharding import new_id, shard_of
+from engine.words import AccountRef, Adjust, LineStatus, Unit, VoucherToken
+from runtime.keyring import Keyring
+
+#: Kenya's mobile numbers begin so; eight digits follow
+FIRST_NUMBER = 254_700_000_000
+#: minor units; each line's opening balance differs, so that an answer meant for another line is noticed
+LEAST_BALANCE, BALANCE_STEP = 10_000, 7
+#: postings under way at once while opening balances are booked
+POSTERS = 500
+
+
+class Person(NamedTuple):
+    """One line, and what its airtime bucket opened with in minor units."""
+
+    account: AccountRef
+    line_id: UUID
+    #: E.164 with ``+``
+    msisdn: str
+    balance: int
+
+
+async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count: int) -> list[Person]:
+    """Open ``count`` active lines: rows by COPY as the owner, their airtime through the one door like all money."""
+    people = [_person(place) for place in range(count)]
+    now = datetime.now(UTC)
+    currency, language = engine.operator.currency, engine.operator.languages[0]
+    async with await psycopg.AsyncConnection.connect(owner_url) as connection:
+        await _copy(connection, account, _accounts(people, keyring, currency, now))
+        await _copy(connection, line, _lines(people, language, now))
+        await _copy(connection, directory, _entries(people, keyring))
+    waiting = iter(people)
+    await asyncio.gather(*(_open_balances(engine, waiting) for _ in range(POSTERS)))
+    return people
+
+
+async def fresh_vouchers(engine: Engine, face_value: int, count: int) -> list[VoucherToken]:
+    """A new batch of ``count`` vouchers, on sale, as a person's typed numbers would arrive: sealed."""
+    batch, numbers = await engine.vouchers.create_batch(face_value, count, "bench")
+    for state, who in ((BatchState.PRINTED, "bench"), (BatchState.SHIPPED, "bench"), (BatchState.ACTIVE, "approver")):
+        await engine.vouchers.move_batch(batch.batch_id, state, who)
+    return [engine.seal_voucher(number) for _, number in numbers]
+
+
+def _person(place: int) -> Person:
+    account_id = new_id()
+    ref = AccountRef(shard_of(account_id.bytes), account_id)
+    return Person(ref, new_id(), f"+{FIRST_NUMBER + place}", LEAST_BALANCE + place * BALANCE_STEP)
+
+
+def _accounts(people: Sequence[Person], keyring: Keyring, currency: str, now: datetime) -> Iterator[dict[str, Any]]:
+    for person in people:
+        key = DataKey.fresh(person.account.account_id)
+        yield {
+            **person.account._asdict(),
+            "currency": currency,
+            "key_id": keyring.current,
+            "wrapped_key": key.wrap(keyring, keyring.current),
+            "opened_at": now,
+        }
+
+
+def _lines(people: Sequence[Person], language: str, now: datetime) -> Iterator[dict[str, Any]]:
+    for person in people:
+        yield {
+            **person.account._asdict(),
+            "line_id": person.line_id,
+            "status": LineStatus.ACTIVE.value,
+            "language": language,
+            "opened_at": now,
+        }
+
+
+def _entries(people: Sequence[Person], keyring: Keyring) -> Iterator[dict[str, Any]]:
+    for person in people:
+        address = Address(keyring, NumberKind.MSISDN, person.msisdn)
+        yield {
+            "shard": address.shards[0],
+            "digest": address.digests[0],
+            "kind": NumberKind.MSISDN.value,
+            "key_id": keyring.current,
+            "owner_shard": person.account.shard,
+            "account_id": person.account.account_id,
+            "line_id": person.line_id,
+        }
+
+
+async def _copy(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], table: sa.Table, rows: Iterator[dict[str, Any]]
+) -> None:
+    first = next(rows)
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table.name} ({', '.join(first)}) FROM STDIN".encode()) as copy,
+    ):
+        await copy.write_row(tuple(first.values()))
+        for row in rows:
+            await copy.write_row(tuple(row.values()))
+
+
+async def _open_balances(engine: Engine, waiting: Iterator[Person]) -> None:
+    for person in waiting:
+        answer = await engine.post(
+            Adjust(
+                account=person.account,
+                line_id=person.line_id,
+                key=uuid5(person.line_id, "opening balance"),
+                asked_at=datetime.now(UTC),
+                source="console:bench",
+                unit=Unit.MONEY,
+                amount=person.balance,
+                reason="opening balance of the benchmark",
+            )
+        )
+        if not answer.ok:
+            raise RuntimeError(f"an opening balance was refused: {answer.code}")
