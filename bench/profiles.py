@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench import door, turns
 from bench.house import House
-from bench.people import fresh_vouchers
 from bench.machine import ROOT
+from bench.people import fresh_vouchers
 from runtime.keyring import Keyring
 from settings import Operator
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from aiohttp import web
@@ -46,7 +46,7 @@ async def test_a_tiny_run_measures_both_parts_and_keeps_results_and_charts(tmp_p
     assert {one["target"] for one in door["ratios"] + turns["ratios"]} == {None, 2.5, 0.25}
     assert turns["memory_mb"]["server idle"] > 0
     for chart in ("door", "door-latency", "turns", "turns-latency"):
-        drawn = ElementTree.parse(tmp_path / f"{chart}.svg").getroot()
+        drawn = ET.parse(tmp_path / f"{chart}.svg").getroot()
         assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
         assert not [part for part in drawn.iter() if part.get("src") or part.get("{http://www.w3.org/1999/xlink}href")]
     assert "| recharge at 256 callers / best tpc-b |" in (tmp_path / "results.md").read_text()
@@ -87,7 +87,7 @@ async def test_every_connection_asks_until_it_has_no_more_to_ask(port: int) -> N
 
 
 async def test_an_answer_meant_for_somebody_else_stops_the_measurement(port: int) -> None:
-    with pytest.raises(WrongAnswer, match="12.50"):
+    with pytest.raises(WrongAnswer, match=r"12\.50"):
         await drive(port, 2, 60.0, lambda: iter([_request(b"KES 12.50", b"99.00")]))
 
 
