@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import doctor, line, voucher
+from commands import dialog, doctor, line, voucher
 from commands.demo import demo
 from engine.storage.database import migrate as migrate_database
 from runtime.embedded.process import EmbeddedError
@@ -17,6 +17,7 @@ from settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Rasid: the operator's command line.")
 app.command()(demo)
+app.add_typer(dialog.app, name="dialog")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(line.app, name="line")
 app.add_typer(voucher.app, name="voucher")

@@ -78,7 +78,7 @@ async def open_services(settings: Settings) -> Services:
     Raises ``NotServable``, ``SettingsError`` and what connecting raises.
     """
     operator = load_operator(settings.operator)
-    known = profiles(settings)
+    known = profiles(settings.gateways)
     texts = Texts(operator.languages, operator.timezone)
     dialogs = declared(operator)
     problems = check(dialogs, operator, texts, fits(known))

@@ -13,9 +13,9 @@ from dialogs.words import Screen
 from settings import GatewaySettings, Operator, Settings, SettingsError
 
 
-def profiles(settings: Settings) -> dict[str, Profile]:
+def profiles(gateways: Mapping[str, GatewaySettings]) -> dict[str, Profile]:
     """Gateway's name → what the conversation must know of it. Raises ``SettingsError``."""
-    return {name: _profile(name, gateway) for name, gateway in settings.gateways.items()}
+    return {name: _profile(name, gateway) for name, gateway in gateways.items()}
 
 
 def doors(settings: Settings, operator: Operator) -> tuple[Door, ...]:
