@@ -136,7 +136,7 @@ async def measure(
     best = [max(series.samples[run].rate for series in floors.values()) for run in range(runs)]
     ratios = [
         Ratio(
-            name=f"recharge at {load} callers / best tpc-b",
+            name=f"recharge, {load} at once / best tpc-b",
             values=[one.rate / floor for one, floor in zip(series.samples, best, strict=True)],
             target=TARGET if load == CALLERS[-1] else None,
         )

@@ -48,8 +48,9 @@ async def test_a_tiny_run_measures_both_parts_and_keeps_results_and_charts(tmp_p
     for chart in ("door", "door-latency", "turns", "turns-latency"):
         drawn = ET.parse(tmp_path / f"{chart}.svg").getroot()
         assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+        assert drawn.find(".//{*}script") is None
         assert not [part for part in drawn.iter() if part.get("src") or part.get("{http://www.w3.org/1999/xlink}href")]
-    assert "| recharge at 256 callers / best tpc-b |" in (tmp_path / "results.md").read_text()
+    assert "| recharge, 256 at once / best tpc-b |" in (tmp_path / "results.md").read_text()
 
 
 @pytest.fixture
