@@ -1,4 +1,4 @@
-"""What a batch writes: all its rows in a handful of statements, and the commit, in one round trip."""
+"""What a batch writes: all its rows in one statement, and the commit, in one round trip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.books.store import Connection
 from engine.books.tables import Ledger, OutboxState, batch_total, operation, outbox, transfer
 from engine.guard.tables import guard_event
 from engine.recharge.tables import VoucherState, voucher
-from engine.storage.bulk import Statement, arrays, insert_sql, update_sql
+from engine.storage.bulk import arrays, insert_sql, update_sql
 from engine.storage.sharding import new_id
 from engine.words import Refund, Unit
 
@@ -25,73 +25,100 @@ Row = tuple[Any, ...]
 
 
 class Sheet(NamedTuple):
-    """One statement over many rows of one table: its SQL and the columns that differ from row to row."""
+    """The rows that a batch writes to one table: columns that differ from row to row, and those that do not."""
 
-    sql: str
+    name: str
     table: sa.Table
     columns: tuple[str, ...]
+    constants: tuple[str, ...] = ()
+    updates: bool = False
 
-    def filled(self, rows: Sequence[Row], constants: dict[str, Any]) -> Statement:
-        """The statement for these rows; ``constants`` are the same in all of them."""
-        return self.sql, arrays(self.table, self.columns, rows) | constants
+    @property
+    def prefix(self) -> str:
+        """What keeps this sheet's parameters apart from the others'."""
+        return f"{self.name}_"
 
-
-def _insert(table: sa.Table, columns: str, constants: str = "") -> Sheet:
-    names = tuple(columns.split())
-    return Sheet(insert_sql(table, names, constants.split()), table, names)
-
-
-def _update(table: sa.Table, columns: str, constants: str = "") -> Sheet:
-    names = tuple(columns.split())
-    return Sheet(update_sql(table, names, constants.split()), table, names)
+    def sql(self) -> str:
+        """Its part of the one statement."""
+        write = update_sql if self.updates else insert_sql
+        return f"{self.name} AS ({write(self.table, self.columns, self.constants, self.prefix)})"
 
 
-BUCKETS = _update(bucket, "shard account_id bucket_id amount expires_at")
-NEW_BUCKETS = _insert(
-    bucket,
-    "shard account_id bucket_id unit product initial amount categories priority starts_at expires_at",
+def _sheet(name: str, table: sa.Table, columns: str, constants: str = "", *, updates: bool = False) -> Sheet:
+    return Sheet(name, table, tuple(columns.split()), tuple(constants.split()), updates)
+
+
+SHEETS = (
+    _sheet("held", bucket, "shard account_id bucket_id amount expires_at", updates=True),
+    _sheet(
+        "opened",
+        bucket,
+        "shard account_id bucket_id unit product initial amount categories priority starts_at expires_at",
+    ),
+    _sheet(
+        "claimed",
+        voucher,
+        "shard digest redeemed_shard redeemed_account redeemed_key",
+        "state redeemed_at",
+        updates=True,
+    ),
+    _sheet(
+        "lines",
+        line,
+        "shard account_id line_id status voucher_failures voucher_window_from voucher_locked_until",
+        updates=True,
+    ),
+    _sheet(
+        "done",
+        operation,
+        "shard account_id key kind code reference request_hash answer source line_id reverses",
+        "booked_at batch_id",
+    ),
+    _sheet("moved", transfer, "shard account_id key leg debit credit unit amount bucket_id", "booked_at batch_id"),
+    # One row for the whole batch and account of ours: it lives in the batch's home shard.
+    _sheet("totals", batch_total, "ledger unit debits credits", "shard booked_at batch_id"),
+    _sheet("told", outbox, "shard message_id account_id line_id operation_key topic body", "state due_at created_at"),
+    _sheet("seen", guard_event, "shard event_id count", "kind seen_at"),
 )
-VOUCHERS = _update(voucher, "shard digest redeemed_shard redeemed_account redeemed_key", "state redeemed_at")
-LINES = _update(line, "shard account_id line_id status voucher_failures voucher_window_from voucher_locked_until")
-OPERATIONS = _insert(
-    operation,
-    "shard account_id key kind code reference request_hash answer source line_id reverses",
-    "booked_at batch_id",
-)
-TRANSFERS = _insert(transfer, "shard account_id key leg debit credit unit amount bucket_id", "booked_at batch_id")
-TOTALS = _insert(batch_total, "ledger unit debits credits", "shard booked_at batch_id")
-MESSAGES = _insert(outbox, "shard message_id account_id line_id operation_key topic body", "state due_at created_at")
-GUARD_EVENTS = _insert(guard_event, "shard event_id count", "kind seen_at")
+
+#: All that a batch writes, as one statement: it is planned, sent and waited for once.
+WRITE = f"WITH {', '.join(sheet.sql() for sheet in SHEETS)} SELECT"
 
 
 async def write(connection: Connection, decided: Sequence[Decided], now: datetime) -> None:
     """Write what was decided and commit, in one round trip."""
+    parameters = written(decided, now)
     async with connection.pipeline():
-        for sql, parameters in statements(decided, now):
-            await connection.execute(sql, parameters)
+        await connection.execute(WRITE, parameters)
         await connection.commit()
 
 
-def statements(decided: Sequence[Decided], now: datetime) -> list[Statement]:
-    """All that a batch changes, as statements without empty ones. Refusals change nothing but tries and history."""
+def written(decided: Sequence[Decided], now: datetime) -> dict[str, Any]:
+    """The parameters of ``WRITE`` for a batch. Refusals change nothing but tries and history."""
     done = [case for case, answer in decided if answer.ok]
-    booked = {"booked_at": now, "batch_id": new_id()}
     home = min(case.operation.account.shard for case, _ in decided)
-    transfers = _rows(done, _transfers)
     wrong = sum(case.line is not None and not answer.ok for case, answer in decided)
-    sheets: list[tuple[Sheet, Sequence[Row], dict[str, Any]]] = [
-        (BUCKETS, _rows(done, _amounts), {}),
-        (NEW_BUCKETS, _rows(done, _opened), {}),
-        (VOUCHERS, _rows(done, _claimed), {"state": VoucherState.REDEEMED, "redeemed_at": now}),
-        (LINES, [(*case.operation.account, *case.line) for case, _ in decided if case.line is not None], {}),
-        (OPERATIONS, [_operation(one) for one in decided], booked),
-        (TRANSFERS, transfers, booked),
-        # One row for the whole batch and account of ours: it lives in the batch's home shard.
-        (TOTALS, _totals(transfers), booked | {"shard": home}),
-        (MESSAGES, _rows(done, _messages), {"state": OutboxState.DUE, "due_at": now, "created_at": now}),
-        (GUARD_EVENTS, [(home, new_id(), wrong)] if wrong else [], {"kind": "wrong_voucher", "seen_at": now}),
-    ]
-    return [sheet.filled(rows, constants) for sheet, rows, constants in sheets if rows]
+    transfers = _rows(done, _transfers)
+    rows: dict[str, Sequence[Row]] = {
+        "held": _rows(done, _amounts),
+        "opened": _rows(done, _opened),
+        "claimed": _rows(done, _claimed),
+        "lines": [(*case.operation.account, *case.line) for case, _ in decided if case.line is not None],
+        "done": [_operation(one) for one in decided],
+        "moved": transfers,
+        "totals": _totals(transfers),
+        "told": _rows(done, _messages),
+        "seen": [(home, new_id(), wrong)] if wrong else [],
+    }
+    same = {"booked_at": now, "batch_id": new_id(), "shard": home, "due_at": now, "created_at": now, "seen_at": now}
+    same |= {"redeemed_at": now, "kind": "wrong_voucher"}
+    states = {"claimed": VoucherState.REDEEMED, "told": OutboxState.DUE}
+    parameters: dict[str, Any] = {}
+    for sheet in SHEETS:
+        parameters |= arrays(sheet.table, sheet.columns, rows[sheet.name], sheet.prefix)
+        constants = same | {"state": states.get(sheet.name)}
+        parameters |= {sheet.prefix + name: constants[name] for name in sheet.constants}
+    return parameters
 
 
 def _rows(cases: Sequence[Case], make: Callable[[Case], Iterator[Row]]) -> list[Row]:

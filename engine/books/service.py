@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 #: Past about 250 operations a batch hurts the slowest caller more than it helps the sum.
 LARGEST_BATCH = 250
 
+#: A lane's plans are generic (see ``store.PLAN_ONCE``) and made anew after 1, 2, 4, … batches, then every so many.
+REPLAN_EVERY = 1024
+
 #: How long a lane tries to reach Postgres again before it tells its callers, in seconds.
 PATIENCE = 8.0
 
@@ -59,6 +62,7 @@ class Lane:
         self._operator = operator
         self._metrics = metrics
         self._connection: AsyncConnection | None = None
+        self._batches = 0
         self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
 
     async def close(self) -> None:
@@ -115,6 +119,7 @@ class Lane:
 
     async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
         connection = await self._driver()
+        await self._plan_as_tables_grow(connection)
         now = datetime.now(UTC)
         fetched = await store.fetch(connection, batch, now)
         answers: dict[int, Answer] = {}
@@ -136,11 +141,21 @@ class Lane:
         return [answers[index] for index in range(len(batch))]
 
     async def _driver(self) -> store.Connection:
+        fresh = self._connection is None
         if self._connection is None:
             self._connection = await self._database.connect()
         raw = await self._connection.get_raw_connection()
         driver: store.Connection = raw.driver_connection  # type: ignore[assignment]
+        if fresh:
+            self._batches = 0
+            await driver.execute(store.PLAN_ONCE)
+            await driver.commit()
         return driver
+
+    async def _plan_as_tables_grow(self, connection: store.Connection) -> None:
+        self._batches += 1
+        if self._batches % REPLAN_EVERY == 0 or self._batches & (self._batches - 1) == 0:
+            await connection.execute("DISCARD PLANS")
 
     async def _let_go(self) -> None:
         if self._connection is None:

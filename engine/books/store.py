@@ -34,6 +34,10 @@ RETENTION = timedelta(days=90)
 #: How far another process's clock may run ahead of ours. With the bound, next months' partitions need not be searched.
 CLOCK_SKEW = timedelta(days=1)
 
+#: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
+#: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
+PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
+
 _ACCOUNT = unfolded(account, ["shard", "account_id"])
 _KEY = unfolded(operation, ["shard", "account_id", "key"])
 
@@ -47,16 +51,15 @@ READ_OPERATIONS = f"""
     FROM {_KEY} JOIN operation o USING (shard, account_id, key)
     WHERE o.booked_at > %(since)s AND o.booked_at <= %(until)s"""
 
-READ_BUCKETS = f"""
-    SELECT b.shard, b.account_id, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
+# Spent buckets are read for refunds only: they give back to them.
+READ_HOLDINGS = f"""
+    SELECT v.shard, v.account_id, l.line_id, l.status, l.voucher_failures, l.voucher_window_from,
+           l.voucher_locked_until, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
            b.priority, b.starts_at, b.expires_at
-    FROM unnest(%(shard)s::smallint[], %(account_id)s::uuid[], %(whole)s::boolean[]) AS v(shard, account_id, whole)
-    JOIN bucket b USING (shard, account_id)
-    WHERE b.amount > 0 OR b.product = '{AIRTIME}' OR v.whole"""
-
-READ_LINES = f"""
-    SELECT l.line_id, l.status, l.voucher_failures, l.voucher_window_from, l.voucher_locked_until
-    FROM {unfolded(line, ["shard", "account_id", "line_id"])} JOIN line l USING (shard, account_id, line_id)"""
+    FROM {unfolded(line, ["shard", "account_id", "line_id"])}
+    LEFT JOIN line l USING (shard, account_id, line_id)
+    LEFT JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id
+              AND (b.amount > 0 OR b.product = '{AIRTIME}' OR v.account_id = ANY (%(refunding)s::uuid[]))"""
 
 LOCK_VOUCHERS = f"""
     SELECT c.shard, c.digest, c.state, b.state, b.face_value, b.currency, b.validity_days, b.expires_at,
@@ -119,9 +122,7 @@ async def fetch(connection: Connection, batch: Sequence[Operation], now: datetim
         (AccountRef(shard, owner), key): (asked, msgspec.json.decode(answer, type=Answer))
         for shard, owner, key, asked, answer in rows["operations"]
     }
-    _read_buckets(fetched, rows["buckets"])
-    for line_id, status, *rest in rows.get("lines", ()):
-        fetched.lines[line_id] = LineFacts(line_id, LineStatus(status), *rest)
+    _read_holdings(fetched, rows["holdings"])
     for shard, digest, state, batch_state, *rest in rows.get("vouchers", ()):
         fetched.vouchers[digest] = VoucherFacts(shard, digest, VoucherState(state), BatchState(batch_state), *rest)
     _read_originals(fetched, rows.get("originals", []), rows.get("transfers", []))
@@ -129,25 +130,19 @@ async def fetch(connection: Connection, batch: Sequence[Operation], now: datetim
 
 
 def _questions(batch: Sequence[Operation], now: datetime) -> dict[str, Statement]:
-    shards = [asked.account.shard for asked in batch]
-    owners = [asked.account.account_id for asked in batch]
-    where = {"shard": array(account, "shard", shards), "account_id": array(account, "account_id", owners)}
+    whose = arrays(line, ["shard", "account_id", "line_id"], [(*asked.account, asked.line_id) for asked in batch])
     keys = array(operation, "key", [asked.key for asked in batch])
     refunds = [asked for asked in batch if isinstance(asked, Refund)]
+    refunding = array(account, "account_id", [asked.account.account_id for asked in refunds])
     statements: dict[str, Statement] = {
-        "accounts": (LOCK_ACCOUNTS, where),
-        "operations": (READ_OPERATIONS, where | {"key": keys, "since": now - RETENTION, "until": now + CLOCK_SKEW}),
-        "buckets": (READ_BUCKETS, where | {"whole": [isinstance(asked, Refund) for asked in batch]}),
+        "accounts": (LOCK_ACCOUNTS, whose),
+        "operations": (READ_OPERATIONS, whose | {"key": keys, "since": now - RETENTION, "until": now + CLOCK_SKEW}),
+        "holdings": (READ_HOLDINGS, whose | {"refunding": refunding}),
     }
-    lines = [(*asked.account, asked.line_id) for asked in batch if asked.line_id is not None]
-    if lines:
-        statements["lines"] = (READ_LINES, arrays(line, ["shard", "account_id", "line_id"], lines))
     digests = [digest for asked in batch if isinstance(asked, Recharge) for digest in asked.voucher.digests]
     if digests:
-        statements["vouchers"] = (
-            LOCK_VOUCHERS,
-            arrays(voucher, ["shard", "digest"], [(shard_of(d), d) for d in digests]),
-        )
+        sealed = arrays(voucher, ["shard", "digest"], [(shard_of(digest), digest) for digest in digests])
+        statements["vouchers"] = (LOCK_VOUCHERS, sealed)
     if refunds:
         refunded = arrays(
             operation, ["shard", "account_id", "key"], [(*asked.account, asked.refunded_key) for asked in refunds]
@@ -157,8 +152,14 @@ def _questions(batch: Sequence[Operation], now: datetime) -> dict[str, Statement
     return statements
 
 
-def _read_buckets(fetched: Fetched, rows: Rows) -> None:
-    for shard, owner, bucket_id, unit, product, amount, reserved, initial, categories, priority, starts, ends in rows:
+def _read_holdings(fetched: Fetched, rows: Rows) -> None:
+    """One row for each bucket of an account, its line beside it; one row with neither where there is nothing."""
+    for shard, owner, line_id, status, failures, window_from, locked_until, bucket_id, unit, *rest in rows:
+        if line_id is not None and line_id not in fetched.lines:
+            fetched.lines[line_id] = LineFacts(line_id, LineStatus(status), failures, window_from, locked_until)
+        if bucket_id is None:
+            continue
+        product, amount, reserved, initial, categories, priority, starts_at, expires_at = rest
         fetched.buckets.setdefault(AccountRef(shard, owner), []).append(
             Bucket(
                 bucket_id=bucket_id,
@@ -169,8 +170,8 @@ def _read_buckets(fetched: Fetched, rows: Rows) -> None:
                 initial=initial,
                 categories=tuple(categories),
                 priority=priority,
-                starts_at=starts,
-                expires_at=ends,
+                starts_at=starts_at,
+                expires_at=expires_at,
             )
         )
 

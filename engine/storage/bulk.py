@@ -1,9 +1,8 @@
 """Statements that read, write or change many rows at once, made from the tables' own definitions.
 
 Rows travel as one array for each column and are unfolded with ``unnest``, so a batch of any size is the same prepared
-statement and one message to the server. What is the same for all rows is a plain parameter. Psycopg's own pipeline
-carries several such statements in one round trip, which SQLAlchemy's ``execute`` cannot; the SQL is written here
-and nowhere else.
+statement and one message to the server. What is the same for all rows is a plain parameter. A prefix keeps the
+parameters apart where several statements become one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-#: One statement and its parameters: arrays and scalars by column name.
+#: One statement and its parameters: arrays and scalars by prefix and column name.
 Statement = tuple[str, dict[str, Any]]
 
 
@@ -31,46 +30,47 @@ def _travels_as(column: sa.Column[Any]) -> str:
     return "text" if isinstance(column.type, ARRAY | JSONB) else sql_type(column)
 
 
-def unfolded(table: sa.Table, columns: Iterable[str], alias: str = "v") -> str:
+def unfolded(table: sa.Table, columns: Sequence[str], prefix: str = "") -> str:
     """``unnest(…) AS v(…)`` over one array parameter for each column."""
-    names = list(columns)
-    arrays = ", ".join(f"%({name})s::{_travels_as(table.c[name])}[]" for name in names)
-    return f"unnest({arrays}) AS {alias}({', '.join(names)})"
+    given = ", ".join(f"%({prefix}{name})s::{_travels_as(table.c[name])}[]" for name in columns)
+    return f"unnest({given}) AS v({', '.join(columns)})"
 
 
-def _value(table: sa.Table, name: str, *, constant: bool) -> str:
-    if constant:
-        return f"%({name})s::{sql_type(table.c[name])}"
-    cast = f"::{sql_type(table.c[name])}" if _travels_as(table.c[name]) == "text" else ""
-    return f"v.{name}{cast}"
+def _values(table: sa.Table, columns: Sequence[str], constants: Sequence[str], prefix: str) -> dict[str, str]:
+    """What each column is set to: its element of the array, or the parameter that is the same in all rows."""
+    values = {}
+    for name in columns:
+        cast = f"::{sql_type(table.c[name])}" if _travels_as(table.c[name]) == "text" else ""
+        values[name] = f"v.{name}{cast}"
+    return values | {name: f"%({prefix}{name})s::{sql_type(table.c[name])}" for name in constants}
 
 
-def insert_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = ()) -> str:
+def insert_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = (), prefix: str = "") -> str:
     """INSERT of one row for each element of the columns' arrays; ``constants`` are the same in all of them."""
-    names = [*columns, *constants]
-    values = [_value(table, name, constant=name in constants) for name in names]
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)} FROM {unfolded(table, columns)}"
+    values = _values(table, columns, constants, prefix)
+    rows = f"SELECT {', '.join(values.values())} FROM {unfolded(table, columns, prefix)}"
+    return f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"
 
 
-def update_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = ()) -> str:
+def update_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = (), prefix: str = "") -> str:
     """UPDATE of the rows whose primary key is among the columns, setting all other columns."""
     keys = [column.name for column in table.primary_key]
-    settings = [
-        f"{name} = {_value(table, name, constant=name in constants)}"
-        for name in [*columns, *constants]
-        if name not in keys
-    ]
+    values = _values(table, columns, constants, prefix)
+    changes = ", ".join(f"{name} = {value}" for name, value in values.items() if name not in keys)
     match = " AND ".join(f"t.{key} = v.{key}" for key in keys)
-    return f"UPDATE {table.name} t SET {', '.join(settings)} FROM {unfolded(table, columns)} WHERE {match}"
+    return f"UPDATE {table.name} t SET {changes} FROM {unfolded(table, columns, prefix)} WHERE {match}"
 
 
-def arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
-    """Rows as one array literal for each column.
+def arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], prefix: str = "") -> dict[str, str]:
+    """Rows as one array literal for each column; of no rows, empty ones.
 
     Psycopg can adapt lists by itself, element by element; measured, that was half of a batch's CPU time. What is known
     of a column's type makes it a join.
     """
-    return {name: array(table, name, values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+    if not rows:
+        return {prefix + name: "{}" for name in columns}
+    by_column = zip(columns, zip(*rows, strict=True), strict=True)
+    return {prefix + name: array(table, name, values) for name, values in by_column}
 
 
 def array(table: sa.Table, column: str, values: Iterable[Any]) -> str:
