@@ -62,17 +62,13 @@ def reference_of(operation: Operation) -> str:
 
 
 def decide(
-    operations: Sequence[Operation],
-    facts: Sequence[Facts],
+    asked: Sequence[tuple[Operation, Facts]],
     operator: Operator,
     now: datetime,
     observe: Callable[[str, float], None],
 ) -> list[Decided]:
     """Decide a batch. ``observe`` is told the seconds that each validation layer took for one operation on average."""
-    cases = [
-        Case(operation, fact, operator, now, reference_of(operation))
-        for operation, fact in zip(operations, facts, strict=True)
-    ]
+    cases = [Case(operation, facts, operator, now, reference_of(operation)) for operation, facts in asked]
     verdicts: list[Verdict | None] = [None] * len(cases)
     for name, layer in LAYERS.items():
         started = perf_counter()

@@ -121,24 +121,20 @@ class Lane:
         connection = await self._driver()
         await self._plan_as_tables_grow(connection)
         now = datetime.now(UTC)
-        fetched = await store.fetch(connection, batch, now)
-        answers: dict[int, Answer] = {}
-        fresh: list[int] = []
-        for index, operation in enumerate(batch):
-            answer = _known(operation, fetched, now)
-            if answer is None:
-                fresh.append(index)
-            else:
-                answers[index] = answer
-        if fresh:
-            operations = [batch[index] for index in fresh]
-            facts = [fetched.facts(operation) for operation in operations]
-            decided = decide(operations, facts, self._operator, now, self._observe)
-            await journal.write(connection, decided, now)
-            answers |= {index: one.answer for index, one in zip(fresh, decided, strict=True)}
-        else:
+        seen = await store.fetch(connection, batch, now)
+        answers = [_known(operation, found, now) for operation, found in zip(batch, seen, strict=True)]
+        fresh = [
+            (operation, found.facts)
+            for operation, found, known in zip(batch, seen, answers, strict=True)
+            if known is None and found.facts is not None
+        ]
+        if not fresh:
             await connection.rollback()
-        return [answers[index] for index in range(len(batch))]
+            return [answer for answer in answers if answer is not None]
+        decided = decide(fresh, self._operator, now, self._observe)
+        await journal.write(connection, decided, now)
+        new = iter(decided)
+        return [next(new).answer if answer is None else answer for answer in answers]
 
     async def _driver(self) -> store.Connection:
         fresh = self._connection is None
@@ -166,15 +162,14 @@ class Lane:
         await connection.close()
 
 
-def _known(operation: Operation, fetched: store.Fetched, now: datetime) -> Answer | None:
+def _known(operation: Operation, seen: store.Seen, now: datetime) -> Answer | None:
     """The answer of an operation that is not to be run: stored before, in conflict, too old, or of no account."""
-    stored = fetched.answered.get((operation.account, operation.key))
-    if stored is not None:
-        asked, answer = stored
+    if seen.stored is not None:
+        asked, answer = seen.stored
         return answer if asked == request_hash(operation) else answer_without_effect(operation, Code.KEY_CONFLICT, now)
     if operation.asked_at < now - store.RETENTION:
         return answer_without_effect(operation, Code.KEY_EXPIRED, now)
-    if operation.account not in fetched.accounts:
+    if seen.facts is None:
         return answer_without_effect(operation, Code.ACCOUNT_UNKNOWN, now)
     return None
 

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor
 
-from engine.accounts.tables import account, line
 from engine.balances.tables import AIRTIME
 from engine.books.case import Facts, LineFacts, OriginalFacts, Transfer, VoucherFacts
 from engine.books.tables import Ledger, operation
 from engine.recharge.tables import BatchState, VoucherState, voucher
-from engine.storage.bulk import Statement, array, arrays, unfolded
+from engine.storage.bulk import Statement, arrays, unfolded
 from engine.storage.sharding import shard_of
-from engine.words import AccountRef, Answer, Bucket, Code, LineStatus, Operation, Recharge, Refund, Unit
+from engine.words import Answer, Bucket, Code, LineStatus, Operation, Recharge, Refund, Unit
 
-Rows = list[tuple[Any, ...]]
-Connection = AsyncConnection[tuple[Any, ...]]
+Row = tuple[Any, ...]
+Connection = AsyncConnection[Row]
 
 #: How long a key is remembered. An intent older than that is refused, never run again.
 RETENTION = timedelta(days=90)
@@ -38,28 +36,29 @@ CLOCK_SKEW = timedelta(days=1)
 #: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
 PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 
-_ACCOUNT = unfolded(account, ["shard", "account_id"])
-_KEY = unfolded(operation, ["shard", "account_id", "key"])
+_ASKED = unfolded(operation, ["shard", "account_id", "key", "line_id"], numbered=True)
+_REFUNDED = unfolded(operation, ["shard", "account_id", "key"], numbered=True)
 
+# Rows answer with the place of their operation in the batch, from 1: nothing that was sent has to come back.
 LOCK_ACCOUNTS = f"""
-    SELECT a.shard, a.account_id, a.currency, a.frozen_at IS NOT NULL
-    FROM {_ACCOUNT} JOIN account a USING (shard, account_id)
+    SELECT v.place, a.currency, a.frozen_at IS NOT NULL
+    FROM {_ASKED} JOIN account a USING (shard, account_id)
     ORDER BY a.shard, a.account_id FOR NO KEY UPDATE OF a"""
 
-READ_OPERATIONS = f"""
-    SELECT o.shard, o.account_id, o.key, o.request_hash, o.answer::text
-    FROM {_KEY} JOIN operation o USING (shard, account_id, key)
+READ_STORED = f"""
+    SELECT v.place, o.request_hash, o.answer::text
+    FROM {_ASKED} JOIN operation o USING (shard, account_id, key)
     WHERE o.booked_at > %(since)s AND o.booked_at <= %(until)s"""
 
 # Spent buckets are read for refunds only: they give back to them.
 READ_HOLDINGS = f"""
-    SELECT v.shard, v.account_id, l.line_id, l.status, l.voucher_failures, l.voucher_window_from,
-           l.voucher_locked_until, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
-           b.priority, b.starts_at, b.expires_at
-    FROM {unfolded(line, ["shard", "account_id", "line_id"])}
+    SELECT v.place, l.line_id, l.status, l.voucher_failures, l.voucher_window_from, l.voucher_locked_until,
+           b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories, b.priority,
+           b.starts_at, b.expires_at
+    FROM {_ASKED}
     LEFT JOIN line l USING (shard, account_id, line_id)
     LEFT JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id
-              AND (b.amount > 0 OR b.product = '{AIRTIME}' OR v.account_id = ANY (%(refunding)s::uuid[]))"""
+              AND (b.amount > 0 OR b.product = '{AIRTIME}' OR v.place = ANY (%(refunding)s::bigint[]))"""
 
 LOCK_VOUCHERS = f"""
     SELECT c.shard, c.digest, c.state, b.state, b.face_value, b.currency, b.validity_days, b.expires_at,
@@ -69,101 +68,88 @@ LOCK_VOUCHERS = f"""
     ORDER BY c.shard, c.digest FOR NO KEY UPDATE OF c"""
 
 READ_ORIGINALS = f"""
-    SELECT o.shard, o.account_id, o.key, o.kind, o.code,
+    SELECT v.place, o.kind, o.code,
            EXISTS (SELECT FROM operation r WHERE r.shard = o.shard AND r.account_id = o.account_id
                    AND r.reverses = o.key AND r.code = '{Code.OK}')
-    FROM {_KEY} JOIN operation o USING (shard, account_id, key)"""
+    FROM {_REFUNDED} JOIN operation o USING (shard, account_id, key)"""
 
 READ_TRANSFERS = f"""
-    SELECT t.shard, t.account_id, t.key, t.debit, t.credit, t.unit, t.amount, t.bucket_id
-    FROM {_KEY} JOIN transfer t USING (shard, account_id, key) ORDER BY t.leg"""
+    SELECT v.place, t.debit, t.credit, t.unit, t.amount, t.bucket_id
+    FROM {_REFUNDED} JOIN transfer t USING (shard, account_id, key) ORDER BY v.place, t.leg"""
+
+_UNITS = {str(unit): unit for unit in Unit}
+_STATUSES = {str(status): status for status in LineStatus}
+_VOUCHER_STATES = {str(state): state for state in VoucherState}
+_BATCH_STATES = {str(state): state for state in BatchState}
 
 
-class Fetched:
-    """What one round trip read for a batch, by account, key, line and voucher."""
+class Seen(NamedTuple):
+    """What was found for one operation: None for an unknown account, the stored answer of its key, or its facts."""
 
-    def __init__(self) -> None:
-        """Start with nothing read."""
-        self.accounts: dict[AccountRef, tuple[str, bool]] = {}
-        self.answered: dict[tuple[AccountRef, UUID], tuple[bytes, Answer]] = {}
-        self.buckets: dict[AccountRef, list[Bucket]] = {}
-        self.lines: dict[UUID, LineFacts] = {}
-        self.vouchers: dict[bytes, VoucherFacts] = {}
-        self.originals: dict[tuple[AccountRef, UUID], OriginalFacts] = {}
-
-    def facts(self, asked: Operation) -> Facts:
-        """The facts of one operation."""
-        currency, frozen = self.accounts[asked.account]
-        facts = Facts(currency=currency, frozen=frozen, buckets=self.buckets.get(asked.account, []))
-        if asked.line_id is not None:
-            facts.line = self.lines.get(asked.line_id)
-        if isinstance(asked, Recharge):
-            found = (self.vouchers.get(digest) for digest in asked.voucher.digests)
-            facts.voucher = next((one for one in found if one is not None), None)
-        elif isinstance(asked, Refund):
-            facts.original = self.originals.get((asked.account, asked.refunded_key))
-        return facts
+    facts: Facts | None
+    stored: tuple[bytes, Answer] | None = None
 
 
-async def fetch(connection: Connection, batch: Sequence[Operation], now: datetime) -> Fetched:
+async def fetch(connection: Connection, batch: Sequence[Operation], now: datetime) -> list[Seen]:
     """Lock the accounts and vouchers of a batch and read what its decisions need, in one round trip."""
-    statements = _questions(batch, now)
-    cursors: dict[str, AsyncCursor[tuple[Any, ...]]] = {}
+    cursors: dict[str, AsyncCursor[Row]] = {}
     async with connection.pipeline():
-        for name, (sql, parameters) in statements.items():
+        for name, (sql, parameters) in _questions(batch, now).items():
             cursors[name] = connection.cursor(binary=True)
             await cursors[name].execute(sql, parameters)
-    rows: dict[str, Rows] = {name: await cursor.fetchall() for name, cursor in cursors.items()}
-    fetched = Fetched()
-    fetched.accounts = {
-        AccountRef(shard, owner): (currency, frozen) for shard, owner, currency, frozen in rows["accounts"]
-    }
-    fetched.answered = {
-        (AccountRef(shard, owner), key): (asked, msgspec.json.decode(answer, type=Answer))
-        for shard, owner, key, asked, answer in rows["operations"]
-    }
-    _read_holdings(fetched, rows["holdings"])
-    for shard, digest, state, batch_state, *rest in rows.get("vouchers", ()):
-        fetched.vouchers[digest] = VoucherFacts(shard, digest, VoucherState(state), BatchState(batch_state), *rest)
-    _read_originals(fetched, rows.get("originals", []), rows.get("transfers", []))
-    return fetched
+    rows = {name: await cursor.fetchall() for name, cursor in cursors.items()}
+    facts: list[Facts | None] = [None] * len(batch)
+    for place, currency, frozen in rows["accounts"]:
+        facts[place - 1] = Facts(currency=currency, frozen=frozen)
+    stored = {place - 1: (asked, msgspec.json.decode(answer, type=Answer)) for place, asked, answer in rows["stored"]}
+    _add_holdings(facts, rows["holdings"])
+    if "vouchers" in rows:
+        _add_vouchers(facts, batch, rows["vouchers"])
+    if "originals" in rows:
+        refunds = [place for place, asked in enumerate(batch) if isinstance(asked, Refund)]
+        _add_originals([facts[place] for place in refunds], rows["originals"], rows["transfers"])
+    return [Seen(found, stored.get(place)) for place, found in enumerate(facts)]
 
 
 def _questions(batch: Sequence[Operation], now: datetime) -> dict[str, Statement]:
-    whose = arrays(line, ["shard", "account_id", "line_id"], [(*asked.account, asked.line_id) for asked in batch])
-    keys = array(operation, "key", [asked.key for asked in batch])
-    refunds = [asked for asked in batch if isinstance(asked, Refund)]
-    refunding = array(account, "account_id", [asked.account.account_id for asked in refunds])
+    asked = arrays(
+        operation,
+        ["shard", "account_id", "key", "line_id"],
+        [(*one.account, one.key, one.line_id) for one in batch],
+    )
+    refunding = [place for place, one in enumerate(batch, start=1) if isinstance(one, Refund)]
     statements: dict[str, Statement] = {
-        "accounts": (LOCK_ACCOUNTS, whose),
-        "operations": (READ_OPERATIONS, whose | {"key": keys, "since": now - RETENTION, "until": now + CLOCK_SKEW}),
-        "holdings": (READ_HOLDINGS, whose | {"refunding": refunding}),
+        "accounts": (LOCK_ACCOUNTS, asked),
+        "stored": (READ_STORED, asked | {"since": now - RETENTION, "until": now + CLOCK_SKEW}),
+        "holdings": (READ_HOLDINGS, asked | {"refunding": refunding}),
     }
-    digests = [digest for asked in batch if isinstance(asked, Recharge) for digest in asked.voucher.digests]
+    digests = [digest for one in batch if isinstance(one, Recharge) for digest in one.voucher.digests]
     if digests:
         sealed = arrays(voucher, ["shard", "digest"], [(shard_of(digest), digest) for digest in digests])
         statements["vouchers"] = (LOCK_VOUCHERS, sealed)
-    if refunds:
-        refunded = arrays(
-            operation, ["shard", "account_id", "key"], [(*asked.account, asked.refunded_key) for asked in refunds]
-        )
+    if refunding:
+        keys = [(*one.account, one.refunded_key) for one in batch if isinstance(one, Refund)]
+        refunded = arrays(operation, ["shard", "account_id", "key"], keys)
         statements["originals"] = (READ_ORIGINALS, refunded)
         statements["transfers"] = (READ_TRANSFERS, refunded)
     return statements
 
 
-def _read_holdings(fetched: Fetched, rows: Rows) -> None:
+def _add_holdings(facts: Sequence[Facts | None], rows: Sequence[Row]) -> None:
     """One row for each bucket of an account, its line beside it; one row with neither where there is nothing."""
-    for shard, owner, line_id, status, failures, window_from, locked_until, bucket_id, unit, *rest in rows:
-        if line_id is not None and line_id not in fetched.lines:
-            fetched.lines[line_id] = LineFacts(line_id, LineStatus(status), failures, window_from, locked_until)
+    for place, line_id, status, failures, window_from, locked_until, bucket_id, unit, *rest in rows:
+        found = facts[place - 1]
+        if found is None:
+            continue
+        if line_id is not None and found.line is None:
+            found.line = LineFacts(line_id, _STATUSES[status], failures, window_from, locked_until)
         if bucket_id is None:
             continue
         product, amount, reserved, initial, categories, priority, starts_at, expires_at = rest
-        fetched.buckets.setdefault(AccountRef(shard, owner), []).append(
+        found.buckets.append(
             Bucket(
                 bucket_id=bucket_id,
-                unit=Unit(unit),
+                unit=_UNITS[unit],
                 product=product,
                 amount=amount,
                 reserved=reserved,
@@ -176,11 +162,22 @@ def _read_holdings(fetched: Fetched, rows: Rows) -> None:
         )
 
 
-def _read_originals(fetched: Fetched, originals: Rows, transfers: Rows) -> None:
-    legs: dict[tuple[AccountRef, UUID], list[Transfer]] = {}
-    for shard, owner, key, debit, credit, unit, amount, bucket_id in transfers:
-        leg = Transfer(Ledger(debit), Ledger(credit), Unit(unit), amount, bucket_id)
-        legs.setdefault((AccountRef(shard, owner), key), []).append(leg)
-    for shard, owner, key, kind, code, reversed_already in originals:
-        place = (AccountRef(shard, owner), key)
-        fetched.originals[place] = OriginalFacts(kind, code, tuple(legs.get(place, ())), reversed_already)
+def _add_vouchers(facts: Sequence[Facts | None], batch: Sequence[Operation], rows: Sequence[Row]) -> None:
+    vouchers = {
+        digest: VoucherFacts(shard, digest, _VOUCHER_STATES[state], _BATCH_STATES[batch_state], *rest)
+        for shard, digest, state, batch_state, *rest in rows
+    }
+    for found, one in zip(facts, batch, strict=True):
+        if found is not None and isinstance(one, Recharge):
+            known = (vouchers.get(digest) for digest in one.voucher.digests)
+            found.voucher = next((voucher for voucher in known if voucher is not None), None)
+
+
+def _add_originals(facts: Sequence[Facts | None], originals: Sequence[Row], transfers: Sequence[Row]) -> None:
+    legs: dict[int, list[Transfer]] = {}
+    for place, debit, credit, unit, amount, bucket_id in transfers:
+        legs.setdefault(place, []).append(Transfer(Ledger(debit), Ledger(credit), Unit(unit), amount, bucket_id))
+    for place, kind, code, reversed_already in originals:
+        found = facts[place - 1]
+        if found is not None:
+            found.original = OriginalFacts(kind, code, tuple(legs.get(place, ())), reversed_already)

@@ -30,9 +30,11 @@ def _travels_as(column: sa.Column[Any]) -> str:
     return "text" if isinstance(column.type, ARRAY | JSONB) else sql_type(column)
 
 
-def unfolded(table: sa.Table, columns: Sequence[str], prefix: str = "") -> str:
-    """``unnest(…) AS v(…)`` over one array parameter for each column."""
+def unfolded(table: sa.Table, columns: Sequence[str], prefix: str = "", *, numbered: bool = False) -> str:
+    """``unnest(…) AS v(…)`` over one array parameter for each column; ``numbered`` adds ``place``, from 1."""
     given = ", ".join(f"%({prefix}{name})s::{_travels_as(table.c[name])}[]" for name in columns)
+    if numbered:
+        return f"unnest({given}) WITH ORDINALITY AS v({', '.join(columns)}, place)"
     return f"unnest({given}) AS v({', '.join(columns)})"
 
 
