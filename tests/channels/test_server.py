@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import psycopg
 import pytest
 from redis.asyncio import Redis
 
@@ -20,6 +21,9 @@ from tests.channels.phone import FACE_VALUE, MSISDN, money
 
 ROOT = Path(__file__).resolve().parents[2]
 HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "serviceCode": "*123#"}
+
+#: Under the second after which a turn gives Redis up and answers without it.
+REDIS_PAUSE_MS = 900
 
 Variables = Callable[..., dict[str, str]]
 
@@ -121,27 +125,44 @@ async def test_the_simulator_is_off_unless_it_is_switched_on(variables: Variable
             assert response.status == 404
 
 
-async def test_killed_after_the_commit_and_redis_emptied_the_retry_sees_the_same_effect_once(
-    variables: Variables, engine: Engine, line: str, vouchers: list[str], redis_client: Redis
+async def test_killed_between_commit_and_answer_and_redis_emptied_the_retry_sees_the_same_effect_once(
+    *, variables: Variables, database_url: str, engine: Engine, line: str, vouchers: list[str], redis_client: Redis
 ) -> None:
     environment = variables()
     base = f"http://127.0.0.1:{environment['PORT']}"
-    async with aiohttp.ClientSession() as http:
-        async with running("ussd_server.py", environment) as process:
-            await ready(process, http, base)
-            await hop(http, base, vouchers[0])
-            confirm = asyncio.create_task(hop(http, base, f"{vouchers[0]}*1"))
-            while await money(engine) == 0:  # noqa: ASYNC110 - another process's doing
-                await asyncio.sleep(0)
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-            await asyncio.wait([confirm])
-        await redis_client.flushall()
-        async with running("ussd_server.py", environment) as process:
-            await ready(process, http, base)
-            again = await hop(http, base, f"{vouchers[0]}*1")
+    async with (
+        aiohttp.ClientSession() as http,
+        await psycopg.AsyncConnection.connect(database_url) as owner,
+        running("ussd_server.py", environment) as process,
+    ):
+        await ready(process, http, base)
+        await hop(http, base, vouchers[0])
+        # The voucher's row holds the turn up before its commit, Redis behind it: the answer cannot leave in between.
+        await owner.execute("SELECT FROM voucher FOR UPDATE")
+        confirm = asyncio.create_task(hop(http, base, f"{vouchers[0]}*1"))
+        await somebody_waits_for_a_lock(database_url)
+        await redis_client.execute_command("CLIENT PAUSE", REDIS_PAUSE_MS, "ALL")
+        await owner.rollback()
+        while await money(engine) == 0:  # noqa: ASYNC110 - another process's doing
+            await asyncio.sleep(0)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        with pytest.raises(aiohttp.ClientError):
+            await confirm
+    await redis_client.flushall()
+    async with aiohttp.ClientSession() as http, running("ussd_server.py", environment) as process:
+        await ready(process, http, base)
+        again = await hop(http, base, f"{vouchers[0]}*1")
     assert again.startswith("END Recharged")
     assert await money(engine) == FACE_VALUE
+
+
+async def somebody_waits_for_a_lock(database_url: str) -> None:
+    """Return once a session of this database waits for another one's row."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher, asyncio.timeout(20):
+        while await (await watcher.execute(waiting)).fetchone() == (0,):  # noqa: ASYNC110 - another process's doing
+            await asyncio.sleep(0.01)
 
 
 async def test_the_bot_delivers_and_stops_cleanly(
