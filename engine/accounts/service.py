@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
@@ -28,12 +30,16 @@ from engine.accounts.secrets import Address, DataKey, hash_pin, pin_is_stale, pi
 from engine.accounts.store import LineRef
 from engine.accounts.tables import NumberKind
 from engine.storage.sharding import new_id, shard_of
+from engine.storage.steady import SteadyConnection
 from engine.words import AccountRef, LineStatus, PinVerdict, Subscriber, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
 
 log = structlog.get_logger(__name__)
+
+#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
+READ_TRIES = 3
 
 
 class Contact(NamedTuple):
@@ -49,8 +55,9 @@ class Accounts:
 
     def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
         self._database = database
-        # The hot read is one statement: no transaction has to be opened and closed around it.
+        # One statement needs no transaction to be opened and closed around it.
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._hot = SteadyConnection(self._reads)
         self._operator = operator
         self._keyring = keyring
         self._locks = pin_locks(operator.pins)
@@ -62,6 +69,7 @@ class Accounts:
     async def close(self) -> None:
         """Answer what is waiting and let the threads go; the database is its owner's to close."""
         await self._read.drain()
+        await self._hot.let_go()
         self._hashing.shutdown()
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -98,9 +106,19 @@ class Accounts:
             address = self._address(msisdn)
             shards += address.shards
             digests += address.digests
-        async with self._reads.connect() as connection:
-            rows = await store.subscribers(connection, shards, digests, datetime.now(UTC))
-        return to_subscribers(numbers, len(self._keyring.ids), rows)
+        return to_subscribers(numbers, len(self._keyring.ids), await self._rows(shards, digests))
+
+    async def _rows(self, shards: list[int], digests: list[bytes]) -> Sequence[Sequence[Any]]:
+        """The hot read, again on another connection when one turns out to be dead: reading twice does no harm."""
+        tries = 0
+        while True:
+            try:
+                return await store.subscribers(await self._hot.driver(), shards, digests, datetime.now(UTC))
+            except (psycopg.Error, DBAPIError, OSError):
+                await self._hot.let_go()
+                tries += 1
+                if tries == READ_TRIES:
+                    raise
 
     def _unseal(self, row: store.SealedLine) -> tuple[str | None, str | None]:
         """Both numbers of a line."""

@@ -17,10 +17,11 @@ from time import monotonic, perf_counter
 import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books import journal, store
 from engine.books.decisions import decide, reference_of, request_hash
+from engine.storage.steady import SteadyConnection
 from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
 from runtime.batching import Batcher
 from runtime.metrics import Metrics
@@ -30,9 +31,6 @@ log = structlog.get_logger(__name__)
 
 #: Past about 250 operations a batch hurts the slowest caller more than it helps the sum.
 LARGEST_BATCH = 250
-
-#: A lane's plans are generic (see ``store.PLAN_ONCE``) and made anew after 1, 2, 4, … batches, then every so many.
-REPLAN_EVERY = 1024
 
 #: How long a lane tries to reach Postgres again before it tells its callers, in seconds.
 PATIENCE = 8.0
@@ -58,17 +56,15 @@ class Lane:
 
     def __init__(self, database: AsyncEngine, operator: Operator, metrics: Metrics) -> None:
         """A lane of ``operator`` on a connection of its own, opened when first needed."""
-        self._database = database
+        self._connection = SteadyConnection(database)
         self._operator = operator
         self._metrics = metrics
-        self._connection: AsyncConnection | None = None
-        self._batches = 0
         self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
 
     async def close(self) -> None:
         """Answer what waits, then give the connection back."""
         await self.post.drain()
-        await self._let_go()
+        await self._connection.let_go()
 
     async def _run(self, batch: Sequence[Operation]) -> Sequence[Result]:
         started = perf_counter()
@@ -98,9 +94,9 @@ class Lane:
                 reason: Exception = error
             except (psycopg.OperationalError, psycopg.InterfaceError, DBAPIError, OSError) as error:
                 reason = error
-                await self._let_go()
+                await self._connection.let_go()
             except (psycopg.Error, ValueError) as error:
-                await self._let_go()
+                await self._connection.let_go()
                 return await self._isolate(batch, error)
             if monotonic() > deadline:
                 log.error("lane.unavailable", operations=len(batch), reason=str(reason))
@@ -118,8 +114,7 @@ class Lane:
         return [*await self._persist(batch[:middle]), *await self._persist(batch[middle:])]
 
     async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
-        connection = await self._driver()
-        await self._plan_as_tables_grow(connection)
+        connection = await self._connection.driver()
         now = datetime.now(UTC)
         seen = await store.fetch(connection, batch, now)
         answers = [_known(operation, found, now) for operation, found in zip(batch, seen, strict=True)]
@@ -135,31 +130,6 @@ class Lane:
         await journal.write(connection, decided, now)
         new = iter(decided)
         return [next(new).answer if answer is None else answer for answer in answers]
-
-    async def _driver(self) -> store.Connection:
-        fresh = self._connection is None
-        if self._connection is None:
-            self._connection = await self._database.connect()
-        raw = await self._connection.get_raw_connection()
-        driver: store.Connection = raw.driver_connection  # type: ignore[assignment]
-        if fresh:
-            self._batches = 0
-            await driver.execute(store.PLAN_ONCE)
-            await driver.commit()
-        return driver
-
-    async def _plan_as_tables_grow(self, connection: store.Connection) -> None:
-        self._batches += 1
-        if self._batches % REPLAN_EVERY == 0 or self._batches & (self._batches - 1) == 0:
-            await connection.execute("DISCARD PLANS")
-
-    async def _let_go(self) -> None:
-        if self._connection is None:
-            return
-        connection, self._connection = self._connection, None
-        # Whatever state the connection is in, it is not to be used again.
-        await connection.invalidate()
-        await connection.close()
 
 
 def _known(operation: Operation, seen: store.Seen, now: datetime) -> Answer | None:

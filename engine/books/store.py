@@ -32,10 +32,6 @@ RETENTION = timedelta(days=90)
 #: How far another process's clock may run ahead of ours. With the bound, next months' partitions need not be searched.
 CLOCK_SKEW = timedelta(days=1)
 
-#: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
-#: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
-PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
-
 _ASKED = unfolded(operation, ["shard", "account_id", "key", "line_id"], numbered=True)
 _REFUNDED = unfolded(operation, ["shard", "account_id", "key"], numbered=True)
 

@@ -57,6 +57,15 @@ async def test_a_number_nobody_has_is_an_unknown_line(accounts):
         await accounts.subscriber(NUMBER)
 
 
+async def test_a_reader_gets_the_line_though_postgres_has_dropped_every_connection(accounts, owner):
+    made = await accounts.create_line(NUMBER)
+    owner.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await accounts.subscriber(NUMBER) == made
+
+
 async def test_many_callers_get_each_their_own_line_and_error(accounts):
     numbers = [f"+2547000000{place:02d}" for place in range(20)]
     lines = {number: await accounts.create_line(number) for number in numbers[::2]}
@@ -321,7 +330,7 @@ async def test_the_hot_read_uses_the_keys_of_its_tables(accounts, database, owne
     plan = owner.execute(
         "SET enable_seqscan = off; "
         "PREPARE hot AS "
-        + str(store._SUBSCRIBERS.text).replace(":shards", "$1").replace(":digests", "$2").replace(":now", "$3")
+        + store._SUBSCRIBERS.replace("%(shards)s", "$1").replace("%(digests)s", "$2").replace("%(now)s", "$3")
     )
     assert plan is not None
     rows = owner.execute("EXPLAIN EXECUTE hot('{1}', '{\"\\\\x00\"}', now())").fetchall()

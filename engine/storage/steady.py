@@ -1,0 +1,51 @@
+"""A connection of one's own, for whoever sends the same few statements all the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import AsyncConnection as Driver
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+#: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
+#: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
+PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
+
+#: Plans are made anew after 1, 2, 4, … batches, then every so many.
+REPLAN_EVERY = 1024
+
+
+class SteadyConnection:
+    """One connection out of the pool, kept, and used without SQLAlchemy: for one user with one batch under way."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        """The connection is opened when first needed; ``database`` says whether it commits by itself."""
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._driver: Driver[tuple[Any, ...]] | None = None
+        self._batches = 0
+
+    async def driver(self) -> Driver[tuple[Any, ...]]:
+        """The driver's connection, for one batch. Raises what connecting raises; after any error, ``let_go``."""
+        driver = self._driver or await self._open()
+        self._batches += 1
+        if self._batches % REPLAN_EVERY == 0 or self._batches & (self._batches - 1) == 0:
+            await driver.execute("DISCARD PLANS")
+        return driver
+
+    async def let_go(self) -> None:
+        """Close the connection, whatever state it is in; the next batch opens another."""
+        connection, self._connection, self._driver = self._connection, None, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+    async def _open(self) -> Driver[tuple[Any, ...]]:
+        self._connection = await self._database.connect()
+        # Asked through SQLAlchemy: if Postgres was restarted it finds out here, and empties its whole pool.
+        await self._connection.exec_driver_sql(PLAN_ONCE)
+        await self._connection.commit()
+        raw = await self._connection.get_raw_connection()
+        driver: Driver[tuple[Any, ...]] = raw.driver_connection  # type: ignore[assignment]
+        self._driver, self._batches = driver, 0
+        return driver
