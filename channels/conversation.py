@@ -252,7 +252,7 @@ class Conversation:
         else:
             place, page = session.place, session.page
         for text in fed.texts:
-            if step is not None and step.screen.ends:
+            if step is not None and step.ends:
                 break
             key = typed_text(text)
             if key == MORE_KEY or (key == BACK_KEY and page > 0):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cached_property, lru_cache, partial
+from typing import Any
 
 from dialogs.texts import Texts
 from dialogs.values import Clock, Text, lines, text
@@ -42,11 +42,22 @@ NO_SUCH_CHOICE = text("No such choice.")
 REDIRECTS_MOST = 10
 
 
-class Step(NamedTuple):
-    """Where a person stands after an input, and what they see there."""
+class Step:
+    """Where a person stands after an input, and what they see there.
 
-    place: Place
-    screen: Screen
+    The screen is worked out when it is asked for: of inputs that are played in a row only the last one's is.
+    """
+
+    def __init__(self, place: Place, state: State, render: Callable[[], Screen]) -> None:
+        """``render`` makes the screen of ``state``; it is called once at most."""
+        self.place = place
+        self.ends = isinstance(state, Say)
+        self._render = render
+
+    @cached_property
+    def screen(self) -> Screen:
+        """What the person sees."""
+        return self._render()
 
 
 class CircleError(Exception):
@@ -171,7 +182,7 @@ class Machine:
 
     def _step(self, shown: _Shown, context: Context, first: Text | None = None) -> Step:
         language = self.texts.language(context.language)
-        return Step(shown.place, self.render(shown.state, shown.data, language, first))
+        return Step(shown.place, shown.state, partial(self.render, shown.state, shown.data, language, first))
 
     async def _back(self, state: State, place: Place, context: Context) -> Step:
         if state.name == self.home and isinstance(state, Menu) and state.exit is not None:
