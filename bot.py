@@ -22,6 +22,7 @@ from channels.sessions import connect
 from channels.sms.contract import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
+from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -105,6 +106,7 @@ async def run(settings: Settings) -> None:
         operator=operator,
         metrics=metrics,
     )
+    settle_collector()
     log.info("working", carrier=settings.carrier)
     tasks = [asyncio.create_task(worker.run(stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]

@@ -31,6 +31,7 @@ from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from portal import simulator
+from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -193,6 +194,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
+        settle_collector()
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways))
         await stop.wait()
         log.info("stopping")

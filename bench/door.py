@@ -21,6 +21,7 @@ from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.storage.database import open_database
 from engine.words import Recharge, VoucherToken
+from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from settings import Operator, Settings
 
@@ -58,9 +59,8 @@ class Shop:
         """The measured part: every voucher is new, every answer must be ok."""
         latencies: list[float] = []
         waiting = iter(vouchers)
-        # Lines and vouchers are the benchmark's, not the engine's: its collector is not to walk them.
-        gc.collect()
-        gc.freeze()
+        # As the servers do; and lines and vouchers are the benchmark's, so the engine's collector is not to walk them.
+        settle_collector()
         postgres, python = cpu_seconds(self.house.postgres.pid), process_time()
         started = perf_counter()
         await asyncio.gather(*(self._call(waiting, started + seconds, latencies) for _ in range(callers)))
