@@ -110,11 +110,21 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     source: str
     line_id: UUID | None = None
 
+    def meant(self) -> tuple[Any, ...]:
+        """What was asked, without its key, when and by whom: equal for equal intents."""
+        return tuple(
+            getattr(self, name) for name in self.__struct_fields__ if name not in ("key", "asked_at", "source")
+        )
+
 
 class Recharge(Operation, frozen=True, kw_only=True, tag="recharge"):
     """Credit a voucher's face value to the account and extend its validity."""
 
     voucher: VoucherToken
+
+    def meant(self) -> tuple[Any, ...]:
+        """The voucher by its oldest digest: it stays the same when a master key is added."""
+        return (self.account, self.line_id, self.voucher.digests[-1])
 
 
 class Purchase(Operation, frozen=True, kw_only=True, tag="purchase"):

@@ -28,10 +28,10 @@ class Balances:
         self._door = door
 
     async def expire_due(self, limit: int = 1000) -> int:
-        """Take what is left in at most ``limit`` overdue buckets into breakage. Returns how many accounts it touched.
+        """Take what is left in overdue buckets of at most ``limit`` accounts into breakage. Returns how many changed.
 
-        Safe to run twice and by several processes at once: the key comes from the account, the latest expiry that is
-        due and what is there, so the same work has the same key.
+        Safe to run twice and by several processes at once: what is due is looked at again under the account's lock,
+        and within one minute the same account has the same key.
         """
         now = datetime.now(UTC)
         one_line = (
@@ -41,9 +41,8 @@ class Balances:
             .limit(1)
             .scalar_subquery()
         )
-        there = sa.func.sum(bucket.c.amount)
         overdue = (
-            sa.select(bucket.c.shard, bucket.c.account_id, sa.func.max(bucket.c.expires_at), there, one_line)
+            sa.select(bucket.c.shard, bucket.c.account_id, one_line)
             .where(bucket.c.amount > bucket.c.reserved, bucket.c.expires_at <= now)
             .group_by(bucket.c.shard, bucket.c.account_id)
             .limit(limit)
@@ -53,15 +52,15 @@ class Balances:
         operations = [
             Expire(
                 account=AccountRef(shard, account_id),
-                key=uuid5(NAMESPACE_OID, f"expire|{account_id}|{latest.isoformat()}|{amount}"),
+                key=uuid5(NAMESPACE_OID, f"expire|{account_id}|{now:%Y-%m-%dT%H:%M}"),
                 asked_at=now,
                 source="schedule:expire",
                 line_id=line_id,
             )
-            for shard, account_id, latest, amount, line_id in due
+            for shard, account_id, line_id in due
         ]
-        await asyncio.gather(*(self._door.post(operation) for operation in operations))
-        return len(operations)
+        answers = await asyncio.gather(*(self._door.post(operation) for operation in operations))
+        return sum(bool(answer.effects) for answer in answers)
 
     async def publish_catalogue(self) -> None:
         """Keep every version of every product that was ever on sale."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
 from time import perf_counter
 from typing import NamedTuple, cast
 
@@ -31,9 +30,6 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
 #: Crockford's alphabet: no I, L, O or U, so a reference survives being read out over a bad line.
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-#: What says who asked and when, not what was asked.
-_NOT_MEANT = ("key", "asked_at", "source")
-
 
 class Decided(NamedTuple):
     """An operation's case and the answer that is stored with it."""
@@ -42,15 +38,9 @@ class Decided(NamedTuple):
     answer: Answer
 
 
-@cache
-def _meant(kind: type[Operation]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name not in _NOT_MEANT)
-
-
 def request_hash(operation: Operation) -> bytes:
     """A digest of what was asked: equal for equal intents, whoever asks and whenever."""
-    kind = type(operation)
-    meant = [kind.__struct_config__.tag, *(getattr(operation, name) for name in _meant(kind))]
+    meant = (type(operation).__struct_config__.tag, *operation.meant())
     return hashlib.blake2b(msgspec.msgpack.encode(meant), digest_size=16).digest()
 
 

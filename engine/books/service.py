@@ -16,7 +16,7 @@ from time import monotonic, perf_counter
 
 import psycopg
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books import journal, store
@@ -34,6 +34,9 @@ LARGEST_BATCH = 250
 
 #: How long a lane tries to reach Postgres again before it tells its callers, in seconds.
 PATIENCE = 8.0
+
+#: How long a lane tries an operation whose account somebody else keeps locked, in seconds.
+LOCK_PATIENCE = 3.0
 
 Result = Answer | BaseException
 
@@ -62,8 +65,12 @@ class Lane:
         self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
 
     async def close(self) -> None:
-        """Answer what waits, then give the connection back."""
-        await self.post.drain()
+        """Answer what waits, as long as that takes less than everybody's patience, then give the connection back."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.post.drain()
+        except TimeoutError:
+            log.exception("lane.not_drained", waiting=len(self.post))
         await self._connection.let_go()
 
     async def _run(self, batch: Sequence[Operation]) -> Sequence[Result]:
@@ -74,6 +81,8 @@ class Lane:
         outcomes = Counter((result.kind, result.code) for result in results if isinstance(result, Answer))
         for (kind, code), count in outcomes.items():
             self._metrics.operations.labels(kind, code).inc(count)
+            if code == Code.VOUCHER_UNKNOWN:
+                self._metrics.wrong_vouchers.inc(count)
         return results
 
     def _observe(self, layer: str, seconds: float) -> None:
@@ -83,21 +92,31 @@ class Lane:
         """Commit a batch, whatever it takes: again after a lost connection, in halves around a poisoned operation.
 
         After a lost connection nobody knows whether the commit happened. Sending the batch again is always right: what
-        was committed is found under its key and answered from there.
+        was committed is found under its key and answered from there. After any error the connection is let go, so
+        that no transaction is left open on it.
         """
-        deadline = monotonic() + PATIENCE
+        started = monotonic()
+        deadline = started + PATIENCE
         pause = 0.02
         while True:
             try:
                 return await self._commit(batch)
-            except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected) as error:
+            except psycopg.errors.LockNotAvailable as error:
+                await self._connection.let_go()
+                if len(batch) > 1:
+                    return await self._halve(batch)
+                # Others wait behind this one in the lane, so it is not given all of their patience.
+                deadline = min(deadline, started + LOCK_PATIENCE)
                 reason: Exception = error
-            except (psycopg.OperationalError, psycopg.InterfaceError, DBAPIError, OSError) as error:
+            except (psycopg.OperationalError, psycopg.InterfaceError, SQLAlchemyError, OSError) as error:
+                await self._connection.let_go()
                 reason = error
+            except Exception:
                 await self._connection.let_go()
-            except (psycopg.Error, ValueError) as error:
-                await self._connection.let_go()
-                return await self._isolate(batch, error)
+                if len(batch) > 1:
+                    return await self._halve(batch)
+                log.exception("operation.failed", operation=batch[0].key.hex, source=batch[0].source)
+                return [answer_without_effect(batch[0], Code.FAILED, datetime.now(UTC))]
             if monotonic() > deadline:
                 log.error("lane.unavailable", operations=len(batch), reason=str(reason))
                 return [EngineUnavailable(str(reason))] * len(batch)
@@ -105,11 +124,8 @@ class Lane:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 
-    async def _isolate(self, batch: Sequence[Operation], error: Exception) -> Sequence[Result]:
-        """Find the operation that the database refuses by halving; all others go through."""
-        if len(batch) == 1:
-            log.error("operation.failed", operation=batch[0].key.hex, source=batch[0].source, reason=str(error))
-            return [answer_without_effect(batch[0], Code.FAILED, datetime.now(UTC))]
+    async def _halve(self, batch: Sequence[Operation]) -> Sequence[Result]:
+        """Come closer to the operation that cannot be done; all others go through."""
         middle = len(batch) // 2
         return [*await self._persist(batch[:middle]), *await self._persist(batch[middle:])]
 

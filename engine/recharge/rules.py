@@ -11,8 +11,16 @@ from engine.recharge.tables import BatchState, VoucherState
 from engine.words import Code, LineStatus, Unit
 from settings import VoucherRules
 
-#: Refusals that may be somebody trying numbers.
-SUSPICIOUS = frozenset({Code.VOUCHER_UNKNOWN, Code.VOUCHER_REDEEMED})
+#: Refusals that may be somebody trying numbers, or trying stolen cards before they are on sale.
+SUSPICIOUS = frozenset(
+    {
+        Code.VOUCHER_UNKNOWN,
+        Code.VOUCHER_REDEEMED,
+        Code.VOUCHER_BLOCKED,
+        Code.VOUCHER_RECALLED,
+        Code.VOUCHER_EXPIRED,
+    }
+)
 
 #: No lock grows beyond this.
 LONGEST_LOCK = timedelta(days=1)

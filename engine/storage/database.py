@@ -29,10 +29,14 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
         driver_url(url),
         pool_size=connections,
         max_overflow=0,
-        pool_pre_ping=False,
+        # Parameters hold hashes of PINs and digests: an error's text goes to the log.
+        hide_parameters=True,
         connect_args={
             "options": f"-c role={APPLICATION_ROLE} -c timezone=UTC -c idle_in_transaction_session_timeout=30000",
             "connect_timeout": 5,
+            # A server that is gone without a word is noticed within seconds, not with the kernel's two hours.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 10,
             # Statements are few and always the same: prepare each at once.
             "prepare_threshold": 0,
         },

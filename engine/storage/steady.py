@@ -9,7 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 #: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
 #: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
-PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
+#:
+#: Nothing here takes longer than some milliseconds unless something is wrong, and then everybody waits behind it: a row
+#: that somebody keeps locked, a server that no longer answers. Hence the limits, in milliseconds.
+HABITS = """
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
+           set_config('lock_timeout', '500', false), set_config('statement_timeout', '5000', false)"""
 
 #: Plans are made anew after 1, 2, 4, … batches, then every so many.
 REPLAN_EVERY = 1024
@@ -43,7 +48,7 @@ class SteadyConnection:
     async def _open(self) -> Driver[tuple[Any, ...]]:
         self._connection = await self._database.connect()
         # Asked through SQLAlchemy: if Postgres was restarted it finds out here, and empties its whole pool.
-        await self._connection.exec_driver_sql(PLAN_ONCE)
+        await self._connection.exec_driver_sql(HABITS)
         await self._connection.commit()
         raw = await self._connection.get_raw_connection()
         driver: Driver[tuple[Any, ...]] = raw.driver_connection  # type: ignore[assignment]

@@ -46,10 +46,15 @@ BEGIN
         FOR month IN SELECT generate_series(this_month, this_month + make_interval(months => months_ahead),
                                             interval '1 month') LOOP
             IF to_regclass(parent || to_char(month, '"_p"YYYYMM')) IS NULL THEN
-                EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                               parent || to_char(month, '"_p"YYYYMM'), parent,
-                               month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
-                made := made + 1;
+                BEGIN
+                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                                   parent || to_char(month, '"_p"YYYYMM'), parent,
+                                   month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+                    made := made + 1;
+                EXCEPTION WHEN check_violation THEN
+                    -- Rows came before their partition and lie in the default one. That month stays there.
+                    RAISE WARNING 'rows of % in %_rest: no partition made', to_char(month, 'YYYY-MM'), parent;
+                END;
             END IF;
         END LOOP;
     END LOOP;
@@ -71,12 +76,25 @@ def upgrade() -> None:
     op.execute(
         f"""
         DO $$ BEGIN
-            CREATE ROLE {ROLE} NOLOGIN;
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
+                CREATE ROLE {ROLE} NOLOGIN;
+            END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END $$
         """
     )
-    op.execute(f"DO $$ BEGIN IF NOT pg_has_role('{ROLE}', 'MEMBER') THEN GRANT {ROLE} TO CURRENT_USER; END IF; END $$")
+    # The owner must be able to take the role. From PostgreSQL 16 on, whoever made it may not by that alone.
+    op.execute(
+        f"""
+        DO $$ BEGIN
+            IF current_setting('server_version_num')::integer < 160000 THEN
+                IF NOT pg_has_role('{ROLE}', 'MEMBER') THEN GRANT {ROLE} TO CURRENT_USER; END IF;
+            ELSIF NOT pg_has_role('{ROLE}', 'SET') THEN
+                EXECUTE 'GRANT {ROLE} TO CURRENT_USER WITH SET TRUE';
+            END IF;
+        END $$
+        """
+    )
     op.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     op.execute(f"GRANT USAGE ON SCHEMA public TO {ROLE}")
     for table, rights in RIGHTS.items():

@@ -109,13 +109,11 @@ async def _result(context: Context, data: Data, answer: Answer) -> dict[str, Any
     if not answer.ok:
         return kept_refusal(context, answer)
     ends = [one.expires_at for one in answer.effects if one.product == data["product"] and one.expires_at is not None]
-    # Read again: the answer may be a stored one, and money may have moved since.
-    fresh = await context.engine.subscriber(context.subscriber.msisdn)
     return {
         "product": data["product"],
         "price": data["price"],
-        "balance": fresh.total(Unit.MONEY),
-        "currency": fresh.currency,
+        "balance": answer.details["balance"],
+        "currency": context.subscriber.currency,
         "until": max(ends).isoformat() if ends else None,
         "reference": answer.reference,
     }

@@ -94,12 +94,10 @@ async def _result(context: Context, _data: Data, answer: Answer) -> dict[str, An
         return kept_refusal(context, answer)
     money = [effect for effect in answer.effects if effect.unit is Unit.MONEY]
     until = max((effect.expires_at for effect in money if effect.expires_at is not None), default=None)
-    # Read again: the answer may be a stored one, and money may have moved since.
-    fresh = await context.engine.subscriber(context.subscriber.msisdn)
     return {
-        "amount": sum(effect.after - effect.before for effect in money),
-        "balance": fresh.total(Unit.MONEY),
-        "currency": fresh.currency,
+        "amount": answer.details["amount"],
+        "balance": answer.details["balance"],
+        "currency": context.subscriber.currency,
         "until": None if until is None else until.isoformat(),
         "reference": answer.reference,
     }

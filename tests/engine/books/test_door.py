@@ -186,9 +186,9 @@ async def test_a_claimed_message_is_nobody_elses_until_its_lease_ends(engine: En
     for number in await sell_vouchers(engine, 5000, 6):
         await engine.post(redeeming(engine, line, number))
     taken = await asyncio.gather(*(engine.claim_messages(4, lease_seconds=30) for _ in range(3)))
-    ids = [message.message_id for batch in taken for message in batch]
-    assert len(ids) == len(set(ids)) == 6
-    await engine.messages_failed(taken[0][:1], datetime.now(UTC))
+    messages = [message for batch in taken for message in batch]
+    assert len(messages) == len({message.message_id for message in messages}) == 6
+    await engine.messages_failed(messages[:1], datetime.now(UTC))
     (back,) = await engine.claim_messages(10, lease_seconds=30)
     assert back.attempts == 2
 
