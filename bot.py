@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from channels.delivery import DeliveryWorker
 from channels.sessions import connect
-from channels.sms.contract import Carrier
+from channels.sms.contract import Carrier, Tools
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from runtime.keyring import Keyring
@@ -45,7 +45,7 @@ def carrier(name: str, redis: Redis, keyring: Keyring) -> Carrier:
     """The carrier of ``channels/sms/<name>/carrier.py``. Raises ``UnknownCarrier``."""
     module = f"channels.sms.{name}.carrier"
     try:
-        made: Carrier = importlib.import_module(module).Carrier(redis, keyring)
+        made: Carrier = importlib.import_module(module).Carrier(name, {}, Tools(redis=redis, keyring=keyring))
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
             raise UnknownCarrier(name) from error

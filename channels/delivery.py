@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from channels.sms.contract import Carrier, CarrierError, Text
+from channels.sms.contract import Carrier, CarrierError, ErrorKind, Outgoing
 from dialogs.messages import render_message
 from dialogs.texts import Texts
 from engine.api import Engine
@@ -30,6 +30,8 @@ BACKOFF_FIRST, BACKOFF_LONGEST = 5.0, 3600.0
 TRY_LIMIT = 12
 #: texts on their way to the carrier at the same time
 SEND_LIMIT = 20
+#: refusals after which the one carrier there is may take the text later
+RETRYABLE = frozenset({ErrorKind.RETRY, ErrorKind.THROTTLED, ErrorKind.REROUTE})
 
 
 class DeliveryWorker:
@@ -80,7 +82,7 @@ class DeliveryWorker:
             self._metrics.outbox_deliveries.labels(message.topic, "logged").inc()
             return None
         try:
-            text = Text(
+            outgoing = Outgoing(
                 message_id=message.message_id,
                 to=message.msisdn,
                 sender=self._operator.sender,
@@ -88,18 +90,18 @@ class DeliveryWorker:
                 at=message.created_at,
             )
             async with self._slots:
-                await self._carrier.send(text)
+                await self._carrier.send(outgoing)
         except CarrierError as error:
             return error
         except Exception as error:
             log.exception("message_unsendable", topic=message.topic, message_id=str(message.message_id))
-            return CarrierError(type(error).__name__, retryable=False)
+            return CarrierError(type(error).__name__, ErrorKind.PERMANENT)
         self._metrics.outbox_deliveries.labels(message.topic, "delivered").inc()
         return None
 
     async def _mark_failed(self, failed: Sequence[tuple[Message, CarrierError]]) -> None:
         for message, failure in failed:
-            parked = not failure.retryable or message.attempts >= TRY_LIMIT
+            parked = failure.kind not in RETRYABLE or message.attempts >= TRY_LIMIT
             outcome = "parked" if parked else "retried"
             log.warning(
                 "message_failed",

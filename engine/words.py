@@ -234,6 +234,26 @@ class PinVerdict(StrEnum):
     NOT_SET = "not_set"
 
 
+class DeliveryState(StrEnum):
+    """How far a message has come; reports come in any order, so a state only ever gives way to one of higher rank."""
+
+    QUEUED = "queued"
+    #: the carrier has it, or the network has
+    SENT = "sent"
+    DELIVERED = "delivered"
+    #: the network gave up
+    UNDELIVERED = "undelivered"
+    #: the carrier refused or gave up
+    FAILED = "failed"
+    #: its validity ran out on the way
+    EXPIRED = "expired"
+
+    @property
+    def rank(self) -> int:
+        """0 queued, 1 sent, 2 for the states after which nothing more comes."""
+        return {DeliveryState.QUEUED: 0, DeliveryState.SENT: 1}.get(self, 2)
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """An outbox row claimed for delivery. ``message_id`` is stable: a second delivery carries the same one."""
 

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from channels.delivery import BACKOFF_FIRST, BACKOFF_LONGEST, DeliveryWorker, backoff
-from channels.sms.contract import CarrierError, Text
+from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Tools
 from channels.sms.simulator.carrier import Carrier as Simulator, inbox
 from dialogs.texts import Texts
 from engine.api import Engine
@@ -24,13 +24,13 @@ from tests.channels.phone import MSISDN, Phone, Talk
 class Refusing:
     """A carrier that takes nothing."""
 
-    def __init__(self, *, retryable: bool) -> None:
-        self.retryable = retryable
-        self.offered: list[Text] = []
+    def __init__(self, kind: ErrorKind) -> None:
+        self.kind = kind
+        self.offered: list[Outgoing] = []
 
-    async def send(self, text: Text) -> None:
-        self.offered.append(text)
-        raise CarrierError("throttled", retryable=self.retryable)
+    async def send(self, outgoing: Outgoing) -> None:
+        self.offered.append(outgoing)
+        raise CarrierError("throttled", self.kind)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def worker(engine: Engine, texts: Texts, operator: Operator) -> Callable[..., De
 
 @pytest.fixture
 def simulator(redis_client: Redis, keyring: Keyring) -> Simulator:
-    return Simulator(redis_client, keyring)
+    return Simulator("simulator", {}, Tools(redis=redis_client, keyring=keyring))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_the_inbox_is_named_without_the_number(keyring: Keyring) -> None:
 
 
 async def test_a_text_the_carrier_did_not_take_waits_for_its_time(recharged: None, engine: Engine, worker) -> None:
-    carrier = Refusing(retryable=True)
+    carrier = Refusing(ErrorKind.THROTTLED)
     delivery = worker(carrier)
     await delivery.deliver()
     assert len(carrier.offered) == 1
@@ -87,7 +87,7 @@ async def test_a_text_the_carrier_did_not_take_waits_for_its_time(recharged: Non
 
 
 async def test_a_text_the_carrier_will_never_take_is_parked(recharged: None, engine: Engine, worker) -> None:
-    carrier = Refusing(retryable=False)
+    carrier = Refusing(ErrorKind.PERMANENT)
     delivery = worker(carrier)
     await delivery.deliver()
     assert await delivery.deliver() == 0
@@ -104,7 +104,7 @@ async def test_a_message_goes_to_one_of_two_workers(
 
 async def test_a_worker_told_to_stop_stops(worker) -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(worker(Refusing(retryable=True)).run(stop))
+    running = asyncio.create_task(worker(Refusing(ErrorKind.THROTTLED)).run(stop))
     await asyncio.sleep(0.05)
     stop.set()
     await asyncio.wait_for(running, 5)
@@ -126,7 +126,7 @@ async def test_a_running_worker_delivers_what_comes(
 async def test_an_inbox_is_capped(simulator: Simulator, texts_sent) -> None:
     for number in range(120):
         await simulator.send(
-            Text(message_id=uuid4(), to=MSISDN, sender="Rasid", text=str(number), at=datetime.now(UTC))
+            Outgoing(message_id=uuid4(), to=MSISDN, sender="Rasid", text=str(number), at=datetime.now(UTC))
         )
     entries = await texts_sent()
     assert len(entries) == 100

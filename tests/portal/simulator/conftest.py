@@ -15,6 +15,7 @@ from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
 from channels.delivery import DeliveryWorker
+from channels.sms.contract import Tools
 from channels.sms.simulator.carrier import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine
@@ -99,7 +100,7 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
         vouchers = await seed(services)
         worker = DeliveryWorker(
             engine=services.engine,
-            carrier=Carrier(services.redis, services.keyring),
+            carrier=Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring)),
             texts=Texts(services.operator.languages, services.operator.timezone),
             operator=services.operator,
             metrics=services.metrics,
