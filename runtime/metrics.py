@@ -47,6 +47,10 @@ class Metrics:
         )
         #: outcome: delivered, retried, parked, logged
         self.outbox_deliveries = self._counter("rasid_outbox_deliveries", "Messages handed on", ["topic", "outcome"])
+        #: kind: text, report, optout; outcome: taken, unverified, malformed, ignored, failed
+        self.carrier_calls = self._counter(
+            "rasid_carrier_calls", "Requests of SMS carriers", ["carrier", "kind", "outcome"]
+        )
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 
     def render(self) -> bytes:

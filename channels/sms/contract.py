@@ -34,6 +34,7 @@ __all__ = [
     "Report",
     "Response",
     "Sent",
+    "Speech",
     "Tools",
     "Unverified",
     "Webhook",
@@ -42,6 +43,8 @@ __all__ = [
     "read_options",
 ]
 
+#: what a carrier speaks: ordinary texts, or WhatsApp to the same numbers
+Speech = Literal["sms", "whatsapp"]
 #: an adapter's own settings, as they stand under ``carriers.<name>.options``
 Options = Mapping[str, str | int | bool]
 
@@ -139,6 +142,8 @@ class Report:
 
     carrier: str
     carrier_id: str
+    #: the same id as the carrier may have spelt it when it took the text (SMPP: decimal, hexadecimal)
+    other_ids: tuple[str, ...] = ()
     state: DeliveryState
     #: the carrier's code for what went wrong
     error: str | None
@@ -203,12 +208,20 @@ class Tools:
 
     redis: Redis
     keyring: Keyring
+    channel: Speech = "sms"
     #: where the carrier reaches us, ``https://host``, for the status callback of each text; empty: no callbacks
     public_url: str = ""
     #: the path segment only the carrier knows; empty: none
     secret_path: str = ""
     on_incoming: Callable[[Incoming], Awaitable[None]] | None = None
     on_report: Callable[[Report], Awaitable[None]] | None = None
+
+    def status_url(self, name: str) -> str:
+        """Where the carrier ``name`` reports what became of a text; empty while nobody outside reaches us."""
+        if not self.public_url:
+            return ""
+        path = f"{self.public_url.rstrip('/')}/sms/{name}/status"
+        return f"{path}/{self.secret_path}" if self.secret_path else path
 
 
 class CarrierFactory(Protocol):
@@ -222,7 +235,7 @@ class CarrierFactory(Protocol):
 class WebhookFactory(Protocol):
     """The class ``Webhook`` of an adapter's module ``webhook``."""
 
-    def __call__(self, name: str, options: Options) -> Webhook:
+    def __call__(self, name: str, options: Options, *, channel: Speech = "sms") -> Webhook:
         """``name``: the instance in the settings. Raises ``WrongOptions``."""
         ...
 
