@@ -1,4 +1,4 @@
-"""What the doubles of HTTP carriers share: a server on a socket that records what it is sent and answers by a script."""
+"""What the doubles of HTTP carriers share: a server on a socket that records requests and answers by a script."""
 
 from __future__ import annotations
 
