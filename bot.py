@@ -100,12 +100,12 @@ async def run(settings: Settings) -> None:
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
     worker = DeliveryWorker(
         engine=engine,
-        carrier=carrier(settings.carrier, redis, keyring),
+        carrier=carrier(next(iter(settings.carriers.values())).adapter, redis, keyring),
         texts=Texts(operator.languages, operator.timezone),
         operator=operator,
         metrics=metrics,
     )
-    log.info("working", carrier=settings.carrier)
+    log.info("working", carriers=sorted(settings.carriers))
     tasks = [asyncio.create_task(worker.run(stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
     try:
