@@ -68,7 +68,8 @@ class Session:
         self._waiting: dict[int, _Waiting] = {}
         self._sequence = 0
         self._loop = asyncio.get_running_loop()
-        self._heard = self._loop.time()
+        #: when anything last came, on the loop's clock
+        self.heard = self._loop.time()
         self._serving: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving = False
@@ -167,7 +168,7 @@ class Session:
         reason = "closed_by_peer"
         try:
             while data := await self._reader.read(READ_SIZE):
-                self._heard = self._loop.time()
+                self.heard = self._loop.time()
                 for frame in framer.feed(data):
                     self._take(frame)
         except BadPdu as error:
@@ -257,7 +258,7 @@ class Session:
         """Ask for a sign of life after silence; hang up when none comes."""
         limits = self._limits
         while not self.lost.done():
-            quiet = self._loop.time() - self._heard
+            quiet = self._loop.time() - self.heard
             if quiet < limits.enquire_seconds:
                 await asyncio.sleep(limits.enquire_seconds - quiet)
                 continue

@@ -25,7 +25,7 @@ class Limits:
     enquire_seconds: float = 30.0
     enquire_answer_seconds: float = 10.0
     #: deliveries handled at the same time, and how many more may wait for their turn
-    handlers: int = 20
+    handlers: int = 50
     queue: int = 200
 
 
