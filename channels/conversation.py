@@ -51,6 +51,9 @@ class Outcome(NamedTuple):
 class Conversation:
     """Serves turns of all gateways. One per process."""
 
+    #: what answers are stored as
+    reply_type: type[Reply] = Reply
+
     def __init__(
         self,
         *,
@@ -74,7 +77,7 @@ class Conversation:
         # Meters by label, looked up once: a turn is counted in about a microsecond.
         self._turn_seconds: dict[tuple[str, str], Histogram] = {}
         self._phase_seconds = {phase: metrics.turn_phase_seconds.labels(phase) for phase in PHASES}
-        self._reply_decoder = msgspec.msgpack.Decoder(Reply)
+        self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
         self._encoder = msgspec.msgpack.Encoder()
 
     async def turn(self, turn: Turn) -> Reply:
@@ -235,7 +238,7 @@ class Conversation:
         step, page = await self._play(fed, session, context, profile)
         trace.mark("dialog")
         trace.state = step.screen.state
-        shown = pages(step.screen, profile.budget)
+        shown = self._pages(step.screen, context, profile)
         page = min(page, len(shown) - 1)
         reply = Reply(text=shown[page], ends=step.screen.ends, label=step.screen.state)
         trace.mark("layout")
@@ -258,7 +261,7 @@ class Conversation:
             if key == MORE_KEY or (key == BACK_KEY and page > 0):
                 current = step or await self._machine.show(place, context)
                 turned = page + 1 if key == MORE_KEY else page - 1
-                if turned < len(pages(current.screen, profile.budget)):
+                if turned < len(self._pages(current.screen, context, profile)):
                     step, page = current, turned
                     continue
             step = await self._machine.say(place, text, context)
@@ -266,12 +269,15 @@ class Conversation:
         # A cumulative hop that adds nothing is a retry, and those are answered before they come here.
         return step or await self._machine.show(place, context), page
 
+    def _pages(self, screen: Screen, _context: Context, profile: Profile) -> list[str]:
+        return pages(screen, profile.budget)
+
     def _refusal(self, name: str, language: str | None = None) -> Outcome:
         """A screen that is not kept: it holds no effect, and the next try may fare better."""
         return Outcome(self._notice(name, language), Session(Place()), keeps=False)
 
     def _notice(self, name: str, language: str | None = None) -> Reply:
-        screen: Screen = self._notices.screen(name, language)
+        screen = self._notices.screen(name, language)
         return Reply(text=screen.text, ends=True, label=screen.state)
 
     def _observe(self, turn: Turn, trace: Trace) -> None:
