@@ -315,8 +315,9 @@ class CarrierSettings(Strict):
     options: dict[str, str | int | bool] = Field(default={}, repr=False)
     #: what it speaks: ordinary texts, or WhatsApp to the same numbers
     channel: Literal["sms", "whatsapp"] = "sms"
-    #: beginnings of the numbers it serves, E.164 with or without ``+``; "" serves all. The longest one that fits wins
-    prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+?[0-9]*$")], ...] = Field(default=("",), min_length=1)
+    #: beginnings of the numbers it serves, E.164 with or without ``+``; "" serves all. The longest one that fits wins;
+    #: with none at all the carrier brings texts in and takes none out
+    prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+?[0-9]*$")], ...] = ("",)
     #: of carriers whose prefixes fit equally well the cheapest goes first; any unit
     cost: int = Field(default=0, ge=0)
     #: texts a second, all processes together

@@ -20,7 +20,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from channels.conversation import Conversation
+from channels.inbound import Inbound
+from channels.quota import Quota
 from channels.sessions import SessionStore, connect
+from channels.sms import configured as sms
+from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
+from channels.texts import TextConversation
 from channels.trace import TracePublisher
 from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, Door, routes
@@ -59,12 +64,14 @@ class Services:
     redis: Redis
     store: SessionStore
     conversation: Conversation
+    texts: TextConversation
     metrics: Metrics
     doors: tuple[Door, ...]
+    carrier_doors: tuple[CarrierDoor, ...]
 
     async def close(self) -> None:
         """Finish what was promised, then let all connections go."""
-        await self.conversation.drain()
+        await asyncio.gather(self.conversation.drain(), self.texts.drain())
         await self.engine.close()
         await self.redis.aclose()
 
@@ -79,6 +86,7 @@ async def open_services(settings: Settings) -> Services:
     """
     operator = load_operator(settings.operator)
     known = profiles(settings)
+    carrier_doors = sms.doors(settings)
     texts = Texts(operator.languages, operator.timezone)
     dialogs = declared(operator)
     problems = check(dialogs, operator, texts, fits(known))
@@ -89,14 +97,26 @@ async def open_services(settings: Settings) -> Services:
     redis = connect(settings.redis_url)
     store = SessionStore(redis, keyring)
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    machine, notices = Machine(dialogs, texts), Notices(texts, operator)
     conversation = Conversation(
         engine=engine,
-        machine=Machine(dialogs, texts),
-        notices=Notices(texts, operator),
+        machine=machine,
+        notices=notices,
         store=store,
         profiles=known,
         metrics=metrics,
         publisher=TracePublisher(redis) if settings.simulator else None,
+    )
+    by_text = TextConversation(
+        engine=engine,
+        machine=machine,
+        notices=notices,
+        store=store,
+        profiles=sms.text_profiles(settings, operator),
+        metrics=metrics,
+        operator=operator,
+        quota=Quota(redis, keyring),
+        keyring=keyring,
     )
     return Services(
         settings=settings,
@@ -106,8 +126,10 @@ async def open_services(settings: Settings) -> Services:
         redis=redis,
         store=store,
         conversation=conversation,
+        texts=by_text,
         metrics=metrics,
         doors=doors(settings, operator),
+        carrier_doors=carrier_doors,
     )
 
 
@@ -117,6 +139,8 @@ async def app(settings: Settings) -> web.Application:
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
     application.add_routes(routes(services.doors, services.conversation, services.metrics))
+    inbound = Inbound(services.engine, services.texts)
+    application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
     application.add_routes(
         [
             web.get("/health/live", live),
@@ -193,7 +217,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
-        log.info("serving", port=settings.port, gateways=sorted(settings.gateways))
+        log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
     finally:

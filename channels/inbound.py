@@ -57,8 +57,10 @@ class Inbound:
             # The outbox reaches lines of ours; a stranger hears nothing, and we pay for no text to them.
             log.info("stranger_not_answered", carrier=incoming.carrier)
             return
+        # Who wrote by text is answered by text, by the carrier that was written through while it is well.
+        said = {"text": text, "carrier": incoming.carrier}
         message_id = uuid5(NAMESPACE, f"{incoming.carrier}|{incoming.carrier_id}")
-        await self._engine.tell(subscriber.account, subscriber.line_id, message_id, "reply", {"text": text})
+        await self._engine.tell(subscriber.account, subscriber.line_id, message_id, "reply", said)
 
     async def report(self, report: Report) -> None:
         """Note what became of a text that was sent. Unknown ids are kept for the attempt that is still being noted."""

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from channels.sms.contract import Carrier, CarrierFactory, Tools, Webhook, WebhookFactory, WrongOptions
 from channels.sms.routes import Door
-from settings import CarrierSettings, Settings, SettingsError
+from channels.text_turn import TextProfile, text_profile
+from settings import CarrierSettings, Operator, Settings, SettingsError
 
 Made = TypeVar("Made")
 
@@ -37,6 +38,12 @@ def doors(settings: Settings) -> tuple[Door, ...]:
         for name, webhook in made.items()
         if webhook is not None
     )
+
+
+def text_profiles(settings: Settings, operator: Operator) -> dict[str, TextProfile]:
+    """Carrier's name → what conversations by text must know of it."""
+    profile = text_profile(operator.texts.parts, operator.texts.session_minutes)
+    return dict.fromkeys(settings.carriers, profile)
 
 
 def load_carrier(adapter: str) -> CarrierFactory:

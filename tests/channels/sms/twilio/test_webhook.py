@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, strategies as st
@@ -247,7 +247,7 @@ def test_every_known_code_has_a_kind_and_unknown_ones_go_elsewhere() -> None:
 
 
 def messages(body: bytes) -> list[str]:
-    root = ElementTree.fromstring(body)
+    root = ET.fromstring(body)
     assert root.tag == "Response"
     assert {child.tag for child in root} <= {"Message"}
     return ["".join(child.itertext()) for child in root]
