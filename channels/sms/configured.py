@@ -13,6 +13,8 @@ from channels.text_turn import TextProfile, text_profile
 from settings import CarrierSettings, Operator, Settings, SettingsError
 
 Made = TypeVar("Made")
+#: the folder of the phone on the simulator's page
+SIMULATOR = "simulator"
 
 
 class UnknownAdapter(Exception):
@@ -25,8 +27,14 @@ def carriers(settings: Settings, tools: Tools) -> dict[str, Carrier]:
 
 
 def doors(settings: Settings) -> tuple[Door, ...]:
-    """The carriers that call us over HTTP, and who may call for them. Raises ``SettingsError``."""
+    """The carriers that call us over HTTP, and who may call for them. Raises ``SettingsError``.
+
+    The simulator's phone may text as anybody, so it has a door only while the simulator is on.
+    """
     made = {name: _webhook(name, carrier) for name, carrier in settings.carriers.items()}
+    if not settings.simulator:
+        # Whoever reaches the simulator's door texts as anybody: it is only there where the phone itself is.
+        made = {name: webhook for name, webhook in made.items() if settings.carriers[name].adapter != SIMULATOR}
     return tuple(
         Door(
             name=name,
@@ -36,7 +44,7 @@ def doors(settings: Settings) -> tuple[Door, ...]:
             proxies=settings.carriers[name].trusted_proxies,
         )
         for name, webhook in made.items()
-        if webhook is not None
+        if webhook is not None and (settings.simulator or settings.carriers[name].adapter != "simulator")
     )
 
 

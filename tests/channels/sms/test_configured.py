@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[3]
 TWILIO = {"adapter": "twilio", "options": {"account_sid": ACCOUNT, "auth_token": TOKEN}}
 
 
-def settings(**carriers: Any) -> Settings:
+def settings(*, simulator: bool = False, **carriers: Any) -> Settings:
     return Settings(
+        simulator=simulator,
         database_url="postgresql://localhost/x",
         redis_url="redis://localhost",
         operator=ROOT / "examples" / "kenya.toml",
@@ -60,6 +61,17 @@ def test_only_who_calls_over_http_has_a_door() -> None:
         settings(main={**TWILIO, "secret_path": "s3cret", "allow": ["10.0.0.0/8"]}, sim={"adapter": "simulator"})
     )
     assert [(door.name, door.secret, len(door.allow)) for door in found] == [("main", "s3cret", 1)]
+
+
+def test_the_simulators_phone_has_a_door_only_while_the_simulator_is_on() -> None:
+    off = settings(sim={"adapter": "simulator"})
+    assert doors(off) == ()
+    assert [door.name for door in doors(off.model_copy(update={"simulator": True}))] == ["sim"]
+
+
+def test_the_simulators_phone_has_a_door_only_while_the_simulator_is_on() -> None:
+    assert doors(settings(sim={"adapter": "simulator"})) == ()
+    assert [door.name for door in doors(settings(simulator=True, sim={"adapter": "simulator"}))] == ["sim"]
 
 
 @pytest.mark.parametrize(
