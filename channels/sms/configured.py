@@ -27,10 +27,7 @@ def carriers(settings: Settings, tools: Tools) -> dict[str, Carrier]:
 
 
 def doors(settings: Settings) -> tuple[Door, ...]:
-    """The carriers that call us over HTTP, and who may call for them. Raises ``SettingsError``.
-
-    The simulator's phone may text as anybody, so it has a door only while the simulator is on.
-    """
+    """The carriers that call us over HTTP, and who may call for them. Raises ``SettingsError``."""
     made = {name: _webhook(name, carrier) for name, carrier in settings.carriers.items()}
     if not settings.simulator:
         # Whoever reaches the simulator's door texts as anybody: it is only there where the phone itself is.
@@ -44,7 +41,7 @@ def doors(settings: Settings) -> tuple[Door, ...]:
             proxies=settings.carriers[name].trusted_proxies,
         )
         for name, webhook in made.items()
-        if webhook is not None and (settings.simulator or settings.carriers[name].adapter != "simulator")
+        if webhook is not None
     )
 
 

@@ -20,9 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 TWILIO = {"adapter": "twilio", "options": {"account_sid": ACCOUNT, "auth_token": TOKEN}}
 
 
-def settings(*, simulator: bool = False, **carriers: Any) -> Settings:
+def settings(**carriers: Any) -> Settings:
     return Settings(
-        simulator=simulator,
         database_url="postgresql://localhost/x",
         redis_url="redis://localhost",
         operator=ROOT / "examples" / "kenya.toml",
@@ -67,11 +66,6 @@ def test_the_simulators_phone_has_a_door_only_while_the_simulator_is_on() -> Non
     off = settings(sim={"adapter": "simulator"})
     assert doors(off) == ()
     assert [door.name for door in doors(off.model_copy(update={"simulator": True}))] == ["sim"]
-
-
-def test_the_simulators_phone_has_a_door_only_while_the_simulator_is_on() -> None:
-    assert doors(settings(sim={"adapter": "simulator"})) == ()
-    assert [door.name for door in doors(settings(simulator=True, sim={"adapter": "simulator"}))] == ["sim"]
 
 
 @pytest.mark.parametrize(
