@@ -143,10 +143,9 @@ class TextConversation(Conversation):
             await self._engine.opt_out(subscriber.msisdn, stop)
         if await self._over("texts", turn, profile.hourly):
             # One word of warning, then silence: nobody reads so many answers.
-            warned = await self._over("warned", turn, 1)
-            return Outcome(SILENCE if warned else self._notice("too_many", subscriber.language), _over(), keeps=False)
-        live = _live(session, profile)
-        talk = _Talk(turn, subscriber, profile, trace, live)
+            told = SILENCE if await self._over("warned", turn, 1) else self._notice("too_many", subscriber.language)
+            return Outcome(told, _over(), keeps=False)
+        talk = _Talk(turn, subscriber, profile, trace, _live(session, profile))
         if turn.opt is not None:
             return self._aside(talk, None)
         if stop or start or intent is Intent.HELP:
@@ -155,12 +154,13 @@ class TextConversation(Conversation):
         if beginning is not None:
             whole = intent is Intent.RECHARGE and bool(beginning.typed)
             return await self._begun(talk, beginning, direct=whole)
-        if live is not None:
-            return await self._answered(talk, live)
+        # A button may be tapped twice, and the first tap have ended it all: then the end is the current screen.
+        standing = session if turn.on is not None and _fresh(session, profile) else talk.live
+        if standing is not None:
+            return await self._answered(talk, standing)
         if turn.on is not None or bare_number(turn.text) is not None:
             return self._aside(talk, "text_ended")
-        helped = await self._over("help", turn, profile.hourly_helps)
-        return self._aside(talk, None if helped else "not_understood")
+        return self._aside(talk, None if await self._over("help", turn, profile.hourly_helps) else "not_understood")
 
     def _beginning(self, keyword: Keyword | None, talk: _Talk) -> Beginning | None:
         """Where a text begins a conversation: a keyword, or a voucher number that nobody has asked for."""
@@ -288,9 +288,12 @@ class _Talk:
 
 def _live(session: Session | None, profile: Profile) -> Session | None:
     """The session, unless it is over or nothing was heard for too long."""
-    if session is None or session.ended or session.thread is None:
-        return None
-    return session if time.time() - session.thread.heard_at < profile.session_seconds else None
+    return None if session is None or session.ended or not _fresh(session, profile) else session
+
+
+def _fresh(session: Session | None, profile: Profile) -> bool:
+    thread = None if session is None else session.thread
+    return thread is not None and time.time() - thread.heard_at < profile.session_seconds
 
 
 def _over() -> Session:
