@@ -17,11 +17,13 @@ from redis.asyncio import Redis
 
 from channels.inbound import NAMESPACE, Inbound
 from channels.sms.africastalking.webhook import Webhook as AfricasTalking
-from channels.sms.contract import DeliveryState
+from channels.sms.contract import DeliveryState, Outgoing, Tools
 from channels.sms.routes import BODY_LIMIT, Door, routes
+from channels.sms.twilio.carrier import Carrier as TwilioCarrier
 from channels.sms.twilio.webhook import Webhook as Twilio
 from engine.api import Engine
 from engine.words import AccountRef, Message
+from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from tests.channels.phone import FACE_VALUE, MSISDN, money
@@ -256,6 +258,32 @@ async def test_a_report_that_comes_before_its_attempt_is_kept_for_it(serve: Serv
     (message,) = await engine.claim_messages(10, 60)
     await engine.record_attempt(message, "africastalking", "ATXid_early", DeliveryState.SENT, None)
     assert await history(engine, UUID(int=9)) is DeliveryState.FAILED
+
+
+async def test_what_twilio_reports_on_a_text_we_sent_finds_its_way_back(
+    serve: Serve, engine: Engine, line: str, redis_client: Redis, keyring: Keyring
+) -> None:
+    client = await serve()
+    public_url = str(client.make_url("/")).rstrip("/")
+    subscriber = await engine.subscriber(line)
+    message_id = UUID(int=11)
+    await engine.tell(subscriber.account, subscriber.line_id, message_id, "reply", {"text": "x"})
+    (message,) = await engine.claim_messages(10, 60)
+    tools = Tools(redis=redis_client, keyring=keyring, public_url=public_url)
+    async with twilio.TwilioDouble() as double:
+        carrier = TwilioCarrier("twilio", {**ACCOUNT, "base_url": double.url}, tools)
+        sent = await carrier.send(
+            Outgoing(message_id=message_id, to=MSISDN, sender="Rasid", text="x", at=message.created_at)
+        )
+        assert sent.carrier_id is not None
+        http = client.session
+        # Faster than our own commit, then out of order.
+        assert await double.report(http, sent.carrier_id, "undelivered", ErrorCode="30003") == 200
+        await engine.record_attempt(message, "twilio", sent.carrier_id, DeliveryState.SENT, None)
+        assert await double.report(http, sent.carrier_id, "sending") == 200
+        await carrier.close()
+    assert await history(engine, message_id) is DeliveryState.UNDELIVERED
+    assert "30003" in {event.error for event in await engine.message_history(message_id)}
 
 
 # --- who may call, and how ---
