@@ -118,18 +118,22 @@ def read_text(text: str) -> Receipt:
             break
     if name:
         fields.setdefault(name, text[place:].strip())
-    word = fields.get("stat", "").upper()
-    error = fields.get("err", "").strip("0")
+    message_id, word, error = (_first_word(fields.get(one, "")) for one in ("id", "stat", "err"))
+    word = word.upper()
     return Receipt(
-        message_id=fields.get("id") or None,
+        message_id=message_id or None,
         state=next((state for start, state in STATES.items() if word.startswith(start)), None),
-        error=fields.get("err") if error else None,
+        error=error if error.strip("0") else None,
         submitted=fields.get("sub"),
         delivered=fields.get("dlvrd"),
         submit_date=fields.get("submitdate"),
         done_date=fields.get("donedate"),
         text=fields.get("text"),
     )
+
+
+def _first_word(value: str) -> str:
+    return value.split()[0] if value else ""
 
 
 def normal(message_id: str) -> str:
