@@ -3,99 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_network
-from typing import Any
-from uuid import UUID, uuid5
-from xml.etree import ElementTree as ET
+from uuid import uuid5
 
 import pytest
 import sqlalchemy as sa
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from channels.inbound import NAMESPACE, Inbound
-from channels.sms.africastalking.webhook import Webhook as AfricasTalking
-from channels.sms.contract import DeliveryState, Outgoing, Tools
-from channels.sms.routes import BODY_LIMIT, Door, routes
-from channels.sms.twilio.carrier import Carrier as TwilioCarrier
-from channels.sms.twilio.webhook import Webhook as Twilio
+from channels.inbound import NAMESPACE
+from channels.sms.routes import BODY_LIMIT
 from engine.api import Engine
-from engine.words import AccountRef, Message
-from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from tests.channels.phone import FACE_VALUE, MSISDN, money
-from tests.channels.texter import TextTalk
+from tests.channels.sms.posting import OTHER, Serve, post_signed, twiml, waiting
 from tests.doubles import africastalking, twilio
-
-Client = TestClient[web.Request, web.Application]
-Serve = Callable[..., Awaitable[Client]]
-ACCOUNT = {"account_sid": twilio.ACCOUNT, "auth_token": twilio.TOKEN}
-OTHER = "+254712345679"
-
-
-@pytest.fixture
-async def serve(engine: Engine, texting: TextTalk) -> AsyncIterator[Serve]:
-    """Starts a server with Twilio, WhatsApp and Africa's Talking; keywords go to every ``Door``."""
-    clients: list[Client] = []
-
-    async def start(
-        metrics: Metrics | None = None, public_url: str = "", engine: Engine = engine, **door: Any
-    ) -> Client:
-        doors = [
-            Door(name="twilio", webhook=Twilio("twilio", ACCOUNT), **door),
-            Door(name="whatsapp", webhook=Twilio("whatsapp", ACCOUNT, channel="whatsapp"), **door),
-            Door(
-                name="africastalking",
-                webhook=AfricasTalking("africastalking", {"username": "rasid", "api_key": "k"}),
-                **door,
-            ),
-        ]
-        application = web.Application(client_max_size=BODY_LIMIT)
-        inbound = Inbound(engine, texting(engine=engine))
-        application.add_routes(routes(doors, inbound, metrics or Metrics(), public_url))
-        client = TestClient(TestServer(application))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
-
-
-async def post_signed(client: Client, path: str, fields: dict[str, Any], sign: Any = twilio.signed) -> tuple[int, str]:
-    """As Twilio posts; what it reads."""
-    async with client.post(path, data=fields, headers=sign(str(client.make_url(path)), fields)) as response:
-        return response.status, await response.text()
-
-
-async def twiml(client: Client, body: str, sid: str = "SM1", sender: str = MSISDN) -> str | None:
-    """Text by Twilio; the answer, None for none."""
-    status, answer = await post_signed(client, "/sms/twilio", twilio.text(body, sender, sid))
-    assert status == 200
-    said = [child.text or "" for child in ET.fromstring(answer)]
-    return "\n".join(said) if said else None
-
-
-async def waiting(engine: Engine) -> list[Message]:
-    """What lies in the outbox as answer."""
-    return [message for message in await engine.claim_messages(100, 1) if message.topic == "reply"]
-
-
-@pytest.fixture
-async def sent(engine: Engine, line: str) -> UUID:
-    """A text that Twilio has taken under ``SM-out``."""
-    subscriber = await engine.subscriber(line)
-    message_id = UUID(int=7)
-    account = AccountRef(*subscriber.account)
-    assert await engine.tell(account, subscriber.line_id, message_id, "reply", {"text": "x"})
-    (message,) = await engine.claim_messages(10, 60)
-    await engine.record_attempt(message, "twilio", "SM-out", DeliveryState.SENT, None)
-    return message_id
-
 
 # --- texts ---
 
@@ -197,93 +119,6 @@ async def test_a_stranger_costs_no_text(serve: Serve, engine: Engine) -> None:
     async with client.post("/sms/africastalking", data=africastalking.text("BAL", OTHER)) as response:
         assert response.status == 200
     assert await waiting(engine) == []
-
-
-# --- opt-out ---
-
-
-async def opted_out(engine: Engine) -> bool:
-    subscriber = await engine.subscriber(MSISDN)
-    return (await engine.preferences(subscriber)).opted_out
-
-
-async def test_stop_that_twilio_has_answered_is_obeyed_in_silence(serve: Serve, engine: Engine, line: str) -> None:
-    client = await serve()
-    for sid, word, after in (("SM1", "STOP", True), ("SM2", "HELP", True), ("SM3", "START", False)):
-        fields = twilio.text(word, MSISDN, sid, OptOutType=word)
-        assert await post_signed(client, "/sms/twilio", fields) == (
-            200,
-            '<?xml version="1.0" encoding="UTF-8"?><Response />',
-        )
-        assert await opted_out(engine) is after
-
-
-async def test_stop_that_is_left_to_us_is_obeyed_and_answered(serve: Serve, engine: Engine, line: str) -> None:
-    client = await serve()
-    assert await twiml(client, "STOP") is not None
-    assert await opted_out(engine)
-
-
-async def test_an_optout_call_is_obeyed_however_often_it_comes(serve: Serve, engine: Engine, line: str) -> None:
-    client = await serve()
-    for _ in range(2):
-        form = {"senderId": "20880", "phoneNumber": MSISDN}
-        assert (await client.post("/sms/africastalking/optout", data=form)).status == 200
-        assert await opted_out(engine)
-    stranger = {"senderId": "20880", "phoneNumber": OTHER}
-    assert (await client.post("/sms/africastalking/optout", data=stranger)).status == 200
-
-
-# --- reports ---
-
-
-async def history(engine: Engine, message_id: UUID) -> DeliveryState:
-    return max((event.state for event in await engine.message_history(message_id)), key=lambda state: state.rank)
-
-
-async def test_status_callbacks_in_any_order_end_at_the_highest(serve: Serve, engine: Engine, sent: UUID) -> None:
-    client = await serve()
-    for status in ("delivered", "sent", "queued", "teleported"):
-        fields = {"MessageSid": "SM-out", "MessageStatus": status}
-        assert (await post_signed(client, "/sms/twilio/status", fields))[0] == 200
-    assert await history(engine, sent) is DeliveryState.DELIVERED
-
-
-async def test_a_report_that_comes_before_its_attempt_is_kept_for_it(serve: Serve, engine: Engine, line: str) -> None:
-    client = await serve()
-    form = africastalking.report("ATXid_early", "Failed", failureReason="UserInBlackList")
-    assert (await client.post("/sms/africastalking/status", data=form)).status == 200
-    subscriber = await engine.subscriber(line)
-    assert await engine.tell(subscriber.account, subscriber.line_id, UUID(int=9), "reply", {"text": "x"})
-    (message,) = await engine.claim_messages(10, 60)
-    await engine.record_attempt(message, "africastalking", "ATXid_early", DeliveryState.SENT, None)
-    assert await history(engine, UUID(int=9)) is DeliveryState.FAILED
-
-
-async def test_what_twilio_reports_on_a_text_we_sent_finds_its_way_back(
-    serve: Serve, engine: Engine, line: str, redis_client: Redis, keyring: Keyring
-) -> None:
-    client = await serve()
-    public_url = str(client.make_url("/")).rstrip("/")
-    subscriber = await engine.subscriber(line)
-    message_id = UUID(int=11)
-    await engine.tell(subscriber.account, subscriber.line_id, message_id, "reply", {"text": "x"})
-    (message,) = await engine.claim_messages(10, 60)
-    tools = Tools(redis=redis_client, keyring=keyring, public_url=public_url)
-    async with twilio.TwilioDouble() as double:
-        carrier = TwilioCarrier("twilio", {**ACCOUNT, "base_url": double.url}, tools)
-        sent = await carrier.send(
-            Outgoing(message_id=message_id, to=MSISDN, sender="Rasid", text="x", at=message.created_at)
-        )
-        assert sent.carrier_id is not None
-        http = client.session
-        # Faster than our own commit, then out of order.
-        assert await double.report(http, sent.carrier_id, "undelivered", ErrorCode="30003") == 200
-        await engine.record_attempt(message, "twilio", sent.carrier_id, DeliveryState.SENT, None)
-        assert await double.report(http, sent.carrier_id, "sending") == 200
-        await carrier.close()
-    assert await history(engine, message_id) is DeliveryState.UNDELIVERED
-    assert "30003" in {event.error for event in await engine.message_history(message_id)}
 
 
 # --- who may call, and how ---
