@@ -157,6 +157,7 @@ async def app(settings: Settings) -> web.Application:
                 operator=services.operator,
                 keyring=services.keyring,
                 gateways=settings.gateways,
+                carriers=settings.carriers,
             ),
         )
     application.on_cleanup.append(_close)
