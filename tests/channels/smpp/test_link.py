@@ -214,8 +214,7 @@ async def test_too_fast_silences_the_whole_link_for_a_while(smsc: Smsc, link, st
     assert [one.status for one in first[:2]] == [status, status]
     assert all(isinstance(one, Throttled) and 0 < one.seconds <= 0.05 for one in first[2:])
     assert len(smsc.submitted) == 2
-    while one.pause:
-        await asyncio.sleep(0.01)
+    await smsc.until(lambda: not one.pause)
     assert (await one.request(Command.SUBMIT_SM, MESSAGE)).status == 0
 
 
