@@ -46,6 +46,7 @@ async def on_the_phone(http: aiohttp.ClientSession, demo: dict[str, Any], msisdn
     raise AssertionError("the inbox ended")
 
 
+@pytest.mark.timeout(300)  # a whole installation starts and stops
 async def test_signed_texts_are_answered_and_others_refused(demo: dict[str, Any]) -> None:
     first, second = (line["msisdn"] for line in demo["subscribers"][:2])
     voucher, token = demo["vouchers"][0]["pin"], demo["webhook_secrets"]["twilio"]
