@@ -11,6 +11,7 @@ from engine.balances.service import Balances
 from engine.books.history import History
 from engine.books.service import Door
 from engine.guard.service import Guard
+from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
 from engine.notices.wishes import Wishes
 from engine.recharge.batches import VoucherBatches
@@ -44,6 +45,7 @@ class Engine:
         self.vouchers = VoucherBatches(database, operator, keyring)
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
+        expiring = Expiring(database, operator)
         self._messages = messages = Messages(database, operator, self.accounts, chats)
 
         # The names that callers use, each bound to the area that does the work.
@@ -72,6 +74,7 @@ class Engine:
         self.opt_out = wishes.opt_out
         self.first_time = wishes.first_time
         self.tidy = wishes.tidy
+        self.tell_expiring = expiring.tell_expiring
         self.link_code = chats.link_code
         self.link_chat = chats.link_chat
         self.linked = chats.linked

@@ -285,6 +285,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     chats: dict[str, str] = {}
     #: the carrier that an earlier claim handed it to without hearing what became of it
     handed_to: str | None = None
+    #: may be sent again when nobody knows whether it was sent: twice is better than never
+    repeatable: bool = False
 
 
 class ParkedMessage(msgspec.Struct, frozen=True, kw_only=True):

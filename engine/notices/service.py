@@ -149,6 +149,7 @@ class Messages:
                     created_at=row["created_at"],
                     attempts=row["attempts"],
                     handed_to=row["handed_to"],
+                    repeatable=policy(row["topic"]).repeatable,
                     channel=Channel.SMS if line is None else wanted.get(line, NOTHING_ASKED).channel,
                     chats={} if line is None else chats.get(line, {}),
                     **contacts.get(row["line_id"], nobody)._asdict(),

@@ -25,6 +25,9 @@ class Carrier:
         self._redis = tools.redis
         self._keyring = tools.keyring
 
+    #: the page shows a message id once
+    drops_doubles = True
+
     async def start(self) -> None:
         """Nothing to open: the connections to Redis are the process's."""
 
