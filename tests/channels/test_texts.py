@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -496,3 +497,30 @@ async def test_the_same_conversation_by_ussd_and_by_text_walks_the_same_states_w
         seen.append((labels, (buckets, after.language, after.has_pin, wishes)))
     assert seen[0] == seen[1]
     assert len(set(seen[0][0])) > 1
+
+
+async def test_wherever_people_wander_ussd_and_text_agree(
+    talk: Talk, texting: TextTalk, engine: Engine, vouchers: list[str]
+) -> None:
+    """Random walks with fixed seeds: the same inputs on two lines, one by USSD, one by text."""
+    conversations = talk(), texting(profile=replace(text_profile(), hourly=10_000))
+    bought = 0
+    for seed in range(12):
+        choose = random.Random(seed)
+        lines = [f"+2547110000{seed:02}", f"+2547220000{seed:02}"]
+        for msisdn in lines:
+            await credit(engine, await engine.create_line(msisdn, language="en"), 40_000)
+        phone = Phone(conversations[0], lines[0], f"walk-{seed}")
+        texter = Texter(conversations[1], lines[1])
+        by_ussd, by_text = await phone.dial(), await texter.text("MENU")
+        for _ in range(15):
+            assert by_ussd.label == by_text.label
+            if by_ussd.ends:
+                break
+            typed = choose.choice(["1", "1", "2", "3", "3", "4", "5", "8", "0", "00", "99"])
+            by_ussd, by_text = await phone.say(typed), await texter.text(typed)
+        ends = [await engine.subscriber(msisdn) for msisdn in lines]
+        held = [sorted((one.product, one.unit, one.amount) for one in end.buckets) for end in ends]
+        assert held[0] == held[1]
+        bought += len(held[0]) > 1
+    assert bought > 2, "the walks must reach money"
