@@ -133,7 +133,7 @@ def read_text(text: str) -> Receipt:
 
 
 def _first_word(value: str) -> str:
-    return value.split()[0] if value else ""
+    return value.split(maxsplit=1)[0] if value else ""
 
 
 def normal(message_id: str) -> str:

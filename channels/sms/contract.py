@@ -148,8 +148,6 @@ class Report:
     #: the carrier's code for what went wrong
     error: str | None
     at: datetime
-    #: further ids that ``carrier_id`` may mean, the likeliest first: some message centres write one in two ways
-    spellings: tuple[str, ...] = ()
 
 
 class Posted(NamedTuple):

@@ -38,9 +38,9 @@ KINDS: Final = {
     Verdict.THROTTLED: ErrorKind.THROTTLED,
     Verdict.PERMANENT: ErrorKind.PERMANENT,
     Verdict.REROUTE: ErrorKind.REROUTE,
-    # Not taken, and nothing wrong with the text.
-    Verdict.REBIND: ErrorKind.REROUTE,
-    Verdict.STOP: ErrorKind.REROUTE,
+    # Not taken, and nothing wrong with the text or with our account's rights.
+    Verdict.REBIND: ErrorKind.RETRY,
+    Verdict.STOP: ErrorKind.RETRY,
 }
 
 
@@ -121,7 +121,7 @@ class Carrier:
         except ValueError:
             raise CarrierError("too_long", ErrorKind.PERMANENT) from None
         if not await self._out.bound(BIND_SECONDS):
-            raise CarrierError(f"link_{self._out.state}", ErrorKind.REROUTE)
+            raise CarrierError(f"link_{self._out.state}", ErrorKind.RETRY)
         progress = self._progress.pop(outgoing.message_id, None) or _Progress()
         carrier_id = ""
         try:
@@ -165,9 +165,7 @@ class Carrier:
         except Throttled as error:
             raise CarrierError("throttled", ErrorKind.THROTTLED, error.seconds) from None
         except NotSent as error:
-            # Another carrier would send the parts once more that this one has taken.
-            kind = ErrorKind.RETRY if progress.taken else ErrorKind.REROUTE
-            raise CarrierError(str(error), kind) from None
+            raise CarrierError(str(error), ErrorKind.RETRY) from None
         except Unanswered as error:
             raise CarrierError(str(error), ErrorKind.UNKNOWN) from None
         except ValueError:
@@ -185,8 +183,6 @@ class Carrier:
             progress.weak += 1
             if progress.weak > 1:
                 kind = ErrorKind.PERMANENT
-        if kind is ErrorKind.REROUTE and progress.taken:
-            kind = ErrorKind.RETRY
         retry_after = self._out.pause if kind is ErrorKind.THROTTLED else None
         return CarrierError(status_name(answer.status), kind, retry_after)
 

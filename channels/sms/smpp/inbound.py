@@ -93,7 +93,7 @@ class Inbound:
             Report(
                 carrier=self._name,
                 carrier_id=carrier_id,
-                spellings=others,
+                other_ids=others,
                 state=state,
                 error=receipt.error if state is not DeliveryState.DELIVERED else None,
                 at=datetime.now(UTC),
