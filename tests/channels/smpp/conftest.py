@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from channels.smpp.client.link import Account, Link, Mode
+from channels.smpp.client.session import Delivery
+from channels.smpp.client.words import Limits
 from channels.sms.contract import Incoming, Outgoing, Report, Tools
 from channels.sms.smpp.carrier import Carrier
 from tests.doubles.smsc import Smsc
@@ -29,6 +33,35 @@ async def npm(pytestconfig) -> AsyncIterator[NpmSmsc]:
     await centre.start()
     yield centre
     await centre.stop()
+
+
+async def nobody(_delivery: Delivery) -> None:
+    raise AssertionError("nothing should come in")
+
+
+@pytest.fixture
+async def link(smsc: Smsc) -> AsyncIterator[Callable[..., Link]]:
+    made: list[Link] = []
+
+    def make(handler=nobody, mode=Mode.TRANSCEIVER, limits: Limits | None = None, **account) -> Link:
+        settings = Account(
+            host="127.0.0.1",
+            port=smsc.port,
+            system_id="rasid",
+            password="secret",
+            backoff_first=0.01,
+            backoff_longest=0.05,
+            throttle_first=0.05,
+            limits=limits or Limits(),
+        )
+        one = Link("double", dataclasses.replace(settings, **account), mode, handler)
+        made.append(one)
+        one.start()
+        return one
+
+    yield make
+    for one in made:
+        await one.stop(1.0)
 
 
 class Books:
