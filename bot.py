@@ -16,15 +16,24 @@ from contextlib import asynccontextmanager
 import structlog
 import uvloop
 from aiohttp import web
+from redis.asyncio import Redis
 
+from channels.chat.telegram.service import listen
+from channels.chats import commands
 from channels.delivery import DeliveryWorker
 from channels.health import CarrierHealth, probes
+from channels.lease import Lease
 from channels.routing import router
-from channels.sessions import connect
+from channels.sessions import SessionStore, connect
 from channels.sms.configured import carriers as made_carriers
 from channels.sms.contract import Tools
+from channels.talk import Talk, chat_carriers, talk
+from dialogs.catalogue import declared
+from dialogs.machine import Machine
+from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
+from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from settings import Settings, SettingsError, load_operator, load_settings
@@ -81,6 +90,22 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
     return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy
 
 
+def conversations(
+    settings: Settings, *, engine: Engine, texts: Texts, redis: Redis, keyring: Keyring, metrics: Metrics
+) -> Talk:
+    """Who serves what comes in over connections that we opened: SMPP and polled chats."""
+    return talk(
+        settings,
+        engine=engine,
+        machine=Machine(declared(engine.operator), texts),
+        notices=Notices(texts, engine.operator),
+        store=SessionStore(redis, keyring),
+        redis=redis,
+        keyring=keyring,
+        metrics=metrics,
+    )
+
+
 async def run(settings: Settings) -> None:
     """Deliver and keep schedules until SIGTERM or SIGINT; what has been claimed is finished first."""
     stop = asyncio.Event()
@@ -91,20 +116,32 @@ async def run(settings: Settings) -> None:
     redis = connect(settings.redis_url)
     metrics = Metrics()
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
-    carriers = made_carriers(settings, Tools(redis=redis, keyring=keyring, public_url=settings.public_url))
-    routes = router(settings, carriers, redis)
+    texts = Texts(operator.languages, operator.timezone)
+    talking = conversations(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
+    tools = Tools(
+        redis=redis,
+        keyring=keyring,
+        public_url=settings.public_url,
+        on_incoming=talking.inbound.take,
+        on_report=talking.inbound.report,
+    )
+    carriers, chats = made_carriers(settings, tools), chat_carriers(settings, tools)
+    routes = router(settings, carriers, redis, chats)
     worker = DeliveryWorker(
         engine=engine,
         router=routes,
-        texts=Texts(operator.languages, operator.timezone),
+        texts=texts,
         operator=operator,
         metrics=metrics,
     )
-    for carrier in carriers.values():
+    for carrier in (*carriers.values(), *chats.values()):
         await carrier.start()
     log.info("working", carriers=sorted(carriers))
     tasks = [asyncio.create_task(worker.run(stop))]
     tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
+    if settings.telegram is not None:
+        bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")
+        tasks += [asyncio.create_task(listen(settings, bot, lease, commands(texts), stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
     try:
         async with probing(settings, probes(routes, metrics, engine.ping)):
@@ -114,8 +151,9 @@ async def run(settings: Settings) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        for carrier in carriers.values():
+        for carrier in (*carriers.values(), *chats.values()):
             await carrier.close()
+        await talking.texts.drain()
         await engine.close()
         await redis.aclose()
 

@@ -410,6 +410,12 @@ class Settings(BaseSettings):
     #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)
     bot_port: int = Field(default=0, ge=0, le=65535)
 
+    @model_validator(mode="after")
+    def _webhooks_are_reachable(self) -> Self:
+        if self.telegram is not None and self.telegram.mode == "webhook" and not self.public_url:
+            raise ValueError("telegram.mode is webhook: public_url must say where Telegram reaches the server")
+        return self
+
     @property
     def owner_url(self) -> str:
         """Who migrates: ``database_owner_url``, or ``database_url`` where none is set."""

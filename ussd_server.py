@@ -19,13 +19,12 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
-from channels.inbound import Inbound
-from channels.quota import Quota
 from channels.sessions import SessionStore, connect
 from channels.sms import configured as sms
 from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
-from channels.texts import TextConversation
+from channels.talk import Talk, talk
 from channels.trace import TracePublisher
 from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, Door, routes
@@ -64,14 +63,14 @@ class Services:
     redis: Redis
     store: SessionStore
     conversation: Conversation
-    texts: TextConversation
+    talk: Talk
     metrics: Metrics
     doors: tuple[Door, ...]
     carrier_doors: tuple[CarrierDoor, ...]
 
     async def close(self) -> None:
         """Finish what was promised, then let all connections go."""
-        await asyncio.gather(self.conversation.drain(), self.texts.drain())
+        await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
         await self.engine.close()
         await self.redis.aclose()
 
@@ -107,16 +106,15 @@ async def open_services(settings: Settings) -> Services:
         metrics=metrics,
         publisher=TracePublisher(redis) if settings.simulator else None,
     )
-    by_text = TextConversation(
+    by_text = talk(
+        settings,
         engine=engine,
         machine=machine,
         notices=notices,
         store=store,
-        profiles=sms.text_profiles(settings, operator),
-        metrics=metrics,
-        operator=operator,
-        quota=Quota(redis, keyring),
+        redis=redis,
         keyring=keyring,
+        metrics=metrics,
     )
     return Services(
         settings=settings,
@@ -126,7 +124,7 @@ async def open_services(settings: Settings) -> Services:
         redis=redis,
         store=store,
         conversation=conversation,
-        texts=by_text,
+        talk=by_text,
         metrics=metrics,
         doors=doors(settings, operator),
         carrier_doors=carrier_doors,
@@ -139,8 +137,10 @@ async def app(settings: Settings) -> web.Application:
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
     application.add_routes(routes(services.doors, services.conversation, services.metrics))
-    inbound = Inbound(services.engine, services.texts)
+    inbound = services.talk.inbound
     application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
+    if settings.telegram is not None and settings.telegram.mode == "webhook":
+        telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
     application.add_routes(
         [
             web.get("/health/live", live),

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 PATH = "/telegram/webhook"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
+#: bytes; a message of 4096 characters, each escaped in JSON, with all its entities, is well below
+BODY_LIMIT = 262_144
 #: updates that Telegram brings at the same time (setWebhook, max_connections: 1 to 100)
 CONNECTIONS = 40
 
@@ -36,7 +38,7 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
             raise web.HTTPForbidden
         if not bot.running:
             raise web.HTTPServiceUnavailable
-        update = _read(await request.read(), bot)
+        update = _read(await _body(request), bot)
         if update is None:
             log.info("request_malformed", gateway=wire.APP, field="body", reason="not an update")
             return web.Response()
@@ -48,6 +50,17 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
         return web.Response()
 
     return [web.post(PATH, take)]
+
+
+async def _body(request: web.Request) -> bytes:
+    """As much as any update needs; what is longer is cut, and then is none.
+
+    The server's own limit is meant for gateways: refused by it, Telegram would bring the same update for a day.
+    """
+    body = b""
+    async for chunk in request.content.iter_any():
+        body = (body + chunk)[:BODY_LIMIT]
+    return body
 
 
 def _read(body: bytes, bot: TelegramBot) -> Update | None:

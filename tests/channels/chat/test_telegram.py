@@ -273,6 +273,20 @@ async def test_what_is_no_update_is_taken_and_dropped(hooked, body):
     assert listener.heard == []
 
 
+async def test_an_update_longer_than_gateways_may_send_is_served(api, hooked, until: Until):
+    api.write(AMINA, "long", caption="é" * 30_000)
+    await until(lambda: texts(api) == ["long!"])
+    assert api.pushed == [200]
+
+
+async def test_a_body_without_end_is_cut_and_dropped(hooked):
+    listener, url = hooked
+    body, headers = b'{"x": "' + b"y" * 2 * webhook.BODY_LIMIT, {webhook.HEADER: SECRET}
+    async with aiohttp.ClientSession() as http, http.post(url + webhook.PATH, data=body, headers=headers) as response:
+        assert response.status == 200
+    assert listener.heard == []
+
+
 async def test_a_bot_that_is_not_open_yet_asks_for_the_update_later(api):
     bot = TelegramBot(TOKEN, base_url(api), Echo())
     async with serving(bot) as url, aiohttp.ClientSession() as http:
