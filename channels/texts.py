@@ -21,8 +21,9 @@ from uuid import UUID, uuid5
 import msgspec
 import structlog
 
-from channels.conversation import NAMESPACE, Conversation, Outcome
+from channels.conversation import Conversation, Outcome
 from channels.inputs import Inputs
+from channels.keys import NAMESPACE
 from channels.layout import pages
 from channels.quota import Quota, QuotaDown
 from channels.sessions import Session, SessionStore, Thread
