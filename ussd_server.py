@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
+from channels.health import CarrierHealth, part, show
 from channels.sessions import SessionStore, connect
 from channels.sms import configured as sms
 from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
@@ -173,23 +174,29 @@ async def ready(request: web.Request) -> web.Response:
     """``GET /health/ready``: 200 while turns can be served, else 503; ``parts`` says which part is not well and why.
 
     Without Redis cumulative gateways are still served, so its loss alone is ``degraded``, not a reason to be taken
-    out of the balancer.
+    out of the balancer; nor are carriers that fail, as the processes that deliver tell.
     """
     services = request.app[SERVICES]
     postgres, redis = await asyncio.gather(_probe(services.engine.ping), _probe(services.store.ping))
     well = postgres["status"] == "ok"
-    status = "failed" if not well else "ok" if redis["status"] == "ok" else "degraded"
-    detail = {"status": status, "parts": {"postgres": postgres, "redis": redis}}
+    parts = {"postgres": postgres, "redis": redis}
+    carriers = await CarrierHealth(services.redis).states()
+    if carriers:
+        parts["carriers"] = part(carriers)
+    status = "failed" if not well else "ok" if all(one["status"] == "ok" for one in parts.values()) else "degraded"
+    detail = {"status": status, "parts": parts}
     return web.json_response(detail, status=200 if well else 503)
 
 
 async def meters(request: web.Request) -> web.Response:
     """``GET /metrics`` in the text format of Prometheus."""
-    metrics = request.app[SERVICES].metrics
+    services = request.app[SERVICES]
+    metrics = services.metrics
+    show(await CarrierHealth(services.redis).states(), metrics)
     return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
 
 
-async def _probe(ping: Callable[[], Awaitable[None]]) -> Mapping[str, str | float]:
+async def _probe(ping: Callable[[], Awaitable[None]]) -> dict[str, object]:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(PROBE_SECONDS):

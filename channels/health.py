@@ -95,8 +95,9 @@ def show(states: dict[str, BreakerState], metrics: Metrics) -> None:
 
 def part(states: dict[str, BreakerState]) -> dict[str, object]:
     """The carriers as a part of ``/health/ready``: ``failed`` only when no text can go anywhere."""
-    closed = sum(state is BreakerState.CLOSED for state in states.values())
-    status = "ok" if closed == len(states) else "degraded" if closed else "failed"
+    well = all(state is BreakerState.CLOSED for state in states.values())
+    dead = all(state is BreakerState.OPEN for state in states.values())
+    status = "ok" if well else "failed" if dead else "degraded"
     return {"status": status, "carriers": dict(sorted(states.items()))}
 
 
