@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
+from aiohttp import web
 from redis.asyncio import Redis
 
+from channels.chat.telegram.service import listen
+from channels.chats import commands
 from channels.delivery import DeliveryWorker
-from channels.sessions import connect
-from channels.sms.contract import Carrier
+from channels.health import CarrierHealth, probes
+from channels.lease import Lease
+from channels.routing import router
+from channels.sessions import SessionStore, connect
+from channels.sms.configured import carriers as made_carriers
+from channels.sms.contract import Tools
+from channels.talk import Talk, chat_carriers, talk
+from dialogs.catalogue import declared
+from dialogs.machine import Machine
+from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from runtime.collector import settle_collector
@@ -36,22 +47,6 @@ EVERY_SECONDS = 60.0
 EXPIRE_LIMIT = 500
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 20.0
-
-
-class UnknownCarrier(Exception):
-    """The settings name a carrier that has no folder. ``args[0]`` is the name."""
-
-
-def carrier(name: str, redis: Redis, keyring: Keyring) -> Carrier:
-    """The carrier of ``channels/sms/<name>/carrier.py``. Raises ``UnknownCarrier``."""
-    module = f"channels.sms.{name}.carrier"
-    try:
-        made: Carrier = importlib.import_module(module).Carrier(redis, keyring)
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise UnknownCarrier(name) from error
-        raise
-    return made
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
@@ -86,7 +81,30 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
         await engine.ensure_partitions()
         return False
 
-    return expire_due, watch_vouchers, ensure_partitions
+    async def tell_expiring() -> bool:
+        return await engine.tell_expiring(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    async def tidy() -> bool:
+        await engine.tidy()
+        return False
+
+    return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy
+
+
+def conversations(
+    settings: Settings, *, engine: Engine, texts: Texts, redis: Redis, keyring: Keyring, metrics: Metrics
+) -> Talk:
+    """Who serves what comes in over connections that we opened: SMPP and polled chats."""
+    return talk(
+        settings,
+        engine=engine,
+        machine=Machine(declared(engine.operator), texts),
+        notices=Notices(texts, engine.operator),
+        store=SessionStore(redis, keyring),
+        redis=redis,
+        keyring=keyring,
+        metrics=metrics,
+    )
 
 
 async def run(settings: Settings) -> None:
@@ -99,26 +117,62 @@ async def run(settings: Settings) -> None:
     redis = connect(settings.redis_url)
     metrics = Metrics()
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    texts = Texts(operator.languages, operator.timezone)
+    talking = conversations(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
+    tools = Tools(
+        redis=redis,
+        keyring=keyring,
+        public_url=settings.public_url,
+        on_incoming=talking.inbound.take,
+        on_report=talking.inbound.report,
+    )
+    carriers, chats = made_carriers(settings, tools), chat_carriers(settings, tools)
+    routes = router(settings, carriers, redis, chats)
     worker = DeliveryWorker(
         engine=engine,
-        carrier=carrier(settings.carrier, redis, keyring),
-        texts=Texts(operator.languages, operator.timezone),
+        router=routes,
+        texts=texts,
         operator=operator,
         metrics=metrics,
     )
     settle_collector()
-    log.info("working", carrier=settings.carrier)
+    for carrier in (*carriers.values(), *chats.values()):
+        await carrier.start()
+    log.info("working", carriers=sorted(carriers))
     tasks = [asyncio.create_task(worker.run(stop))]
+    tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
+    if settings.telegram is not None:
+        bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")
+        tasks += [asyncio.create_task(listen(settings, bot, lease, commands(texts), stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
     try:
-        await stop.wait()
-        log.info("stopping")
-        await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        async with probing(settings, probes(routes, metrics, engine.ping)):
+            await stop.wait()
+            log.info("stopping")
+            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
     finally:
         for task in tasks:
             task.cancel()
+        for carrier in (*carriers.values(), *chats.values()):
+            await carrier.close()
+        await talking.texts.drain()
         await engine.close()
         await redis.aclose()
+
+
+@asynccontextmanager
+async def probing(settings: Settings, application: web.Application) -> AsyncIterator[None]:
+    """This process's own health and metrics, on ``bot_port`` where one is set."""
+    if not settings.bot_port:
+        yield
+        return
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.bot_port).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def main() -> int:
@@ -132,9 +186,6 @@ def main() -> int:
             runner.run(run(load_settings(arguments.config)))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
-    except UnknownCarrier as error:
-        sys.stderr.write(f"carrier: no adapter {error.args[0]!r} under channels/sms/\n")
         return 2
     return 0
 

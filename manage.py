@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands import dialog, doctor, line, voucher
+from commands import dialog, doctor, line, notify, voucher
 from commands.demo import demo
 from engine.storage.database import migrate as migrate_database
 from runtime.embedded.process import EmbeddedError
@@ -20,6 +20,7 @@ app.command()(demo)
 app.add_typer(dialog.app, name="dialog")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(line.app, name="line")
+app.add_typer(notify.app, name="notify")
 app.add_typer(voucher.app, name="voucher")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]

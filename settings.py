@@ -10,8 +10,10 @@ import os
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -38,6 +40,10 @@ PLAIN = {
 }
 #: a menu line keeps room for its number and the price
 LONGEST_NAME = 20
+#: what a campaign's template may say of the operator and of the person
+TEMPLATE_PLACEHOLDERS = frozenset({"operator", "code", "support", "balance"})
+#: the name of an instance in the settings, as it stands in paths, logs and metrics
+NAME = StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")
 
 
 class SettingsError(Exception):
@@ -110,6 +116,34 @@ class LowBalance(Strict):
     amount: int = Field(gt=0)
 
 
+class Notifications(Strict):
+    """When people may be told what they did not ask for, and how often."""
+
+    #: local times between which what can wait does wait (a start after the end spans midnight); None: no quiet hours.
+    #: Answers, security notices, receipts and low balances do not wait: see ``engine.notices.rules``
+    quiet_from: time | None = None
+    quiet_to: time | None = None
+    #: messages of one topic to one line on one local day; answers, security notices and receipts are not counted
+    per_day: int = Field(default=5, ge=1, le=1000)
+    #: hours before a bucket ends that its owner hears of it; 0: never
+    expiring_hours: int = Field(default=24, ge=0, le=24 * 30)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_to is None):
+            raise ValueError("quiet_from and quiet_to belong together")
+        return self
+
+
+class TextRules(Strict):
+    """Conversations by text, and how long a text may be."""
+
+    #: a conversation by text ends when nothing has come for so long
+    session_minutes: int = Field(default=10, ge=1, le=24 * 60)
+    #: SMS that one answer, notice or campaign template may take
+    parts: int = Field(default=2, ge=1, le=10)
+
+
 class DemoSubscriber(Strict):
     """A line that the demo creates, with what it has in its main bucket."""
 
@@ -172,11 +206,15 @@ class Operator(Strict):
     vouchers: VoucherRules = VoucherRules()
     pins: PinRules = PinRules()
     low_balance: tuple[LowBalance, ...] = ()
+    notifications: Notifications = Notifications()
+    texts: TextRules = TextRules()
+    #: name → language → text of a campaign; may say {operator}, {code}, {support} and {balance}
+    templates: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")], dict[str, str]] = {}
     demo: Demo = Demo()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        problems = [*_product_problems(self), *_demo_problems(self)]
+        problems = [*_product_problems(self), *_template_problems(self), *_demo_problems(self)]
         if problems:
             raise SettingsError("operator", problems)
         return self
@@ -194,6 +232,32 @@ def _product_problems(operator: Operator) -> list[tuple[str, str]]:
             (where, f"{name} is not among languages") for name in product.name if name not in operator.languages
         ]
     return problems
+
+
+def _template_problems(operator: Operator) -> list[tuple[str, str]]:
+    """Languages and placeholders; how long a template may be is known where texts are counted."""
+    problems = []
+    for name, said in operator.templates.items():
+        where = f"templates.{name}"
+        problems += [(where, f"no text in {language}") for language in operator.languages if not said.get(language)]
+        problems += [(where, f"{language} is not among languages") for language in said.keys() - {*operator.languages}]
+        for language, text in said.items():
+            problems += [(f"{where}.{language}", reason) for reason in _placeholder_problems(text)]
+    return problems
+
+
+def _placeholder_problems(text: str) -> list[str]:
+    try:
+        fields = [
+            (field, spec, conversion) for _, field, spec, conversion in Formatter().parse(text) if field is not None
+        ]
+    except ValueError as error:
+        return [f"{error}: a brace that is meant is written twice"]
+    return [
+        f"no such placeholder: {{{field}}}"
+        for field, spec, conversion in fields
+        if field not in TEMPLATE_PLACEHOLDERS or spec or conversion
+    ]
 
 
 def _demo_problems(operator: Operator) -> list[tuple[str, str]]:
@@ -242,6 +306,55 @@ class GatewaySettings(Strict):
     deadline_seconds: float = Field(default=8.0, gt=0, le=60)
 
 
+class CarrierSettings(Strict):
+    """One carrier that texts go out through, and that may call ``POST /sms/{name}``."""
+
+    #: folder under ``channels/sms/``
+    adapter: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    #: what the adapter wants to know; see its ``Options``
+    options: dict[str, str | int | bool] = Field(default={}, repr=False)
+    #: what it speaks: ordinary texts, or WhatsApp to the same numbers
+    channel: Literal["sms", "whatsapp"] = "sms"
+    #: beginnings of the numbers it serves, E.164 with or without ``+``; "" serves all. The longest one that fits wins;
+    #: with none at all the carrier brings texts in and takes none out
+    prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+?[0-9]*$")], ...] = ("",)
+    #: of carriers whose prefixes fit equally well the cheapest goes first; any unit
+    cost: int = Field(default=0, ge=0)
+    #: texts a second, all processes together
+    per_second: float = Field(default=20.0, gt=0, le=100_000)
+    #: texts on their way at a time from one process; None: enough for ``per_second`` at 200 ms each
+    window: int | None = Field(default=None, ge=1, le=10_000)
+    #: addresses that may call; empty means all
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    #: proxies of ours whose ``X-Forwarded-For`` is believed
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    #: a path segment only the carrier knows: ``POST /sms/{name}/{secret_path}``; empty means none
+    secret_path: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", repr=False)
+
+
+class TelegramSettings(Strict):
+    """The bot that people write to."""
+
+    #: BotFather's token
+    token: str = Field(min_length=1, repr=False)
+    #: ``polling``: bot.py asks Telegram; ``webhook``: Telegram calls ``POST /telegram/webhook`` of the server
+    mode: Literal["polling", "webhook"] = "polling"
+    #: what Telegram sends as ``X-Telegram-Bot-Api-Secret-Token`` (Bot API, setWebhook): 1 to 256 of A-Z a-z 0-9 _ -
+    secret_token: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,256}$", repr=False)
+    #: the Bot API server
+    base_url: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s]+$")
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.mode == "webhook" and not self.secret_token:
+            raise ValueError("a webhook needs a secret_token: anybody could call it")
+        return self
+
+
+#: where nothing is set: texts appear on the simulator's phone
+SIMULATOR_ONLY = {"simulator": CarrierSettings(adapter="simulator", per_second=2000.0)}
+
+
 def _a_key(value: str) -> str:
     try:
         size = len(bytes.fromhex(value))
@@ -288,9 +401,20 @@ class Settings(BaseSettings):
     #: writers of the engine in each process
     lanes: int = Field(default=2, ge=1, le=64)
     #: name in the path → gateway
-    gateways: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")], GatewaySettings] = {}
-    #: who delivers texts: a folder under ``channels/sms/``
-    carrier: str = Field(default="simulator", pattern=r"^[a-z][a-z0-9_]*$")
+    gateways: dict[Annotated[str, NAME], GatewaySettings] = {}
+    #: name in the path, in routes and in metrics → who carries texts
+    carriers: dict[Annotated[str, NAME], CarrierSettings] = Field(default=SIMULATOR_ONLY, min_length=1)
+    telegram: TelegramSettings | None = None
+    #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
+    #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)
+    bot_port: int = Field(default=0, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _webhooks_are_reachable(self) -> Self:
+        if self.telegram is not None and self.telegram.mode == "webhook" and not self.public_url:
+            raise ValueError("telegram.mode is webhook: public_url must say where Telegram reaches the server")
+        return self
 
     @property
     def owner_url(self) -> str:

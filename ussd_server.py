@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -19,8 +19,13 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
+from channels.health import CarrierHealth, part, show
 from channels.sessions import SessionStore, connect
+from channels.sms import configured as sms
+from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
+from channels.talk import Talk, talk
 from channels.trace import TracePublisher
 from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, Door, routes
@@ -60,12 +65,14 @@ class Services:
     redis: Redis
     store: SessionStore
     conversation: Conversation
+    talk: Talk
     metrics: Metrics
     doors: tuple[Door, ...]
+    carrier_doors: tuple[CarrierDoor, ...]
 
     async def close(self) -> None:
         """Finish what was promised, then let all connections go."""
-        await self.conversation.drain()
+        await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
         await self.engine.close()
         await self.redis.aclose()
 
@@ -80,6 +87,7 @@ async def open_services(settings: Settings) -> Services:
     """
     operator = load_operator(settings.operator)
     known = profiles(settings.gateways)
+    carrier_doors = sms.doors(settings)
     texts = Texts(operator.languages, operator.timezone)
     dialogs = declared(operator)
     problems = check(dialogs, operator, texts, fits(known))
@@ -90,14 +98,25 @@ async def open_services(settings: Settings) -> Services:
     redis = connect(settings.redis_url)
     store = SessionStore(redis, keyring)
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    machine, notices = Machine(dialogs, texts), Notices(texts, operator)
     conversation = Conversation(
         engine=engine,
-        machine=Machine(dialogs, texts),
-        notices=Notices(texts, operator),
+        machine=machine,
+        notices=notices,
         store=store,
         profiles=known,
         metrics=metrics,
         publisher=TracePublisher(redis) if settings.simulator else None,
+    )
+    by_text = talk(
+        settings,
+        engine=engine,
+        machine=machine,
+        notices=notices,
+        store=store,
+        redis=redis,
+        keyring=keyring,
+        metrics=metrics,
     )
     return Services(
         settings=settings,
@@ -107,8 +126,10 @@ async def open_services(settings: Settings) -> Services:
         redis=redis,
         store=store,
         conversation=conversation,
+        talk=by_text,
         metrics=metrics,
         doors=doors(settings, operator),
+        carrier_doors=carrier_doors,
     )
 
 
@@ -118,6 +139,10 @@ async def app(settings: Settings) -> web.Application:
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
     application.add_routes(routes(services.doors, services.conversation, services.metrics))
+    inbound = services.talk.inbound
+    application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
+    if settings.telegram is not None and settings.telegram.mode == "webhook":
+        telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
     application.add_routes(
         [
             web.get("/health/live", live),
@@ -134,6 +159,7 @@ async def app(settings: Settings) -> web.Application:
                 operator=services.operator,
                 keyring=services.keyring,
                 gateways=settings.gateways,
+                carriers=settings.carriers,
             ),
         )
     application.on_cleanup.append(_close)
@@ -149,23 +175,29 @@ async def ready(request: web.Request) -> web.Response:
     """``GET /health/ready``: 200 while turns can be served, else 503; ``parts`` says which part is not well and why.
 
     Without Redis cumulative gateways are still served, so its loss alone is ``degraded``, not a reason to be taken
-    out of the balancer.
+    out of the balancer; nor are carriers that fail, as the processes that deliver tell.
     """
     services = request.app[SERVICES]
     postgres, redis = await asyncio.gather(_probe(services.engine.ping), _probe(services.store.ping))
     well = postgres["status"] == "ok"
-    status = "failed" if not well else "ok" if redis["status"] == "ok" else "degraded"
-    detail = {"status": status, "parts": {"postgres": postgres, "redis": redis}}
+    parts = {"postgres": postgres, "redis": redis}
+    carriers = await CarrierHealth(services.redis).states()
+    if carriers:
+        parts["carriers"] = part(carriers)
+    status = "failed" if not well else "ok" if all(one["status"] == "ok" for one in parts.values()) else "degraded"
+    detail = {"status": status, "parts": parts}
     return web.json_response(detail, status=200 if well else 503)
 
 
 async def meters(request: web.Request) -> web.Response:
     """``GET /metrics`` in the text format of Prometheus."""
-    metrics = request.app[SERVICES].metrics
+    services = request.app[SERVICES]
+    metrics = services.metrics
+    show(await CarrierHealth(services.redis).states(), metrics)
     return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
 
 
-async def _probe(ping: Callable[[], Awaitable[None]]) -> Mapping[str, str | float]:
+async def _probe(ping: Callable[[], Awaitable[None]]) -> dict[str, object]:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -195,7 +227,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
     try:
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
-        log.info("serving", port=settings.port, gateways=sorted(settings.gateways))
+        log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
     finally:

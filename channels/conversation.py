@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
-from uuid import UUID, uuid5
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
 from prometheus_client import Histogram
 
 from channels.inputs import Inputs, bounded, inputs
+from channels.keys import derived_keys
 from channels.layout import pages
+from channels.promises import keep_promise
 from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore
 from channels.trace import PHASES, Trace, TracePublisher, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
@@ -32,8 +33,8 @@ from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: names every idempotency key that is derived from a turn; changing it would let a retry run twice
-NAMESPACE = UUID("6f0b9a52-8c1e-5d7a-9a43-2f3f1c0d7e61")
+Done = TypeVar("Done")
+
 #: seconds kept back from the gateway's deadline for writing and sending the answer
 MARGIN_SECONDS = 1.0
 #: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
@@ -50,6 +51,9 @@ class Outcome(NamedTuple):
 
 class Conversation:
     """Serves turns of all gateways. One per process."""
+
+    #: what answers are stored as
+    reply_type: type[Reply] = Reply
 
     def __init__(
         self,
@@ -70,11 +74,11 @@ class Conversation:
         self._profiles = profiles
         self._metrics = metrics
         self._publisher = publisher
-        self._working: set[asyncio.Task[Outcome]] = set()
+        self._working: set[asyncio.Task[Any]] = set()
         # Meters by label, looked up once: a turn is counted in about a microsecond.
         self._turn_seconds: dict[tuple[str, str], Histogram] = {}
         self._phase_seconds = {phase: metrics.turn_phase_seconds.labels(phase) for phase in PHASES}
-        self._reply_decoder = msgspec.msgpack.Decoder(Reply)
+        self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
         self._encoder = msgspec.msgpack.Encoder()
 
     async def turn(self, turn: Turn) -> Reply:
@@ -180,20 +184,29 @@ class Conversation:
     ) -> Outcome:
         """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
         loop = asyncio.get_running_loop()
-        work = loop.create_task(self._answer(turn, session, profile, trace))
-        # The loop itself only holds tasks weakly; this one must live on when its caller is cancelled or late.
-        self._working.add(work)
-        work.add_done_callback(self._working.discard)
+        work = self._work_on(self._answer(turn, session, profile, trace))
         await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
         if work.done():
             return work.result()
         trace.outcome = "late"
         log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))
         if trace.operations:
+            work.add_done_callback(lambda late: self._promised(late, trace))
             ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
             return Outcome(self._notice("late"), ended)
         # Nothing was asked of the one door yet, but it may still be: the keys make dialling again harmless.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
+
+    def _promised(self, late: asyncio.Task[Outcome], trace: Trace) -> None:
+        if not late.cancelled():
+            self._work_on(keep_promise(self._engine, late.result().reply, trace))
+
+    def _work_on(self, doing: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
+        # The loop itself only holds tasks weakly; this one must live on when its caller is cancelled or late.
+        work = asyncio.get_running_loop().create_task(doing)
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
+        return work
 
     async def _answer(self, turn: Turn, session: Session | None, profile: Profile, trace: Trace) -> Outcome:
         """Read the line and converse. Never raises: a failure is a screen too."""
@@ -230,12 +243,12 @@ class Conversation:
             language=subscriber.language,
             now=datetime.now(UTC),
             source=f"{turn.channel}:{turn.gateway}",
-            key=_keys(turn),
+            key=derived_keys(turn.gateway, turn.session_id),
         )
         step, page = await self._play(fed, session, context, profile)
         trace.mark("dialog")
         trace.state = step.screen.state
-        shown = pages(step.screen, profile.budget)
+        shown = self._pages(step.screen, context, profile)
         page = min(page, len(shown) - 1)
         reply = Reply(text=shown[page], ends=step.screen.ends, label=step.screen.state)
         trace.mark("layout")
@@ -258,7 +271,7 @@ class Conversation:
             if key == MORE_KEY or (key == BACK_KEY and page > 0):
                 current = step or await self._machine.show(place, context)
                 turned = page + 1 if key == MORE_KEY else page - 1
-                if turned < len(pages(current.screen, profile.budget)):
+                if turned < len(self._pages(current.screen, context, profile)):
                     step, page = current, turned
                     continue
             step = await self._machine.say(place, text, context)
@@ -266,12 +279,15 @@ class Conversation:
         # A cumulative hop that adds nothing is a retry, and those are answered before they come here.
         return step or await self._machine.show(place, context), page
 
+    def _pages(self, screen: Screen, _context: Context, profile: Profile) -> list[str]:
+        return pages(screen, profile.budget)
+
     def _refusal(self, name: str, language: str | None = None) -> Outcome:
         """A screen that is not kept: it holds no effect, and the next try may fare better."""
         return Outcome(self._notice(name, language), Session(Place()), keeps=False)
 
     def _notice(self, name: str, language: str | None = None) -> Reply:
-        screen: Screen = self._notices.screen(name, language)
+        screen = self._notices.screen(name, language)
         return Reply(text=screen.text, ends=True, label=screen.state)
 
     def _observe(self, turn: Turn, trace: Trace) -> None:
@@ -282,13 +298,3 @@ class Conversation:
         seconds.observe(trace.seconds())
         for phase, spent in trace.ms.items():
             self._phase_seconds[phase].observe(spent / 1000)
-
-
-def _keys(turn: Turn) -> Callable[[str, int], UUID]:
-    """The idempotency key of each money step of this session: the same for the same inputs, whoever plays them."""
-    prefix = f"{turn.gateway}|{turn.session_id}|"
-
-    def key(state: str, visit: int) -> UUID:
-        return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
-
-    return key

@@ -85,6 +85,19 @@ class SessionsDown(Exception):
     """Redis cannot be reached: the turn has to do without a session."""
 
 
+class Thread(msgspec.Struct, array_like=True):
+    """What a conversation by text keeps beside its place: texts know no session of their own."""
+
+    #: id of the message that began it: part of the derived idempotency keys
+    began: str
+    #: when the person was heard last, seconds since 1970
+    heard_at: float
+    #: names the screen shown last, so that a button pressed on an older one is known
+    shown: str
+    #: the message that began it was itself the confirmation: a voucher number behind its keyword
+    direct: bool = False
+
+
 class Session(msgspec.Struct, array_like=True):
     """All that survives between two hops of one gateway session."""
 
@@ -96,6 +109,8 @@ class Session(msgspec.Struct, array_like=True):
     seen: bytes = b""
     #: the person was told good-bye
     ended: bool = False
+    #: only in conversations by text
+    thread: Thread | None = None
 
 
 class Line(NamedTuple):

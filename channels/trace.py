@@ -21,7 +21,7 @@ TRACE_SECONDS = 3600
 class Trace:
     """The record of one turn. ``mark`` ends a phase: everything since the last mark was that phase."""
 
-    __slots__ = ("_last", "_started", "hop", "ms", "operations", "outcome", "state")
+    __slots__ = ("_last", "_started", "answer", "hop", "ms", "operations", "outcome", "state")
 
     def __init__(self, hop: bytes = b"") -> None:
         self.hop = hop
@@ -30,6 +30,8 @@ class Trace:
         self.ms: dict[str, float] = {}
         #: what was asked of the engine's one door
         self.operations: list[Operation] = []
+        #: the answer to the last of them; None while it is on its way
+        self.answer: Answer | None = None
         self.state = ""
         #: answered, replayed (the stored answer was sent again), refused, malformed, late or failed
         self.outcome = "answered"
@@ -60,7 +62,9 @@ class Watched:
     async def post(self, operation: Operation) -> Answer:
         """``Engine.post``, noted."""
         self._trace.operations.append(operation)
-        return await self._engine.post(operation)
+        self._trace.answer = None
+        self._trace.answer = await self._engine.post(operation)
+        return self._trace.answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)

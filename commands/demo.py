@@ -146,11 +146,25 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "RASID_HOST": "127.0.0.1",
         "RASID_SIMULATOR": "true",
         "RASID_GATEWAYS": json.dumps(GATEWAYS),
+        "RASID_CARRIERS": json.dumps(_carriers()),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "RASID_KEYS" not in os.environ:
         os.environ["RASID_KEYS"] = _kept_keys(folder / "keys.json")
+
+
+def _carriers() -> dict[str, Any]:
+    """Texts go to the simulator's phone; the others bring texts in, signed with secrets of this run."""
+    account = {"account_sid": f"AC{secrets.token_hex(16)}", "auth_token": secrets.token_hex(16)}
+    whatsapp = {"channel": "whatsapp", "options": {**account, "sender": "+14155238886"}}
+    africastalking = {"username": "sandbox", "api_key": secrets.token_hex(16)}
+    return {
+        "simulator": {"adapter": "simulator", "per_second": 2000},
+        "twilio": {"adapter": "twilio", "prefixes": [], "options": account},
+        "whatsapp": {"adapter": "twilio", "prefixes": [], **whatsapp},
+        "africastalking": {"adapter": "africastalking", "prefixes": [], "options": africastalking},
+    }
 
 
 def _kept_keys(path: Path) -> str:
@@ -228,7 +242,11 @@ def _description(settings: Settings, operator: Operator, vouchers: list[dict[str
             for line in operator.demo.subscribers
         ],
         "vouchers": vouchers,
-        "webhook_secrets": {},
+        "webhook_secrets": {
+            name: carrier.options["auth_token"]
+            for name, carrier in settings.carriers.items()
+            if "auth_token" in carrier.options
+        },
         "ports": {"http": settings.port},
     }
 

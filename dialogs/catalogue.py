@@ -9,12 +9,22 @@ from dialogs.flows.balance.flow import balance
 from dialogs.flows.bundles.flow import bundles
 from dialogs.flows.language.flow import language
 from dialogs.flows.main_menu.flow import main_menu
+from dialogs.flows.notifications.flow import notifications
 from dialogs.flows.pin.flow import pin
 from dialogs.flows.recharge.flow import recharge
 from dialogs.words import Dialog
 from settings import Operator
 
-FLOWS: tuple[Callable[[Operator], Dialog], ...] = (main_menu, balance, recharge, bundles, account, language, pin)
+FLOWS: tuple[Callable[[Operator], Dialog], ...] = (
+    main_menu,
+    balance,
+    recharge,
+    bundles,
+    account,
+    language,
+    pin,
+    notifications,
+)
 
 
 def declared(operator: Operator) -> tuple[Dialog, ...]:

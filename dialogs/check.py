@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from dialogs.graph import ends_from, reachable, targets_missing
+from dialogs.keywords import keyword_faults
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
 from dialogs.refusals import SENTENCES
@@ -67,6 +68,7 @@ def check(
     problems += [Problem("refusals", code.value, "has no sentence") for code in Code if code not in SENTENCES]
     problems += _named_products(operator)
     problems += _notices(operator, texts, fits)
+    problems += [Problem("keywords", "", what, language) for language, what in keyword_faults(texts)]
     for message, plural in source_messages():
         for language, catalogue in texts.catalogues.items():
             fault = message_fault(catalogue, message, plural)

@@ -115,7 +115,11 @@ class Machine:
 
     async def open(self, context: Context) -> Step:
         """The first screen of a new session."""
-        return await self._enter(Place(), Go(self.home), context)
+        return await self.begin(self.home, context)
+
+    async def begin(self, state: str, context: Context) -> Step:
+        """The first screen of a session that begins elsewhere than at home. Raises ``KeyError`` for no such state."""
+        return await self._enter(Place(), Go(state), context)
 
     async def show(self, place: Place, context: Context) -> Step:
         """The screen of the place once more: no visit is counted."""

@@ -3,20 +3,28 @@
 Bodies hold codes and amounts only:
 ``recharge.done`` amount, balance, expires_at, reference; ``purchase.done`` product, price, balance, expires_at,
 reference; ``refund.done`` amount, unit, balance, reference; ``alert.low_balance`` unit, left, threshold;
-``alert.expired`` unit, amount, product; ``alarm.voucher_guessing`` tries, minutes.
+``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
+unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
+``renewal.done`` product, price, expires_at, reference; ``renewal.failed`` product, price, missing;
+``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
+``security.chat_linked`` app; ``security.link_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
+``alarm.voucher_guessing`` tries, minutes. How a topic is treated (quiet hours, STOP, caps): ``engine.notices.rules``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from dialogs.names import product_name
 from dialogs.texts import Texts
-from dialogs.values import LastDay, Money, Quantity, Text, text
+from dialogs.values import Clock, LastDay, Money, Quantity, Text, text
 from engine.words import Message, Unit
 from settings import Operator
+
+#: what a topic says, from its body, the currency and the operator
+Topic: TypeAlias = Callable[[dict[str, Any], str, Operator], Text]
 
 
 def message_text(message: Message, operator: Operator) -> Text:
@@ -77,6 +85,95 @@ def _expired(body: dict[str, Any], currency: str, operator: Operator) -> Text:
     )
 
 
+def _expiring(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "{product}: {left} left, valid until {day}. Dial {code}.",
+        product=product_name(operator, body["product"]),
+        left=Quantity(Unit(body["unit"]), body["left"], currency),
+        day=_day(body),
+        code=f"*{operator.service_code}#",
+    )
+
+
+def _cap_reached(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "You have used all {cap} of your limit. Dial {code} to go on.",
+        cap=Quantity(Unit(body["unit"]), body["cap"], currency),
+        code=f"*{operator.service_code}#",
+    )
+
+
+def _gift_sent(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text("{amount} sent to {number}. Balance {balance}. Ref {reference}", **_gift(body, currency))
+
+
+def _gift_received(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text("{amount} received from {number}. Balance {balance}. Ref {reference}", **_gift(body, currency))
+
+
+def _gift(body: dict[str, Any], currency: str) -> dict[str, Any]:
+    unit = Unit(body["unit"])
+    return {
+        "amount": Quantity(unit, body["amount"], currency),
+        "number": body["number"],
+        "balance": Quantity(unit, body["balance"], currency),
+        "reference": body["reference"],
+    }
+
+
+def _renewed(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "{product} renewed for {price}, until {day}. Ref {reference}",
+        product=product_name(operator, body["product"]),
+        price=Money(body["price"], currency),
+        day=_day(body),
+        reference=body["reference"],
+    )
+
+
+def _not_renewed(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "{product} was not renewed: {missing} missing for {price}.",
+        product=product_name(operator, body["product"]),
+        missing=Money(body["missing"], currency),
+        price=Money(body["price"], currency),
+    )
+
+
+def _pin_changed(_body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    return text("Your PIN was changed. If it was not you, call {number}.", number=operator.support_number)
+
+
+def _pin_removed(_body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    return text("Your PIN was taken away. If you did not ask for it, call {number}.", number=operator.support_number)
+
+
+def _pin_locked(body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    until = Clock(datetime.fromisoformat(body["locked_until"]))
+    return text(
+        "Too many wrong PINs: locked until {time}. If it was not you, call {number}.",
+        time=until,
+        number=operator.support_number,
+    )
+
+
+def _chat_linked(body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    app = APPS.get(body["app"], body["app"])
+    return text(
+        "A {app} chat now sees your balance. If it is not yours, call {number}.",
+        app=app,
+        number=operator.support_number,
+    )
+
+
+def _link_code(body: dict[str, Any], _currency: str, _operator: Operator) -> Text:
+    return text("{code} is your code for the chat. Give it to nobody: we never ask for it.", code=body["code"])
+
+
+def _as_said(body: dict[str, Any], _currency: str, _operator: Operator) -> Text:
+    return text("{said}", said=body["text"])
+
+
 def _guessing(body: dict[str, Any], _currency: str, _operator: Operator) -> Text:
     tries, minutes = body["tries"], body["minutes"]
     return text("ALARM: {tries} wrong voucher numbers in {minutes} min", tries=tries, minutes=minutes)
@@ -86,11 +183,27 @@ def _day(body: dict[str, Any]) -> LastDay:
     return LastDay(datetime.fromisoformat(body["expires_at"]))
 
 
-TOPICS: dict[str, Callable[[dict[str, Any], str, Operator], Text]] = {
+#: what chat apps call themselves
+APPS = {"telegram": "Telegram", "whatsapp": "WhatsApp"}
+
+TOPICS: dict[str, Topic] = {
     "recharge.done": _recharged,
     "purchase.done": _purchased,
     "refund.done": _refunded,
     "alert.low_balance": _low,
     "alert.expired": _expired,
+    "alert.expiring": _expiring,
+    "alert.cap_reached": _cap_reached,
+    "gift.sent": _gift_sent,
+    "gift.received": _gift_received,
+    "renewal.done": _renewed,
+    "renewal.failed": _not_renewed,
+    "security.pin_changed": _pin_changed,
+    "security.pin_removed": _pin_removed,
+    "security.pin_locked": _pin_locked,
+    "security.chat_linked": _chat_linked,
+    "security.link_code": _link_code,
+    "reply": _as_said,
+    "campaign": _as_said,
     "alarm.voucher_guessing": _guessing,
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.accounts.chats import Chats
 from engine.accounts.service import Accounts
 from engine.balances.service import Balances
 from engine.books.history import History
-from engine.books.messages import Messages
 from engine.books.service import Door
 from engine.guard.service import Guard
+from engine.notices.expiring import Expiring
+from engine.notices.service import Messages
+from engine.notices.wishes import Wishes
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
 from engine.storage.database import open_database
@@ -40,7 +43,10 @@ class Engine:
         guard = Guard(database, operator)
         self.accounts = Accounts(database, operator, keyring)
         self.vouchers = VoucherBatches(database, operator, keyring)
-        messages = Messages(database, operator, self.accounts)
+        chats = Chats(database, operator, keyring)
+        wishes = Wishes(database, self.accounts)
+        expiring = Expiring(database, operator)
+        self._messages = messages = Messages(database, operator, self.accounts, chats)
 
         # The names that callers use, each bound to the area that does the work.
         self.post = self._door.post
@@ -55,6 +61,25 @@ class Engine:
         self.claim_messages = messages.claim_messages
         self.messages_delivered = messages.messages_delivered
         self.messages_failed = messages.messages_failed
+        self.tell = messages.tell
+        self.hand_over = messages.hand_over
+        self.postpone_messages = messages.postpone
+        self.record_attempt = messages.record_attempt
+        self.record_report = messages.record_report
+        self.parked_messages = messages.parked_messages
+        self.resend_message = messages.resend_message
+        self.message_history = messages.message_history
+        self.preferences = wishes.preferences
+        self.set_preferences = wishes.set_preferences
+        self.opt_out = wishes.opt_out
+        self.first_time = wishes.first_time
+        self.tidy = wishes.tidy
+        self.tell_expiring = expiring.tell_expiring
+        self.link_code = chats.link_code
+        self.link_chat = chats.link_chat
+        self.linked = chats.linked
+        self.unlink = chats.unlink
+        self.chats = chats.chats
         self.expire_due = self._balances.expire_due
         self.watch_vouchers = guard.watch_vouchers
 
@@ -80,6 +105,7 @@ class Engine:
     async def close(self) -> None:
         """Answer what is waiting, then let the connections go."""
         await self._door.close()
+        await self._messages.close()
         await self.accounts.close()
         await self._database.dispose()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -12,6 +12,8 @@ from prometheus_client.process_collector import ProcessCollector
 TURN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: seconds; what happens inside a turn or a commit
 STEP_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+#: seconds; quiet hours and dead carriers make the long ones
+WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0, 43_200.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 250)
 
 
@@ -45,8 +47,24 @@ class Metrics:
         self.validation_seconds = self._histogram(
             "rasid_validation_seconds", "One validation layer over one batch", ["layer"], STEP_BUCKETS
         )
-        #: outcome: delivered, retried, parked, logged
+        #: outcome: delivered, rerouted (another carrier is asked), retried, parked, logged
         self.outbox_deliveries = self._counter("rasid_outbox_deliveries", "Messages handed on", ["topic", "outcome"])
+        #: kind: text, report, optout; outcome: taken, unverified, malformed, ignored, failed
+        self.carrier_calls = self._counter(
+            "rasid_carrier_calls", "Requests of SMS carriers", ["carrier", "kind", "outcome"]
+        )
+        self.outbox_wait_seconds = self._histogram(
+            "rasid_outbox_wait_seconds", "From the commit that a message tells of to a carrier that has it", [], WAITS
+        )
+        #: outcome: sent, or the kind of refusal: retry, throttled, permanent, reroute, unknown
+        self.carrier_sends = self._counter("rasid_carrier_sends", "Texts offered to a carrier", ["carrier", "outcome"])
+        self.carrier_seconds = self._histogram(
+            "rasid_carrier_seconds", "One text at a carrier, until it answered", ["carrier"], TURN_BUCKETS
+        )
+        #: 0 closed, 1 half open, 2 open; of several processes the worst
+        self.carrier_breaker = Gauge(
+            "rasid_carrier_breaker", "Whether texts go through a carrier", ["carrier"], registry=self.registry
+        )
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 
     def render(self) -> bytes:

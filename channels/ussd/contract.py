@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
-from urllib.parse import parse_qsl
 
+from channels.forms import single
 from channels.turn import Malformed, Reply, Turn
 
 #: more fields than any gateway sends: a longer form is refused before it is read
@@ -95,17 +95,5 @@ def load(adapter: str) -> AdapterFactory:
 
 
 def form(body: bytes) -> dict[str, str]:
-    """The fields of an ``application/x-www-form-urlencoded`` body (WHATWG URL, §5.1), each at most once.
-
-    Raises ``Malformed``: not UTF-8, too many fields, a field that comes twice (which of the two was meant?).
-    """
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELD_LIMIT)
-    except UnicodeDecodeError:
-        raise Malformed("body", "not a UTF-8 form") from None
-    except ValueError:
-        raise Malformed("body", f"more than {FIELD_LIMIT} fields") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise Malformed("body", "a field comes twice")
-    return fields
+    """The fields of a posted form, each at most once. Raises ``Malformed``."""
+    return single(body, FIELD_LIMIT)

@@ -5,14 +5,13 @@ Nothing of a request's path, query or body is ever logged: they carry numbers, P
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 import structlog
 from aiohttp import web
 
+from channels.callers import Handler, Network, guarded
 from channels.conversation import Conversation
 from channels.turn import Malformed
 from channels.ussd.contract import Adapter, Response
@@ -22,9 +21,6 @@ log = structlog.get_logger(__name__)
 
 #: bytes; the longest dialogue of a cumulative gateway is a tenth of it
 BODY_LIMIT = 16_384
-
-Network = IPv4Network | IPv6Network
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,49 +80,7 @@ def _events(door: Door, conversation: Conversation, metrics: Metrics) -> Handler
 
 
 def _guarded(door: Door, handler: Handler) -> Handler:
-    """Only callers from an allowed address who know the secret; others learn nothing but 403 or 404."""
-    if not door.allow and not door.secret:
-        return handler
-    known: dict[str, bool] = {}
-
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        if door.allow:
-            caller = _caller(request, door.proxies)
-            allowed = known.get(caller)
-            if allowed is None:
-                allowed = _within(caller, door.allow)
-                if len(known) < 10_000:  # a flood from many addresses must not fill the memory
-                    known[caller] = allowed
-            if not allowed:
-                log.info("caller_refused", gateway=door.name, reason="address")
-                raise web.HTTPForbidden
-        if door.secret and not hmac.compare_digest(request.match_info["secret"].encode(), door.secret.encode()):
-            log.info("caller_refused", gateway=door.name, reason="secret")
-            raise web.HTTPNotFound
-        return await handler(request)
-
-    return guarded
-
-
-def _caller(request: web.Request, proxies: tuple[Network, ...]) -> str:
-    """The address that called: the peer, or what the nearest trusted proxy saw, read from the right."""
-    caller = request.remote or ""
-    if not proxies:
-        return caller
-    forwarded = [part.strip() for part in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
-    while forwarded and forwarded[-1] and _within(caller, proxies):
-        caller = forwarded.pop()
-    return caller
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    # An IPv4 caller on a dual-stack socket shows as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in network for network in networks)
+    return guarded(door.name, handler, secret=door.secret, allow=door.allow, proxies=door.proxies)
 
 
 def _malformed(door: Door, error: Malformed) -> web.Response:

@@ -1,10 +1,8 @@
-"""Accounts and lines: who a number belongs to and what they hold, opening and closing lines, PINs, erasure."""
+"""Accounts and lines: who a number belongs to and what they hold, opening and closing lines, erasure."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,22 +14,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
+from engine.accounts.chats import forget_chats
+from engine.accounts.pins import Pins
 from engine.accounts.rows import to_subscribers
-from engine.accounts.rules import (
-    NumberTaken,
-    check_pin,
-    check_status,
-    parse_imsi,
-    parse_msisdn,
-    pin_locks,
-    read_pin,
-)
-from engine.accounts.secrets import Address, DataKey, hash_pin, pin_is_stale, pin_matches
-from engine.accounts.store import LineRef
+from engine.accounts.rules import NumberTaken, check_status, parse_imsi, parse_msisdn
+from engine.accounts.secrets import Address, DataKey
+from engine.accounts.store import LineRef, line_ref
 from engine.accounts.tables import NumberKind
 from engine.storage.sharding import new_id, shard_of
 from engine.storage.steady import SteadyConnection
-from engine.words import AccountRef, LineStatus, PinVerdict, Subscriber, UnknownLine
+from engine.words import AccountRef, LineStatus, Subscriber, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
@@ -60,17 +52,18 @@ class Accounts:
         self._hot = SteadyConnection(self._reads)
         self._operator = operator
         self._keyring = keyring
-        self._locks = pin_locks(operator.pins)
         self._address = lru_cache(maxsize=65_536)(lambda msisdn: Address(keyring, NumberKind.MSISDN, msisdn))
         self._read = Batcher(self._read_batch, most=250)
-        # One PIN takes 30 ms of CPU: payday must not fill every core with them.
-        self._hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")
+        self._pins = Pins(database, operator, keyring)
+        self.check_pin = self._pins.check_pin
+        self.set_pin = self._pins.set_pin
+        self.clear_pin = self._pins.clear_pin
 
     async def close(self) -> None:
         """Answer what is waiting and let the threads go; the database is its owner's to close."""
         await self._read.drain()
         await self._hot.let_go()
-        self._hashing.shutdown()
+        self._pins.close()
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -152,7 +145,7 @@ class Accounts:
         language = self._offered(language or self._operator.languages[0])
         account_id = new_id() if account is None else account.account_id
         ref = LineRef(shard_of(account_id.bytes) if account is None else account.shard, account_id, new_id())
-        pin_hash = None if pin is None else await self._hash(ref.line_id, check_pin(pin, self._operator.pins))
+        pin_hash = None if pin is None else await self._pins.hash_new(ref.line_id, pin)
         now = datetime.now(UTC)
         async with self._database.begin() as connection:
             key = await self._account_key(connection, ref, new=account is None, now=now)
@@ -173,7 +166,7 @@ class Accounts:
 
     async def set_status(self, line: Subscriber | LineRef, status: LineStatus, *, reason: str, by: str) -> None:
         """Take a line to another status. Raises ``StatusRefused`` and ``UnknownLine``."""
-        ref = _ref(line)
+        ref = line_ref(line)
         async with self._database.begin() as connection:
             # The one door writes lines back as it read them, under the account's lock: so does this.
             await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
@@ -186,7 +179,7 @@ class Accounts:
 
     async def set_language(self, line: Subscriber | LineRef, language: str) -> None:
         """Remember the language of a line. Raises ``ValueError`` when the operator does not offer it."""
-        await self._update(_ref(line), language=self._offered(language))
+        await self._update(line_ref(line), language=self._offered(language))
 
     async def erase_person(self, account: AccountRef, *, by: str) -> None:
         """Make an account nobody's: its key destroyed, its numbers forgotten, its lines ended. The books stay whole.
@@ -201,39 +194,16 @@ class Accounts:
                     if number is not None:
                         address = Address(self._keyring, kind, number)
                         await store.delete_numbers(connection, address.shards, address.digests)
+            await forget_chats(connection, self._keyring, account)
             await store.erase(connection, account)
         self._address.cache_clear()
         log.info("person_erased", account_id=str(account.account_id), by=by)
 
-    # -- PINs -------------------------------------------------------------------------------------------------------
-
-    async def check_pin(self, line: Subscriber | LineRef, pin: str) -> PinVerdict:
-        """Compare a PIN; each try counts as wrong in Postgres before it is compared, so parallel guesses gain nothing.
-
-        The right PIN sets the count back.
-        """
-        ref = _ref(line)
-        typed = read_pin(pin)
-        async with self._database.begin() as connection:
-            hashed = await store.count_pin_try(connection, ref, self._locks, datetime.now(UTC))
-            if hashed is None:
-                return PinVerdict.LOCKED if await store.has_pin(connection, ref) else PinVerdict.NOT_SET
-        if not await self._in_thread(pin_matches, self._keyring, ref.line_id, typed, hashed):
-            return PinVerdict.WRONG
-        stale = pin_is_stale(self._keyring, hashed)
-        renewed: dict[str, Any] = {"pin_hash": await self._hash(ref.line_id, typed)} if stale else {}
-        await self._update(ref, pin_failures=0, pin_locked_until=None, **renewed)
-        return PinVerdict.RIGHT
-
-    async def set_pin(self, line: Subscriber | LineRef, pin: str) -> None:
-        """Set or replace the PIN. The caller has checked the old one. Raises ``BadPin``."""
-        ref = _ref(line)
-        hashed = await self._hash(ref.line_id, check_pin(pin, self._operator.pins))
-        await self._update(ref, pin_hash=hashed, pin_failures=0, pin_locked_until=None)
+    # -- locks --------------------------------------------------------------------------------------------------------
 
     async def unlock(self, line: Subscriber | LineRef) -> None:
         """End the locks that wrong PINs and wrong voucher numbers put on a line, and start both counts anew."""
-        ref = _ref(line)
+        ref = line_ref(line)
         async with self._database.begin() as connection:
             await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
             found = await store.update_line(
@@ -247,10 +217,6 @@ class Accounts:
             )
         if not found:
             raise UnknownLine
-
-    async def clear_pin(self, line: Subscriber | LineRef) -> None:
-        """Take the PIN away: the person sets a new one when it is next asked for."""
-        await self._update(_ref(line), pin_hash=None, pin_failures=0, pin_locked_until=None)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -296,14 +262,3 @@ class Accounts:
             owner=owner,
         ):
             raise NumberTaken(kind.value)
-
-    async def _hash(self, line_id: UUID, pin: str) -> str:
-        hashed: str = await self._in_thread(hash_pin, self._keyring, line_id, pin)
-        return hashed
-
-    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._hashing, function, *arguments)
-
-
-def _ref(line: Subscriber | LineRef) -> LineRef:
-    return line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)

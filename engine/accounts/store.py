@@ -12,9 +12,9 @@ from psycopg import AsyncConnection as Driver
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.accounts.tables import NumberKind, account, directory, line
+from engine.accounts.tables import NumberKind, account, chat, directory, line
 from engine.storage.bulk import array
-from engine.words import AccountRef, LineStatus
+from engine.words import AccountRef, LineStatus, Subscriber
 
 
 class LineRef(NamedTuple):
@@ -23,6 +23,11 @@ class LineRef(NamedTuple):
     shard: int
     account_id: UUID
     line_id: UUID
+
+
+def line_ref(line: Subscriber | LineRef) -> LineRef:
+    """Where a line lives, however the caller names it."""
+    return line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
 
 
 class KeyRow(NamedTuple):
@@ -196,24 +201,27 @@ _COUNT_PIN_TRY = sa.text(
             secs => nullif((CAST(:seconds AS integer[]))[least(pin_failures + 1, :last)], 0))
     WHERE shard = :shard AND account_id = :account_id AND line_id = :line_id AND pin_hash IS NOT NULL
       AND (pin_locked_until IS NULL OR pin_locked_until <= :now)
-    RETURNING pin_hash
+    RETURNING pin_hash, pin_locked_until
     """
 )
 
 
 async def count_pin_try(
     connection: AsyncConnection, ref: LineRef, locks: Sequence[timedelta], now: datetime
-) -> str | None:
+) -> tuple[str, datetime | None] | None:
     """Count a try as wrong, lock where that is due, and return the hash to compare with; None if locked or without PIN.
+
+    With the hash comes when the lock ends that this try brings, if it brings one.
 
     The count is committed before anything is compared: however many guesses arrive at once, each one is counted.
     ``locks`` is how long the n-th wrong try in a row locks (``rules.pin_locks``).
     """
-    hashed: str | None = await connection.scalar(
+    counted = await connection.execute(
         _COUNT_PIN_TRY,
         {**ref._asdict(), "now": now, "seconds": [int(lock.total_seconds()) for lock in locks], "last": len(locks)},
     )
-    return hashed
+    row = counted.first()
+    return None if row is None else (row.pin_hash, row.pin_locked_until)
 
 
 async def has_pin(connection: AsyncConnection, ref: LineRef) -> bool:
@@ -221,15 +229,27 @@ async def has_pin(connection: AsyncConnection, ref: LineRef) -> bool:
     return bool(await connection.scalar(sa.select(line.c.pin_hash.is_not(None)).where(_is(ref))))
 
 
-async def sealed_lines(connection: AsyncConnection, refs: Iterable[LineRef]) -> list[SealedLine]:
-    """Lines with their sealed numbers, in no order; lines that do not exist are left out."""
+def among(table: sa.Table, refs: Iterable[LineRef]) -> sa.ColumnElement[bool]:
+    """That a row belongs to one of these lines. ``refs`` must not be empty."""
     shards, accounts, lines = zip(*refs, strict=True)
     wanted = sa.select(
         sa.func.unnest(sa.cast(list(shards), ARRAY(sa.SmallInteger))),
         sa.func.unnest(sa.cast(list(accounts), ARRAY(sa.Uuid))),
         sa.func.unnest(sa.cast(list(lines), ARRAY(sa.Uuid))),
     )
-    return await _sealed(connection, sa.tuple_(line.c.shard, line.c.account_id, line.c.line_id).in_(wanted))
+    return sa.tuple_(table.c.shard, table.c.account_id, table.c.line_id).in_(wanted)
+
+
+async def sealed_chats(connection: AsyncConnection, refs: Iterable[LineRef]) -> list[tuple[LineRef, str, bytes]]:
+    """The linked chats of lines: line, app, sealed id."""
+    query = sa.select(chat.c.shard, chat.c.account_id, chat.c.line_id, chat.c.app, chat.c.sealed_chat)
+    rows = await connection.execute(query.where(among(chat, refs)))
+    return [(LineRef(*row[:3]), row[3], row[4]) for row in rows]
+
+
+async def sealed_lines(connection: AsyncConnection, refs: Iterable[LineRef]) -> list[SealedLine]:
+    """Lines with their sealed numbers, in no order; lines that do not exist are left out."""
+    return await _sealed(connection, among(line, refs))
 
 
 async def sealed_lines_of(connection: AsyncConnection, ref: AccountRef) -> list[SealedLine]:

@@ -31,6 +31,8 @@ class NumberKind(StrEnum):
 
     MSISDN = "msisdn"
     IMSI = "imsi"
+    #: a chat of a messaging app: ``telegram|81726354``
+    CHAT = "chat"
 
 
 #: The owner of balances, and the unit of locking: whoever changes a balance holds this row first.
@@ -88,4 +90,34 @@ directory = sa.Table(
     sa.Column("account_id", UUID, nullable=False),
     sa.Column("line_id", UUID, nullable=False),
     one_of("kind", NumberKind),
+)
+
+#: The chat of one app that belongs to a line. It is found by its digest in ``directory``.
+chat = sa.Table(
+    "chat",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("line_id", UUID, primary_key=True),
+    sa.Column("app", sa.Text, primary_key=True),
+    # AES-256-GCM under the account's data key, like numbers.
+    sa.Column("sealed_chat", sa.LargeBinary, nullable=False),
+    sa.Column("linked_at", Timestamp, nullable=False),
+)
+
+#: The one-time code that proves that who writes in a chat also holds the line.
+link_code = sa.Table(
+    "link_code",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("line_id", UUID, primary_key=True),
+    # HMAC-SHA-256 of line and code; NULL once it was used.
+    sa.Column("digest", sa.LargeBinary),
+    sa.Column("key_id", sa.SmallInteger, nullable=False),
+    sa.Column("tries", sa.SmallInteger, nullable=False),
+    sa.Column("expires_at", Timestamp, nullable=False),
+    # Codes given since window_from: each brings new tries, so their number is bounded too.
+    sa.Column("issued", sa.SmallInteger, nullable=False),
+    sa.Column("window_from", Timestamp, nullable=False),
 )

@@ -16,6 +16,7 @@ from engine.books.decisions import Decided, request_hash
 from engine.books.store import Connection
 from engine.books.tables import Ledger, OutboxState, batch_total, operation, outbox, transfer
 from engine.guard.tables import guard_event
+from engine.notices.rules import policy
 from engine.recharge.tables import VoucherState, voucher
 from engine.storage.bulk import arrays, insert_sql, update_sql
 from engine.storage.sharding import new_id
@@ -77,7 +78,12 @@ SHEETS = (
     _sheet("moved", transfer, "shard account_id key leg debit credit unit amount bucket_id", "booked_at batch_id"),
     # One row for the whole batch and account of ours: it lives in the batch's home shard.
     _sheet("totals", batch_total, "ledger unit debits credits", "shard booked_at batch_id"),
-    _sheet("told", outbox, "shard message_id account_id line_id operation_key topic body", "state due_at created_at"),
+    _sheet(
+        "told",
+        outbox,
+        "shard message_id account_id line_id operation_key topic body priority",
+        "state due_at created_at",
+    ),
     _sheet("seen", guard_event, "shard event_id count", "kind seen_at"),
 )
 
@@ -153,7 +159,8 @@ def _messages(case: Case) -> Iterator[Row]:
     asked = case.operation
     for topic, body in case.messages:
         text = msgspec.json.encode(body).decode()
-        yield (asked.account.shard, new_id(), asked.account.account_id, asked.line_id, asked.key, topic, text)
+        what = (topic, text, policy(topic).priority)
+        yield (asked.account.shard, new_id(), asked.account.account_id, asked.line_id, asked.key, *what)
 
 
 def _operation(one: Decided) -> Row:

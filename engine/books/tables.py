@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from engine.storage.schema import Timestamp, metadata, one_of, shard
-from engine.words import Unit
+from engine.words import DeliveryState, Unit
 
 
 class Ledger(StrEnum):
@@ -39,6 +39,8 @@ class OutboxState(StrEnum):
     SENT = "sent"
     #: given up after the last try: staff may send it again
     PARKED = "parked"
+    #: not sent, because the person does not want it or has heard it often enough today
+    DROPPED = "dropped"
 
 
 #: One intent, its idempotency key and its answer. Partitioned by time; the account's row lock, not an index over all
@@ -122,6 +124,16 @@ outbox = sa.Table(
     sa.Column("due_at", Timestamp, nullable=False),
     sa.Column("created_at", Timestamp, nullable=False),
     sa.Column("sent_at", Timestamp),
+    # 0 goes first: a campaign never stands before an answer (see ``engine.notices.rules``).
+    sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
+    # The carrier that it was being handed to: while it stands here, nobody knows whether that carrier has it.
+    sa.Column("handed_to", sa.Text),
+    # How far it has come, as far as is known, with whom, and what went wrong last.
+    sa.Column("delivery", sa.Text, nullable=False, server_default=DeliveryState.QUEUED),
+    sa.Column("carrier", sa.Text),
+    sa.Column("error", sa.Text),
     one_of("state", OutboxState),
-    sa.Index("ix_outbox_due", "due_at", postgresql_where=sa.text("state = 'due'")),
+    one_of("delivery", DeliveryState),
+    sa.Index("ix_outbox_due", "priority", "due_at", postgresql_where=sa.text("state = 'due'")),
+    sa.Index("ix_outbox_parked", "created_at", postgresql_where=sa.text("state = 'parked'")),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from engine.api import Engine
 from portal.simulator.glass import Glass
 from portal.simulator.inbox import Inboxes
 from runtime.keyring import Keyring
-from settings import GatewaySettings, Operator
+from settings import CarrierSettings, GatewaySettings, Operator
 
 HERE = Path(__file__).parent
 #: where ``offer_vouchers`` leaves the demo's fresh vouchers
 VOUCHERS_KEY = "sim:vouchers"
 #: the gateway whose words the page speaks: a folder under ``channels/ussd/``
 ADAPTER = "africastalking"
+#: the carrier that takes the texts typed on the page: a folder under ``channels/sms/``
+CARRIER = "simulator"
 #: Content Security Policy Level 3: own files only, nothing inline, framed by nobody
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -40,7 +42,8 @@ SESSION = r"{session:[A-Za-z0-9_\-]{1,128}}"
 class SimulatorServices:
     """What the simulator needs of the server it is mounted in.
 
-    ``gateways`` are the configured ones by name; the page plays those of ``ADAPTER`` and posts to ``/ussd/<name>``.
+    ``gateways`` and ``carriers`` are the configured ones by name. The page plays the gateways of ``ADAPTER`` and posts
+    to ``/ussd/<name>``; its texts go to ``/sms/<name>`` of the first carrier of ``CARRIER``.
     """
 
     engine: Engine
@@ -48,6 +51,7 @@ class SimulatorServices:
     operator: Operator
     keyring: Keyring
     gateways: Mapping[str, GatewaySettings]
+    carriers: Mapping[str, CarrierSettings] = field(default_factory=dict)
 
 
 def mount(app: web.Application, services: SimulatorServices) -> None:
@@ -105,7 +109,15 @@ class Pages:
             "subscribers": operator.demo.subscribers,
             "languages": LANGUAGES,
             "gateways": sorted(played, key=lambda entry: -entry[1].septets),
+            "carrier": self._carrier(),
         }
+
+    def _carrier(self) -> dict[str, str] | None:
+        """Where the page posts texts; None where no carrier takes them."""
+        for name, carrier in self._services.carriers.items():
+            if carrier.adapter == CARRIER:
+                return {"path": f"/sms/{name}/{carrier.secret_path}".rstrip("/")}
+        return None
 
     async def vouchers(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp passes it
         """``GET vouchers``: the demo's fresh vouchers with their value as money, to be typed with a click."""

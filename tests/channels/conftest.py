@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
 from channels.conversation import Conversation
+from channels.quota import Quota
 from channels.sessions import SessionStore, connect
+from channels.text_turn import TextProfile, text_profile
+from channels.texts import TextConversation
 from channels.trace import TracePublisher
 from channels.turn import Budget, Profile
 from dialogs.catalogue import declared
@@ -21,6 +25,7 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator
 from tests.channels.phone import FACE_VALUE, MSISDN, Talk
+from tests.channels.texter import TextTalk
 
 
 @pytest.fixture
@@ -66,6 +71,35 @@ async def talk(engine: Engine, store: SessionStore, operator: Operator, texts: T
             profiles={"africastalking": profile},
             metrics=Metrics(),
             publisher=publisher,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def texting(
+    *, engine: Engine, store: SessionStore, operator: Operator, texts: Texts, redis_client: Redis, keyring: Keyring
+) -> TextTalk:
+    """Makes conversations by text as one process would: ``texting(engine=…, profile=…)`` swaps a part."""
+
+    def make(
+        *,
+        engine: Engine = engine,
+        store: SessionStore = store,
+        operator: Operator = operator,
+        profile: TextProfile | None = None,
+        redis: Redis = redis_client,
+    ) -> TextConversation:
+        return TextConversation(
+            engine=engine,
+            machine=Machine(declared(operator), texts),
+            notices=Notices(texts, operator),
+            store=store,
+            profiles=defaultdict(lambda: profile or text_profile()),
+            metrics=Metrics(),
+            operator=operator,
+            quota=Quota(redis, keyring),
+            keyring=keyring,
         )
 
     return make

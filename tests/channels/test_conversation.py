@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from channels.sessions import SessionStore, connect
-from channels.trace import TracePublisher
+from channels.trace import Trace, TracePublisher
 from channels.turn import Budget, Event, Profile
 from engine.api import Engine
 from engine.words import Answer, Operation
@@ -172,6 +172,32 @@ async def test_a_late_outcome_is_promised_once_and_the_money_still_moves_once(
     assert await phone.send() == promise
     texts = [message for message in await engine.claim_messages(10, 60) if message.topic == "recharge.done"]
     assert len(texts) == 1
+
+
+async def test_a_refusal_that_comes_late_is_texted_once_in_its_own_words(
+    talk: Talk, engine: Engine, line: str, vouchers: list[str]
+) -> None:
+    door = SlowDoor(engine)
+    phone = Phone(talk(engine=door, profile=Profile(deadline_seconds=1.3)))
+    await phone.dial("3")
+    promise = await phone.say("1")
+    while promise.label != "notice.late":
+        promise = await phone.say("1")
+    door.open.set()
+    await phone.conversation.drain()
+    # The same inputs, played late once more by another process that knows nothing of the first.
+    other = SlowDoor(engine)
+    again = Phone(talk(engine=other, profile=Profile(deadline_seconds=1.3)))
+    again.text = phone.text
+    late = asyncio.create_task(again.conversation._in_time(
+        again.turn(), None, Profile(deadline_seconds=1.3), Trace(), asyncio.get_running_loop().time() + 0.3
+    ))  # fmt: skip
+    assert (await late).reply.label == "notice.late"
+    other.open.set()
+    await again.conversation.drain()
+    (told,) = await engine.claim_messages(10, 60)
+    assert told.topic == "reply"
+    assert "balance is too low" in told.body["text"]
 
 
 async def test_redialling_after_a_promise_does_not_recharge_again(

@@ -94,6 +94,11 @@ def test_an_unknown_variable_is_named_beside_every_other_problem(file: Path, mon
         ("PORT", "eighty", "port"),
         ("RASID_LANES", "0", "lanes"),
         ("RASID_KEYS", '{"1": "abc"}', "keys.1"),
+        ("RASID_CARRIERS", "{}", "carriers"),
+        ("RASID_CARRIERS", '{"x": {"adapter": "a", "prefixes": ["07x"]}}', "carriers.x.prefixes.0"),
+        ("RASID_CARRIERS", '{"x": {"adapter": "a", "per_second": 0}}', "carriers.x.per_second"),
+        ("RASID_TELEGRAM", '{"token": "1:a", "mode": "webhook"}', "telegram"),
+        ("RASID_PUBLIC_URL", "https://host/path", "public_url"),
         ("RASID_GATEWAYS", '{"x": {"adapter": "a", "allow": ["nowhere"]}}', "gateways.x.allow.0"),
     ],
 )
@@ -148,6 +153,11 @@ def test_a_sample_operator_is_accepted_with_lines_for_the_demo(name: str) -> Non
         ('"+254712345001"', '"+254202345001"', "demo.subscribers.0.msisdn"),
         ('"+254712345002"', '"+254712345001"', "demo.subscribers"),
         ("alarm_tries", "alarm_trys", "vouchers.alarm_trys"),
+        ("per_day = 5", 'quiet_from = "21:00"', "notifications"),
+        ("{operator}: double", "{name}: double", "templates.weekend.en"),
+        ("{operator}: double", "{operator!r}: double", "templates.weekend.en"),
+        ("{operator}: double", "{operator: double", "templates.weekend.en"),
+        ('sw = "{operator}: data', 'fr = "{operator}: data', "templates.weekend"),
     ],
 )
 def test_an_operator_that_contradicts_itself_is_refused_by_name(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from channels.sms.contract import CarrierError, Text
+from channels.sms.contract import CarrierError, ErrorKind, Options, OptionsModel, Outgoing, Sent, Tools, read_options
 from runtime.keyring import Keyring
 
 #: texts kept per number, and seconds they are kept after the last one
@@ -21,17 +20,32 @@ def inbox(keyring: Keyring, msisdn: str) -> str:
 class Carrier:
     """Delivers into the simulator. A text that comes twice shows twice: the page drops doubles by ``message_id``."""
 
-    def __init__(self, redis: Redis, keyring: Keyring) -> None:
-        self._redis = redis
-        self._keyring = keyring
+    def __init__(self, _name: str, options: Options, tools: Tools) -> None:
+        read_options(OptionsModel, options)
+        self._redis = tools.redis
+        self._keyring = tools.keyring
 
-    async def send(self, text: Text) -> None:
-        """Append to the inbox. Raises ``CarrierError``, always retryable."""
-        name = inbox(self._keyring, text.to)
+    #: the page shows a message id once
+    drops_doubles = True
+
+    async def start(self) -> None:
+        """Nothing to open: the connections to Redis are the process's."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def send(self, outgoing: Outgoing) -> Sent:
+        """Append to the inbox. Raises ``CarrierError``, always to be tried again."""
+        name = inbox(self._keyring, outgoing.to)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.xadd(
             name,
-            {"message_id": str(text.message_id), "from": text.sender, "text": text.text, "at": text.at.isoformat()},
+            {
+                "message_id": str(outgoing.message_id),
+                "from": outgoing.sender,
+                "text": outgoing.text,
+                "at": outgoing.at.isoformat(),
+            },
             maxlen=INBOX_LIMIT,
             approximate=False,
         )
@@ -39,4 +53,5 @@ class Carrier:
         try:
             await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise CarrierError(type(error).__name__, retryable=True) from error
+            raise CarrierError(type(error).__name__, ErrorKind.RETRY) from error
+        return Sent(str(outgoing.message_id))

@@ -8,13 +8,14 @@ from settings import Operator
 
 
 def account(_operator: Operator) -> Dialog:
-    """Language and PIN."""
+    """Language, PIN and messages."""
     home = Menu(
         name="account.home",
         text=text("My account"),
         links=(
             Link("language", text("Language"), "language.choose"),
             Link("pin", text("PIN"), "pin.old"),
+            Link("messages", text("Messages"), "notifications.home"),
         ),
     )
     return Dialog(name="account", states=(home,))

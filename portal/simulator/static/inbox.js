@@ -3,7 +3,9 @@
 import { byId, direction, make } from "./dom.js";
 
 export class Inbox {
-  constructor() {
+  /** `onText(text)` is told each text once. */
+  constructor({ onText }) {
+    this.onText = onText;
     this.list = byId("texts");
     this.source = null;
     this.seen = new Set();
@@ -47,6 +49,7 @@ export class Inbox {
         make("p", { class: "text-body", dir: direction(text) }, text),
       ),
     );
+    this.onText({ from, text, at });
     byId("texts-empty").hidden = true;
     byId("mail").hidden = performance.now() < this.quietUntil;
   }

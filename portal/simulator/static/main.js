@@ -4,6 +4,7 @@ import { byId, make, wait } from "./dom.js";
 import { Session } from "./gateway.js";
 import { Glass } from "./glass.js";
 import { Inbox } from "./inbox.js";
+import { Messenger } from "./messenger.js";
 import { Phone } from "./phone.js";
 
 /** How slow a slow network is on that way, in milliseconds. */
@@ -11,9 +12,11 @@ const SLOW = 2500;
 /** What phones say when a USSD session breaks off. */
 const BROKEN = "Connection problem or invalid MMI code.";
 
+const number = () => byId("line").value || byId("other-number").value.trim();
 const serviceCode = document.body.dataset.serviceCode;
 const phone = new Phone({ onSend: send, onEnd: hangUp });
-const inbox = new Inbox();
+const messenger = new Messenger({ number });
+const inbox = new Inbox({ onText: (text) => messenger.received(text) });
 const glass = new Glass({ onRecharge: (session) => session.voucher && spend(session.voucher) });
 
 let session = null;
@@ -24,7 +27,6 @@ let dialled = `*${serviceCode}#`;
 let call = 0;
 
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`);
-const number = () => byId("line").value || byId("other-number").value.trim();
 
 function send(typed) {
   if (phone.mode === "menu") {
@@ -36,6 +38,7 @@ function send(typed) {
 
 /** Dial a code: the service's own, with or without answers behind it. Any other code belongs to somebody else. */
 function dial(code) {
+  messenger.close();
   dialled = code;
   byId("typed").placeholder = code;
   if (!number()) return phone.notice("No SIM card: choose a line.");
@@ -142,7 +145,10 @@ async function loadVouchers() {
   byId("vouchers-field").hidden = vouchers.length === 0;
   for (const { pin, value } of vouchers) {
     const card = make("button", { type: "button", class: "card", "data-pin": pin }, make("b", {}, value), " ", make("span", {}, pin.replace(/(\d{4})(?=\d)/g, "$1 ")));
-    card.addEventListener("click", () => phone.fill(phone.mode === "menu" ? pin : `*${serviceCode}*${pin}#`));
+    card.addEventListener("click", () => {
+      if (messenger.open) messenger.fill(`RCH ${pin}`);
+      else phone.fill(phone.mode === "menu" ? pin : `*${serviceCode}*${pin}#`);
+    });
     byId("vouchers").append(card);
   }
 }
@@ -152,6 +158,7 @@ async function loadVouchers() {
 function lineChanged() {
   byId("other").hidden = byId("line").value !== "";
   if (phone.mode !== "idle") hangUp();
+  messenger.reset();
   inbox.open(number());
 }
 

@@ -109,6 +109,7 @@ export class Phone {
 
   /** Physical keys work wherever the focus is, unless another field or button wants them. */
   catch(event, onEnd) {
+    if (this.display.hidden) return;
     if (event.key === "Escape") onEnd();
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, button, a")) return;
     if (/^[0-9*#+]$/.test(event.key)) this.type(event.key);

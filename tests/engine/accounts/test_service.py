@@ -287,7 +287,7 @@ async def test_a_try_counts_though_the_process_dies_before_it_compares(accounts,
     def dies(*_):
         raise SystemError("killed")
 
-    monkeypatch.setattr("engine.accounts.service.pin_matches", dies)
+    monkeypatch.setattr("engine.accounts.pins.pin_matches", dies)
     with pytest.raises(SystemError):
         await accounts.check_pin(line, "0001")
     assert owner.execute("SELECT pin_failures FROM line").fetchone() == {"pin_failures": 1}

@@ -15,6 +15,8 @@ from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
 from channels.delivery import DeliveryWorker
+from channels.routing import router
+from channels.sms.contract import Tools
 from channels.sms.simulator.carrier import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine
@@ -97,9 +99,10 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
     async with serving(settings) as (url, runner):
         services = runner.app[SERVICES]
         vouchers = await seed(services)
+        texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
         worker = DeliveryWorker(
             engine=services.engine,
-            carrier=Carrier(services.redis, services.keyring),
+            router=router(settings, {"simulator": texts}, services.redis),
             texts=Texts(services.operator.languages, services.operator.timezone),
             operator=services.operator,
             metrics=services.metrics,

@@ -1,0 +1,67 @@
+"""Who may call a gateway's or a carrier's path: by address, and by a path segment that only they know."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+import structlog
+from aiohttp import web
+
+log = structlog.get_logger(__name__)
+
+Network = IPv4Network | IPv6Network
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guarded(
+    name: str, handler: Handler, *, secret: str, allow: tuple[Network, ...], proxies: tuple[Network, ...]
+) -> Handler:
+    """``handler`` for callers from an allowed address who know the secret; others learn nothing but 403 or 404.
+
+    ``name`` is the gateway's or carrier's, for the log. An empty ``secret`` or ``allow`` lets everyone pass; the
+    route must have a segment ``{secret}`` where there is one. ``proxies`` are believed about ``X-Forwarded-For``.
+    """
+    if not allow and not secret:
+        return handler
+    known: dict[str, bool] = {}
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        if allow:
+            caller = _caller(request, proxies)
+            allowed = known.get(caller)
+            if allowed is None:
+                allowed = _within(caller, allow)
+                if len(known) < 10_000:  # a flood from many addresses must not fill the memory
+                    known[caller] = allowed
+            if not allowed:
+                log.info("caller_refused", gateway=name, reason="address")
+                raise web.HTTPForbidden
+        if secret and not hmac.compare_digest(request.match_info["secret"].encode(errors="replace"), secret.encode()):
+            log.info("caller_refused", gateway=name, reason="secret")
+            raise web.HTTPNotFound
+        return await handler(request)
+
+    return guard
+
+
+def _caller(request: web.Request, proxies: tuple[Network, ...]) -> str:
+    """The address that called: the peer, or what the nearest trusted proxy saw, read from the right."""
+    caller = request.remote or ""
+    if not proxies:
+        return caller
+    forwarded = [part.strip() for part in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
+    while forwarded and forwarded[-1] and _within(caller, proxies):
+        caller = forwarded.pop()
+    return caller
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    # An IPv4 caller on a dual-stack socket shows as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks)

@@ -1,0 +1,134 @@
+"""How well carriers are, told by the processes that send to those that are asked: a hash in Redis, probes over HTTP.
+
+Each process writes what its breakers say under a name of its own; what a dead process wrote grows old and counts no
+more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from channels.breaker import BreakerState
+from channels.routing import Router
+from runtime.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+KEY = "carriers:health"
+#: seconds between two words of one process, and until its last one is too old
+EVERY_SECONDS, STALE_SECONDS = 2.0, 15.0
+#: as the gauge shows them, and from good to bad
+RANK = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class Word(msgspec.Struct):
+    """What one process said, and when (seconds since 1970)."""
+
+    at: float
+    states: dict[str, BreakerState]
+
+
+class CarrierHealth:
+    """What the processes say of the carriers. Without Redis nothing is known, and nothing fails."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._process = secrets.token_hex(6)
+        self._decoder = msgspec.json.Decoder(Word)
+
+    async def run(self, router: Router, metrics: Metrics, stop: asyncio.Event) -> None:
+        """Say how the routes are, to Redis and to the process's own gauge, until ``stop``; then take it back."""
+        while not stop.is_set():
+            states = router.states()
+            show(states, metrics)
+            await self.publish(states)
+            try:
+                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
+            except TimeoutError:
+                continue
+        try:
+            await self._redis.hdel(KEY, self._process)
+        except (RedisError, OSError):
+            return
+
+    async def publish(self, states: dict[str, BreakerState]) -> None:
+        """Say how the carriers are now."""
+        try:
+            await self._redis.hset(KEY, self._process, msgspec.json.encode(Word(time.time(), states)))
+        except (RedisError, OSError) as error:
+            log.info("carrier_health_not_told", error=type(error).__name__)
+
+    async def states(self) -> dict[str, BreakerState]:
+        """Carrier → how it is, of several processes the worst; empty while no process has said anything lately."""
+        try:
+            said = await self._redis.hgetall(KEY)
+        except (RedisError, OSError):
+            return {}
+        worst: dict[str, BreakerState] = {}
+        old: list[bytes | str] = []
+        for process, word in said.items():
+            heard = self._decoder.decode(word)
+            if heard.at < time.time() - STALE_SECONDS:
+                old.append(process)
+                continue
+            for name, state in heard.states.items():
+                worst[name] = max(worst.get(name, state), state, key=RANK.__getitem__)
+        if old:
+            await self._redis.hdel(KEY, *old)
+        return worst
+
+
+def show(states: dict[str, BreakerState], metrics: Metrics) -> None:
+    """Put the states into the gauge of ``/metrics``."""
+    for name, state in states.items():
+        metrics.carrier_breaker.labels(name).set(RANK[state])
+
+
+def part(states: dict[str, BreakerState]) -> dict[str, object]:
+    """The carriers as a part of ``/health/ready``: ``failed`` only when no text can go anywhere."""
+    well = all(state is BreakerState.CLOSED for state in states.values())
+    dead = all(state is BreakerState.OPEN for state in states.values())
+    status = "ok" if well else "failed" if dead else "degraded"
+    return {"status": status, "carriers": dict(sorted(states.items()))}
+
+
+def probes(router: Router, metrics: Metrics, ping: Callable[[], Awaitable[None]]) -> web.Application:
+    """``/health/live``, ``/health/ready`` and ``/metrics`` of the process that delivers.
+
+    Ready is 200 while Postgres answers and at least one carrier takes texts, else 503.
+    """
+
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        postgres = {"status": "ok"}
+        try:
+            async with asyncio.timeout(2.0):
+                await ping()
+        except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
+            postgres = {"status": "failed", "reason": type(error).__name__}
+        carriers = part(router.states())
+        known = {str(postgres["status"]), str(carriers["status"])}
+        status = "failed" if "failed" in known else "degraded" if "degraded" in known else "ok"
+        detail = {"status": status, "parts": {"postgres": postgres, "carriers": carriers}}
+        return web.json_response(detail, status=503 if status == "failed" else 200)
+
+    async def meters(_request: web.Request) -> web.Response:
+        show(router.states(), metrics)
+        return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
+
+    application = web.Application()
+    application.add_routes(
+        [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", meters)]
+    )
+    return application

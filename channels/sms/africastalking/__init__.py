@@ -1,0 +1,1 @@
+"""Africa's Talking SMS: the bulk form out, three forms in."""

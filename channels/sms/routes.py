@@ -1,0 +1,141 @@
+"""The HTTP side of SMS: what carriers post to us, verified, committed, then acknowledged.
+
+Nothing of a request's path, query or body is ever logged: they carry numbers, PINs and the secret path segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from channels.callers import Handler, Network, guarded
+from channels.inbound import Inbound
+from channels.sms.contract import Posted, Response, Unverified, Webhook
+from channels.turn import Malformed
+from runtime.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: bytes; a message with ten media is a third of it
+BODY_LIMIT = 16_384
+FORM = "application/x-www-form-urlencoded"
+
+#: reads one kind of call and does what it asks: what to answer, and the outcome for the metrics
+Taker = Callable[[Posted], Awaitable[tuple[Response, str]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One configured carrier that calls us: its webhook and who may call it."""
+
+    name: str
+    webhook: Webhook
+    #: the secret path segment, or empty for none
+    secret: str = ""
+    #: callers' networks; empty lets everyone in
+    allow: tuple[Network, ...] = ()
+    #: proxies whose ``X-Forwarded-For`` is believed
+    proxies: tuple[Network, ...] = ()
+
+
+def routes(doors: Sequence[Door], inbound: Inbound, metrics: Metrics, public_url: str = "") -> list[web.RouteDef]:
+    """``POST /sms/{carrier}``, ``…/status`` and ``…/optout``, each followed by the secret segment if there is one.
+
+    ``public_url`` is how carriers reach us, where something in front ends TLS: signatures are over that address.
+    """
+    table: list[web.RouteDef] = []
+    for door in doors:
+        suffix = "/{secret}" if door.secret else ""
+        for path, kind, taker in (
+            ("/status", "report", _reports(door, inbound)),
+            ("/optout", "optout", _optouts(door, inbound)),
+            ("", "text", _texts(door, inbound)),
+        ):
+            handler = guarded(
+                door.name,
+                _handler(door, kind, taker, metrics, public_url),
+                secret=door.secret,
+                allow=door.allow,
+                proxies=door.proxies,
+            )
+            table.append(web.post(f"/sms/{door.name}{path}{suffix}", handler))
+    return table
+
+
+def _texts(door: Door, inbound: Inbound) -> Taker:
+    webhook = door.webhook
+
+    async def text(posted: Posted) -> tuple[Response, str]:
+        incoming = webhook.read_incoming(posted)
+        if webhook.replies:
+            return webhook.reply(await inbound.answer(incoming)), "taken"
+        await inbound.take(incoming)
+        return webhook.reply(None), "taken"
+
+    return text
+
+
+def _reports(door: Door, inbound: Inbound) -> Taker:
+    webhook = door.webhook
+
+    async def report(posted: Posted) -> tuple[Response, str]:
+        read = webhook.read_report(posted)
+        if read is None:
+            return webhook.reply(None), "ignored"
+        await inbound.report(read)
+        return webhook.reply(None), "taken"
+
+    return report
+
+
+def _optouts(door: Door, inbound: Inbound) -> Taker:
+    webhook = door.webhook
+
+    async def opt_out(posted: Posted) -> tuple[Response, str]:
+        await inbound.opt_out(door.name, webhook.read_optout(posted))
+        return webhook.reply(None), "taken"
+
+    return opt_out
+
+
+def _handler(door: Door, kind: str, taker: Taker, metrics: Metrics, public_url: str) -> Handler:
+    """From request to answer: what cannot be committed is answered with 503, so that the carrier repeats."""
+
+    def count(outcome: str, reason: str = "", field: str = "") -> None:
+        metrics.carrier_calls.labels(door.name, kind, outcome).inc()
+        if reason:
+            log.info("carrier_call_refused", carrier=door.name, kind=kind, outcome=outcome, reason=reason, field=field)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.content_type != FORM:
+            count("malformed", "not a form", "Content-Type")
+            raise web.HTTPUnsupportedMediaType
+        posted = Posted(_url(request, public_url), request.headers, await request.read())
+        try:
+            door.webhook.verify(posted)
+            response, outcome = await taker(posted)
+        except Unverified as error:
+            count("unverified", error.args[0])
+            raise web.HTTPForbidden from None
+        except Malformed as error:
+            count("malformed", error.reason, error.field)
+            return web.Response(status=400, text=f"{error.field}: {error.reason}")
+        except Exception as error:
+            count("failed")
+            log.exception("carrier_call_failed", carrier=door.name, kind=kind)
+            raise web.HTTPServiceUnavailable from error
+        count(outcome)
+        return web.Response(
+            status=response.status, body=response.body, content_type=response.content_type, charset="utf-8"
+        )
+
+    return handle
+
+
+def _url(request: web.Request, public_url: str) -> str:
+    """The address that the carrier called, with path and query as they came over the wire."""
+    base = public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    return base + request.raw_path

@@ -1,0 +1,1 @@
+"""Message centres spoken to over SMPP."""

@@ -1,0 +1,1 @@
+"""Twilio: texts and WhatsApp messages over its REST interface and its webhooks."""

@@ -1,0 +1,301 @@
+"""Conversations by text: keywords and answers that people type into an SMS or a chat, over the dialogs of USSD.
+
+A text knows no session, so one is made: it begins with a keyword and lasts until nothing was heard for a while. Its
+id is the id of the message that began it, and every idempotency key is derived from that: a message that comes twice
+is answered with the stored answer, and with Redis emptied it asks the engine for the same operation again.
+
+Nothing is ever answered to senders that are no telephone numbers, and only so often to those that are: the other end
+may be a machine that answers every text.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, cast
+from uuid import UUID, uuid5
+
+import msgspec
+import structlog
+
+from channels.conversation import Conversation, Outcome
+from channels.inputs import Inputs
+from channels.keys import NAMESPACE
+from channels.layout import pages
+from channels.quota import Quota, QuotaDown
+from channels.sessions import Session, SessionStore, Thread
+from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
+from channels.trace import Trace, Watched
+from channels.turn import Event, Profile, Turn
+from dialogs.keywords import (
+    ANSWER_DIGITS_MOST,
+    CHOOSE_LINE,
+    CONFIRM_LINE,
+    Beginning,
+    Intent,
+    Keyword,
+    Keywords,
+    bare_number,
+    text_notices,
+)
+from dialogs.machine import Machine, Step
+from dialogs.notices import Notices
+from dialogs.words import Ask, Confirm, Context, Place, Screen
+from engine.api import Engine
+from engine.words import Subscriber
+from runtime.keyring import Keyring
+from runtime.metrics import Metrics
+from settings import Operator
+
+__all__ = ["Choice", "Shown", "TextConversation", "TextProfile", "text_profile"]
+
+log = structlog.get_logger(__name__)
+
+#: a telephone number, not a name or short code: who sends from those is a machine
+DIALABLE = re.compile(r"\+?[0-9]{7,15}")
+HOUR = 3600
+#: what confirms a money step
+CONFIRM_KEY = "1"
+#: notices for people that have no line here: one clear answer, then silence
+STRANGERS = ("notice.unknown_line", "notice.bad_number", "notice.terminated")
+
+
+class TextConversation(Conversation):
+    """Serves texts of all carriers and apps. One per process."""
+
+    reply_type = Shown
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        machine: Machine,
+        notices: Notices,
+        store: SessionStore,
+        profiles: Mapping[str, TextProfile],
+        metrics: Metrics,
+        operator: Operator,
+        quota: Quota,
+        keyring: Keyring,
+    ) -> None:
+        """``profiles`` by the name of the carrier or app."""
+        super().__init__(
+            engine=engine, machine=machine, notices=notices, store=store, profiles=profiles, metrics=metrics
+        )
+        self._keyring = keyring
+        self._quota = quota
+        self._keywords = Keywords(machine.texts, operator)
+        self._said = text_notices(operator, self._keywords)
+
+    async def receive(
+        self,
+        app: str,
+        conversation: str,
+        message_id: str,
+        msisdn: str,
+        text: str,
+        *,
+        channel: str = "sms",
+        on: str | None = None,
+        opt: Literal["stop", "start"] | None = None,
+    ) -> Shown:
+        """Answer one text, whatever happens; an answer that is ``silent`` is not sent.
+
+        ``app``: the carrier's or chat app's name in the settings. ``conversation``: whom we talk with there, a number
+        or a chat; each has a session of its own. ``message_id``: the same each time the message comes, and no number.
+        ``on``: the screen whose button was pressed, with ``text`` as its key; pressed on an older screen it means
+        nothing any more, and the current screen is the answer. ``opt``: the carrier itself took the text for STOP or
+        START, and has answered it.
+        """
+        if not DIALABLE.fullmatch(re.sub(r"[\s()-]", "", msisdn)):
+            log.info("text_ignored", gateway=app, reason="sender")
+            return SILENCE
+        # A session's name lies in Redis in clear, and what names a conversation may be a number.
+        name = self._keyring.digest("conversation", f"{app}|{conversation}".encode())[:8].hex()
+        turn = TextTurn(
+            channel=channel,
+            gateway=app,
+            session_id=name,
+            msisdn=msisdn,
+            text=text,
+            event=Event.NEW,
+            sequence=message_id,
+            on=on,
+            opt=opt,
+        )
+        shown = cast(Shown, await self.turn(turn))
+        if shown.label in STRANGERS and await self._over("stranger", turn, 1, unknown=True):
+            return SILENCE
+        return shown
+
+    async def _converse(
+        self, turn: Turn, session: Session | None, subscriber: Subscriber, profile: Profile, trace: Trace
+    ) -> Outcome:
+        """One text from a line of ours: a word aside, the beginning of a conversation, or an answer within one."""
+        turn, profile = cast(TextTurn, turn), cast(TextProfile, profile)
+        keyword = None if turn.on is not None else self._keywords.read(turn.text)
+        intent = None if keyword is None else keyword.intent
+        stop = turn.opt == "stop" or intent is Intent.STOP
+        start = turn.opt == "start" or intent is Intent.START
+        if stop or start:  # obeyed even where it is not answered
+            await self._engine.opt_out(subscriber.msisdn, stop)
+        if await self._over("texts", turn, profile.hourly):
+            # One word of warning, then silence: nobody reads so many answers.
+            told = SILENCE if await self._over("warned", turn, 1) else self._notice("too_many", subscriber.language)
+            return Outcome(told, _over(), keeps=False)
+        talk = _Talk(turn, subscriber, profile, trace, _live(session, profile))
+        if turn.opt is not None:
+            return self._aside(talk, None)
+        if stop or start or intent is Intent.HELP:
+            return self._aside(talk, "stopped" if stop else "started" if start else "help")
+        beginning = self._beginning(keyword, talk)
+        if beginning is not None:
+            whole = intent is Intent.RECHARGE and bool(beginning.typed)
+            return await self._begun(talk, beginning, direct=whole)
+        # A button may be tapped twice, and the first tap have ended it all: then the end is the current screen.
+        standing = session if turn.on is not None and _fresh(session, profile) else talk.live
+        if standing is not None:
+            return await self._answered(talk, standing)
+        if turn.on is not None or bare_number(turn.text) is not None:
+            return self._aside(talk, "text_ended")
+        return self._aside(talk, None if await self._over("help", turn, profile.hourly_helps) else "not_understood")
+
+    def _beginning(self, keyword: Keyword | None, talk: _Talk) -> Beginning | None:
+        """Where a text begins a conversation: a keyword, or a voucher number that nobody has asked for."""
+        if keyword is not None:
+            return self._keywords.beginning(keyword)
+        number = None if talk.turn.on is not None else bare_number(talk.turn.text)
+        if number is None or len(number) <= ANSWER_DIGITS_MOST:
+            return None
+        asked = talk.live is not None and isinstance(self._machine.states.get(talk.live.place.state), Ask)
+        return None if asked else Beginning(self._machine.home, (number,))
+
+    async def _begun(self, talk: _Talk, beginning: Beginning, *, direct: bool) -> Outcome:
+        """A conversation begins with this message: its keys are derived from it."""
+        began = talk.turn.sequence
+        context = talk.context(self._engine, began)
+        step, page = await self._machine.begin(beginning.state, context), 0
+        if beginning.typed:
+            typed = Inputs(list(beginning.typed), restart=False)
+            step, page = await self._play(typed, Session(step.place), context, talk.profile)
+        return await self._shown(talk, context, began, (step, page), direct=direct)
+
+    async def _answered(self, talk: _Talk, live: Session) -> Outcome:
+        """An answer in a conversation; on a screen that has gone by, the current one is shown again."""
+        thread = cast(Thread, live.thread)
+        context = talk.context(self._engine, thread.began)
+        if talk.turn.on is not None and talk.turn.on != thread.shown:
+            step = await self._machine.show(live.place, context)
+            return await self._shown(talk, context, thread.began, (step, live.page), name=thread.shown)
+        played = await self._play(Inputs([talk.turn.text], restart=False), live, context, talk.profile)
+        return await self._shown(talk, context, thread.began, played, direct=thread.direct)
+
+    async def _shown(
+        self,
+        talk: _Talk,
+        context: Context,
+        began: str,
+        played: tuple[Step, int],
+        *,
+        direct: bool = False,
+        name: str | None = None,
+    ) -> Outcome:
+        """The answer and the session after it. ``direct``: a recharge that was asked for whole is not asked again."""
+        step, page = played
+        state = self._machine.states[step.screen.state]
+        if direct and isinstance(state, Confirm) and state.purpose == "recharge":
+            step, page = await self._machine.say(step.place, CONFIRM_KEY, context), 0
+            state = self._machine.states[step.screen.state]
+        talk.trace.mark("dialog")
+        talk.trace.state = state.name
+        sheets = self._pages(step.screen, context, talk.profile)
+        page = min(page, len(sheets) - 1)
+        name = name or talk.trace.hop.hex()[:8]
+        shown = Shown(
+            text=sheets[page],
+            ends=step.screen.ends,
+            label=state.name,
+            body=step.screen.text,
+            options=choices(step.screen, more=page < len(sheets) - 1),
+            secret=step.screen.secret,
+            screen=name,
+        )
+        talk.trace.mark("layout")
+        # Who has left the way to the confirmation is asked again, whatever comes.
+        thread = Thread(began, time.time(), name, direct and isinstance(state, Ask))
+        return Outcome(shown, Session(step.place, page, ended=shown.ends, thread=thread))
+
+    def _aside(self, talk: _Talk, name: str | None) -> Outcome:
+        """A word that leaves a conversation where it is; None for silence."""
+        session = talk.live or _over()
+        if name is None:
+            return Outcome(SILENCE, session)
+        texts = self._machine.texts
+        said = texts.say(texts.language(talk.subscriber.language), self._said[name])
+        screen = Screen(state=f"notice.{name}", text=said, ends=talk.live is None)
+        whole = pages(screen, talk.profile.budget)[0]
+        return Outcome(Shown(text=whole, ends=screen.ends, label=screen.state, body=said), session)
+
+    def _pages(self, screen: Screen, context: Context, profile: Profile) -> list[str]:
+        """Who types numbers into a text is told to; buttons tell it themselves."""
+        if screen.options and not cast(TextProfile, profile).buttons:
+            confirms = isinstance(self._machine.states[screen.state], Confirm)
+            texts = self._machine.texts
+            line = texts.say(texts.language(context.language), CONFIRM_LINE if confirms else CHOOSE_LINE)
+            screen = msgspec.structs.replace(screen, text=f"{screen.text}\n{line}")
+        return pages(screen, profile.budget)
+
+    def _notice(self, name: str, language: str | None = None) -> Shown:
+        screen = self._notices.screen(name, language)
+        return Shown(text=screen.text, ends=True, label=screen.state, body=screen.text)
+
+    async def _over(self, what: str, turn: Turn, most: int, *, unknown: bool = False) -> bool:
+        """Count one more of ``what`` in this hour: is that too many? ``unknown``: the answer while Redis is down."""
+        try:
+            return await self._quota.count(what, f"{turn.gateway}|{turn.session_id}", HOUR) > most
+        except QuotaDown:
+            return unknown
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """One text with all that belongs to it."""
+
+    turn: TextTurn
+    subscriber: Subscriber
+    profile: TextProfile
+    trace: Trace
+    live: Session | None
+
+    def context(self, engine: Engine, began: str) -> Context:
+        """What the dialogs are told: keys derive from the message that began the conversation."""
+        prefix = f"text|{self.turn.gateway}|{began}|"
+
+        def key(state: str, visit: int) -> UUID:
+            return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
+
+        return Context(
+            engine=cast(Engine, Watched(engine, self.trace)),
+            subscriber=self.subscriber,
+            language=self.subscriber.language,
+            now=datetime.now(UTC),
+            source=f"{self.turn.channel}:{self.turn.gateway}",
+            key=key,
+        )
+
+
+def _live(session: Session | None, profile: Profile) -> Session | None:
+    """The session, unless it is over or nothing was heard for too long."""
+    return None if session is None or session.ended or not _fresh(session, profile) else session
+
+
+def _fresh(session: Session | None, profile: Profile) -> bool:
+    thread = None if session is None else session.thread
+    return thread is not None and time.time() - thread.heard_at < profile.session_seconds
+
+
+def _over() -> Session:
+    return Session(Place(), ended=True)

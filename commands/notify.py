@@ -1,0 +1,277 @@
+"""``manage.py notify``: one message to many, what became of it, and messages that were given up."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from channels.layout import septets, transliterate, units
+from commands.installation import Installation, refuse, run
+from dialogs.samples import money_sample
+from dialogs.texts import Texts
+from dialogs.values import Money
+from engine.accounts.chats import Chats
+from engine.accounts.service import Accounts
+from engine.notices.campaigns import TOPIC, Campaign, Campaigns
+from engine.notices.rules import NOTHING_ASKED, gate
+from engine.notices.service import Messages
+from engine.words import ParkedMessage, Subscriber, Unit
+from settings import Operator
+
+app = typer.Typer(help="Messages: campaigns, and what was given up.", invoke_without_command=True)
+
+#: numbers in one commit
+CHUNK = 500
+#: GSM 03.38 septets and UCS-2 units of one SMS alone, and of one of several (3GPP TS 23.040, 9.2.3.24.1)
+ALONE, LINKED = (160, 70), (153, 67)
+GZIP = b"\x1f\x8b"
+
+
+@app.callback()
+def notify(
+    context: typer.Context,
+    segment: Annotated[
+        Path | None, typer.Option(help="CSV of numbers, plain or gzip: the column msisdn, else the first.")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="A name under [templates] of the operator's file.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The campaign's name; by default made of the template and the file's content.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, count and show; write nothing.")] = False,
+) -> None:
+    """Write to every number of a file once. Started again, it goes on where it was stopped."""
+    if context.invoked_subcommand is not None:
+        return
+    if segment is None or template is None:
+        refuse("notify needs --segment and --template, or one of its commands: see notify --help")
+    console = Console()
+
+    async def work(installation: Installation) -> None:
+        operator = installation.operator
+        say = _sayer(operator, template)
+        campaigns = _campaigns(installation)
+        if dry_run:
+            await _look(campaigns, segment, say, operator.templates[template], console)
+            return
+        campaign = await campaigns.start(name or f"{template}-{_content_digest(segment)}", template)
+        console.print(f"campaign {campaign.name}", highlight=False)
+        await _write(campaigns, campaign, segment, say, console)
+        _tell_when(operator, console)
+
+    run(work)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="The campaign, as it was named when it was started.")]) -> None:
+    """What has become of a campaign's messages so far."""
+
+    async def work(installation: Installation) -> dict[str, int]:
+        campaigns = _campaigns(installation)
+        return await campaigns.outcome(await campaigns.find(name))
+
+    table = Table("messages", "count")
+    for what, count in run(work).items():
+        table.add_row(what, f"{count:,}")
+    Console().print(table)
+
+
+@app.command()
+def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50) -> None:
+    """Messages that were given up, and why. `unknown` means that the carrier may have sent it."""
+
+    async def work(installation: Installation) -> list[ParkedMessage]:
+        return await _messages(installation).parked_messages(limit)
+
+    table = Table("message", "topic", "written", "tries", "carrier", "why")
+    for column in table.columns:
+        column.overflow = "fold"
+    for message in run(work):
+        written = f"{message.created_at:%Y-%m-%d %H:%M:%S} UTC"
+        table.add_row(
+            str(message.message_id),
+            message.topic,
+            written,
+            str(message.attempts),
+            message.carrier or "",
+            message.error or "",
+        )
+    Console().print(table)
+
+
+@app.command()
+def resend(
+    message_ids: Annotated[list[UUID], typer.Argument(help="Messages, as `notify parked` shows them.")],
+) -> None:
+    """Send parked messages again. Exit code 1 if some are not parked."""
+
+    async def work(installation: Installation) -> list[UUID]:
+        messages = _messages(installation)
+        return [one for one in message_ids if not await messages.resend_message(one)]
+
+    left = run(work)
+    console = Console()
+    console.print(f"{len(message_ids) - len(left)} due again", highlight=False)
+    if left:
+        console.print(f"not parked: {', '.join(map(str, left))}", style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+# --- the file ---
+
+
+def numbers(segment: Path) -> Iterator[str]:
+    """The numbers of a segment, in the file's order. The first line may name the columns. Raises ``OSError``."""
+    with segment.open("rb") as raw:
+        packed = raw.peek(2)[:2] == GZIP
+        with gzip.open(raw) if packed else raw as content:
+            rows = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
+            column = 0
+            for place, row in enumerate(rows):
+                if place == 0 and not any(character.isdecimal() for cell in row for character in cell):
+                    names = [cell.strip().lower() for cell in row]
+                    column = names.index("msisdn") if "msisdn" in names else 0
+                    continue
+                if len(row) > column and row[column].strip():
+                    yield row[column].strip()
+
+
+def _content_digest(segment: Path) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for number in numbers(segment):
+        digest.update(number.encode() + b"\n")
+    return digest.hexdigest()
+
+
+# --- the template ---
+
+
+def _sayer(operator: Operator, template: str) -> Callable[[Subscriber], str]:
+    """What the template says to a line, once it is known to fit. Raises ``LookupError`` and ``ValueError``."""
+    said = operator.templates.get(template)
+    if said is None:
+        known = ", ".join(sorted(operator.templates)) or "none"
+        raise LookupError(f"no template is called {template}; there are: {known}")
+    texts = Texts(operator.languages, operator.timezone)
+    fixed = {"operator": operator.name, "code": f"*{operator.service_code}#", "support": operator.support_number}
+
+    def render(language: str, balance: Money) -> str:
+        return said[language].format(**fixed, balance=texts.write(language, balance))
+
+    for language in operator.languages:
+        count = parts(render(language, money_sample(operator)))
+        if count > operator.texts.parts:
+            raise ValueError(
+                f"template {template} in {language} takes {count} SMS, at most {operator.texts.parts} will do"
+            )
+    return lambda line: render(texts.language(line.language), Money(line.total(Unit.MONEY), line.currency))
+
+
+def parts(text: str) -> int:
+    """How many SMS a text takes."""
+    in_septets = septets(transliterate(text))
+    kind = 0 if in_septets is not None else 1
+    length = in_septets if in_septets is not None else units(text)
+    return 1 if length <= ALONE[kind] else -(-length // LINKED[kind])
+
+
+# --- the work ---
+
+
+async def _write(
+    campaigns: Campaigns, campaign: Campaign, segment: Path, say: Callable[[Subscriber], str], console: Console
+) -> None:
+    counts: Counter[str] = Counter()
+    with _progress(console, segment) as (advance, chunks):
+        for chunk in chunks:
+            counts += await campaigns.write_to(campaign, chunk, say)
+            advance(len(chunk))
+    _tell(counts, console)
+
+
+async def _look(
+    campaigns: Campaigns,
+    segment: Path,
+    say: Callable[[Subscriber], str],
+    templates: Mapping[str, str],
+    console: Console,
+) -> None:
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    with _progress(console, segment) as (advance, chunks):
+        for chunk in chunks:
+            lines, found = await campaigns.look_at(chunk)
+            counts += found
+            counts["would be queued"] += len(lines)
+            for line in lines:
+                examples.setdefault(line.language, say(line))
+            advance(len(chunk))
+    for language, text in examples.items():
+        console.print(f"{language} ({parts(text)} SMS): {text}", highlight=False, markup=False)
+    for language in templates.keys() - examples.keys():
+        console.print(f"{language}: nobody; {templates[language]}", highlight=False, markup=False)
+    _tell(counts, console)
+
+
+class _Work:
+    """A progress bar over a file, and its numbers in chunks."""
+
+    def __init__(self, console: Console, segment: Path) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console)
+        self._segment = segment
+        self._task = self._progress.add_task("numbers", total=sum(1 for _ in numbers(segment)))
+
+    def __enter__(self) -> tuple[Callable[[int], None], Iterator[list[str]]]:
+        self._progress.start()
+        source = numbers(self._segment)
+        chunks = iter(lambda: list(islice(source, CHUNK)), [])
+        return lambda count: self._progress.advance(self._task, count), chunks
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _progress(console: Console, segment: Path) -> _Work:
+    return _Work(console, segment)
+
+
+def _tell(counts: Counter[str], console: Console) -> None:
+    table = Table("numbers", "count")
+    for what, count in sorted(counts.items()):
+        table.add_row(what, f"{count:,}")
+    console.print(table)
+
+
+def _tell_when(operator: Operator, console: Console) -> None:
+    zone = ZoneInfo(operator.timezone)
+    verdict = gate(TOPIC, NOTHING_ASKED, operator.notifications, datetime.now(UTC), zone)
+    if verdict.until is not None:
+        console.print(f"quiet hours: they leave from {verdict.until.astimezone(zone):%H:%M} on", highlight=False)
+
+
+def _accounts(installation: Installation) -> Accounts:
+    return Accounts(installation.database, installation.operator, installation.keyring)
+
+
+def _campaigns(installation: Installation) -> Campaigns:
+    return Campaigns(installation.database, _accounts(installation), installation.keyring)
+
+
+def _messages(installation: Installation) -> Messages:
+    chats = Chats(installation.database, installation.operator, installation.keyring)
+    return Messages(installation.database, installation.operator, _accounts(installation), chats)

@@ -1,0 +1,1 @@
+"""What a line wants to be told, where and when."""

@@ -1,0 +1,226 @@
+"""Chats of messaging apps that belong to a line: linked by a one-time code, found by digest, sealed like numbers."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.accounts import store
+from engine.accounts.rules import parse_msisdn, plain_digits
+from engine.accounts.secrets import Address, DataKey
+from engine.accounts.store import LineRef, line_ref
+from engine.accounts.tables import NumberKind, chat, link_code
+from engine.notices.outbox import write_message
+from engine.storage.sharding import new_id
+from engine.words import AccountRef, BadNumber, Subscriber, TooManyCodes
+from runtime.keyring import Keyring
+from settings import Operator
+
+CODE_DIGITS = 6
+CODE_LIFE = timedelta(minutes=10)
+#: wrong codes before the right one is refused too
+CODE_TRIES = 5
+#: codes for one line in a day: each brings ``CODE_TRIES`` new guesses
+CODES_A_DAY = 10
+
+
+class Chats:
+    """The linked chats of one operator's lines. ``app`` is the app's name (``telegram``), ``chat_id`` its own id."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
+        self._database = database
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._operator = operator
+        self._keyring = keyring
+
+    async def link_code(self, line: Subscriber | LineRef) -> str:
+        """A fresh code of six digits for linking a chat to this line; it replaces an earlier one. Lives ten minutes.
+
+        Give it to nobody but the line itself. Raises ``TooManyCodes``.
+        """
+        ref = line_ref(line)
+        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+        now = datetime.now(UTC)
+        key_id = self._keyring.current
+        fresh = {
+            "digest": self._code_digest(ref, code, key_id),
+            "key_id": key_id,
+            "tries": 0,
+            "expires_at": now + CODE_LIFE,
+        }
+        same_day = link_code.c.window_from > now - timedelta(days=1)
+        write = insert(link_code).values(**ref._asdict(), **fresh, issued=1, window_from=now)
+        write = write.on_conflict_do_update(
+            index_elements=[link_code.c.shard, link_code.c.account_id, link_code.c.line_id],
+            set_={
+                **fresh,
+                "issued": sa.case((same_day, link_code.c.issued + 1), else_=1),
+                "window_from": sa.case((same_day, link_code.c.window_from), else_=now),
+            },
+            where=sa.or_(sa.not_(same_day), link_code.c.issued < CODES_A_DAY),
+        )
+        async with self._database.begin() as connection:
+            if (await connection.execute(write.returning(link_code.c.shard))).first() is None:
+                raise TooManyCodes
+        return code
+
+    async def link_chat(self, app: str, chat_id: str, msisdn: str, code: str) -> bool:
+        """Link a chat to the line that got this code; the code is used up, and the line is told.
+
+        False whether the number, the code or its time is wrong: who asks must not learn which. Each try counts before
+        it is compared. A line has one chat of each app, a chat one line: what was linked before is not any more.
+        """
+        line = await self._find_number(msisdn)
+        if line is None or not await self._try_code(line, plain_digits(code)):
+            return False
+        name = _name(app, chat_id)
+        address = Address(self._keyring, NumberKind.CHAT, name)
+        owner = AccountRef(line.shard, line.account_id)
+        async with self._database.begin() as connection:
+            row = await store.lock_account(connection, owner)
+            if row is None or row.wrapped_key is None:
+                return False
+            await self._forget(connection, address, app)
+            key = DataKey.unwrap(self._keyring, line.account_id, row.wrapped_key, row.key_id)
+            before = await connection.scalar(sa.select(chat.c.sealed_chat).where(*_at(line, app)))
+            if before is not None:
+                old = Address(self._keyring, NumberKind.CHAT, key.unseal(NumberKind.CHAT, before))
+                await self._forget(connection, old, app)
+            await connection.execute(
+                chat.insert().values(
+                    **line._asdict(), app=app, sealed_chat=key.seal(NumberKind.CHAT, name), linked_at=datetime.now(UTC)
+                )
+            )
+            entered = await store.insert_number(
+                connection,
+                NumberKind.CHAT,
+                shard=address.shards[0],
+                digest=address.digests[0],
+                key_id=self._keyring.current,
+                owner=line,
+            )
+            if not entered:  # another line took this chat in this very moment
+                await connection.rollback()
+                return False
+            await write_message(
+                connection, owner, line.line_id, new_id(), topic="security.chat_linked", body={"app": app}
+            )
+        return True
+
+    async def linked(self, app: str, chat_id: str) -> str | None:
+        """The number (E.164 with ``+``) of the line that a chat is linked to, or None."""
+        address = Address(self._keyring, NumberKind.CHAT, _name(app, chat_id))
+        async with self._reads.connect() as connection:
+            line = await store.find_number(connection, address.shards, address.digests)
+            if line is None:
+                return None
+            for row in await store.sealed_lines(connection, [line]):
+                if row.wrapped_key is not None and row.sealed_msisdn is not None:
+                    key = DataKey.unwrap(self._keyring, line.account_id, row.wrapped_key, row.key_id)
+                    return key.unseal(NumberKind.MSISDN, row.sealed_msisdn)
+        return None
+
+    async def unlink(self, app: str, chat_id: str) -> bool:
+        """Forget a chat; False if it was not linked."""
+        async with self._database.begin() as connection:
+            return await self._forget(connection, Address(self._keyring, NumberKind.CHAT, _name(app, chat_id)), app)
+
+    async def chats(self, line: Subscriber | LineRef) -> dict[str, str]:
+        """The chats linked to a line: app → chat id."""
+        ref = line_ref(line)
+        return (await self.reveal([ref])).get(ref, {})
+
+    async def reveal(self, lines: Sequence[LineRef]) -> dict[LineRef, dict[str, str]]:
+        """The chats linked to lines, decrypted: app → chat id. Lines without any are left out."""
+        if not lines:
+            return {}
+        found: dict[LineRef, dict[str, str]] = {}
+        async with self._reads.connect() as connection:
+            sealed = await store.sealed_chats(connection, lines)
+            if not sealed:
+                return {}
+            rows = {row.line: row for row in await store.sealed_lines(connection, {line for line, _, _ in sealed})}
+        for line, app, sealed_chat in sealed:
+            row = rows.get(line)
+            if row is None or row.wrapped_key is None:
+                continue
+            key = DataKey.unwrap(self._keyring, line.account_id, row.wrapped_key, row.key_id)
+            found.setdefault(line, {})[app] = key.unseal(NumberKind.CHAT, sealed_chat).partition("|")[2]
+        return found
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    async def _find_number(self, msisdn: str) -> LineRef | None:
+        try:
+            number = parse_msisdn(msisdn, self._operator.country)
+        except BadNumber:
+            return None
+        address = Address(self._keyring, NumberKind.MSISDN, number)
+        async with self._reads.connect() as connection:
+            return await store.find_number(connection, address.shards, address.digests)
+
+    async def _try_code(self, line: LineRef, code: str) -> bool:
+        """Count a try, commit, then compare; the right code is used up by being compared with."""
+        live = (link_code.c.expires_at > datetime.now(UTC), link_code.c.digest.is_not(None))
+        at = (
+            link_code.c.shard == line.shard,
+            link_code.c.account_id == line.account_id,
+            link_code.c.line_id == line.line_id,
+        )
+        count = sa.update(link_code).where(*at, *live, link_code.c.tries < CODE_TRIES)
+        count = count.values(tries=link_code.c.tries + 1)
+        async with self._database.begin() as connection:
+            counted = await connection.execute(count.returning(link_code.c.digest, link_code.c.key_id))
+            row = counted.first()
+        if row is None or not hmac.compare_digest(self._code_digest(line, code, row.key_id), row.digest):
+            return False
+        use_up = sa.update(link_code).where(*at, link_code.c.digest == row.digest).values(digest=None)
+        async with self._database.begin() as connection:
+            # Of two who hold the right code one gets through.
+            return (await connection.execute(use_up.returning(link_code.c.shard))).first() is not None
+
+    def _code_digest(self, line: LineRef, code: str, key_id: int) -> bytes:
+        return self._keyring.digest("link-code", line.line_id.bytes + code.encode(), key_id)
+
+    async def _forget(self, connection: AsyncConnection, address: Address, app: str) -> bool:
+        line = await store.find_number(connection, address.shards, address.digests)
+        if line is None:
+            return False
+        await store.delete_numbers(connection, address.shards, address.digests)
+        await connection.execute(chat.delete().where(*_at(line, app)))
+        return True
+
+
+async def forget_chats(connection: AsyncConnection, keyring: Keyring, account: AccountRef) -> None:
+    """Forget all chats of an account, in the transaction that erases its person, while its key still reads them."""
+    lines = {row.line: row for row in await store.sealed_lines_of(connection, account)}
+    if not lines:
+        return
+    for line, _, sealed in await store.sealed_chats(connection, list(lines)):
+        row = lines[line]
+        if row.wrapped_key is not None:
+            key = DataKey.unwrap(keyring, line.account_id, row.wrapped_key, row.key_id)
+            address = Address(keyring, NumberKind.CHAT, key.unseal(NumberKind.CHAT, sealed))
+            await store.delete_numbers(connection, address.shards, address.digests)
+    await connection.execute(
+        chat.delete().where(chat.c.shard == account.shard, chat.c.account_id == account.account_id)
+    )
+
+
+def _name(app: str, chat_id: str) -> str:
+    return f"{app}|{chat_id}"
+
+
+def _at(line: LineRef, app: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        chat.c.shard == line.shard,
+        chat.c.account_id == line.account_id,
+        chat.c.line_id == line.line_id,
+        chat.c.app == app,
+    )
