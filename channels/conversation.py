@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -177,7 +178,8 @@ class Conversation:
         if not turn.cumulative and turn.event is not Event.NEW:
             return self._notice("session_lost")
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
-        return (await self._in_time(turn, None, profile, trace, deadline)).reply
+        alone = replace(turn, remembered=False)
+        return (await self._in_time(alone, None, profile, trace, deadline)).reply
 
     async def _in_time(
         self, turn: Turn, session: Session | None, profile: Profile, trace: Trace, deadline: float
@@ -194,7 +196,8 @@ class Conversation:
             work.add_done_callback(lambda late: self._promised(late, trace))
             ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
             return Outcome(self._notice("late"), ended)
-        # Nothing was asked of the one door yet, but it may still be: the keys make dialling again harmless.
+        # Nothing was asked of the one door yet, and after this answer nothing may be.
+        work.cancel()
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
 
     def _promised(self, late: asyncio.Task[Outcome], trace: Trace) -> None:
@@ -245,7 +248,7 @@ class Conversation:
             source=f"{turn.channel}:{turn.gateway}",
             key=derived_keys(turn.gateway, turn.session_id),
         )
-        step, page = await self._play(fed, session, context, profile)
+        step, page = await self._play(fed, session, context, profile, shown=turn.remembered)
         trace.mark("dialog")
         trace.state = step.screen.state
         shown = self._pages(step.screen, context, profile)
@@ -256,16 +259,25 @@ class Conversation:
             return Outcome(reply, session)
         return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends))
 
-    async def _play(self, fed: Inputs, session: Session | None, context: Context, profile: Profile) -> tuple[Step, int]:
-        """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any."""
+    async def _play(
+        self, fed: Inputs, session: Session | None, context: Context, profile: Profile, *, shown: bool = True
+    ) -> tuple[Step, int]:
+        """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any.
+
+        Played from the start, they come to a money step that nobody has taken: its screen is shown, whatever inputs
+        are left, because a number dialled twice must not pay twice. One that was taken under this key before is a
+        session that was lost, and goes on. While nothing can be remembered (not ``shown``), only a step that was
+        done a moment ago under another key is shown again: else nobody could ever say yes to it.
+        """
         step: Step | None = None
+        restart = fed.restart or session is None
         if fed.restart or session is None:
             step = await self._machine.open(context)
             place, page = step.place, 0
         else:
             place, page = session.place, session.page
         for text in fed.texts:
-            if step is not None and step.ends:
+            if step is not None and (step.ends or (restart and (step.waits if shown else step.again))):
                 break
             key = typed_text(text)
             if key == MORE_KEY or (key == BACK_KEY and page > 0):

@@ -36,6 +36,8 @@ class Turn:
     service_code: str = ""
     #: the gateway's own number of this hop, where ``text`` alone cannot tell a retry from the same input twice
     sequence: str = ""
+    #: False while no session can be kept: the inputs are then played from the start with every hop
+    remembered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from dialogs.words import (
     Words,
     Wrong,
 )
+from engine.words import Answer
 
 BACK_KEY, HOME_KEY, MORE_KEY = "0", "00", "98"
 BACK, HOME, MORE, EXIT = text("Back"), text("Home"), text("More"), text("Exit")
@@ -42,16 +43,31 @@ NO_SUCH_CHOICE = text("No such choice.")
 REDIRECTS_MOST = 10
 
 
+@dataclass(slots=True)
+class Shown:
+    """A state with all that its screen needs."""
+
+    state: State
+    place: Place
+    data: dict[str, Any]
+    #: a money step that the engine has answered under this very key: these inputs were played before
+    taken: bool = False
+
+
 class Step:
     """Where a person stands after an input, and what they see there.
 
     The screen is worked out when it is asked for: of inputs that are played in a row only the last one's is.
     """
 
-    def __init__(self, place: Place, state: State, render: Callable[[], Screen]) -> None:
-        """``render`` makes the screen of ``state``; it is called once at most."""
-        self.place = place
-        self.ends = isinstance(state, Say)
+    def __init__(self, shown: Shown, render: Callable[[], Screen]) -> None:
+        """``render`` makes the screen of what is ``shown``; it is called once at most."""
+        self.place = shown.place
+        self.ends = isinstance(shown.state, Say)
+        #: a money step that nobody has taken yet: the engine holds no answer under its key
+        self.waits = isinstance(shown.state, Confirm) and not shown.taken
+        #: the same was done a moment ago under another key, and the screen asks whether to do it again
+        self.again = self.waits and "done_at" in shown.data
         self._render = render
 
     @cached_property
@@ -62,15 +78,6 @@ class Step:
 
 class CircleError(Exception):
     """Redirects lead round in a circle: ``args[0]`` names the state."""
-
-
-@dataclass(slots=True)
-class _Shown:
-    """A state with all that its screen needs."""
-
-    state: State
-    place: Place
-    data: dict[str, Any]
 
 
 @lru_cache(maxsize=512)
@@ -139,10 +146,9 @@ class Machine:
             return await self._enter(Place(visits=place.visits), Go(self.home), context)
         if given == BACK_KEY:
             return await self._back(state, place, context)
-        # Who confirms has seen "done before?" already; what counts now is the key.
-        confirming = isinstance(state, Confirm) and given == "1"
-        shown = await self._load(state, place, context, look_back=not confirming)
-        if shown.state is not state:  # what the screen stood on is gone, so the input no longer means anything
+        shown = await self._load(state, place, context)
+        # What the screen stood on is gone, or the same was done since the person saw it: the input means nothing yet.
+        if shown.state is not state or shown.place.data.get("again") != place.data.get("again"):
             return self._step(shown, context)
         outcome = await self._take(shown, given, context)
         if isinstance(outcome, Wrong):
@@ -184,9 +190,9 @@ class Machine:
             self._fixed_options[state.name, language] = known
         return known
 
-    def _step(self, shown: _Shown, context: Context, first: Text | None = None) -> Step:
+    def _step(self, shown: Shown, context: Context, first: Text | None = None) -> Step:
         language = self.texts.language(context.language)
-        return Step(shown.place, shown.state, partial(self.render, shown.state, shown.data, language, first))
+        return Step(shown, partial(self.render, shown.state, shown.data, language, first))
 
     async def _back(self, state: State, place: Place, context: Context) -> Step:
         if state.name == self.home and isinstance(state, Menu) and state.exit is not None:
@@ -196,7 +202,7 @@ class Machine:
         *trail, (name, data) = place.trail
         return await self._enter(Place(data=data, trail=trail, visits=place.visits), Go(name), context)
 
-    async def _take(self, shown: _Shown, given: str, context: Context) -> Go | Wrong:
+    async def _take(self, shown: Shown, given: str, context: Context) -> Go | Wrong:
         state, data = shown.state, shown.data
         if isinstance(state, Ask):
             fits = _matches(state.typed, given)
@@ -219,7 +225,7 @@ class Machine:
             return await self._post(state, shown, context)
         return Wrong(NO_SUCH_CHOICE)
 
-    async def _post(self, state: Confirm, shown: _Shown, context: Context) -> Go:
+    async def _post(self, state: Confirm, shown: Shown, context: Context) -> Go:
         """The one place where dialogs move money: shown, confirmed, posted under the derived key."""
         key = context.key(state.name, shown.place.visits.get(state.name, 0))
         answer = await context.engine.post(state.operation(context, shown.data, key))
@@ -239,38 +245,45 @@ class Machine:
             entered = Place(state=state.name, data={**place.data, **go.data}, trail=trail, visits=place.visits)
         return self._step(await self._load(state, entered, context, entered=True), context)
 
-    async def _load(
-        self, state: State, place: Place, context: Context, *, entered: bool = False, look_back: bool = True
-    ) -> _Shown:
+    async def _load(self, state: State, place: Place, context: Context, *, entered: bool = False) -> Shown:
         """Fetch what a state needs, following redirects; states passed on the way are not remembered."""
         for _ in range(REDIRECTS_MOST):
             if entered and isinstance(state, Confirm):
                 visits = {**place.visits, state.name: place.visits.get(state.name, 0) + 1}
                 place = Place(state=place.state, data=place.data, trail=place.trail, visits=visits)
             loaded: dict[str, Any] | Go = {} if state.load is None else await state.load(context, place.data)
-            if look_back and isinstance(state, Confirm) and not isinstance(loaded, Go):
-                loaded = await self._look_back(state, place, loaded, context)
+            taken = False
+            if isinstance(state, Confirm) and not isinstance(loaded, Go):
+                before = await self._done_before(state, place, loaded, context)
+                taken = before is not None and before.key == context.key(state.name, place.visits.get(state.name, 0))
+                if before is not None and not taken:
+                    place, loaded = _told(state, place, loaded, before)
             if not isinstance(loaded, Go):
-                return _Shown(state, place, {**place.data, **loaded})
+                return Shown(state, place, {**place.data, **loaded}, taken)
             state, entered = self.states[loaded.to], True
             kept, trail = ({}, []) if loaded.done else (place.data, place.trail)
             place = Place(state=state.name, data={**kept, **loaded.data}, trail=trail, visits=place.visits)
         raise CircleError(state.name)
 
-    async def _look_back(
+    async def _done_before(
         self, state: Confirm, place: Place, loaded: dict[str, Any], context: Context
-    ) -> dict[str, Any] | Go:
-        """Was the same done in the last minutes? Our own key does not count: that is these inputs, played again."""
+    ) -> Answer | None:
+        """What the engine answered to the same intent in the last minutes, under whatever key."""
         key = context.key(state.name, place.visits.get(state.name, 0))
-        before = await context.engine.done_before(state.operation(context, {**place.data, **loaded}, key))
-        if before is None or before.key == key:
-            return loaded
-        if state.brief is not None:
-            return {**loaded, "done_at": before.booked_at, "reference": before.reference}
-        if state.already is None:
-            return loaded
-        told = {"done_at": before.booked_at.isoformat(), "reference": before.reference}
-        return Go(state.already, told, done=True)
+        return await context.engine.done_before(state.operation(context, {**place.data, **loaded}, key))
+
+
+def _told(state: Confirm, place: Place, loaded: dict[str, Any], before: Answer) -> tuple[Place, dict[str, Any] | Go]:
+    """How a money step tells that the same was done under another key: on its screen, or by leading elsewhere."""
+    if state.brief is not None:
+        # Kept with the place: who says yes must have seen this one, not one before it.
+        data = {**place.data, "again": before.reference}
+        place = Place(state=place.state, data=data, trail=place.trail, visits=place.visits)
+        return place, {**loaded, "done_at": before.booked_at, "reference": before.reference}
+    if state.already is None:
+        return place, loaded
+    told = {"done_at": before.booked_at.isoformat(), "reference": before.reference}
+    return place, Go(state.already, told, done=True)
 
 
 def _number(given: str, most: int) -> int | None:

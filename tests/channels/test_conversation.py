@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,36 +14,10 @@ from channels.sessions import SessionStore, connect
 from channels.trace import Trace, TracePublisher
 from channels.turn import Budget, Event, Profile
 from engine.api import Engine
-from engine.words import Answer, Operation
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.keyring import Keyring
+from tests.channels.doors import BrokenDoor, SlowDoor
 from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
-
-
-class SlowDoor:
-    """The real engine behind a door that opens late."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.open = asyncio.Event()
-
-    async def post(self, operation: Operation) -> Answer:
-        await self.open.wait()
-        return await self._engine.post(operation)
-
-    def __getattr__(self, name: str):
-        return getattr(self._engine, name)
-
-
-class BrokenDoor(SlowDoor):
-    """The real engine, out of order for as long as the test wants."""
-
-    broken = True
-
-    async def post(self, operation: Operation) -> Answer:
-        if self.broken:
-            raise ConnectionError
-        return await self._engine.post(operation)
 
 
 async def test_dialling_shows_the_menu(talk: Talk, line: str) -> None:
@@ -114,6 +89,9 @@ async def test_a_session_lost_from_redis_goes_on_where_it_stood(
     await phone.say("2")
     await phone.say(vouchers[0])
     await redis_client.flushall()
+    # Nothing is known of the question any more, so the yes is asked for once more.
+    assert (await phone.say("1")).label == "recharge.confirm"
+    assert await money(engine) == 0
     assert (await phone.say("1")).label == "recharge.done"
     assert await money(engine) == FACE_VALUE
 
@@ -189,9 +167,8 @@ async def test_a_refusal_that_comes_late_is_texted_once_in_its_own_words(
     other = SlowDoor(engine)
     again = Phone(talk(engine=other, profile=Profile(deadline_seconds=1.3)))
     again.text = phone.text
-    late = asyncio.create_task(again.conversation._in_time(
-        again.turn(), None, Profile(deadline_seconds=1.3), Trace(), asyncio.get_running_loop().time() + 0.3
-    ))  # fmt: skip
+    blind, soon = replace(again.turn(), remembered=False), asyncio.get_running_loop().time() + 0.3
+    late = again.conversation._in_time(blind, None, Profile(deadline_seconds=1.3), Trace(), soon)
     assert (await late).reply.label == "notice.late"
     other.open.set()
     await again.conversation.drain()

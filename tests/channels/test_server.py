@@ -172,6 +172,7 @@ async def test_the_bot_delivers_and_stops_cleanly(
     base = f"http://127.0.0.1:{environment['PORT']}"
     async with aiohttp.ClientSession() as http, running("ussd_server.py", environment) as server:
         await ready(server, http, base)
+        await hop(http, base, vouchers[0])
         await hop(http, base, f"{vouchers[0]}*1")
     async with running("bot.py", environment) as bot:
         async with asyncio.timeout(30):

@@ -1,0 +1,45 @@
+"""The real engine behind doors that are slow or broken for as long as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.api import Engine
+from engine.words import Answer, Operation, Subscriber
+
+
+class SlowDoor:
+    """The real engine behind a door that opens late."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.open = asyncio.Event()
+
+    async def post(self, operation: Operation) -> Answer:
+        await self.open.wait()
+        return await self._engine.post(operation)
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+
+class SlowRead(SlowDoor):
+    """The real engine, whose reads take until they are let through."""
+
+    async def post(self, operation: Operation) -> Answer:
+        return await self._engine.post(operation)
+
+    async def subscriber(self, msisdn: str) -> Subscriber:
+        await self.open.wait()
+        return await self._engine.subscriber(msisdn)
+
+
+class BrokenDoor(SlowDoor):
+    """The real engine, out of order for as long as the test wants."""
+
+    broken = True
+
+    async def post(self, operation: Operation) -> Answer:
+        if self.broken:
+            raise ConnectionError
+        return await self._engine.post(operation)
