@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from channels.breaker import BreakerState
+from channels.layout import can_be_septets, transliterate
 from channels.routing import Route, Router
 from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Sent
 from dialogs.messages import render_message
@@ -172,6 +173,8 @@ class DeliveryWorker:
     async def _hand_over(self, message: Message, leg: Leg, text: str) -> Sent:
         """Give one text to one carrier. Raises ``CarrierError``; what else goes wrong on the way is ``unknown``."""
         route = leg.route
+        if route.name not in self._router.chats and can_be_septets(text):
+            text = transliterate(text)  # one ê more than the alphabet has would make two SMS of one
         outgoing = Outgoing(
             message_id=message.message_id, to=leg.to, sender=self._operator.sender, text=text, at=message.created_at
         )

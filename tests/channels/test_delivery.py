@@ -157,6 +157,16 @@ async def test_a_message_nobody_can_render_is_parked(told, engine: Engine, worke
     assert [parked.error for parked in await engine.parked_messages()] == ["KeyError"]
 
 
+@pytest.mark.parametrize(("said", "sent"), [("Crédit\u00a0: ê “5”", 'Crédit : e "5"'), ("رصيدك “5”", "رصيدك “5”")])
+async def test_a_text_is_put_into_the_alphabet_of_phones_where_that_can_hold_it(
+    told, worker, said: str, sent: str
+) -> None:
+    await told("reply", text=said)
+    carrier = Scripted()
+    await worker(route(carrier)).deliver()
+    assert [outgoing.text for outgoing in carrier.offered] == [sent]
+
+
 # --- several carriers ---
 
 
