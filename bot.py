@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
+from sqlalchemy.exc import DBAPIError
 
 from channels.chat.telegram.service import listen
 from channels.chats import commands
@@ -186,6 +187,9 @@ def main() -> int:
             runner.run(run(load_settings(arguments.config)))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except DBAPIError as error:
+        sys.stderr.write(f"the database cannot be used: {error.orig}\n")
         return 2
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from commands import dialog, doctor, line, notify, voucher
 from commands.demo import demo
@@ -38,6 +39,8 @@ def main() -> None:
         app()
     except (SettingsError, EmbeddedError) as error:
         sys.exit(str(error))
+    except DBAPIError as error:
+        sys.exit(f"the database cannot be used: {error.orig}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
 from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
@@ -246,6 +247,9 @@ def main() -> int:
             runner.run(serve(load_settings(arguments.config), reuse_port=arguments.reuse_port))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except DBAPIError as error:
+        sys.stderr.write(f"the database cannot be used: {error.orig}\n")
         return 2
     except NotServable as error:
         sys.stderr.write("\n".join(["cannot serve:", *(f"  {problem}" for problem in error.args), ""]))

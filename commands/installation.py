@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import NumberTaken, StatusRefused
+from engine.accounts.service import Accounts
 from engine.recharge.batch_rules import MoveRefused
 from engine.storage.database import open_database
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
@@ -28,11 +29,12 @@ MOST = 10**12
 
 
 class Installation(NamedTuple):
-    """An open installation: what every service of the engine is made of."""
+    """An open installation: what every service of the engine is made of, and the one that most commands need."""
 
     database: AsyncEngine
     operator: Operator
     keyring: Keyring
+    accounts: Accounts
 
 
 @asynccontextmanager
@@ -41,9 +43,12 @@ async def open_installation() -> AsyncIterator[Installation]:
     settings = load_settings()
     operator = load_operator(settings.operator)
     database = open_database(settings.database_url, connections=2)
+    keyring = settings.keyring()
+    accounts = Accounts(database, operator, keyring)
     try:
-        yield Installation(database, operator, settings.keyring())
+        yield Installation(database, operator, keyring, accounts)
     finally:
+        await accounts.close()
         await database.dispose()
 
 

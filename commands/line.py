@@ -9,17 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import Installation, major_units, run
-from engine.accounts.service import Accounts
 from engine.words import LineStatus, Subscriber, Unit
 
 app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
 
 Msisdn = Annotated[str, typer.Argument(help="The number, in international or national form.")]
 By = Annotated[str, typer.Option("--by", help="Who does this.")]
-
-
-def _accounts(installation: Installation) -> Accounts:
-    return Accounts(installation.database, installation.operator, installation.keyring)
 
 
 @app.command()
@@ -34,7 +29,7 @@ def add(
     pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True) if ask_pin else None
 
     async def work(installation: Installation) -> Subscriber:
-        return await _accounts(installation).create_line(msisdn, imsi, language, pin, status=status)
+        return await installation.accounts.create_line(msisdn, imsi, language, pin, status=status)
 
     _show(run(work))
 
@@ -44,7 +39,7 @@ def show(msisdn: Msisdn) -> None:
     """Status, language and buckets of a line."""
 
     async def work(installation: Installation) -> Subscriber:
-        return await _accounts(installation).subscriber(msisdn)
+        return await installation.accounts.subscriber(msisdn)
 
     _show(run(work))
 
@@ -59,7 +54,7 @@ def status(
     """Take a line to another status."""
 
     async def work(installation: Installation) -> Subscriber:
-        accounts = _accounts(installation)
+        accounts = installation.accounts
         await accounts.set_status(await accounts.subscriber(msisdn), to, reason=reason, by=by)
         return await accounts.subscriber(msisdn)
 
@@ -71,7 +66,7 @@ def pin_reset(msisdn: Msisdn) -> None:
     """Take the PIN away: the person sets a new one."""
 
     async def work(installation: Installation) -> None:
-        accounts = _accounts(installation)
+        accounts = installation.accounts
         await accounts.clear_pin(await accounts.subscriber(msisdn))
 
     run(work)
@@ -83,7 +78,7 @@ def unlock(msisdn: Msisdn) -> None:
     """End the locks that wrong PINs and wrong voucher numbers have put on a line."""
 
     async def work(installation: Installation) -> None:
-        accounts = _accounts(installation)
+        accounts = installation.accounts
         await accounts.unlock(await accounts.subscriber(msisdn))
 
     run(work)

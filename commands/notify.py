@@ -26,7 +26,6 @@ from dialogs.samples import money_sample
 from dialogs.texts import Texts
 from dialogs.values import Money
 from engine.accounts.chats import Chats
-from engine.accounts.service import Accounts
 from engine.notices.campaigns import TOPIC, Campaign, Campaigns
 from engine.notices.rules import NOTHING_ASKED, gate
 from engine.notices.service import Messages
@@ -264,14 +263,10 @@ def _tell_when(operator: Operator, console: Console) -> None:
         console.print(f"quiet hours: they leave from {verdict.until.astimezone(zone):%H:%M} on", highlight=False)
 
 
-def _accounts(installation: Installation) -> Accounts:
-    return Accounts(installation.database, installation.operator, installation.keyring)
-
-
 def _campaigns(installation: Installation) -> Campaigns:
-    return Campaigns(installation.database, _accounts(installation), installation.keyring)
+    return Campaigns(installation.database, installation.accounts, installation.keyring)
 
 
 def _messages(installation: Installation) -> Messages:
     chats = Chats(installation.database, installation.operator, installation.keyring)
-    return Messages(installation.database, installation.operator, _accounts(installation), chats)
+    return Messages(installation.database, installation.operator, installation.accounts, chats)

@@ -24,26 +24,28 @@ async def seed(engine: Engine) -> list[dict[str, Any]]:
 
 async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
     try:
-        await engine.subscriber(line.msisdn)
+        opened = await engine.subscriber(line.msisdn)
     except UnknownLine:
         opened = await engine.create_line(
             line.msisdn, imsi=line.imsi, language=line.language, pin=line.pin, status=LineStatus.ACTIVE
         )
-        if line.balance:
-            answer = await engine.post(
-                Adjust(
-                    account=opened.account,
-                    line_id=opened.line_id,
-                    key=uuid5(opened.line_id, "opening balance"),
-                    asked_at=datetime.now(UTC),
-                    source="console:demo",
-                    unit=Unit.MONEY,
-                    amount=line.balance,
-                    reason="opening balance of the demo",
-                )
-            )
-            if not answer.ok:
-                raise RuntimeError(f"the opening balance was refused: {answer.code}") from None
+    if not line.balance:
+        return
+    # Asked for at every start: the key lets it happen once, also where the demo was killed in between.
+    answer = await engine.post(
+        Adjust(
+            account=opened.account,
+            line_id=opened.line_id,
+            key=uuid5(opened.line_id, "opening balance"),
+            asked_at=datetime.now(UTC),
+            source="console:demo",
+            unit=Unit.MONEY,
+            amount=line.balance,
+            reason="opening balance of the demo",
+        )
+    )
+    if not answer.ok:
+        raise RuntimeError(f"the opening balance was refused: {answer.code}")
 
 
 async def _vouchers(engine: Engine, face_value: int) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class Metrics:
         self.lane_seconds = self._histogram(
             "rasid_lane_seconds", "One batch of a lane, up to its commit", [], STEP_BUCKETS
         )
-        #: layer: account, payment_method, fraud, balance
+        #: layer: account, method, balance
         self.validation_seconds = self._histogram(
             "rasid_validation_seconds", "One validation layer over one batch", ["layer"], STEP_BUCKETS
         )

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from cryptography.exceptions import InvalidTag
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -84,13 +85,17 @@ class Accounts:
         return found
 
     async def reveal(self, lines: Iterable[LineRef]) -> dict[UUID, Contact]:
-        """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out."""
+        """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out.
+
+        A number that cannot be read (its master key is gone, its row was changed) is None like an erased one: whoever
+        waits for the other lines is not made to wait for this one.
+        """
         wanted = set(lines)
         if not wanted:
             return {}
         async with self._reads.connect() as connection:
             sealed = await store.sealed_lines(connection, wanted)
-        return {row.line.line_id: Contact(self._unseal(row)[0], row.language, row.currency) for row in sealed}
+        return {row.line.line_id: Contact(self._readable(row), row.language, row.currency) for row in sealed}
 
     async def _read_batch(self, numbers: Sequence[str]) -> list[Subscriber | BaseException]:
         shards: list[int] = []
@@ -112,6 +117,13 @@ class Accounts:
                 tries += 1
                 if tries == READ_TRIES:
                     raise
+
+    def _readable(self, row: store.SealedLine) -> str | None:
+        try:
+            return self._unseal(row)[0]
+        except (InvalidTag, KeyError):
+            log.exception("number_unreadable", line=str(row.line.line_id), key_id=row.key_id)
+            return None
 
     def _unseal(self, row: store.SealedLine) -> tuple[str | None, str | None]:
         """Both numbers of a line."""
