@@ -125,10 +125,11 @@ def test_a_case_never_debits_more_than_is_free(operator: Operator) -> None:
     st.sampled_from(["Africa/Nairobi", "Asia/Qatar", "Africa/Cairo", "Europe/Paris", "America/New_York"]),
 )
 def test_value_ends_at_a_local_midnight_the_promised_number_of_days_later(now: datetime, days: int, zone: str) -> None:
-    end = rules.promised_end(now, days, zone).astimezone(ZoneInfo(zone))
-    last = end - timedelta(microseconds=1)
+    end = rules.promised_end(now, days, zone)
+    # Wall clocks may jump at that very midnight (Cairo's do): step back in absolute time.
+    last = (end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
     assert (last.date() - now.astimezone(ZoneInfo(zone)).date()).days in (days, days - 1)
-    assert end.astimezone(UTC) - now >= timedelta(days=days) - timedelta(hours=1)
+    assert end - now >= timedelta(days=days) - timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
