@@ -140,6 +140,8 @@ async def run(settings: Settings) -> None:
     for carrier in (*carriers.values(), *chats.values()):
         await carrier.start()
     log.info("working", carriers=sorted(carriers))
+    if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
+        log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
     tasks = [asyncio.create_task(worker.run(stop))]
     tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
     if settings.telegram is not None:

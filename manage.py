@@ -14,6 +14,7 @@ from commands import dialog, doctor, line, notify, voucher
 from commands.demo import demo
 from engine.storage.database import migrate as migrate_database
 from runtime.embedded.process import EmbeddedError
+from runtime.logs import configure_logs
 from settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Rasid: the operator's command line.")
@@ -35,6 +36,7 @@ def migrate(config: ConfigOption = None) -> None:
 
 def main() -> None:
     """Run a command; what the user can mend is said without a traceback."""
+    configure_logs("manage")
     try:
         app()
     except (SettingsError, EmbeddedError) as error:

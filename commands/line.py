@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
+from uuid import uuid5
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.installation import Installation, major_units, run
-from engine.words import LineStatus, Subscriber, Unit
+from commands.installation import Installation, major_units, minor_units, refuse, run
+from engine.books.invariants import unfreeze as let_spend
+from engine.books.service import Door
+from engine.words import Adjust, Answer, LineStatus, Subscriber, Unit
+from runtime.metrics import Metrics
 
 app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
 
@@ -83,6 +88,71 @@ def unlock(msisdn: Msisdn) -> None:
 
     run(work)
     Console().print("unlocked")
+
+
+@app.command()
+def adjust(
+    msisdn: Msisdn,
+    amount: Annotated[str, typer.Argument(help="Money, as people write it: 50 or 12.50.")],
+    *,
+    ticket: Annotated[str, typer.Option(help="The case this settles: the same ticket moves money once, ever.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the books.")],
+    by: By,
+    take: Annotated[bool, typer.Option("--take", help="Deduct instead of credit.")] = False,
+) -> None:
+    """Correct the money of a line, through the one door like everything else."""
+
+    async def work(installation: Installation) -> tuple[Answer, Subscriber]:
+        line = await installation.accounts.subscriber(msisdn)
+        minor = minor_units(amount, line.currency)
+        door = Door(installation.database, installation.operator, Metrics(), lanes=1)
+        try:
+            answer = await door.post(
+                Adjust(
+                    account=line.account,
+                    line_id=line.line_id,
+                    key=uuid5(line.line_id, f"ticket|{ticket}"),
+                    asked_at=datetime.now(UTC),
+                    source=f"staff:{by}",
+                    unit=Unit.MONEY,
+                    amount=-minor if take else minor,
+                    reason=reason,
+                )
+            )
+        finally:
+            await door.close()
+        return answer, await installation.accounts.subscriber(msisdn)
+
+    answer, line = run(work)
+    if not answer.ok:
+        refuse(f"refused: {answer.code.replace('_', ' ')}")
+    Console().print(f"booked at {answer.booked_at:%Y-%m-%d %H:%M} UTC, ref {answer.reference}", highlight=False)
+    _show(line)
+
+
+@app.command()
+def unfreeze(msisdn: Msisdn) -> None:
+    """Let an account spend again that ``doctor --freeze`` stopped, once its books are right."""
+
+    async def work(installation: Installation) -> None:
+        line = await installation.accounts.subscriber(msisdn)
+        await let_spend(installation.database, [line.account])
+
+    run(work)
+    Console().print("the account may spend again")
+
+
+@app.command()
+def erase(msisdn: Msisdn, by: By) -> None:
+    """Forget the person: the account's key is destroyed, its lines end, the books stay whole. There is no way back."""
+    typer.confirm("The account's numbers cannot be read ever again. Go on?", abort=True)
+
+    async def work(installation: Installation) -> None:
+        line = await installation.accounts.subscriber(msisdn)
+        await installation.accounts.erase_person(line.account, by=by)
+
+    run(work)
+    Console().print("erased")
 
 
 def _show(subscriber: Subscriber) -> None:

@@ -21,6 +21,7 @@ from commands import doctor, line, voucher
 from commands.installation import major_units, minor_units
 
 ROOT = Path(__file__).resolve().parents[2]
+MSISDN = "+254712000001"
 PROGRAM = "from tests.commands.test_staff import app; app()"
 
 app = typer.Typer()
@@ -206,3 +207,31 @@ def test_money_is_read_to_the_currencys_last_decimal():
             minor_units(typed, "KES")
     assert major_units(123456, "KES") == "1,234.56 KES"
     assert major_units(7, "UGX") == "7 UGX"
+
+
+def test_a_correction_is_booked_once_for_each_ticket_and_kept_with_its_reason(manage, owner):
+    manage("line", "add", MSISDN)
+    given = ("line", "adjust", MSISDN, "12.50", "--ticket", "T-1", "--reason", "lost recharge", "--by", "amina")
+    for _ in range(2):
+        code, said = manage(*given)
+        assert code == 0 and "12.50" in said
+    code, said = manage(
+        "line", "adjust", MSISDN, "20", "--take", "--ticket", "T-2", "--reason", "typing", "--by", "amina"
+    )
+    assert code == 2 and "balance too low" in said
+    booked = owner.execute(
+        "SELECT code, source, answer->'details'->>'reason' AS reason FROM operation ORDER BY booked_at"
+    )
+    assert booked.fetchall() == [
+        {"code": "ok", "source": "staff:amina", "reason": "lost recharge"},
+        {"code": "balance_too_low", "source": "staff:amina", "reason": None},
+    ]
+
+
+def test_a_frozen_account_is_let_go_and_a_person_erased(manage, owner):
+    manage("line", "add", MSISDN)
+    owner.execute("UPDATE account SET frozen_at = now(), frozen_reason = 'test'")
+    assert manage("line", "unfreeze", MSISDN)[0] == 0
+    assert owner.execute("SELECT count(*) AS n FROM account WHERE frozen_at IS NULL").fetchone() == {"n": 1}
+    assert manage("line", "erase", MSISDN, "--by", "amina", say="y\n")[0] == 0
+    assert manage("line", "show", MSISDN)[0] == 2
