@@ -8,14 +8,14 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import uvloop
 from rich.console import Console
 
-from bench import charts, door, profiles, results, turns
-from bench.figures import as_json
+from bench import campaign, charts, door, messages, profiles, results, turns
+from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
 from runtime.embedded.redis import redis_server
@@ -34,54 +34,88 @@ class Part(StrEnum):
 
     DOOR = "door"
     TURNS = "turns"
+    MESSAGES = "messages"
+    #: long, and nothing in it is a median: only when asked for
+    CAMPAIGN = "campaign"
+
+
+class Profiled(StrEnum):
+    """What can be profiled."""
+
+    DOOR = "door"
+    TURNS = "turns"
+
+
+#: what is measured where nothing is said
+USUAL = (Part.DOOR, Part.TURNS, Part.MESSAGES)
+
+
+class Sizes(NamedTuple):
+    """How much of everything."""
+
+    runs: int
+    seconds: int
+    accounts: int
+    lines: int
+    numbers: int
 
 
 def main(
     *,
     runs: Annotated[int, typer.Option(min=1, help="Measurements of everything, taking turns; medians are told.")] = 5,
     seconds: Annotated[int, typer.Option(min=1, help="Seconds of each measurement.")] = 5,
-    only: Annotated[Part | None, typer.Option(help="Measure one part; the other's results are kept.")] = None,
+    only: Annotated[Part | None, typer.Option(help="Measure one part; the others' results are kept.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for results and charts.")] = OUT,
     accounts: Annotated[int, typer.Option(min=1, help="Accounts that are recharged.")] = 100_000,
     lines: Annotated[int, typer.Option(min=1, help="Lines that ask for their balance.")] = 10_000,
-    profile: Annotated[Part | None, typer.Option(help="Print where CPU time goes instead of measuring.")] = None,
+    numbers: Annotated[int, typer.Option(min=2, help="Numbers of the campaign (--only campaign).")] = 100_000,
+    profile: Annotated[Profiled | None, typer.Option(help="Print where CPU time goes instead of measuring.")] = None,
 ) -> None:
     """Measure Rasid beside its floors, on Postgres and Redis of its own: durable, both in a temporary folder."""
     configure_logs("bench", logging.WARNING)
     if profile is not None:
         print(uvloop.run(_profiled(profile, seconds=seconds, accounts=accounts, lines=lines)))
         return
-    parts = [only] if only is not None else list(Part)
-    measured = uvloop.run(_measured(parts, runs=runs, seconds=seconds, accounts=accounts, lines=lines))
+    parts = [only] if only is not None else list(USUAL)
+    sizes = Sizes(runs=runs, seconds=seconds, accounts=accounts, lines=lines, numbers=numbers)
+    measured = uvloop.run(_measured(parts, sizes))
     results.write(measured, out)
     for part in parts:
-        charts.draw(part.value, measured[part.value], out)
+        if part.value in charts.CHARTS:
+            charts.draw(part.value, measured[part.value], out)
     results.show({part.value: measured[part.value] for part in parts}, console)
     console.print(f"written to {out}")
 
 
-async def _measured(parts: list[Part], *, runs: int, seconds: int, accounts: int, lines: int) -> dict[str, Any]:
-    operator = load_operator(OPERATOR_FILE)
+async def _measured(parts: list[Part], sizes: Sizes) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     async with open_house() as house:
         # Each part carries its own circumstances: they may be measured on different days.
         for part in parts:
-            facts = await _circumstances(house, runs, seconds)
+            facts = await _circumstances(house, sizes.runs, sizes.seconds)
             console.rule(part.value)
-            if part is Part.DOOR:
-                keyring = Keyring({1: os.urandom(32)})
-                chapter = await door.measure(
-                    house, operator, keyring, runs=runs, seconds=seconds, accounts=accounts, tell=console.print
-                )
-            else:
-                chapter = await turns.measure(
-                    house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=lines, tell=console.print
-                )
-            told = as_json(chapter)
+            told = as_json(await _chapter(part, house, sizes))
             told["memory_mb"] |= {f"{name} idle": held for name, held in house.idle_mb.items()}
             told["facts"] = {**facts, **told["facts"]}
             measured[part.value] = told
     return measured
+
+
+async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
+    operator, tell = load_operator(OPERATOR_FILE), console.print
+    runs, seconds = sizes.runs, sizes.seconds
+    if part is Part.DOOR:
+        keyring = Keyring({1: os.urandom(32)})
+        return await door.measure(
+            house, operator, keyring, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
+        )
+    if part is Part.TURNS:
+        return await turns.measure(
+            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
+        )
+    if part is Part.MESSAGES:
+        return await messages.measure(house, OPERATOR_FILE, runs=runs, seconds=seconds, tell=tell)
+    return await campaign.measure(house, OPERATOR_FILE, numbers=sizes.numbers, tell=tell)
 
 
 async def _circumstances(house: House, runs: int, seconds: int) -> dict[str, Any]:
@@ -95,10 +129,10 @@ async def _circumstances(house: House, runs: int, seconds: int) -> dict[str, Any
     }
 
 
-async def _profiled(part: Part, *, seconds: int, accounts: int, lines: int) -> str:
+async def _profiled(part: Profiled, *, seconds: int, accounts: int, lines: int) -> str:
     operator = load_operator(OPERATOR_FILE)
     async with open_house() as house:
-        if part is Part.DOOR:
+        if part is Profiled.DOOR:
             return await profiles.profile_door(house, operator, seconds=seconds, accounts=accounts)
         return await profiles.profile_turns(house, operator, OPERATOR_FILE, seconds=seconds, lines=lines)
 

@@ -33,7 +33,7 @@ _STYLE = Style(
 
 def draw(name: str, chapter: dict[str, Any], folder: Path) -> None:
     """Write ``<name>.svg`` (rates) and ``<name>-latency.svg`` of a chapter of ``results.json``."""
-    rates, latencies = _CHARTS[name](chapter)
+    rates, latencies = CHARTS[name](chapter)
     (folder / f"{name}.svg").write_bytes(rates.render())
     (folder / f"{name}-latency.svg").write_bytes(latencies.render())
 
@@ -90,6 +90,19 @@ def _turns(chapter: dict[str, Any]) -> tuple[Any, Any]:
     return rates, _latencies("How long a balance turn takes", by_subject["balance turn"], labels)
 
 
+def _messages(chapter: dict[str, Any]) -> tuple[Any, Any]:
+    by_subject = {one["subject"]: one for one in chapter["series"]}
+    rates = _bars("Texts per second: one worker, one SMPP connection", ["ours", "floor"], "per second")
+    for label, ours, floor in (
+        ("over HTTP, the carrier takes 50 ms", "text delivered", "bare post"),
+        ("over SMPP, a window of 50", "submit_sm", "submit_sm, bare socket"),
+    ):
+        rates.add(label, [by_subject[ours]["rate"], by_subject[floor]["rate"]])
+    alert = by_subject["alert after a charge"]
+    labels = [f"{alert['load']:,} charges a second"]
+    return rates, _latencies("From a charge to the carrier that has its alert", [alert], labels)
+
+
 def _latencies(title: str, series: list[dict[str, Any]], labels: list[str]) -> Any:
     chart = _bars(title, labels, "milliseconds", decimals=1)
     chart.add("half are faster (p50)", [one["p50_ms"] for one in series])
@@ -101,4 +114,5 @@ def _many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-_CHARTS = {"door": _door, "turns": _turns}
+#: the chapters that are drawn
+CHARTS = {"door": _door, "turns": _turns, "messages": _messages}

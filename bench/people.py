@@ -42,9 +42,9 @@ async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count:
     now = datetime.now(UTC)
     currency, language = engine.operator.currency, engine.operator.languages[0]
     async with await psycopg.AsyncConnection.connect(owner_url) as connection:
-        await _copy(connection, account, _accounts(people, keyring, currency, now))
-        await _copy(connection, line, _lines(people, language, now))
-        await _copy(connection, directory, _entries(people, keyring))
+        await copy_rows(connection, account, _accounts(people, keyring, currency, now))
+        await copy_rows(connection, line, _lines(people, language, now))
+        await copy_rows(connection, directory, _entries(people, keyring))
     waiting = iter(people)
     await asyncio.gather(*(_open_balances(engine, waiting) for _ in range(POSTERS)))
     return people
@@ -101,9 +101,10 @@ def _entries(people: Sequence[Person], keyring: Keyring) -> Iterator[dict[str, A
         }
 
 
-async def _copy(
+async def copy_rows(
     connection: psycopg.AsyncConnection[tuple[Any, ...]], table: sa.Table, rows: Iterator[dict[str, Any]]
 ) -> None:
+    """Put rows, at least one and all with the same columns, into a table; the caller's connection commits."""
     first = next(rows)
     async with (
         connection.cursor() as cursor,

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.charts import CHARTS
+
 
 def write(results: dict[str, Any], folder: Path) -> None:
     """Put ``results.json`` and ``results.md`` into ``folder``; chapters that were not measured now stay as they are."""
@@ -27,10 +29,11 @@ def show(chapters: dict[str, Any], console: Console) -> None:
         for ratio in chapter["ratios"]:
             table.add_row(*_ratio_row(ratio), style={True: "green", False: "red", None: ""}[ratio["reached"]])
         console.print(table)
-        table = Table(*_SERIES_HEADINGS, title=f"{name}: medians", title_justify="left")
-        for one in chapter["series"]:
-            table.add_row(*_series_row(one))
-        console.print(table)
+        if chapter["series"]:
+            table = Table(*_SERIES_HEADINGS, title=f"{name}: medians", title_justify="left")
+            for one in chapter["series"]:
+                table.add_row(*_series_row(one))
+            console.print(table)
         if chapter["memory_mb"]:
             console.print("MB  " + "  ".join(f"{what}: {held:g}" for what, held in chapter["memory_mb"].items()))
 
@@ -69,14 +72,17 @@ def _markdown(results: dict[str, Any]) -> str:
         "Written by `make bench`; what is measured and how: [benchmarks.md](../benchmarks.md).",
         "",
     ]
-    for name in ("door", "turns"):
+    for name in ("door", "turns", "messages", "campaign"):
         if name not in results:
             continue
         chapter = results[name]
-        lines += [f"## {name.capitalize()}", "", f"![{name}]({name}.svg)", ""]
+        drawn = name in CHARTS
+        lines += [f"## {name.capitalize()}", ""]
+        lines += [f"![{name}]({name}.svg)", ""] if drawn else []
         lines += _rows(_RATIO_HEADINGS, [_ratio_row(one) for one in chapter["ratios"]])
-        lines += _rows(_SERIES_HEADINGS, [_series_row(one) for one in chapter["series"]])
-        lines += [f"![{name}: latency]({name}-latency.svg)", ""]
+        if chapter["series"]:
+            lines += _rows(_SERIES_HEADINGS, [_series_row(one) for one in chapter["series"]])
+        lines += [f"![{name}: latency]({name}-latency.svg)", ""] if drawn else []
         if chapter["memory_mb"]:
             lines += _rows(("memory", "MB"), [(what, f"{held:g}") for what, held in chapter["memory_mb"].items()])
         lines += _rows(("run", ""), [(what, str(value)) for what, value in chapter["facts"].items()])
