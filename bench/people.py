@@ -39,11 +39,12 @@ class Person(NamedTuple):
 async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count: int) -> list[Person]:
     """Open ``count`` active lines: rows by COPY as the owner, their airtime through the one door like all money."""
     people = [_person(place) for place in range(count)]
+    keys = [DataKey.fresh(person.account.account_id) for person in people]
     now = datetime.now(UTC)
     currency, language = engine.operator.currency, engine.operator.languages[0]
     async with await psycopg.AsyncConnection.connect(owner_url) as connection:
-        await copy_rows(connection, account, _accounts(people, keyring, currency, now))
-        await copy_rows(connection, line, _lines(people, language, now))
+        await copy_rows(connection, account, _accounts(people, keys, keyring, currency, now))
+        await copy_rows(connection, line, _lines(people, keys, language, now))
         await copy_rows(connection, directory, _entries(people, keyring))
     waiting = iter(people)
     await asyncio.gather(*(_open_balances(engine, waiting) for _ in range(POSTERS)))
@@ -64,9 +65,10 @@ def _person(place: int) -> Person:
     return Person(ref, new_id(), f"+{FIRST_NUMBER + place}", LEAST_BALANCE + place * BALANCE_STEP)
 
 
-def _accounts(people: Sequence[Person], keyring: Keyring, currency: str, now: datetime) -> Iterator[dict[str, Any]]:
-    for person in people:
-        key = DataKey.fresh(person.account.account_id)
+def _accounts(
+    people: Sequence[Person], keys: Sequence[DataKey], keyring: Keyring, currency: str, now: datetime
+) -> Iterator[dict[str, Any]]:
+    for person, key in zip(people, keys, strict=True):
         yield {
             **person.account._asdict(),
             "currency": currency,
@@ -76,13 +78,14 @@ def _accounts(people: Sequence[Person], keyring: Keyring, currency: str, now: da
         }
 
 
-def _lines(people: Sequence[Person], language: str, now: datetime) -> Iterator[dict[str, Any]]:
-    for person in people:
+def _lines(people: Sequence[Person], keys: Sequence[DataKey], language: str, now: datetime) -> Iterator[dict[str, Any]]:
+    for person, key in zip(people, keys, strict=True):
         yield {
             **person.account._asdict(),
             "line_id": person.line_id,
             "status": LineStatus.ACTIVE.value,
             "language": language,
+            "sealed_msisdn": key.seal(NumberKind.MSISDN, person.msisdn),
             "opened_at": now,
         }
 
