@@ -18,8 +18,8 @@ from bench.machine import ROOT
 from runtime.embedded.process import free_port
 
 
-@pytest.mark.timeout(240)
-async def test_a_tiny_run_measures_both_parts_and_keeps_results_and_charts(tmp_path: Path) -> None:
+@pytest.mark.timeout(400)
+async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_path: Path) -> None:
     sizes = ["--runs", "1", "--seconds", "1", "--accounts", "200", "--lines", "50"]
     run = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench", *sizes, "--out", str(tmp_path)),
@@ -30,7 +30,8 @@ async def test_a_tiny_run_measures_both_parts_and_keeps_results_and_charts(tmp_p
     said, _ = await run.communicate()
     assert run.returncode == 0, said.decode()
     results = json.loads((tmp_path / "results.json").read_text())
-    door, turns = results["door"], results["turns"]
+    door, turns, messages = results["door"], results["turns"], results["messages"]
+    assert "campaign" not in results
     assert {(one["subject"], one["load"]) for one in door["series"]} == {
         *(("tpc-b", clients) for clients in (1, 2, 4, 8, 16, 32)),
         *(("recharge", callers) for callers in (1, 16, 64, 256)),
@@ -40,17 +41,42 @@ async def test_a_tiny_run_measures_both_parts_and_keeps_results_and_charts(tmp_p
         for subject in ("fixed answer", "balance turn", "menu, then balance")
         for connections in (32, 128)
     }
-    assert all(one["rate"] > 0 and len(one["samples"]) == 1 for part in (door, turns) for one in part["series"])
+    assert all(
+        one["rate"] > 0 and len(one["samples"]) == 1 for part in (door, turns, messages) for one in part["series"]
+    )
     assert door["facts"]["violations"] == 0
     assert (door["facts"]["fsync"], door["facts"]["synchronous_commit"]) == ("on", "on")
     assert {one["target"] for one in door["ratios"] + turns["ratios"]} == {None, 2.5, 0.25}
     assert turns["memory_mb"]["server idle"] > 0
-    for chart in ("door", "door-latency", "turns", "turns-latency"):
+    assert {one["subject"] for one in messages["series"]} == {
+        *("text delivered", "bare post", "charge", "alert after a charge", "submit_sm", "submit_sm, bare socket")
+    }
+    parts = ("door", "turns", "messages")
+    for chart in (*parts, *(f"{part}-latency" for part in parts)):
         drawn = ET.parse(tmp_path / f"{chart}.svg").getroot()
         assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
         assert drawn.find(".//{*}script") is None
         assert not [part for part in drawn.iter() if part.get("src") or part.get("{http://www.w3.org/1999/xlink}href")]
     assert "| recharge, 256 at once / best tpc-b |" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.timeout(400)
+async def test_a_campaign_that_is_killed_twice_writes_to_every_number_once_or_names_it(tmp_path: Path) -> None:
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench", "--only", "campaign", "--numbers", "2000", "--out", str(tmp_path)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await run.communicate()
+    assert run.returncode == 0, said.decode()
+    campaign = json.loads((tmp_path / "results.json").read_text())["campaign"]
+    facts = campaign["facts"]
+    assert (facts["got it more than once"], facts["got none, not named"]) == (0, 0)
+    assert facts["got it once"] + facts["got none, parked as unknown"] == 2000
+    assert 0 < facts["written when the writer was killed"] < 2000
+    assert 0 < facts["sent when the worker was killed"] < 2000
+    assert [ratio["reached"] for ratio in campaign["ratios"]] == [True]
 
 
 @pytest.fixture
