@@ -63,7 +63,6 @@ operation = sa.Table(
     sa.Column("batch_id", UUID, nullable=False),
     # The key of the operation that a refund gives back.
     sa.Column("reverses", UUID),
-    sa.Index("ix_operation_history", "shard", "account_id", "booked_at"),
     postgresql_partition_by="RANGE (booked_at)",
 )
 

@@ -88,7 +88,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shard", "account_id", "key", "booked_at", name=op.f("pk_operation")),
         postgresql_partition_by="RANGE (booked_at)",
     )
-    op.create_index("ix_operation_history", "operation", ["shard", "account_id", "booked_at"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("shard", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -252,7 +251,6 @@ def downgrade() -> None:
     op.drop_table("product")
     op.drop_index("ix_outbox_due", table_name="outbox", postgresql_where=sa.text("state = 'due'"))
     op.drop_table("outbox")
-    op.drop_index("ix_operation_history", table_name="operation")
     op.drop_table("operation")
     op.drop_index("ix_guard_event_seen", table_name="guard_event")
     op.drop_table("guard_event")
