@@ -8,8 +8,10 @@ Tests marked ``needs("chromium")`` are skipped and listed at the end where the p
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -66,6 +68,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("left out: peers that this machine lacks")
         for what, tests in sorted(lacking.items()):
             terminalreporter.write_line(f"{what}: {len(tests)} test(s), e.g. {tests[0]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker that has told all its results and still does not end says where it stands, and ends."""
+    if hasattr(session.config, "workerinput"):
+        faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
