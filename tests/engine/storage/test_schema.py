@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -65,3 +68,23 @@ def test_next_months_partitions_are_made_by_the_application(database_url: str) -
     with psycopg.connect(database_url, options=f"-c role={APPLICATION_ROLE}", autocommit=True) as application:
         assert application.execute("SELECT ensure_partitions(3)").fetchone() == (0,)
         assert application.execute("SELECT ensure_partitions(5)").fetchone() == (6,)
+
+
+def test_an_owner_that_is_no_superuser_may_migrate_and_take_the_role(
+    _admin: psycopg.Connection[Any],  # noqa: PT019 - its value is used
+    postgres_url: str,
+) -> None:
+    name = f"rasid_owner_{uuid.uuid4().hex[:8]}"
+    _admin.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'owner'")
+    # The role is the server's and other databases' owners made it: this one is handed it by its admin.
+    _admin.execute(f"GRANT {APPLICATION_ROLE} TO {name} WITH ADMIN OPTION")
+    _admin.execute(f"CREATE DATABASE {name} OWNER {name} TEMPLATE template0")
+    url = sa.make_url(postgres_url).set(username=name, password="owner", database=name)
+    try:
+        migrate(url.render_as_string(hide_password=False))
+        with psycopg.connect(url.render_as_string(hide_password=False), options=f"-c role={APPLICATION_ROLE}") as taken:
+            assert taken.execute("SELECT count(*) FROM operation").fetchone() == (0,)
+    finally:
+        _admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        _admin.execute(f"DROP OWNED BY {name}")
+        _admin.execute(f"DROP ROLE {name}")
