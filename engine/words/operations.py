@@ -1,0 +1,149 @@
+"""What may be asked of the one door, and what it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from engine.words.accounts import AccountRef, Unit, VoucherToken
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """One intent with one idempotency key. Subclasses say what is meant; ``kind`` is their tag.
+
+    ``asked_at`` is when the intent was made (a callback's or usage record's own time, where it has one): an intent
+    older than the stated retention of keys is refused, never run again. ``source`` says who asked, for the audit
+    trail: ``ussd:africastalking``, ``console:alice``.
+    """
+
+    account: AccountRef
+    key: UUID
+    asked_at: datetime
+    source: str
+    line_id: UUID | None = None
+
+    def meant(self) -> tuple[Any, ...]:
+        """What was asked, without its key, when and by whom: equal for equal intents."""
+        return tuple(
+            getattr(self, name) for name in self.__struct_fields__ if name not in ("key", "asked_at", "source")
+        )
+
+
+class Recharge(Operation, frozen=True, kw_only=True, tag="recharge"):
+    """Credit a voucher's face value to the account and extend its validity."""
+
+    voucher: VoucherToken
+
+    def meant(self) -> tuple[Any, ...]:
+        """The voucher by its oldest digest: it stays the same when a master key is added."""
+        return (self.account, self.line_id, self.voucher.digests[-1])
+
+
+class Purchase(Operation, frozen=True, kw_only=True, tag="purchase"):
+    """Buy a product from money. ``price`` is what the person was shown: a changed price refuses the purchase."""
+
+    product: str
+    price: int
+
+
+class Charge(Operation, frozen=True, kw_only=True, tag="charge"):
+    """Deduct usage from buckets by priority, then earliest expiry, then oldest: all of it or nothing.
+
+    ``category`` is the traffic category (rating group) used; buckets limited to others are left alone.
+    """
+
+    unit: Unit
+    amount: int
+    category: str | None = None
+
+
+class Refund(Operation, frozen=True, kw_only=True, tag="refund"):
+    """Give back an earlier purchase or charge of the same account, whole, once."""
+
+    refunded_key: UUID
+    reason: str
+
+
+class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
+    """A correction by staff: ``amount`` > 0 credits the main bucket of ``unit``, < 0 deducts. The reason is kept."""
+
+    unit: Unit
+    amount: int
+    reason: str
+
+
+class Expire(Operation, frozen=True, kw_only=True, tag="expire"):
+    """Take what is left in buckets whose time is over into breakage."""
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operation did to one bucket."""
+
+    bucket_id: UUID
+    unit: Unit
+    product: str
+    before: int
+    after: int
+    expires_at: datetime | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an operation: stored in its commit, the same for ever after.
+
+    ``code`` is ``ok`` or a refusal (see ``engine.words.Code``); ``details`` holds codes, ids and amounts only,
+    never rendered text.
+    """
+
+    kind: str
+    code: str
+    key: UUID
+    #: short and speakable, Crockford base 32: "7F3K2M"
+    reference: str
+    booked_at: datetime
+    effects: tuple[Effect, ...] = ()
+    details: dict[str, Any] = {}
+
+    @property
+    def ok(self) -> bool:
+        """Whether the operation took effect."""
+        return self.code == Code.OK
+
+
+class Code(StrEnum):
+    """Every outcome an operation can have. Dialogs must have a sentence for each (checked at start)."""
+
+    OK = "ok"
+    #: same key, another request: nothing was done
+    KEY_CONFLICT = "key_conflict"
+    #: the intent is older than the retention of keys
+    KEY_EXPIRED = "key_expired"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    #: an invariant failed on this account; nothing goes out until staff has looked
+    ACCOUNT_FROZEN = "account_frozen"
+    LINE_SUSPENDED = "line_suspended"
+    LINE_BARRED = "line_barred"
+    LINE_TERMINATED = "line_terminated"
+    VOUCHER_UNKNOWN = "voucher_unknown"
+    VOUCHER_REDEEMED = "voucher_redeemed"
+    VOUCHER_EXPIRED = "voucher_expired"
+    #: blocked one by one, or its batch is not (or no longer) on sale
+    VOUCHER_BLOCKED = "voucher_blocked"
+    VOUCHER_RECALLED = "voucher_recalled"
+    #: too many wrong numbers on this line; ``details.locked_until``
+    VOUCHER_LOCKED = "voucher_locked"
+    PRODUCT_UNKNOWN = "product_unknown"
+    #: ``details.price`` is the new one
+    PRICE_CHANGED = "price_changed"
+    #: ``details.missing`` is how much more is needed
+    BALANCE_TOO_LOW = "balance_too_low"
+    AMOUNT_INVALID = "amount_invalid"
+    NOTHING_TO_REFUND = "nothing_to_refund"
+    ALREADY_REFUNDED = "already_refunded"
+    #: part of what was bought is already used
+    GRANT_USED = "grant_used"
+    #: the database refused this one operation; the log has the cause
+    FAILED = "failed"

@@ -1,0 +1,108 @@
+"""Payments: money that comes from outside, how far it has come, and what becomes of it in the books."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from engine.words.accounts import AccountRef
+from engine.words.operations import Operation
+
+
+class PaymentMethod(StrEnum):
+    """What a person pays with."""
+
+    MOBILE_MONEY = "mobile_money"
+    CARD = "card"
+    #: a card or account through the acquiring bank (ISO 8583)
+    BANK = "bank"
+
+
+class PaymentState(StrEnum):
+    """The recovery points of a payment: each is stored before the next step is taken."""
+
+    #: stored; nothing has left us
+    CREATED = "created"
+    #: taken out of the way by the fraud layer: staff decides
+    REVIEW = "review"
+    #: the gateway is being asked, or was
+    REQUESTED = "requested"
+    #: the gateway took it on; the payer has to act
+    PENDING = "pending"
+    #: nobody knows what became of the request: the gateway is asked until it says so
+    UNKNOWN = "unknown"
+    #: reserved on the payer's card, to be confirmed
+    HELD = "held"
+    #: the gateway has the money for us; it is not credited yet
+    CAPTURED = "captured"
+    #: credited, in all books
+    SETTLED = "settled"
+    DECLINED = "declined"
+    #: to be given back: nothing may be credited for it any more
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    #: the payer's bank took it back
+    CHARGED_BACK = "charged_back"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {
+        PaymentState.SETTLED,
+        PaymentState.DECLINED,
+        PaymentState.REFUNDED,
+        PaymentState.CHARGED_BACK,
+    }
+)
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """One payment as it stands. ``account`` and ``line_id`` are who is credited, whoever pays."""
+
+    account: AccountRef
+    payment_id: UUID
+    line_id: UUID | None
+    gateway: str
+    method: PaymentMethod
+    #: the provider's own name for it, once heard
+    gateway_ref: str | None
+    #: minor units of ``currency``
+    amount: int
+    currency: str
+    state: PaymentState
+    #: why it was refused or held, as a code
+    reason: str | None
+    reference: str
+    #: catalogue code of what is bought with it at once; None credits airtime
+    product: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
+    """Make a captured payment real in all books at once. The amount and currency are those of the stored payment.
+
+    ``captured`` is what the gateway says it holds: anything but the payment's own amount and currency is refused.
+    """
+
+    payment_id: UUID
+    captured: int
+    currency: str
+
+
+class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
+    """Take a settled payment's credit back, because it is refunded to the payer or charged back by their bank.
+
+    A refund takes the whole amount or nothing; a ``chargeback`` takes what is left, and the rest is booked as a loss.
+    """
+
+    payment_id: UUID
+    reason: str
+    chargeback: bool = False
