@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.asyncio import Redis
 
+from channels.options import Options, OptionsModel, WrongOptions, read_options
 from engine.words import DeliveryState
 from runtime.keyring import Keyring
 
@@ -45,8 +45,6 @@ __all__ = [
 
 #: what a carrier speaks: ordinary texts, or WhatsApp to the same numbers
 Speech = Literal["sms", "whatsapp"]
-#: an adapter's own settings, as they stand under ``carriers.<name>.options``
-Options = Mapping[str, str | int | bool]
 
 
 # --- out ---
@@ -238,31 +236,3 @@ class WebhookFactory(Protocol):
     def __call__(self, name: str, options: Options, *, channel: Speech = "sms") -> Webhook:
         """``name``: the instance in the settings. Raises ``WrongOptions``."""
         ...
-
-
-class OptionsModel(BaseModel):
-    """The base of an adapter's options: unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WrongOptions(Exception):
-    """``args[0]``: pairs of option and reason; never a value, which may be a secret."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-Model = TypeVar("Model", bound=OptionsModel)
-
-
-def read_options(model: type[Model], options: Options) -> Model:
-    """The adapter's options, checked. Raises ``WrongOptions``."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise WrongOptions(
-            [(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")) for problem in problems]
-        ) from None

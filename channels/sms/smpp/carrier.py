@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from channels.smpp.arrivals import Arrivals
 from channels.smpp.client.link import Link, LinkState, Mode
 from channels.smpp.client.words import NotSent, Throttled, Unanswered
 from channels.smpp.names import Command, Status, status_name
@@ -16,7 +17,6 @@ from channels.smpp.policy import Verdict, verdict
 from channels.smpp.receipts import normal
 from channels.smpp.text import Encoded, encode_text
 from channels.sms.contract import CarrierError, ErrorKind, Options, Outgoing, Sent, Tools, WrongOptions, read_options
-from channels.sms.smpp.arrivals import Arrivals
 from channels.sms.smpp.assembly import Assembly
 from channels.sms.smpp.inbound import INTERNATIONAL, Inbound
 from channels.sms.smpp.options import SmppOptions

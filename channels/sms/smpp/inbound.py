@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from channels.smpp.arrivals import Arrivals
 from channels.smpp.client.session import Delivery
 from channels.smpp.names import Status, Tag
 from channels.smpp.parts import Segment, unpack
@@ -19,7 +20,6 @@ from channels.smpp.pdu import DataMessage, ShortMessage, octets, words
 from channels.smpp.receipts import MessageState, is_receipt, normal, read_receipt, spellings
 from channels.smpp.text import Unreadable, decode_text
 from channels.sms.contract import DeliveryState, Incoming, Report
-from channels.sms.smpp.arrivals import Arrivals
 from channels.sms.smpp.assembly import Assembly
 from channels.sms.smpp.options import SmppOptions
 

@@ -1,0 +1,39 @@
+"""An adapter's own settings (``carriers.<name>.options``, ``gateways.<name>.options``), checked before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+#: as they stand in the settings
+Options = Mapping[str, str | int | bool]
+
+
+class OptionsModel(BaseModel):
+    """The base of an adapter's options: unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WrongOptions(Exception):
+    """``args[0]``: pairs of option and reason; never a value, which may be a secret."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+Model = TypeVar("Model", bound=OptionsModel)
+
+
+def read_options(model: type[Model], options: Options) -> Model:
+    """The adapter's options, checked. Raises ``WrongOptions``."""
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        raise WrongOptions(
+            [(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")) for problem in problems]
+        ) from None
