@@ -17,7 +17,7 @@ from engine.api import Engine
 from engine.words import Channel, Subscriber
 from runtime.embedded.process import free_port
 from tests.channels.chat.person import AMINA
-from tests.channels.chat.test_telegram import SECRET, base_url
+from tests.channels.chat.test_telegram import SECRET
 from tests.channels.phone import money
 from tests.channels.test_server import ROOT, ready, running
 from tests.doubles.bot_api import TOKEN, BotApi
@@ -39,7 +39,7 @@ def variables(database_url: str, redis_url: str, tmp_path: Path, api: BotApi) ->
             f'1 = "{bytes(range(32)).hex()}"',
             "[telegram]",
             f'token = "{token}"',
-            f'base_url = "{base_url(api)}"',
+            f'base_url = "{api.base_url}"',
             *telegram,
         ]
         config = tmp_path / "rasid.toml"
