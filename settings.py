@@ -19,7 +19,16 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel.core import get_global
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.networks import IPvAnyNetwork
 from pydantic_settings import (
     BaseSettings,
@@ -302,6 +311,10 @@ class GatewaySettings(Strict):
     allow: tuple[IPvAnyNetwork, ...] = ()
     #: proxies of ours whose ``X-Forwarded-For`` is believed
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    #: what people dial on this gateway, where it is not the operator's own code; without ``*`` and ``#``
+    service_code: str = Field(default="", pattern=r"^([0-9]+(\*[0-9]+)*)?$")
+    #: what the adapter wants to know; see its ``Options``
+    options: dict[str, str | int | bool] = Field(default={}, repr=False)
     #: the gateway gives up after this; the answer leaves before
     deadline_seconds: float = Field(default=8.0, gt=0, le=60)
 
@@ -343,6 +356,10 @@ class TelegramSettings(Strict):
     secret_token: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,256}$", repr=False)
     #: the Bot API server
     base_url: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s]+$")
+    #: where that server reaches ours, ``https://host``; empty: at the installation's ``public_url``
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
+    #: ``base_url`` is the Bot API server of ``sandbox/bot_api``: the simulator's page shows its chats
+    sandbox: bool = False
 
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:
@@ -350,6 +367,9 @@ class TelegramSettings(Strict):
             raise ValueError("a webhook needs a secret_token: anybody could call it")
         return self
 
+
+#: the bot among those who carry messages: in routes, in metrics, and in what people ask for
+CHAT = "telegram"
 
 #: where nothing is set: texts appear on the simulator's phone
 SIMULATOR_ONLY = {"simulator": CarrierSettings(adapter="simulator", per_second=2000.0)}
@@ -412,9 +432,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _webhooks_are_reachable(self) -> Self:
-        if self.telegram is not None and self.telegram.mode == "webhook" and not self.public_url:
+        if self.telegram is not None and self.telegram.mode == "webhook" and not self.telegram_url:
             raise ValueError("telegram.mode is webhook: public_url must say where Telegram reaches the server")
         return self
+
+    @field_validator("carriers")
+    @classmethod
+    def _carriers_are_no_chats(cls, carriers: dict[str, CarrierSettings]) -> dict[str, CarrierSettings]:
+        if CHAT in carriers:
+            raise ValueError(f"{CHAT} is the bot's name (telegram.token …): give this carrier another")
+        return carriers
+
+    @property
+    def telegram_url(self) -> str:
+        """Where Telegram reaches the server, or nothing."""
+        return (self.telegram.public_url if self.telegram is not None else "") or self.public_url
 
     @property
     def owner_url(self) -> str:

@@ -98,6 +98,8 @@ def test_an_unknown_variable_is_named_beside_every_other_problem(file: Path, mon
         ("RASID_CARRIERS", '{"x": {"adapter": "a", "prefixes": ["07x"]}}', "carriers.x.prefixes.0"),
         ("RASID_CARRIERS", '{"x": {"adapter": "a", "per_second": 0}}', "carriers.x.per_second"),
         ("RASID_TELEGRAM", '{"token": "1:a", "mode": "webhook"}', "telegram"),
+        ("RASID_TELEGRAM", '{"token": "1:a", "public_url": "https://host/path"}', "telegram.public_url"),
+        ("RASID_CARRIERS", '{"telegram": {"adapter": "a"}}', "carriers"),
         ("RASID_PUBLIC_URL", "https://host/path", "public_url"),
         ("RASID_GATEWAYS", '{"x": {"adapter": "a", "allow": ["nowhere"]}}', "gateways.x.allow.0"),
     ],

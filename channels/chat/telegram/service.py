@@ -25,7 +25,7 @@ async def listen(settings: Settings, bot: TelegramBot, lease: Lease, commands: C
     """Poll for as long as this process holds the lease, or tell Telegram where the server's webhook is."""
     telegram = settings.telegram
     if telegram is not None and telegram.mode == "webhook":
-        work = partial(webhook.register, bot, settings.public_url, telegram.secret_token)
+        work = partial(webhook.register, bot, settings.telegram_url, telegram.secret_token)
     else:
         work = partial(lease.run, Poller(bot).run, stop)
     await _serve(bot, commands, stop, work)
