@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
 from channels.health import CarrierHealth, part, show
+from channels.pointers import Pointers
 from channels.sessions import SessionStore, connect
 from channels.sms import configured as sms
 from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
@@ -66,6 +67,7 @@ class Services:
     redis: Redis
     store: SessionStore
     conversation: Conversation
+    pointers: Pointers
     talk: Talk
     metrics: Metrics
     doors: tuple[Door, ...]
@@ -74,6 +76,7 @@ class Services:
     async def close(self) -> None:
         """Finish what was promised, then let all connections go."""
         await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
+        await asyncio.gather(*(door.adapter.close() for door in self.doors))
         await self.engine.close()
         await self.redis.aclose()
 
@@ -127,6 +130,7 @@ async def open_services(settings: Settings) -> Services:
         redis=redis,
         store=store,
         conversation=conversation,
+        pointers=Pointers(redis, keyring),
         talk=by_text,
         metrics=metrics,
         doors=doors(settings, operator),
@@ -139,7 +143,7 @@ async def app(settings: Settings) -> web.Application:
     services = await open_services(settings)
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
-    application.add_routes(routes(services.doors, services.conversation, services.metrics))
+    application.add_routes(routes(services.doors, services.conversation, services.pointers, services.metrics))
     inbound = services.talk.inbound
     application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
     if settings.telegram is not None and settings.telegram.mode == "webhook":

@@ -22,7 +22,7 @@ from channels.inputs import Inputs, bounded, inputs
 from channels.keys import derived_keys
 from channels.layout import pages
 from channels.promises import keep_promise
-from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore
+from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore, answer_life
 from channels.trace import PHASES, Trace, TracePublisher, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine, Step, typed_text
@@ -86,6 +86,9 @@ class Conversation:
         """Answer one hop: whatever happens, with a screen."""
         if turn.event is Event.CLOSE:
             return await self._close(turn)
+        if not (turn.session_id and turn.msisdn):
+            # The gateway told them with an earlier hop, and what was kept of it is gone.
+            return self._notice("session_lost")
         trace = Trace(self._store.hop(turn))
         profile = self._profiles[turn.gateway]
         try:
@@ -123,7 +126,7 @@ class Conversation:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + profile.deadline_seconds - MARGIN_SECONDS
         while True:
-            begun = await self._begin(line, hop, profile, deadline)
+            begun = await self._begin(line, hop, profile, deadline, answer_life(turn))
             trace.mark("begin")
             if begun.answer is not None:
                 trace.outcome = "replayed"
@@ -144,6 +147,7 @@ class Conversation:
                     answer=answer,
                     session=outcome.session,
                     keep_seconds=profile.session_seconds,
+                    answer_us=answer_life(turn),
                 )
             except SessionsDown:
                 # The effect is in the books; a retry plays it again under the same keys.
@@ -158,14 +162,14 @@ class Conversation:
             # Someone else holds the line now: their answer is the one that counts, so wait for it.
             log.warning("turn_was_stale", gateway=turn.gateway)
 
-    async def _begin(self, line: Line, hop: bytes, profile: Profile, deadline: float) -> Begun:
+    async def _begin(self, line: Line, hop: bytes, profile: Profile, deadline: float, answer_us: int) -> Begun:
         """Get the stored answer or the lock, waiting for whoever holds it; neither once ``deadline`` has passed."""
         # The holder itself answers by its own deadline, so a lock that lives longer belongs to a dead process.
         lock_ms = int(profile.deadline_seconds * 1000)
         wait = FIRST_WAIT
         loop = asyncio.get_running_loop()
         while True:
-            begun = await self._store.begin(line, hop, lock_ms)
+            begun = await self._store.begin(line, hop, lock_ms, answer_us=answer_us)
             if begun.answer is not None or begun.token is not None:
                 return begun
             if loop.time() + wait >= deadline:

@@ -1,8 +1,7 @@
 """The session store: one Redis script begins a turn, one ends it.
 
-A turn owns its line's lock between the two. The lock's value is a fencing token, so who was held up past the lock's
-life cannot overwrite what the next holder saved. Answers are kept by hop key with their session: a hop that comes
-again is answered with the same bytes.
+A turn owns its line's lock between the two; its value is a fencing token, so who was held up past the lock's life
+cannot overwrite what the next holder saved. Answers are kept by hop key: a hop that comes again gets the same bytes.
 
 Nothing here is truth: losing all of it costs people a redial. Keys hold a keyed digest of the number, hop keys are
 keyed digests of what was typed; neither the number nor the typed text is ever stored. All keys of a turn carry the
@@ -26,37 +25,43 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from channels.turn import Turn
+from channels.turn import Event, Turn
 from dialogs.words import Place
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 
 log = structlog.get_logger(__name__)
 
-#: answers and sessions outlive the gateway's own session by this much, for retries that come late
+#: answers and sessions outlive the gateway's own session by this much, for late retries
 GRACE_SECONDS = 600
-#: seconds without a try after Redis failed: a turn must not wait for a time-out that the one before has waited for
+#: seconds without a try after Redis failed: a turn must not wait for the time-out of the one before
 REST_SECONDS = 1.0
 #: seconds that Redis has to take a connection, and to answer one pipeline
 CONNECT_SECONDS, ANSWER_SECONDS = 0.5, 1.0
 
-# KEYS: lock, session. ARGV: hop key, life of the lock in ms.
+#: seconds in which an equal input is a retry where a gateway does not number its hops: nobody reads and types in less
+SAME_SECONDS = 2.0
+
+# KEYS: lock, session. ARGV: hop key, life of the lock in ms, life of a stored answer in µs (0: the session's).
 # The token is Redis's own clock in microseconds, never below the last one that saved: it grows even when Redis has
 # lost everything in between.
 BEGIN = """
-local found = redis.call('HMGET', KEYS[2], ARGV[1], 'session', 'fence')
-if found[1] then return {'answered', found[1]} end
+local found = redis.call('HMGET', KEYS[2], ARGV[1], 'session', 'fence', 'at' .. ARGV[1])
 local now = redis.call('TIME')
 local token = now[1] * 1000000 + now[2]
+if found[1] and (ARGV[3] == '0' or token - tonumber(found[4] or 0) < tonumber(ARGV[3])) then
+  return {'answered', found[1]}
+end
 if found[3] and tonumber(found[3]) >= token then token = tonumber(found[3]) + 1 end
 token = string.format('%.0f', token)
 if not redis.call('SET', KEYS[1], token, 'NX', 'PX', ARGV[2]) then return {'held'} end
 return {'taken', token, found[2]}
 """
 
-# KEYS: lock, session. ARGV: token, hop key, answer, session, life of the session in ms.
+# KEYS: lock, session. ARGV: token, hop key, answer, session, life of the session in ms, life of the answer in µs.
 # An empty answer lets the lock go and saves nothing. A holder whose lock ran out may still save while nobody has
-# taken the line since; otherwise it gets the stored answer, or nothing when there is none yet.
+# taken the line since; otherwise it gets the stored answer, or nothing when there is none yet. Where answers live
+# shorter than their session, one from before this turn began is that of an equal input, not of this one.
 END = """
 local holder = redis.call('GET', KEYS[1])
 local mine = holder == ARGV[1]
@@ -64,12 +69,16 @@ if ARGV[3] == '' then
   if mine then redis.call('DEL', KEYS[1]) end
   return {'released'}
 end
-local found = redis.call('HMGET', KEYS[2], ARGV[2], 'fence')
+local found = redis.call('HMGET', KEYS[2], ARGV[2], 'fence', 'at' .. ARGV[2])
 if mine then redis.call('DEL', KEYS[1]) end
-if found[1] then return {'answered', found[1]} end
+if found[1] and (ARGV[6] == '0' or tonumber(found[3] or 0) >= tonumber(ARGV[1])) then return {'answered', found[1]} end
 if (holder and not mine) or (found[2] and tonumber(found[2]) >= tonumber(ARGV[1])) then return {'stale'} end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3], 'session', ARGV[4], 'fence', ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
+if ARGV[6] ~= '0' then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[2], 'at' .. ARGV[2], string.format('%.0f', now[1] * 1000000 + now[2]))
+end
 return {'saved'}
 """
 
@@ -135,6 +144,11 @@ class Ended(NamedTuple):
     answer: bytes | None = None
 
 
+def answer_life(turn: Turn) -> int:
+    """For how many microseconds an equal hop is this one again; 0: for ever. A session's start happens only once."""
+    return int(SAME_SECONDS * 1_000_000) if turn.unnumbered and turn.event is not Event.NEW else 0
+
+
 class _Call(NamedTuple):
     """One script waiting for its pipeline."""
 
@@ -175,6 +189,8 @@ class SessionStore:
         """The key of one hop: equal for a retry, unreadable. ``length`` takes only so much of the typed text."""
         text = turn.text if length is None else turn.text[:length]
         words = f"{turn.gateway}|{turn.session_id}|{turn.sequence}|{text}"
+        if turn.unnumbered:  # what was dialled and what is typed next may be the same characters
+            words = f"{turn.event}|{words}"
         return self._keyring.digest("hop", words.encode())[:16]
 
     def line(self, turn: Turn) -> Line:
@@ -182,26 +198,37 @@ class SessionStore:
         tag = self._keyring.digest("line", turn.msisdn.strip().lstrip("+").encode())[:16].hex()
         return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{turn.gateway}:{turn.session_id}")
 
-    async def begin(self, line: Line, hop: bytes, lock_ms: int) -> Begun:
-        """Take the line's lock for at most ``lock_ms``, or learn the stored answer. Raises ``SessionsDown``."""
-        said = await self._call(_Call(BEGIN, line, (hop, lock_ms)))
+    async def begin(self, line: Line, hop: bytes, lock_ms: int, *, answer_us: int = 0) -> Begun:
+        """Take the line's lock for at most ``lock_ms``, or learn the stored answer. Raises ``SessionsDown``.
+
+        ``answer_us``: microseconds after which an equal hop is a new one; 0: never. See ``answer_life``.
+        """
+        said = await self._call(_Call(BEGIN, line, (hop, lock_ms, answer_us)))
         if said[0] == b"answered":
             return Begun(answer=said[1])
         if said[0] == b"held":
             return Begun()
-        return Begun(token=said[1], session=self._decode(said[2] if len(said) > 2 else None))
+        return Begun(token=said[1], session=self._decode(*said[2:]))
 
     async def end(
-        self, line: Line, hop: bytes, token: bytes, *, answer: bytes, session: Session, keep_seconds: int
+        self,
+        line: Line,
+        hop: bytes,
+        token: bytes,
+        *,
+        answer: bytes,
+        session: Session,
+        keep_seconds: int,
+        answer_us: int = 0,
     ) -> Ended:
         """Save session and answer and let the lock go, unless another turn took the line. Raises ``SessionsDown``."""
-        keep_ms = (keep_seconds + GRACE_SECONDS) * 1000
-        said = await self._call(_Call(END, line, (token, hop, answer, self._encoder.encode(session), keep_ms)))
+        kept = (self._encoder.encode(session), (keep_seconds + GRACE_SECONDS) * 1000, answer_us)
+        said = await self._call(_Call(END, line, (token, hop, answer, *kept)))
         return Ended(said[0] == b"stale", said[1] if said[0] == b"answered" else None)
 
     async def release(self, line: Line, hop: bytes, token: bytes) -> None:
         """Let the lock go and save nothing, so that the same hop may be tried again. Raises ``SessionsDown``."""
-        await self._call(_Call(END, line, (token, hop, b"", b"", 0)))
+        await self._call(_Call(END, line, (token, hop, b"", b"", 0, 0)))
 
     async def close(self, line: Line) -> None:
         """The session is over: forget where the person stood. Answers stay a while. Raises ``SessionsDown``."""
@@ -211,7 +238,7 @@ class SessionStore:
         """Raise ``redis.RedisError`` unless Redis answers."""
         await self._redis.ping()
 
-    def _decode(self, stored: bytes | None) -> Session | None:
+    def _decode(self, stored: bytes | None = None) -> Session | None:
         if not stored:
             return None
         try:

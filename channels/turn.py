@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,8 +27,10 @@ class Turn:
 
     channel: str
     gateway: str
+    #: empty where the gateway has none: ``channels.pointers`` names the session
     session_id: str
-    #: E.164 with ``+`` or whatever the gateway sent: read by the engine
+    #: E.164 with ``+`` or whatever the gateway sent: read by the engine; empty where the hop carries none:
+    #: ``channels.pointers`` finds it by the session
     msisdn: str = field(repr=False)
     text: str = field(repr=False)
     event: Event | None = None
@@ -38,6 +41,17 @@ class Turn:
     sequence: str = ""
     #: False while no session can be kept: the inputs are then played from the start with every hop
     remembered: bool = True
+    #: later hops of the session name neither the number nor ``kept``: both are stored for them, sealed
+    pointed: bool = False
+    #: what the adapter wants to have back with later hops of a ``pointed`` session
+    kept: str = field(default="", repr=False)
+    #: fields of the request that the adapter's answer repeats; never stored
+    echo: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def unnumbered(self) -> bool:
+        """Nothing in the hop tells a retry from the same input typed twice."""
+        return not self.cumulative and not self.sequence and self.event is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

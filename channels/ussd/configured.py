@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from channels.conversation import MARGIN_SECONDS
 from channels.layout import misfit
+from channels.options import WrongOptions
 from channels.turn import Budget, Profile
-from channels.ussd.contract import AdapterFactory, UnknownAdapter, load
+from channels.ussd.adapters import UnknownAdapter, load
+from channels.ussd.contract import Adapter, AdapterFactory
 from channels.ussd.routes import Door
 from dialogs.words import Screen
 from settings import GatewaySettings, Operator, Settings, SettingsError
@@ -23,7 +25,7 @@ def doors(settings: Settings, operator: Operator) -> tuple[Door, ...]:
     return tuple(
         Door(
             name=name,
-            adapter=_adapter(name, gateway)(name, operator.service_code),
+            adapter=_made(name, gateway, operator),
             secret=gateway.secret_path,
             allow=gateway.allow,
             proxies=gateway.trusted_proxies,
@@ -53,6 +55,14 @@ def _profile(name: str, gateway: GatewaySettings) -> Profile:
         deadline_seconds=gateway.deadline_seconds,
         session_seconds=_adapter(name, gateway).session_seconds,
     )
+
+
+def _made(name: str, gateway: GatewaySettings, operator: Operator) -> Adapter:
+    try:
+        return _adapter(name, gateway)(name, gateway.service_code or operator.service_code, gateway.options)
+    except WrongOptions as error:
+        where = f"gateways.{name}.options"
+        raise SettingsError("gateways", [(f"{where}.{option}", reason) for option, reason in error.problems]) from None
 
 
 def _adapter(name: str, gateway: GatewaySettings) -> AdapterFactory:

@@ -1,19 +1,32 @@
 """What a USSD gateway's adapter is: it spells the gateway's words as ours and back, and holds no other logic.
 
-An adapter is a module ``channels/ussd/<name>/gateway.py`` with a class ``Gateway``. It never imports the engine.
+An adapter is a module ``channels/ussd/<name>/gateway.py`` with a class ``Gateway`` that extends ``Adapter``, or, where
+a gateway is only another spelling of a form or a JSON body, a data file (``channels.ussd.spelled``). It never imports
+the engine. ``channels.ussd.fields`` reads what gateways send.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from channels.forms import single
+from channels.options import Options
 from channels.turn import Malformed, Reply, Turn
 
-#: more fields than any gateway sends: a longer form is refused before it is read
-FIELD_LIMIT = 40
+__all__ = ["Adapter", "AdapterFactory", "Malformed", "Options", "Request", "Response", "SessionEnd", "Undelivered"]
+
+
+class Request(NamedTuple):
+    """A gateway's request as it came over HTTP."""
+
+    body: bytes = b""
+    method: str = "POST"
+    #: behind the ``?``, still encoded
+    query: str = ""
+    #: the parts of the path that ``Adapter.paths`` names
+    parts: Mapping[str, str] = {}
+    #: names in any case
+    headers: Mapping[str, str] = {}
 
 
 class Response(NamedTuple):
@@ -37,63 +50,64 @@ class SessionEnd(NamedTuple):
     milliseconds: int = 0
 
 
+class Undelivered(Exception):
+    """The gateway did not take the answer. ``args[0]`` is the reason: a code, never what was sent."""
+
+
 class Adapter(Protocol):
-    """One gateway's wire format."""
+    """One gateway's wire format. Extend it: what a gateway has no need of stands here."""
 
     #: seconds the gateway lets one whole session last
     session_seconds: int
-    #: every outcome ``read_event`` can return: metrics label, so it must be bounded
-    outcomes: frozenset[str]
+    #: every outcome of a ``SessionEnd``: metrics label, so it must be bounded
+    outcomes: frozenset[str] = frozenset()
+    #: HTTP methods of hops
+    methods: frozenset[str] = frozenset({"POST"})
+    #: what the gateway adds to our address, in the words of aiohttp's routes: ``/session/{session}/{step}``
+    paths: tuple[str, ...] = ("",)
 
-    def read(self, body: bytes) -> Turn:
-        """A hop. Raises ``Malformed`` with the field and the reason."""
+    def read(self, request: Request) -> Turn | SessionEnd | Response:
+        """A hop; or the session's end where that comes by the same way; or at once what a mere question is answered.
+
+        A turn may lack its session id (the gateway has none), or with ``pointed`` its number: both are found.
+        Raises ``Malformed`` with the field and the reason, which never repeats what was sent.
+        """
         ...
 
-    def write(self, reply: Reply) -> Response:
-        """The answer to a hop: the same bytes for the same reply."""
+    def write(self, reply: Reply, turn: Turn) -> Response:
+        """The answer to a hop: the same bytes for the same reply to the same request."""
         ...
 
     def write_malformed(self, error: Malformed) -> Response:
         """The answer to a request that could not be read."""
         ...
 
-    def read_event(self, body: bytes) -> SessionEnd:
-        """An end-of-session event. Raises ``Malformed``."""
-        ...
+    def read_event(self, request: Request) -> SessionEnd | Response:  # noqa: ARG002 - for those that send some
+        """What comes to ``/ussd/<name>/events``: a session's end, or what is only acknowledged.
 
-    def write_event(self) -> Response:
+        Raises ``Malformed``.
+        """
+        raise Malformed("path", "this gateway sends no events")
+
+    def write_event(self, ended: SessionEnd) -> Response:  # noqa: ARG002 - some answer with what was asked
         """The answer that tells the gateway to stop repeating the event."""
-        ...
+        return Response(200, "text/plain", b"OK")
+
+    async def send(self, reply: Reply, turn: Turn) -> None:
+        """For gateways that are answered by a call of ours: called before ``write``. Raises ``Undelivered``."""
+
+    async def close(self) -> None:
+        """Let go what the adapter holds open."""
 
 
 class AdapterFactory(Protocol):
-    """The class ``Gateway`` of an adapter's module."""
+    """The class ``Gateway`` of an adapter's module, or a data file's."""
 
     session_seconds: int
 
-    def __call__(self, name: str, service_code: str) -> Adapter:
-        """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``."""
+    def __call__(self, name: str, service_code: str, options: Options) -> Adapter:
+        """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``.
+
+        ``options``: the adapter's own settings. Raises ``channels.options.WrongOptions``.
+        """
         ...
-
-
-class UnknownAdapter(Exception):
-    """The settings name a gateway that has no folder. ``args[0]`` is the name."""
-
-
-def load(adapter: str) -> AdapterFactory:
-    """The class ``Gateway`` of ``channels/ussd/<adapter>/gateway.py``. Raises ``UnknownAdapter``."""
-    if not adapter.isidentifier():
-        raise UnknownAdapter(adapter)
-    module = f"channels.ussd.{adapter}.gateway"
-    try:
-        factory: AdapterFactory = importlib.import_module(module).Gateway
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise UnknownAdapter(adapter) from error
-        raise
-    return factory
-
-
-def form(body: bytes) -> dict[str, str]:
-    """The fields of a posted form, each at most once. Raises ``Malformed``."""
-    return single(body, FIELD_LIMIT)

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from channels.callers import Handler, Network, guarded
 from channels.conversation import Conversation
-from channels.turn import Malformed
-from channels.ussd.contract import Adapter, Response
+from channels.pointers import Pointers
+from channels.turn import Malformed, Turn
+from channels.ussd.contract import Adapter, Request, Response, SessionEnd, Undelivered
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -37,55 +38,96 @@ class Door:
     proxies: tuple[Network, ...] = ()
 
 
-def routes(doors: Sequence[Door], conversation: Conversation, metrics: Metrics) -> list[web.RouteDef]:
-    """``POST /ussd/{gateway}`` and ``/ussd/{gateway}/events``, each followed by the secret segment if there is one."""
+def routes(
+    doors: Sequence[Door], conversation: Conversation, pointers: Pointers, metrics: Metrics
+) -> list[web.RouteDef]:
+    """``/ussd/{gateway}`` with the methods and paths of its adapter, and ``POST /ussd/{gateway}/events``.
+
+    The secret segment, if there is one, stands behind ``/ussd/{gateway}`` or ``/events``: what the gateway appends to
+    the address that it was given comes after.
+    """
     table: list[web.RouteDef] = []
     for door in doors:
+        adapter = door.adapter
         suffix = "/{secret}" if door.secret else ""
-        table.append(
-            web.post(f"/ussd/{door.name}/events{suffix}", _guarded(door, _events(door, conversation, metrics)))
-        )
-        table.append(web.post(f"/ussd/{door.name}{suffix}", _guarded(door, _hops(door, conversation))))
+        desk = _Desk(door, conversation, pointers, metrics)
+        events = _guarded(door, desk.event)
+        table.append(web.post(f"/ussd/{door.name}/events{suffix}", events))
+        hops = _guarded(door, desk.hop)
+        table += [
+            web.route(method, f"/ussd/{door.name}{suffix}{path}", hops)
+            for path in adapter.paths
+            for method in sorted(adapter.methods)
+        ]
     return table
 
 
-def _hops(door: Door, conversation: Conversation) -> Handler:
-    adapter = door.adapter
+class _Desk:
+    """Serves one gateway's requests."""
 
-    async def hop(request: web.Request) -> web.StreamResponse:
+    def __init__(self, door: Door, conversation: Conversation, pointers: Pointers, metrics: Metrics) -> None:
+        self._door = door
+        self._adapter = door.adapter
+        self._conversation = conversation
+        self._pointers = pointers
+        self._metrics = metrics
+
+    async def hop(self, request: web.Request) -> web.StreamResponse:
         try:
-            turn = adapter.read(await request.read())
+            read = self._adapter.read(await _request(request))
         except Malformed as error:
-            return _malformed(door, error)
-        return _send(adapter.write(await conversation.turn(turn)))
+            return self._malformed(error)
+        if isinstance(read, Turn):
+            return await self._turn(read)
+        return await self._other(read)
 
-    return hop
-
-
-def _events(door: Door, conversation: Conversation, metrics: Metrics) -> Handler:
-    adapter = door.adapter
-
-    async def event(request: web.Request) -> web.StreamResponse:
+    async def event(self, request: web.Request) -> web.StreamResponse:
         try:
-            ended = adapter.read_event(await request.read())
+            read = self._adapter.read_event(await _request(request))
         except Malformed as error:
-            return _malformed(door, error)
-        await conversation.turn(ended.turn)
-        metrics.session_ends.labels(door.name, ended.outcome).inc()
-        if ended.outcome != "success":
-            log.info("session_end", gateway=door.name, outcome=ended.outcome, hops=ended.hops, ms=ended.milliseconds)
-        return _send(adapter.write_event())
+            return self._malformed(error)
+        return await self._other(read)
 
-    return event
+    async def _turn(self, turn: Turn) -> web.Response:
+        adapter = self._adapter
+        turn = await self._pointers.complete(turn, adapter.session_seconds)
+        reply = await self._conversation.turn(turn)
+        try:
+            await adapter.send(reply, turn)
+        except Undelivered as error:
+            # The answer is kept: the gateway that comes again gets it again.
+            log.warning("answer_undelivered", gateway=self._door.name, reason=error.args[0])
+            return web.Response(status=502, text="the answer could not be delivered")
+        return _send(adapter.write(reply, turn))
+
+    async def _other(self, read: SessionEnd | Response) -> web.Response:
+        if isinstance(read, Response):
+            return _send(read)
+        turn = await self._pointers.complete(read.turn, self._adapter.session_seconds)
+        if turn.session_id and turn.msisdn:
+            await self._conversation.turn(turn)
+        self._metrics.session_ends.labels(self._door.name, read.outcome).inc()
+        if read.outcome != "success":
+            log.info("session_end", gateway=self._door.name, outcome=read.outcome, hops=read.hops, ms=read.milliseconds)
+        return _send(self._adapter.write_event(read))
+
+    def _malformed(self, error: Malformed) -> web.Response:
+        log.info("request_malformed", gateway=self._door.name, field=error.field, reason=error.reason)
+        return _send(self._adapter.write_malformed(error))
+
+
+async def _request(request: web.Request) -> Request:
+    return Request(
+        body=await request.read(),
+        method=request.method,
+        query=request.rel_url.raw_query_string,
+        parts=request.match_info,
+        headers=request.headers,
+    )
 
 
 def _guarded(door: Door, handler: Handler) -> Handler:
     return guarded(door.name, handler, secret=door.secret, allow=door.allow, proxies=door.proxies)
-
-
-def _malformed(door: Door, error: Malformed) -> web.Response:
-    log.info("request_malformed", gateway=door.name, field=error.field, reason=error.reason)
-    return _send(door.adapter.write_malformed(error))
 
 
 def _send(response: Response) -> web.Response:

@@ -17,41 +17,35 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
-from channels.ussd.contract import Response, SessionEnd, form
+from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
+from channels.ussd.fields import SESSION_ID, count, form, number, typed, word
 
-#: AT's ids look like ``ATUid_3a17…``; anything that is harmless in a Redis key and a log line is let in
-SESSION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-#: what may be a number at all; whether it is one of ours the engine says
-PHONE_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 SERVICE_CODE = re.compile(r"\*[0-9*]{1,80}#?")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 OUTCOMES = frozenset({"success", "incomplete", "failed", "other"})
 PLAIN = "text/plain"
 
 
-class Gateway:
+class Gateway(Adapter):
     """The adapter of one configured Africa's Talking account."""
 
     session_seconds = 180
     outcomes = OUTCOMES
 
-    def __init__(self, name: str, service_code: str) -> None:
+    def __init__(self, name: str, service_code: str, options: Options) -> None:
         """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``."""
+        read_options(OptionsModel, options)
         self._name = name
         self._service_code = f"*{service_code}"
 
-    def read(self, body: bytes) -> Turn:
+    def read(self, request: Request) -> Turn:
         """A hop. Raises ``Malformed``."""
-        fields = form(body)
-        text = fields.get("text")
-        if text is None:
-            raise Malformed("text", "missing")
-        if CONTROL.search(text):
-            raise Malformed("text", "control characters")
+        fields = form(request.body)
+        text = typed(fields, "text")
         return self._turn(fields, text, Event.RESUME if text else Event.NEW)
 
-    def write(self, reply: Reply) -> Response:
+    def write(self, reply: Reply, _turn: Turn) -> Response:
         """``CON`` or ``END`` with the screen; the state's name as hop metadata."""
         start = "END " if reply.ends else "CON "
         headers = {"at-ussd-hop-metadata": reply.label} if reply.label else {}
@@ -61,29 +55,22 @@ class Gateway:
         """400 with the field and the reason: the one who sees it is an engineer at the other end, not a person."""
         return Response(400, PLAIN, f"END Malformed request: {error.field}: {error.reason}".encode())
 
-    def read_event(self, body: bytes) -> SessionEnd:
+    def read_event(self, request: Request) -> SessionEnd:
         """An end-of-session event; what people typed and read is dropped here. Raises ``Malformed``."""
-        fields = form(body)
+        fields = form(request.body)
         status = fields.get("status", "").lower()
         if not status:
             raise Malformed("status", "missing")
         return SessionEnd(
             turn=self._turn(fields, "", Event.CLOSE),
             outcome=status if status in OUTCOMES else "other",
-            hops=_count(fields.get("hopsCount", "")),
-            milliseconds=_count(fields.get("durationInMillis", "")),
+            hops=count(fields.get("hopsCount")),
+            milliseconds=count(fields.get("durationInMillis")),
         )
 
-    def write_event(self) -> Response:
-        """200: anything else is sent again."""
-        return Response(200, PLAIN, b"OK")
-
     def _turn(self, fields: Mapping[str, str], text: str, event: Event) -> Turn:
-        session_id = _matching(fields, "sessionId", SESSION_ID)
-        msisdn = _matching(fields, "phoneNumber", PHONE_NUMBER)
-        if fields["phoneNumber"].startswith(" "):
-            # A caller that forgot to write the plus sign as %2B: a form reads it as a blank.
-            msisdn = f"+{msisdn}"
+        session_id = word(fields, "sessionId", SESSION_ID)
+        msisdn = number(fields, "phoneNumber")
         service_code = fields.get("serviceCode", "")
         if service_code:
             self._check_service_code(service_code)
@@ -106,17 +93,3 @@ class Gateway:
         if code.startswith(ours) and code[len(ours) : len(ours) + 1] in ("", "#", "*"):
             return
         raise Malformed("serviceCode", "not served here")
-
-
-def _matching(fields: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    """A required field that has the shape of ``pattern``. The reason never repeats what was sent."""
-    value = fields.get(name, "").strip()
-    if not value:
-        raise Malformed(name, "missing")
-    if not pattern.fullmatch(value):
-        raise Malformed(name, "not well-formed")
-    return value
-
-
-def _count(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 12 else 0

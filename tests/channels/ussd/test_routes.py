@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio import Redis
 
+from channels.pointers import Pointers
 from channels.ussd.africastalking.gateway import Gateway
 from channels.ussd.routes import BODY_LIMIT, Door, routes
 from engine.api import Engine
+from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from tests.channels.phone import MSISDN, Talk, money
@@ -24,14 +27,14 @@ HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "s
 
 
 @pytest.fixture
-async def serve(talk: Talk) -> AsyncIterator[Serve]:
+async def serve(talk: Talk, redis_client: Redis, keyring: Keyring) -> AsyncIterator[Serve]:
     """Starts a server with one gateway; keywords go to its ``Door``."""
     clients: list[Client] = []
 
     async def start(metrics: Metrics | None = None, **door: Any) -> Client:
         application = web.Application(client_max_size=BODY_LIMIT)
-        one = Door(name="africastalking", adapter=Gateway("africastalking", "123"), **door)
-        application.add_routes(routes([one], talk(), metrics or Metrics()))
+        one = Door(name="africastalking", adapter=Gateway("africastalking", "123", {}), **door)
+        application.add_routes(routes([one], talk(), Pointers(redis_client, keyring), metrics or Metrics()))
         client = TestClient(TestServer(application))
         await client.start_server()
         clients.append(client)

@@ -1,0 +1,116 @@
+"""What a hop leaves out, found again: the number of a session, or the session of a number.
+
+Some gateways name the caller only when a session begins; some keep no session id at all. One pointer key in Redis
+serves each: what it holds is sealed, because a number is in it. Losing it costs the person a redial.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import cast
+from uuid import uuid4
+
+import msgspec
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from channels.sessions import GRACE_SECONDS, SAME_SECONDS
+from channels.turn import Event, Turn
+from runtime.keyring import Keyring
+
+log = structlog.get_logger(__name__)
+
+#: NIST SP 800-38D §5.2.1.1 recommends 96 bits
+NONCE_BYTES = 12
+#: what the purpose's key and the pointer's name are derived for
+PURPOSE = "pointer"
+
+# KEYS: the name of a number's session. ARGV: a fresh session id, its life in ms, ms in which a second start is a retry.
+# Redis's own count of what is left of the key's life tells its age.
+BEGIN = """
+local left = redis.call('PTTL', KEYS[1])
+if left > ARGV[2] - ARGV[3] then return redis.call('GET', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+
+
+class Pointer(msgspec.Struct, array_like=True):
+    """What is known of a session beyond its name."""
+
+    msisdn: str
+    #: the adapter's own
+    kept: str
+
+
+class Pointers:
+    """The pointer keys of all gateways. One per process; a gateway that sends everything costs no call of Redis."""
+
+    def __init__(self, redis: Redis, keyring: Keyring) -> None:
+        self._redis = redis
+        self._keyring = keyring
+        self._decoder = msgspec.msgpack.Decoder(Pointer)
+
+    async def complete(self, turn: Turn, session_seconds: int) -> Turn:
+        """The turn with number, session id and ``kept`` as far as they can be known, and kept for what follows.
+
+        ``session_seconds``: how long the gateway lets one session last. What stays empty is lost, and so is the
+        session: without Redis nothing is found and nothing raised.
+        """
+        try:
+            if not turn.session_id:
+                return await self._named(turn, session_seconds)
+            if turn.pointed:
+                return await self._known(turn, session_seconds)
+        except RedisError as error:
+            log.warning("pointer_lost", gateway=turn.gateway, error=type(error).__name__)
+        return turn
+
+    async def _named(self, turn: Turn, session_seconds: int) -> Turn:
+        """With the id of the number's session. A start makes a new one, unless it is the last start repeated."""
+        name = self._name(turn.gateway, "number", turn.msisdn.strip().lstrip("+"))
+        if turn.event is not Event.NEW:
+            found = cast(bytes | None, await self._redis.get(name))
+        else:
+            life_ms = (session_seconds + GRACE_SECONDS) * 1000
+            found = await cast(
+                Awaitable[bytes | None],
+                self._redis.eval(BEGIN, 1, name, uuid4().hex, str(life_ms), str(int(SAME_SECONDS * 1000))),
+            )
+        return replace(turn, session_id=found.decode()) if found else turn
+
+    async def _known(self, turn: Turn, session_seconds: int) -> Turn:
+        """With the number and ``kept``; a hop that brings both is what later ones are completed from."""
+        name = self._name(turn.gateway, "session", turn.session_id)
+        if turn.msisdn and turn.event is Event.NEW:
+            plain = msgspec.msgpack.encode(Pointer(turn.msisdn, turn.kept))
+            await self._redis.set(name, self._seal(name, plain), ex=session_seconds + GRACE_SECONDS)
+            return turn
+        sealed = cast(bytes | None, await self._redis.get(name))
+        if sealed is None:
+            return turn
+        try:
+            pointer = self._decoder.decode(self._unseal(name, sealed))
+        except (InvalidTag, msgspec.DecodeError):
+            log.warning("pointer_unreadable", gateway=turn.gateway)
+            return turn
+        return replace(turn, msisdn=turn.msisdn or pointer.msisdn, kept=turn.kept or pointer.kept)
+
+    def _name(self, gateway: str, kind: str, what: str) -> str:
+        digest = self._keyring.digest(PURPOSE, f"{gateway}|{kind}|{what}".encode())[:16]
+        return f"pointer:{{{digest.hex()}}}"
+
+    def _seal(self, name: str, plain: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + AESGCM(self._key()).encrypt(nonce, plain, name.encode())
+
+    def _unseal(self, name: str, sealed: bytes) -> bytes:
+        return AESGCM(self._key()).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
+
+    def _key(self) -> bytes:
+        return self._keyring.derive(PURPOSE, self._keyring.current)
