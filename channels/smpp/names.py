@@ -108,6 +108,23 @@ class Tag(IntEnum):
     ITS_SESSION_INFO = 0x1383
 
 
+class ServiceOp(IntEnum):
+    """What a USSD message does (``ussd_service_op``, SMPP 5.0 §4.8.4.64); 32 to 255 are the vendors' own.
+
+    An *indication* comes from a person, a *response* ends what they began; a *request* asks them for an answer, which
+    comes as its *confirm*; a *notify* asks for nothing.
+    """
+
+    PSSD_INDICATION = 0
+    PSSR_INDICATION = 1
+    USSR_REQUEST = 2
+    USSN_REQUEST = 3
+    PSSD_RESPONSE = 16
+    PSSR_RESPONSE = 17
+    USSR_CONFIRM = 18
+    USSN_CONFIRM = 19
+
+
 def command_name(command: int) -> str:
     """``submit_sm``; a command that nobody named as ``0x0000abcd``."""
     try:

@@ -43,8 +43,6 @@ class UssdSmppOptions(CentreOptions):
     service_type: str = Field(default="USSD", max_length=5)
     #: a dialogue fails if its turn waits for others': wider than for texts
     window: int = Field(default=100, ge=1, le=1000)
-    #: seconds that the network lets one whole session last
-    session_seconds: int = Field(default=180, ge=10, le=3600)
 
     dialect: Literal["standard", "tata", "6d", "mica", "huawei"] = "standard"
     #: operations that begin a session, end it, or confirm what asked for nothing: ``0x01, 0x12``; empty: the dialect's

@@ -2,7 +2,7 @@
 
 A session number is one octet and comes round: the same person's session 7 of this morning is not that of tonight, and
 idempotency keys of money are derived from the session's id. So each session gets an id of its own when it begins, and
-its number leads to it for as long as the network lets a session last. Losing Redis costs a redial.
+its number leads to it for as long as sessions are kept. Losing Redis costs a redial.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Register:
     """The sessions of one centre."""
 
     def __init__(self, redis: Redis, keyring: Keyring, name: str, session_seconds: int) -> None:
-        """``name``: the gateway's in the settings. ``session_seconds``: how long the network lets a session last."""
+        """``name``: the gateway's in the settings. ``session_seconds``: how long a session is known."""
         self._redis = redis
         self._keyring = keyring
         self._name = name
@@ -46,7 +46,7 @@ class Register:
     async def find(self, msisdn: str, reference: bytes) -> Known | None:
         """The session under way; None where none is, or its time is over. Raises ``RedisError``."""
         value = await self._redis.get(self._key(msisdn, reference))
-        return Known(value[1:].decode(), value[:1] == PUSHED) if value else None
+        return Known(value[1:].decode(), value[:1] == PUSHED) if isinstance(value, bytes) else None
 
     async def claim(self, message_id: str) -> bool:
         """Whether the answer to this message is ours to send: nobody has sent it or is doing so."""

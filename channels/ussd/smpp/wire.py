@@ -139,14 +139,12 @@ def answer(
     )
 
 
-def opening(
-    msisdn: str, text: str, operation: int, options: UssdSmppOptions, marks: list[Tlv], service_code: str
-) -> ShortMessage:
-    """The ``submit_sm`` that begins a session of ours."""
+def opening(msisdn: str, text: str, tlvs: list[Tlv], options: UssdSmppOptions, service_code: str) -> ShortMessage:
+    """The ``submit_sm`` that begins a session of ours; ``tlvs`` say by which operation, and under which number."""
     return _screen(
         text,
         options,
-        [Tlv(Tag.USSD_SERVICE_OP, bytes([operation])), *marks],
+        tlvs,
         ShortMessage(
             source_addr=service_code,
             dest_addr_ton=options.person_ton,
