@@ -20,12 +20,9 @@ from typing import IO, Annotated, Any
 import aiohttp
 import structlog
 import typer
-from babel.numbers import format_currency
 from redis.asyncio import Redis
-from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
+from commands.announcing import announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.seed import seed
 from engine.api import open_engine
@@ -35,6 +32,7 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.process import EmbeddedError, last_lines
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.logs import configure_logs
+from sandbox.bot_api import BotApi
 from settings import Operator, Settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,11 +92,13 @@ async def _serve(
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with _servers(folder) as servers:
+    async with _servers(folder) as servers, AsyncExitStack() as sandbox:
         _set_environment(folder, operator, port)
         settings = load_settings()
-        sample = load_operator(settings.operator)
         _check_port(settings)
+        if settings.telegram is None:
+            settings = await sandbox.enter_async_context(_bot_api(settings))
+        sample = load_operator(settings.operator)
         await asyncio.to_thread(migrate, settings.owner_url)
         vouchers = await _seed(settings, sample)
         processes = [KeptProcess(ROOT / script, output) for script in SCRIPTS]
@@ -109,7 +109,7 @@ async def _serve(
         ]
         try:
             if await _wait_until_ready(settings, processes, stopped, folder):
-                _announce(settings, sample, vouchers, folder, as_json=as_json)
+                announce(settings, sample, vouchers, folder, as_json=as_json)
                 await stopped.wait()
         finally:
             await stop_all(tasks)
@@ -129,6 +129,28 @@ async def _servers(folder: Path) -> AsyncIterator[dict[str, EmbeddedPostgres | E
             os.environ["REDIS_URL"] = redis.socket_url
             started["redis"] = redis
         yield started
+
+
+@asynccontextmanager
+async def _bot_api(settings: Settings) -> AsyncIterator[Settings]:
+    """The sandbox's Bot API server, and the settings with a bot that it serves, also in the environment."""
+    # In the shape of BotFather's tokens: the bot's number, a colon, 35 characters.
+    token = f"{secrets.randbelow(9 * 10**8) + 10**8}:{secrets.token_urlsafe(26)}"
+    server = BotApi(token)
+    await server.start()
+    telegram = {
+        "token": token,
+        "mode": "webhook",
+        "secret_token": secrets.token_hex(16),
+        "base_url": server.base_url,
+        "public_url": base_url(settings),
+        "sandbox": True,
+    }
+    os.environ["RASID_TELEGRAM"] = json.dumps(telegram)
+    try:
+        yield load_settings()
+    finally:
+        await server.stop()
 
 
 def _given(name: str) -> bool:
@@ -199,13 +221,24 @@ async def _wait_until_ready(
                 written = folder / "rasid.log"
                 raise EmbeddedError(f"{what}:\n{last_lines(written, 20)}" if written.exists() else what)
             try:
-                async with client.get(f"{_base_url(settings)}/health/ready") as answer:
-                    if answer.status == 200 and all(kept.running for kept in processes):
+                async with client.get(f"{base_url(settings)}/health/ready") as answer:
+                    running = answer.status == 200 and all(kept.running for kept in processes)
+                    if running and await _bot_listens(settings, client):
                         return True
             except (aiohttp.ClientError, TimeoutError):
                 pass  # not listening yet
             await asyncio.sleep(0.05)
     return False
+
+
+async def _bot_listens(settings: Settings, client: aiohttp.ClientSession) -> bool:
+    """Whether updates would be taken; so they would where there is no webhook. What is posted is no update."""
+    telegram = settings.telegram
+    if telegram is None or telegram.mode != "webhook":
+        return True
+    headers = {"X-Telegram-Bot-Api-Secret-Token": telegram.secret_token}
+    async with client.post(f"{base_url(settings)}/telegram/webhook", json={}, headers=headers) as answer:
+        return answer.status == 200
 
 
 def _check_port(settings: Settings) -> None:
@@ -216,50 +249,3 @@ def _check_port(settings: Settings) -> None:
             listener.bind((settings.host, settings.port))
         except OSError as error:
             raise EmbeddedError(f"port {settings.port}: {error.strerror}; choose another by PORT") from None
-
-
-def _base_url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-    return f"http://{host}:{settings.port}"
-
-
-def _announce(
-    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path, *, as_json: bool
-) -> None:
-    if as_json:
-        print(json.dumps(_description(settings, operator, vouchers), ensure_ascii=False), flush=True)  # noqa: T201
-        return
-    Console().print(_panel(settings, operator, vouchers, folder))
-
-
-def _description(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]]) -> dict[str, Any]:
-    """What programs need to use this demo: a fixed form that others rely on."""
-    return {
-        "base_url": _base_url(settings),
-        "service_code": operator.service_code,
-        "subscribers": [
-            {"msisdn": line.msisdn, "imsi": line.imsi, "language": line.language, "pin": line.pin}
-            for line in operator.demo.subscribers
-        ],
-        "vouchers": vouchers,
-        "webhook_secrets": {
-            name: carrier.options["auth_token"]
-            for name, carrier in settings.carriers.items()
-            if "auth_token" in carrier.options
-        },
-        "ports": {"http": settings.port},
-    }
-
-
-def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path) -> Panel:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Phone[/b]", f"{_base_url(settings)}/simulator")
-    table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
-    for line in operator.demo.subscribers:
-        table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
-    for voucher in vouchers[::3]:
-        money = format_currency(voucher["face_value"] / 100, operator.currency, locale="en")
-        table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
-    table.add_row("[b]Log[/b]", str(folder / "rasid.log"))
-    table.add_row("[b]Stop[/b]", "Ctrl-C")
-    return Panel(table, title=operator.name, expand=False)

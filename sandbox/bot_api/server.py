@@ -74,6 +74,7 @@ class BotApi(People):
         application.router.add_route("*", "/bot{token}/{method}", self._serve)
         application.add_routes(
             [
+                web.get("/", self._explain),
                 web.get(r"/sandbox/chats/{chat:-?\d{1,18}}", self._see),
                 web.post(r"/sandbox/chats/{chat:-?\d{1,18}}/messages", self._write),
                 web.post(r"/sandbox/chats/{chat:-?\d{1,18}}/taps", self._tap),
@@ -227,6 +228,9 @@ class BotApi(People):
         return message
 
     # -- the people's side ------------------------------------------------------------------------------------------
+
+    async def _explain(self, _request: web.Request) -> web.Response:
+        return web.Response(text=__doc__)
 
     async def _see(self, request: web.Request) -> web.Response:
         chat = self.chat(int(request.match_info["chat"]))

@@ -1,0 +1,75 @@
+"""What a running demo says of itself: one line for programs, a panel for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel.numbers import format_currency
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from settings import Operator, Settings
+
+
+def base_url(settings: Settings) -> str:
+    """Where the server answers on this machine."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+def announce(
+    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path, *, as_json: bool
+) -> None:
+    """Tell that the demo is ready."""
+    if as_json:
+        print(json.dumps(_description(settings, operator, vouchers), ensure_ascii=False), flush=True)  # noqa: T201
+        return
+    Console().print(_panel(settings, operator, vouchers, folder))
+
+
+def _description(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What programs need to use this demo: a fixed form that others rely on."""
+    telegram = settings.telegram
+    bot_api = telegram.base_url if telegram is not None and telegram.sandbox else None
+    return {
+        "base_url": base_url(settings),
+        "service_code": operator.service_code,
+        "subscribers": [
+            {"msisdn": line.msisdn, "imsi": line.imsi, "language": line.language, "pin": line.pin}
+            for line in operator.demo.subscribers
+        ],
+        "vouchers": vouchers,
+        "webhook_secrets": _webhook_secrets(settings),
+        "ports": {"http": settings.port} | ({"bot_api": urlsplit(bot_api).port} if bot_api else {}),
+        "bot_api_url": bot_api,
+    }
+
+
+def _webhook_secrets(settings: Settings) -> dict[str, Any]:
+    """Who calls us → what they prove themselves with."""
+    signed = {
+        name: carrier.options["auth_token"]
+        for name, carrier in settings.carriers.items()
+        if "auth_token" in carrier.options
+    }
+    if settings.telegram is not None and settings.telegram.secret_token:
+        signed["telegram"] = settings.telegram.secret_token
+    return signed
+
+
+def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path) -> Panel:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("[b]Phone[/b]", f"{base_url(settings)}/simulator")
+    table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
+    for line in operator.demo.subscribers:
+        table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
+    for voucher in vouchers[::3]:
+        money = format_currency(voucher["face_value"] / 100, operator.currency, locale="en")
+        table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
+    table.add_row("[b]Log[/b]", str(folder / "rasid.log"))
+    table.add_row("[b]Stop[/b]", "Ctrl-C")
+    return Panel(table, title=operator.name, expand=False)
