@@ -252,7 +252,7 @@ class Conversation:
             source=f"{turn.channel}:{turn.gateway}",
             key=derived_keys(turn.gateway, turn.session_id),
         )
-        step, page = await self._play(fed, session, context, profile, shown=turn.remembered)
+        step, page = await self._play(fed, session, context, profile, shown=turn.remembered, begins=turn.begins)
         trace.mark("dialog")
         trace.state = step.screen.state
         shown = self._pages(step.screen, context, profile)
@@ -264,7 +264,14 @@ class Conversation:
         return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends))
 
     async def _play(
-        self, fed: Inputs, session: Session | None, context: Context, profile: Profile, *, shown: bool = True
+        self,
+        fed: Inputs,
+        session: Session | None,
+        context: Context,
+        profile: Profile,
+        *,
+        shown: bool = True,
+        begins: str = "",
     ) -> tuple[Step, int]:
         """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any.
 
@@ -276,7 +283,7 @@ class Conversation:
         step: Step | None = None
         restart = fed.restart or session is None
         if fed.restart or session is None:
-            step = await self._machine.open(context)
+            step = await self._machine.begin(begins or self._machine.home, context)
             place, page = step.place, 0
         else:
             place, page = session.place, session.page

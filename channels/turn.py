@@ -45,6 +45,8 @@ class Turn:
     pointed: bool = False
     #: what the adapter wants to have back with later hops of a ``pointed`` session
     kept: str = field(default="", repr=False)
+    #: the state at which a session of ours begins (``channels.push``); empty: where people begin
+    begins: str = ""
     #: fields of the request that the adapter's answer repeats; never stored
     echo: Mapping[str, str] = field(default_factory=dict, repr=False)
 

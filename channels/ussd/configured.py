@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from redis.asyncio import Redis
 
 from channels.conversation import MARGIN_SECONDS
 from channels.layout import misfit
 from channels.options import WrongOptions
-from channels.turn import Budget, Profile
+from channels.turn import Budget, Profile, Reply, Turn
 from channels.ussd.adapters import UnknownAdapter, load
-from channels.ussd.contract import Adapter, AdapterFactory
+from channels.ussd.contract import AdapterFactory
+from channels.ussd.outbound import Outbound, Tools, load as load_outbound
 from channels.ussd.routes import Door
 from dialogs.words import Screen
+from runtime.keyring import Keyring
+from runtime.metrics import Metrics
 from settings import GatewaySettings, Operator, Settings, SettingsError
+
+Made = TypeVar("Made")
 
 
 def profiles(gateways: Mapping[str, GatewaySettings]) -> dict[str, Profile]:
@@ -21,17 +30,53 @@ def profiles(gateways: Mapping[str, GatewaySettings]) -> dict[str, Profile]:
 
 
 def doors(settings: Settings, operator: Operator) -> tuple[Door, ...]:
-    """The gateways with their adapters and who may call them. Raises ``SettingsError``."""
-    return tuple(
-        Door(
+    """The gateways that call us, with their adapters and who may call them. Raises ``SettingsError``."""
+    found: list[Door] = []
+    for name, gateway in settings.gateways.items():
+        factory = _calling(name, gateway)
+        if factory is None:
+            continue
+        code = gateway.service_code or operator.service_code
+        door = Door(
             name=name,
-            adapter=_made(name, gateway, operator),
+            adapter=_made(name, partial(factory, name, code, gateway.options)),
             secret=gateway.secret_path,
             allow=gateway.allow,
             proxies=gateway.trusted_proxies,
         )
-        for name, gateway in settings.gateways.items()
-    )
+        found.append(door)
+    return tuple(found)
+
+
+def outbounds(
+    settings: Settings,
+    operator: Operator,
+    *,
+    redis: Redis,
+    keyring: Keyring,
+    turn: Callable[[Turn], Awaitable[Reply]],
+    metrics: Metrics,
+) -> dict[str, Outbound]:
+    """The gateways that we open connections to, not yet opened. Raises ``SettingsError``."""
+    found: dict[str, Outbound] = {}
+    for name, gateway in settings.gateways.items():
+        factory = load_outbound(gateway.adapter)
+        if factory is None:
+            continue
+        tools = Tools(
+            redis=redis,
+            keyring=keyring,
+            turn=turn,
+            ended=partial(_count, metrics, name),
+            service_code=gateway.service_code or operator.service_code,
+            deadline_seconds=gateway.deadline_seconds,
+        )
+        found[name] = _made(name, partial(factory, name, gateway.options, tools))
+    return found
+
+
+def _count(metrics: Metrics, name: str, outcome: str) -> None:
+    metrics.session_ends.labels(name, outcome).inc()
 
 
 def fits(known: Mapping[str, Profile]) -> Callable[[Screen, int], Iterable[tuple[str, str]]]:
@@ -53,21 +98,29 @@ def _profile(name: str, gateway: GatewaySettings) -> Profile:
     return Profile(
         budget=Budget(septets=gateway.septets, ucs2=gateway.ucs2),
         deadline_seconds=gateway.deadline_seconds,
-        session_seconds=_adapter(name, gateway).session_seconds,
+        session_seconds=_session_seconds(name, gateway),
     )
 
 
-def _made(name: str, gateway: GatewaySettings, operator: Operator) -> Adapter:
+def _made(name: str, make: Callable[[], Made]) -> Made:
     try:
-        return _adapter(name, gateway)(name, gateway.service_code or operator.service_code, gateway.options)
+        return make()
     except WrongOptions as error:
         where = f"gateways.{name}.options"
         raise SettingsError("gateways", [(f"{where}.{option}", reason) for option, reason in error.problems]) from None
 
 
-def _adapter(name: str, gateway: GatewaySettings) -> AdapterFactory:
+def _calling(name: str, gateway: GatewaySettings) -> AdapterFactory | None:
+    """The adapter of a gateway that calls us; None where only we connect. Raises ``SettingsError``."""
     try:
         return load(gateway.adapter)
     except UnknownAdapter as error:
+        if load_outbound(gateway.adapter) is not None:
+            return None
         reason = f"there is no adapter {error.args[0]!r} under channels/ussd/"
         raise SettingsError("gateways", [(f"gateways.{name}.adapter", reason)]) from None
+
+
+def _session_seconds(name: str, gateway: GatewaySettings) -> int:
+    factory = _calling(name, gateway) or load_outbound(gateway.adapter)
+    return 0 if factory is None else factory.session_seconds
