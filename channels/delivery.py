@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import structlog
 
-from channels.breaker import BreakerState
 from channels.layout import can_be_septets, transliterate
 from channels.routing import Route, Router
 from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Sent
@@ -22,6 +21,7 @@ from dialogs.messages import render_message
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Channel, DeliveryState, Message
+from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
 from settings import Operator
 

@@ -17,8 +17,8 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from channels.breaker import BreakerState
 from channels.routing import Router
+from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
-from channels.breaker import Breaker, BreakerState
 from channels.rates import RateLimit
 from channels.sms.contract import Carrier
+from runtime.breaker import Breaker, BreakerState
 from settings import CarrierSettings, Settings
 
 #: seconds that a text is expected to take at a carrier at most, where no window is set

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 
-from channels.breaker import IN_A_ROW, BreakerState
 from channels.delivery import BACKOFF_FIRST, BACKOFF_LONGEST, DeliveryWorker, backoff
 from channels.routing import Route, Router
 from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Sent, Tools
@@ -20,6 +19,7 @@ from channels.sms.simulator.carrier import Carrier as Simulator, inbox
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Channel, DeliveryState
+from runtime.breaker import IN_A_ROW, BreakerState
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import CarrierSettings, Operator

@@ -9,7 +9,11 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from channels.breaker import (
+from channels.health import KEY, STALE_SECONDS, CarrierHealth, part, probes
+from channels.rates import BURST_SECONDS, RateLimit
+from channels.routing import Route, Router
+from channels.sms.contract import Outgoing, Sent
+from runtime.breaker import (
     IN_A_ROW,
     LAST,
     MOST_OF_LAST,
@@ -19,10 +23,6 @@ from channels.breaker import (
     Breaker,
     BreakerState,
 )
-from channels.health import KEY, STALE_SECONDS, CarrierHealth, part, probes
-from channels.rates import BURST_SECONDS, RateLimit
-from channels.routing import Route, Router
-from channels.sms.contract import Outgoing, Sent
 from runtime.metrics import Metrics
 from settings import CarrierSettings
 

@@ -33,7 +33,7 @@ class GatewayState(StrEnum):
     REFUNDED = "refunded"
     #: the payer's bank has taken it back, or asks to
     CHARGEBACK = "chargeback"
-    #: the provider has never heard of it
+    #: the provider has never heard of it; of ``charge``: this call has not left us, or was turned away unread
     NOT_FOUND = "not_found"
     #: nobody knows: time-out, broken connection, an answer that makes no sense
     UNKNOWN = "unknown"
@@ -139,8 +139,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: UUID | None = None
     account_number: str | None = None
     payer_msisdn: str | None = None
-    #: the provider does not sign: ask it for the status before the event is believed
+    #: the provider does not sign, or the event may be overtaken: ask it for the status before the event is believed
     ask_status: bool = False
+    #: the reference that ``status`` has to be asked with, where it is not ``outcome.gateway_ref``: before a payment is
+    #: made M-Pesa knows it by its push, afterwards by its receipt
+    status_ref: str | None = None
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +153,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     content_type: str = "application/json"
     body: bytes = b"{}"
+    #: what is answered instead of ``body`` if the account that the payer typed is none of ours (C2B validation)
+    refusal: bytes | None = None
 
 
 class BadCallback(Exception):
@@ -198,16 +203,24 @@ class PaymentGateway(Protocol):
         """Let everything go."""
 
     async def charge(self, request: ChargeRequest) -> Outcome:
-        """Ask for the money, once for each ``payment_id``."""
+        """Ask for the money, once for each ``payment_id``.
+
+        ``not_found``: this call has moved nothing and never will, so another gateway may be asked; what an earlier call
+        for the same payment has done, ``status`` says.
+        """
 
     async def confirm(self, payment: PaymentRef) -> Outcome:
-        """Take what was held."""
+        """Take what was held. Where nothing is ever held: what ``status`` says."""
 
     async def cancel(self, payment: PaymentRef) -> Outcome:
-        """Let go what was held, or void what is not captured yet (ISO 8583: reversal)."""
+        """Let go what was held, or void what is not captured yet (ISO 8583: reversal). Answers what then is true."""
 
     async def refund(self, request: RefundRequest) -> Outcome:
-        """Give captured money back."""
+        """Give captured money back.
+
+        ``refunded``; ``pending``: taken on, a callback tells; ``declined``: refused, the money stays ours; ``unknown``.
+        A refusal that is told by a callback says what is true of the payment: ``captured``.
+        """
 
     async def status(self, payment: PaymentRef) -> Outcome:
         """What became of a payment."""

@@ -1,4 +1,4 @@
-"""A circuit breaker: who fails again and again is left alone for a while, then tried with one text at a time."""
+"""A circuit breaker: who fails again and again is left alone for a while, then tried with one call at a time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PROBE_SECONDS = 60.0
 
 
 class BreakerState(StrEnum):
-    """Whether texts go through."""
+    """Whether calls go through."""
 
     CLOSED = "closed"
-    #: one text at a time, to see
+    #: one call at a time, to see
     HALF_OPEN = "half_open"
     OPEN = "open"
 
 
 class Breaker:
-    """Counts what one carrier does with what it is given. Times are seconds of ``clock``."""
+    """Counts what one provider does with what it is given. Times are seconds of ``clock``."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,13 +38,13 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """Closed, or open, or open for long enough that one text may try."""
+        """Closed, or open, or open for long enough that one call may try."""
         if self._open_until is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._clock() < self._open_until else BreakerState.HALF_OPEN
 
     def allows(self) -> bool:
-        """Whether a text may go now. While half open, True makes it the probe: its outcome must be recorded."""
+        """Whether a call may go now. While half open, True makes it the probe: its outcome must be recorded."""
         state = self.state
         if state is not BreakerState.HALF_OPEN:
             return state is BreakerState.CLOSED
@@ -55,14 +55,14 @@ class Breaker:
         return True
 
     def opens_in(self) -> float:
-        """Seconds until a text may go; 0 when one may now."""
+        """Seconds until a call may go; 0 when one may now."""
         if self._open_until is None:
             return 0.0
         probing = 1.0 if self._probe_at is not None else 0.0
         return max(self._open_until - self._clock(), probing, 0.0)
 
     def succeeded(self) -> None:
-        """The carrier answered, whatever it thought of the text."""
+        """The provider answered, whatever it thought of the call."""
         self._last.append(True)
         self._in_a_row = 0
         if self._open_until is not None and self.state is BreakerState.HALF_OPEN:
@@ -71,7 +71,7 @@ class Breaker:
             self._last.clear()
 
     def failed(self) -> None:
-        """The carrier could not be reached, broke down, or did not answer."""
+        """The provider could not be reached, broke down, or did not answer."""
         self._last.append(False)
         self._in_a_row += 1
         if self._open_until is not None:
