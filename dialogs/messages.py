@@ -2,7 +2,8 @@
 
 Bodies hold codes and amounts only:
 ``recharge.done`` amount, balance, expires_at, reference; ``purchase.done`` product, price, balance, expires_at,
-reference; ``refund.done`` amount, unit, balance, reference; ``alert.low_balance`` unit, left, threshold;
+reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference; ``refund.done`` amount, unit, balance,
+reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
 ``renewal.done`` product, price, expires_at, reference; ``renewal.failed`` product, price, missing;
@@ -59,6 +60,24 @@ def _purchased(body: dict[str, Any], currency: str, operator: Operator) -> Text:
         return text("{product} bought for {price}. Balance {balance}. Ref {reference}", **values)
     return text(
         "{product} bought for {price}, until {day}. Balance {balance}. Ref {reference}", **values, day=_day(body)
+    )
+
+
+def _paid(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "Payment of {amount} received. Balance {balance}. Ref {reference}",
+        amount=Money(body["amount"], currency),
+        balance=Money(body["balance"], currency),
+        reference=body["reference"],
+    )
+
+
+def _payment_reversed(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "Your payment of {amount} goes back to the payer. Balance {balance}. Ref {reference}",
+        amount=Money(body["amount"], currency),
+        balance=Money(body["balance"], currency),
+        reference=body["reference"],
     )
 
 
@@ -189,6 +208,8 @@ APPS = {"telegram": "Telegram", "whatsapp": "WhatsApp"}
 TOPICS: dict[str, Topic] = {
     "recharge.done": _recharged,
     "purchase.done": _purchased,
+    "payment.done": _paid,
+    "payment.reversed": _payment_reversed,
     "refund.done": _refunded,
     "alert.low_balance": _low,
     "alert.expired": _expired,

@@ -33,6 +33,11 @@ SENTENCES: dict[Code, Text] = {
     Code.NOTHING_TO_REFUND: text("There is nothing to refund."),
     Code.ALREADY_REFUNDED: text("This was refunded before."),
     Code.GRANT_USED: text("Part of it is used already."),
+    Code.PAYMENT_UNKNOWN: text("This payment was not found."),
+    Code.PAYMENT_SETTLED: text("This payment has been credited already."),
+    Code.PAYMENT_CLOSED: text("This payment goes back to the payer."),
+    Code.PAYMENT_NOT_SETTLED: text("This payment has not been credited."),
+    Code.PAYMENT_MISMATCH: text("The amount paid is not what was asked for. It is being checked."),
     Code.FAILED: text("It did not work and nothing was done. Please try later."),
 }
 

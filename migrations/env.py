@@ -10,7 +10,11 @@ from alembic import context
 import engine.accounts.tables
 import engine.balances.tables
 import engine.books.tables
+import engine.events.tables
 import engine.guard.tables
+import engine.payments.tables
+import engine.provisioning.tables
+import engine.receivables.tables
 import engine.recharge.tables  # noqa: F401 - imported for the tables they hang on the metadata
 from engine.storage.schema import metadata
 

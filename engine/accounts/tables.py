@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from engine.storage.schema import Timestamp, metadata, one_of, shard
 from engine.words import LineStatus
@@ -72,6 +72,8 @@ line = sa.Table(
     sa.Column("voucher_failures", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("voucher_window_from", Timestamp),
     sa.Column("voucher_locked_until", Timestamp),
+    # What the network was last told that it may serve; the rules themselves are ``provisioning_rule``.
+    sa.Column("policy", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("opened_at", Timestamp, nullable=False),
     one_of("kind", LineKind),
     one_of("status", LineStatus),

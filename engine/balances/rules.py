@@ -7,7 +7,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.balances.tables import AIRTIME
-from engine.books.case import Case, Transfer, Verdict
+from engine.books.case import Case, Verdict
+from engine.books.facts import Transfer
 from engine.books.tables import Ledger
 from engine.words import Adjust, Bucket, Charge, Code, Purchase, Refund, Unit
 from settings import Product
@@ -45,7 +46,7 @@ def payable(case: Case, unit: Unit, category: str | None) -> list[Bucket]:
     return sorted(
         (
             bucket
-            for bucket in case.facts.buckets
+            for bucket in case.buckets()
             if bucket.unit is unit
             and case.live(bucket)
             and case.free(bucket) > 0
@@ -102,28 +103,38 @@ def purchase(case: Case, operation: Purchase) -> Verdict:
         return Verdict(Code.PRODUCT_UNKNOWN)
     if product.price != operation.price:
         return Verdict(Code.PRICE_CHANGED, {"price": product.price})
-    missing = draw(case, Unit.MONEY, product.price, None, Ledger.SALES)
+    missing = spend(case, product.price)
     if missing:
         return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing, "balance": case.total(Unit.MONEY)})
-    expires_at = promised_end(case.now, product.days, case.operator.timezone)
-    for grant in product.grants:
-        case.open(
-            Unit(grant.unit),
-            grant.amount,
-            Ledger.GRANTS,
-            product=product.code,
-            expires_at=expires_at,
-            categories=grant.categories,
-            priority=product.priority,
-        )
     details = {
         "product": product.code,
         "price": product.price,
+        "expires_at": grant(case, product).isoformat(),
         "balance": case.total(Unit.MONEY),
-        "expires_at": expires_at.isoformat(),
     }
     case.messages.append(("purchase.done", details | {"reference": case.reference}))
     return Verdict(Code.OK, details)
+
+
+def spend(case: Case, price: int) -> int:
+    """Pay a price from money. Returns what is missing: 0, or nothing was taken."""
+    return draw(case, Unit.MONEY, price, None, Ledger.SALES)
+
+
+def grant(case: Case, product: Product) -> datetime:
+    """Open a bucket for each grant of a product, and say when they end."""
+    expires_at = promised_end(case.now, product.days, case.operator.timezone)
+    for one in product.grants:
+        case.open(
+            Unit(one.unit),
+            one.amount,
+            Ledger.GRANTS,
+            product=product.code,
+            expires_at=expires_at,
+            categories=one.categories,
+            priority=product.priority,
+        )
+    return expires_at
 
 
 def charge(case: Case, operation: Charge) -> Verdict:

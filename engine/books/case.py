@@ -14,10 +14,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
+from engine.books.facts import Facts, LineFacts, Transfer, VoucherFacts
 from engine.books.tables import Ledger
-from engine.recharge.tables import BatchState, VoucherState
 from engine.storage.sharding import new_id
-from engine.words import Answer, Bucket, Code, Effect, LineStatus, Operation, Unit
+from engine.words import Answer, Bucket, Code, Effect, Operation, Unit
 from settings import Operator
 
 
@@ -26,61 +28,6 @@ class Verdict(NamedTuple):
 
     code: Code = Code.OK
     details: Mapping[str, Any] = MappingProxyType({})
-
-
-class Transfer(NamedTuple):
-    """``amount`` > 0 of ``unit`` from ``debit`` to ``credit``; one of the two is the balance of ``bucket_id``."""
-
-    debit: Ledger
-    credit: Ledger
-    unit: Unit
-    amount: int
-    bucket_id: UUID
-
-
-class LineFacts(NamedTuple):
-    """What decisions need of a line."""
-
-    line_id: UUID
-    status: LineStatus
-    voucher_failures: int
-    voucher_window_from: datetime | None
-    voucher_locked_until: datetime | None
-
-
-class VoucherFacts(NamedTuple):
-    """A voucher with its batch, its row locked."""
-
-    shard: int
-    digest: bytes
-    state: VoucherState
-    batch_state: BatchState
-    face_value: int
-    currency: str
-    validity_days: int
-    expires_at: datetime
-    redeemed_account: UUID | None
-
-
-class OriginalFacts(NamedTuple):
-    """The operation that a refund gives back."""
-
-    kind: str
-    code: str
-    transfers: tuple[Transfer, ...]
-    already_reversed: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Facts:
-    """All that was fetched for one operation, under its account's lock."""
-
-    currency: str
-    frozen: bool
-    line: LineFacts | None = None
-    buckets: list[Bucket] = field(default_factory=list)
-    voucher: VoucherFacts | None = None
-    original: OriginalFacts | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +42,8 @@ class Case:
     transfers: list[Transfer] = field(default_factory=list)
     #: bucket → its new amount, for buckets that were there before
     amounts: dict[UUID, int] = field(default_factory=dict)
+    #: bucket → what open reservations now hold of it
+    reserved: dict[UUID, int] = field(default_factory=dict)
     #: bucket → its new expiry
     expiries: dict[UUID, datetime | None] = field(default_factory=dict)
     #: buckets made by this operation, as they stand
@@ -105,14 +54,39 @@ class Case:
     claimed: VoucherFacts | None = None
     #: (topic, body) of outbox rows
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    #: sheet → rows of the areas' own tables (``engine.books.sheets``), without shard and account
+    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    #: the other account that this operation touches, as a case of its own; None where it touches one, or finds no other
+    other: Case | None = None
+
+    def write(self, sheet: str, *row: Any) -> None:
+        """Let the commit write a row to one of the sheets that areas have of their own."""
+        self.rows.setdefault(sheet, []).append(row)
+
+    def announce(self, topic: str, body: Mapping[str, Any]) -> None:
+        """Let outside systems hear of this: codes, ids and amounts, never a number."""
+        text = msgspec.json.encode(body).decode()
+        self.write("announced", new_id(), self.operation.line_id, self.operation.key, topic, text)
 
     def amount(self, bucket: Bucket) -> int:
         """What a bucket holds now, changes of this case included."""
-        return self.amounts.get(bucket.bucket_id, bucket.amount)
+        made = self.opened.get(bucket.bucket_id) if self.opened else None
+        return made.amount if made is not None else self.amounts.get(bucket.bucket_id, bucket.amount)
+
+    def _set(self, bucket: Bucket, amount: int) -> None:
+        made = self.opened.get(bucket.bucket_id) if self.opened else None
+        if made is None:
+            self.amounts[bucket.bucket_id] = amount
+        else:
+            self.opened[bucket.bucket_id] = msgspec.structs.replace(made, amount=amount)
+
+    def buckets(self) -> list[Bucket]:
+        """Those that were there and those that this case made, as they stand."""
+        return [*self.facts.buckets, *self.opened.values()]
 
     def free(self, bucket: Bucket) -> int:
         """What may be spent of it: reserved amounts belong to network sessions."""
-        return self.amount(bucket) - bucket.reserved
+        return self.amount(bucket) - self.reserved.get(bucket.bucket_id, bucket.reserved)
 
     def live(self, bucket: Bucket) -> bool:
         """Whether a bucket has started and its time, changes of this case included, is not over."""
@@ -123,14 +97,14 @@ class Case:
         """Take ``amount`` out of a bucket. Raises ``ValueError`` rather than leave less than nothing."""
         if not 0 < amount <= self.free(bucket):
             raise ValueError(f"debit of {amount} from {self.free(bucket)} free in bucket {bucket.bucket_id}")
-        self.amounts[bucket.bucket_id] = self.amount(bucket) - amount
+        self._set(bucket, self.amount(bucket) - amount)
         self.transfers.append(Transfer(Ledger.BALANCE, to, bucket.unit, amount, bucket.bucket_id))
 
     def credit(self, bucket: Bucket, amount: int, source: Ledger) -> None:
         """Put ``amount`` > 0 into a bucket that was there before."""
         if amount <= 0:
             raise ValueError(f"credit of {amount} to bucket {bucket.bucket_id}")
-        self.amounts[bucket.bucket_id] = self.amount(bucket) + amount
+        self._set(bucket, self.amount(bucket) + amount)
         self.transfers.append(Transfer(source, Ledger.BALANCE, bucket.unit, amount, bucket.bucket_id))
 
     def extend(self, bucket: Bucket, expires_at: datetime | None) -> None:

@@ -11,10 +11,13 @@ from typing import NamedTuple, cast
 import msgspec
 
 from engine.balances import rules as balances
-from engine.books.case import Case, Facts, Verdict
+from engine.books.case import Case, Verdict
+from engine.books.facts import Facts
 from engine.guard.rules import LAYERS
+from engine.payments import rules as payments
+from engine.provisioning.rules import provision
 from engine.recharge import rules as recharge
-from engine.words import Adjust, Answer, Charge, Code, Expire, Operation, Purchase, Recharge, Refund
+from engine.words import Adjust, Answer, Charge, Code, Expire, Operation, Purchase, Recharge, Refund, Reverse, Settle
 from settings import Operator
 
 #: The rule for each kind of operation. A new kind is one entry here.
@@ -25,10 +28,28 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     Refund: lambda case: balances.refund(case, cast(Refund, case.operation)),
     Adjust: lambda case: balances.adjust(case, cast(Adjust, case.operation)),
     Expire: balances.expire,
+    Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
+    Reverse: lambda case: payments.reverse(case, cast(Reverse, case.operation)),
 }
 
 #: Crockford's alphabet: no I, L, O or U, so a reference survives being read out over a bad line.
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Asked(NamedTuple):
+    """An operation with what was found for it, and for the other account that it touches."""
+
+    operation: Operation
+    facts: Facts
+    other: Facts | None = None
+
+    def case(self, operator: Operator, now: datetime) -> Case:
+        """The case to decide, the other account's inside it."""
+        case = Case(self.operation, self.facts, operator, now, reference_of(self.operation))
+        other = self.operation.other()
+        if other is not None and self.other is not None:
+            case.other = Case(other, self.other, operator, now, case.reference)
+        return case
 
 
 class Decided(NamedTuple):
@@ -52,13 +73,16 @@ def reference_of(operation: Operation) -> str:
 
 
 def decide(
-    asked: Sequence[tuple[Operation, Facts]],
+    asked: Sequence[Asked],
     operator: Operator,
     now: datetime,
     observe: Callable[[str, float], None],
 ) -> list[Decided]:
-    """Decide a batch. ``observe`` is told the seconds that each validation layer took for one operation on average."""
-    cases = [Case(operation, facts, operator, now, reference_of(operation)) for operation, facts in asked]
+    """Decide a batch: what was asked, in order, and after it what that did to other accounts.
+
+    ``observe`` is told the seconds that each validation layer took for one operation on average.
+    """
+    cases = [one.case(operator, now) for one in asked]
     verdicts: list[Verdict | None] = [None] * len(cases)
     for name, layer in LAYERS.items():
         started = perf_counter()
@@ -70,15 +94,21 @@ def decide(
         for case, verdict in zip(cases, verdicts, strict=True)
     ]
     observe("balance", (perf_counter() - started) / len(cases))
-    return decided
+    return decided + [_other(case.other, answer) for case, answer in decided if answer.ok and case.other is not None]
 
 
 def _finish(case: Case, verdict: Verdict) -> Decided:
     if verdict.code is Code.OK:
         balances.low_balance(case)
+        provision(case)
     elif verdict.code in recharge.SUSPICIOUS and case.facts.line is not None and not _own_voucher(case):
         case.line = recharge.count_wrong_number(case.facts.line, case.now, case.operator.vouchers)
     return Decided(case, case.answer(verdict))
+
+
+def _other(case: Case, answer: Answer) -> Decided:
+    provision(case)
+    return Decided(case, case.answer(Verdict(Code.OK, answer.details)))
 
 
 def _own_voucher(case: Case) -> bool:

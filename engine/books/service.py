@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books import journal, store
-from engine.books.decisions import decide, reference_of, request_hash
+from engine.books.decisions import Asked, decide, reference_of, request_hash
 from engine.storage.steady import SteadyConnection
 from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
 from runtime.batching import Batcher
@@ -42,8 +42,11 @@ Result = Answer | BaseException
 
 
 def touches(operation: Operation) -> Iterable[Hashable]:
-    """What only one operation of a batch may touch: its account, and the voucher that it claims."""
+    """What only one operation of a batch may touch: its accounts, and the voucher that it claims."""
     yield operation.account
+    other = operation.other()
+    if other is not None:
+        yield other.account
     if isinstance(operation, Recharge):
         yield from operation.voucher.digests
 
@@ -132,11 +135,13 @@ class Lane:
     async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
         connection = await self._connection.driver()
         now = datetime.now(UTC)
-        seen = await store.fetch(connection, batch, now)
-        answers = [_known(operation, found, now) for operation, found in zip(batch, seen, strict=True)]
+        others = {place: other for place, one in enumerate(batch) if (other := one.other()) is not None}
+        seen = await store.fetch(connection, [*batch, *others.values()], now)
+        beside = dict(zip(others, seen[len(batch) :], strict=True))
+        answers = [_known(operation, found, now) for operation, found in zip(batch, seen, strict=False)]
         fresh = [
-            (operation, found.facts)
-            for operation, found, known in zip(batch, seen, answers, strict=True)
+            Asked(operation, found.facts, beside[place].facts if place in beside else None)
+            for place, (operation, found, known) in enumerate(zip(batch, seen, answers, strict=False))
             if known is None and found.facts is not None
         ]
         if not fresh:

@@ -30,6 +30,20 @@ class Ledger(StrEnum):
     BREAKAGE = "breakage"
     #: corrections by staff
     ADJUSTMENTS = "adjustments"
+    #: captured by payment gateways for us, not paid out to us yet
+    GATEWAY = "gateway"
+    #: taken back by payers' banks and not recovered from the balance
+    LOSSES = "losses"
+    #: what goes from one subscriber to another, on its way: nets to zero in every batch
+    CLEARING = "clearing"
+    #: earned from fees for transfers and advances
+    FEES = "fees"
+    #: advances (emergency credit) given and not repaid
+    ADVANCES = "advances"
+    #: used beyond what was granted: the network reported late
+    OVERRUN = "overrun"
+    #: credit extended to postpaid accounts: what they have used and not paid
+    CREDIT = "credit"
 
 
 class OutboxState(StrEnum):

@@ -72,6 +72,7 @@ _POLICIES: dict[str, Policy] = {
     "alarm": _SPOKEN,
     "recharge": _RECEIPT,
     "purchase": _RECEIPT,
+    "payment": _RECEIPT,
     "refund": _RECEIPT,
     "gift": _RECEIPT,
     "renewal": _RENEWAL,

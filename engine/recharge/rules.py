@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.balances.rules import credit_main, promised_end
-from engine.books.case import Case, LineFacts, Verdict
+from engine.books.case import Case, Verdict
+from engine.books.facts import LineFacts
 from engine.books.tables import Ledger
 from engine.recharge.tables import BatchState, VoucherState
 from engine.words import Code, LineStatus, Unit

@@ -30,11 +30,18 @@ def _travels_as(column: sa.Column[Any]) -> str:
     return "text" if isinstance(column.type, ARRAY | JSONB) else sql_type(column)
 
 
-def unfolded(table: sa.Table, columns: Sequence[str], prefix: str = "", *, numbered: bool = False) -> str:
-    """``unnest(…) AS v(…)`` over one array parameter for each column; ``numbered`` adds ``place``, from 1."""
+def unfolded(
+    table: sa.Table, columns: Sequence[str], prefix: str = "", *, numbered: bool = False, placed: bool = False
+) -> str:
+    """``unnest(…) AS v(…)`` over one array parameter for each column.
+
+    ``numbered`` adds ``place``, counted from 1; ``placed`` adds ``place`` as it is given in an array of its own.
+    """
     given = ", ".join(f"%({prefix}{name})s::{_travels_as(table.c[name])}[]" for name in columns)
     if numbered:
         return f"unnest({given}) WITH ORDINALITY AS v({', '.join(columns)}, place)"
+    if placed:
+        return f"unnest({given}, %(place)s::integer[]) AS v({', '.join(columns)}, place)"
     return f"unnest({given}) AS v({', '.join(columns)})"
 
 
@@ -61,6 +68,13 @@ def update_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str]
     changes = ", ".join(f"{name} = {value}" for name, value in values.items() if name not in keys)
     match = " AND ".join(f"t.{key} = v.{key}" for key in keys)
     return f"UPDATE {table.name} t SET {changes} FROM {unfolded(table, columns, prefix)} WHERE {match}"
+
+
+def upsert_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str] = (), prefix: str = "") -> str:
+    """INSERT that replaces all other columns of a row whose primary key is there already."""
+    keys = [column.name for column in table.primary_key]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in (*columns, *constants) if name not in keys)
+    return f"{insert_sql(table, columns, constants, prefix)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
 
 
 def arrays(table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], prefix: str = "") -> dict[str, str]:

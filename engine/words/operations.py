@@ -32,6 +32,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
             getattr(self, name) for name in self.__struct_fields__ if name not in ("key", "asked_at", "source")
         )
 
+    def other(self) -> Operation | None:
+        """What this does to a second account, as an operation of that account: it is locked, read and booked too."""
+        return None
+
 
 class Recharge(Operation, frozen=True, kw_only=True, tag="recharge"):
     """Credit a voucher's face value to the account and extend its validity."""
@@ -145,5 +149,14 @@ class Code(StrEnum):
     ALREADY_REFUNDED = "already_refunded"
     #: part of what was bought is already used
     GRANT_USED = "grant_used"
+    PAYMENT_UNKNOWN = "payment_unknown"
+    #: credited already, under another key
+    PAYMENT_SETTLED = "payment_settled"
+    #: given back, or about to be
+    PAYMENT_CLOSED = "payment_closed"
+    #: not credited: there is nothing to take back
+    PAYMENT_NOT_SETTLED = "payment_not_settled"
+    #: what the gateway holds is not what was asked for
+    PAYMENT_MISMATCH = "payment_mismatch"
     #: the database refused this one operation; the log has the cause
     FAILED = "failed"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from engine.balances import rules
-from engine.books.case import Case, Facts
+from engine.books.case import Case
+from engine.books.facts import Facts
 from engine.books.tables import Ledger
 from engine.words import AccountRef, Bucket, Charge, Code, Unit
 from settings import Operator

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from engine.api import Engine
-from engine.books.case import LineFacts
+from engine.books.facts import LineFacts
 from engine.recharge.rules import LONGEST_LOCK, count_wrong_number
 from engine.recharge.tables import BatchState
 from engine.words import Code, LineStatus, Unit

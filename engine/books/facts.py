@@ -1,0 +1,97 @@
+"""What is fetched for an operation under its account's lock: plain data, which decisions look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.books.tables import Ledger
+from engine.recharge.tables import BatchState, VoucherState
+from engine.words import Bucket, LineStatus, PaymentState, Unit
+
+
+class Transfer(NamedTuple):
+    """``amount`` > 0 of ``unit`` from ``debit`` to ``credit``; one of the two is the balance of ``bucket_id``."""
+
+    debit: Ledger
+    credit: Ledger
+    unit: Unit
+    amount: int
+    bucket_id: UUID
+
+
+class LineFacts(NamedTuple):
+    """What decisions need of a line."""
+
+    line_id: UUID
+    status: LineStatus
+    voucher_failures: int
+    voucher_window_from: datetime | None
+    voucher_locked_until: datetime | None
+    #: what the network was last told that it may serve: ``counter status until``, see ``engine.provisioning``
+    policy: tuple[str, ...] = ()
+
+
+class VoucherFacts(NamedTuple):
+    """A voucher with its batch, its row locked."""
+
+    shard: int
+    digest: bytes
+    state: VoucherState
+    batch_state: BatchState
+    face_value: int
+    currency: str
+    validity_days: int
+    expires_at: datetime
+    redeemed_account: UUID | None
+
+
+class OriginalFacts(NamedTuple):
+    """The operation that a refund gives back."""
+
+    kind: str
+    code: str
+    transfers: tuple[Transfer, ...]
+    already_reversed: bool
+
+
+class PaymentFacts(NamedTuple):
+    """A payment, its row locked."""
+
+    payment_id: UUID
+    line_id: UUID | None
+    gateway: str
+    gateway_ref: str | None
+    method: str
+    amount: int
+    currency: str
+    state: PaymentState
+    reference: str
+    product: str | None
+
+
+class BillFacts(NamedTuple):
+    """A bill of a postpaid account that is not fully paid."""
+
+    bill_id: UUID
+    #: minor units still owed
+    open_amount: int
+    due_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """All that was fetched for one operation, under its account's lock."""
+
+    currency: str
+    frozen: bool
+    postpaid: bool = False
+    line: LineFacts | None = None
+    buckets: list[Bucket] = field(default_factory=list)
+    voucher: VoucherFacts | None = None
+    original: OriginalFacts | None = None
+    payment: PaymentFacts | None = None
+    #: oldest first
+    bills: list[BillFacts] = field(default_factory=list)

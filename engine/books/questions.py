@@ -1,0 +1,160 @@
+"""What some operations need to know beside their account, line and buckets: one question for each such thing.
+
+A question is asked only by batches that hold an operation which needs it. It locks what it reads where others could
+change it meanwhile; questions stand in the order in which their rows are locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from engine.books.facts import BillFacts, Facts, OriginalFacts, PaymentFacts, Transfer, VoucherFacts
+from engine.books.tables import Ledger, operation
+from engine.payments.tables import payment
+from engine.recharge.tables import BatchState, VoucherState, voucher
+from engine.storage.bulk import unfolded
+from engine.storage.sharding import shard_of
+from engine.words import Code, Operation, PaymentState, Recharge, Refund, Reverse, Settle, Unit
+
+Row = tuple[Any, ...]
+
+
+class Question(NamedTuple):
+    """``asks`` gives the rows that one operation sends, ``add`` puts what came back into its facts.
+
+    The statement unfolds ``columns`` of ``table`` and, last, the place of the operation in the batch; it answers with
+    that place first.
+    """
+
+    name: str
+    table: sa.Table
+    columns: tuple[str, ...]
+    sql: str
+    asks: Callable[[Operation], Iterator[Row]]
+    add: Callable[[Facts, Row], None]
+
+
+def _given(table: sa.Table, *columns: str) -> str:
+    return unfolded(table, columns, placed=True)
+
+
+def _vouchers(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, Recharge):
+        yield from ((shard_of(digest), digest) for digest in asked.voucher.digests)
+
+
+def _add_voucher(facts: Facts, row: Row) -> None:
+    shard, digest, state, batch_state, *rest = row
+    facts.voucher = VoucherFacts(shard, digest, VoucherState(state), BatchState(batch_state), *rest)
+
+
+def _refunded(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, Refund):
+        yield (*asked.account, asked.refunded_key)
+
+
+def _add_original(facts: Facts, row: Row) -> None:
+    kind, code, reversed_already = row
+    facts.original = OriginalFacts(kind, code, (), reversed_already)
+
+
+def _add_leg(facts: Facts, row: Row) -> None:
+    debit, credit, unit, amount, bucket_id = row
+    leg = Transfer(Ledger(debit), Ledger(credit), Unit(unit), amount, bucket_id)
+    if facts.original is not None:
+        facts.original = facts.original._replace(transfers=(*facts.original.transfers, leg))
+
+
+def _payments(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, Settle | Reverse):
+        yield (*asked.account, asked.payment_id)
+
+
+def _add_payment(facts: Facts, row: Row) -> None:
+    payment_id, line_id, gateway, gateway_ref, method, amount, currency, state, reference, product = row
+    what = (payment_id, line_id, gateway, gateway_ref, method, amount, currency, PaymentState(state))
+    facts.payment = PaymentFacts(*what, reference, product)
+
+
+def _bills(asked: Operation) -> Iterator[Row]:
+    # Their rows are only changed under the account's lock.
+    if isinstance(asked, Settle):
+        yield (*asked.account, asked.payment_id)
+
+
+def _add_bill(facts: Facts, row: Row) -> None:
+    facts.bills.append(BillFacts(*row))
+
+
+QUESTIONS = (
+    Question(
+        "vouchers",
+        voucher,
+        ("shard", "digest"),
+        f"""
+        SELECT v.place, c.shard, c.digest, c.state, b.state, b.face_value, b.currency, b.validity_days, b.expires_at,
+               c.redeemed_account
+        FROM {_given(voucher, "shard", "digest")}
+        JOIN voucher c USING (shard, digest) JOIN voucher_batch b USING (batch_id)
+        ORDER BY c.shard, c.digest FOR NO KEY UPDATE OF c""",
+        _vouchers,
+        _add_voucher,
+    ),
+    Question(
+        "payments",
+        payment,
+        ("shard", "account_id", "payment_id"),
+        f"""
+        SELECT v.place, p.payment_id, p.line_id, p.gateway, p.gateway_ref, p.method, p.amount, p.currency, p.state,
+               p.reference, p.product
+        FROM {_given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
+        ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
+        _payments,
+        _add_payment,
+    ),
+    Question(
+        "bills",
+        payment,
+        ("shard", "account_id", "payment_id"),
+        f"""
+        SELECT v.place, b.bill_id, b.open_amount, b.due_at
+        FROM {_given(payment, "shard", "account_id", "payment_id")} JOIN bill b USING (shard, account_id)
+        WHERE b.open_amount > 0 ORDER BY b.due_at, b.bill_id""",
+        _bills,
+        _add_bill,
+    ),
+    Question(
+        "originals",
+        operation,
+        ("shard", "account_id", "key"),
+        f"""
+        SELECT v.place, o.kind, o.code,
+               EXISTS (SELECT FROM operation r WHERE r.shard = o.shard AND r.account_id = o.account_id
+                       AND r.reverses = o.key AND r.code = '{Code.OK}')
+        FROM {_given(operation, "shard", "account_id", "key")} JOIN operation o USING (shard, account_id, key)""",
+        _refunded,
+        _add_original,
+    ),
+    Question(
+        "transfers",
+        operation,
+        ("shard", "account_id", "key"),
+        f"""
+        SELECT v.place, t.debit, t.credit, t.unit, t.amount, t.bucket_id
+        FROM {_given(operation, "shard", "account_id", "key")} JOIN transfer t USING (shard, account_id, key)
+        ORDER BY v.place, t.leg""",
+        _refunded,
+        _add_leg,
+    ),
+)
+
+
+def questions(batch: Sequence[Operation]) -> Iterator[tuple[Question, list[Row]]]:
+    """Those that this batch asks, with what they send: a row for each thing asked for, its place in the batch last."""
+    for question in QUESTIONS:
+        rows = [(*row, place) for place, asked in enumerate(batch) for row in question.asks(asked)]
+        if rows:
+            yield question, rows

@@ -1,0 +1,134 @@
+"""Making a captured payment real in all books, and taking it back: pure decisions over one case.
+
+All that a settlement changes is decided here and written in one commit: the bucket and its validity, the receivables
+ledger, the payment history, the provisioning rules (``engine.provisioning``, for every operation), receipt and message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.balances.rules import credit_main, find_product, grant, main_bucket, promised_end, spend
+from engine.books.case import Case, Verdict
+from engine.books.facts import PaymentFacts
+from engine.books.tables import Ledger
+from engine.receivables.rules import pay_bills
+from engine.receivables.tables import Owing
+from engine.words import Code, LineStatus, PaymentState, Reverse, Settle, Unit
+
+#: Nothing is credited for a payment that is here: it was, or the money goes back.
+CLOSED = frozenset({PaymentState.REFUNDING, PaymentState.REFUNDED, PaymentState.CHARGED_BACK})
+
+
+def payment_allowed(case: Case, operation: Settle) -> Verdict | None:
+    """Whether this payment may be settled; None means yes. What is refused here is given back by the recovery."""
+    payment, line = case.facts.payment, case.facts.line
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    if payment.state is PaymentState.SETTLED:
+        return Verdict(Code.PAYMENT_SETTLED)
+    if payment.state in CLOSED:
+        return Verdict(Code.PAYMENT_CLOSED)
+    if operation.captured != payment.amount or operation.currency != payment.currency:
+        return Verdict(Code.PAYMENT_MISMATCH, {"expected": payment.amount, "captured": operation.captured})
+    if payment.currency != case.facts.currency:
+        return Verdict(Code.PAYMENT_MISMATCH, {"currency": payment.currency})
+    if line is not None and line.status is LineStatus.TERMINATED:
+        return Verdict(Code.LINE_TERMINATED)
+    if line is not None and line.status is LineStatus.BARRED and not case.facts.postpaid:
+        return Verdict(Code.LINE_BARRED)
+    return None
+
+
+def settle(case: Case, operation: Settle) -> Verdict:
+    """Credit the payment: bills first where the account has any, the rest as airtime, or what was bought with it."""
+    payment = case.facts.payment
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    _wake(case)
+    rest = payment.amount - pay_bills(case, payment)
+    details: dict[str, Any] = {
+        "amount": payment.amount,
+        "gateway": payment.gateway,
+        "payment_id": str(payment.payment_id),
+    }
+    if rest < payment.amount:
+        details["bills_paid"] = payment.amount - rest
+    if rest:
+        expires_at = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
+        credit_main(case, rest, Ledger.GATEWAY, expires_at)
+        _owe(case, payment, Owing.GATEWAY, Owing.ADVANCE, rest)
+        details["expires_at"] = expires_at.isoformat()
+    if payment.product is not None:
+        details |= _buy(case, payment.product)
+    details["balance"] = case.total(Unit.MONEY)
+    _note(case, payment, "settled", PaymentState.SETTLED)
+    case.write("receipts", operation.key, case.reference, msgspec.json.encode(details).decode())
+    case.messages.append(("payment.done", details | {"reference": case.reference}))
+    case.announce("settlement.completed", details | {"reference": case.reference, "currency": payment.currency})
+    return Verdict(Code.OK, details)
+
+
+def reverse(case: Case, operation: Reverse) -> Verdict:
+    """Take a settled payment's credit back: all of it for a refund, what is left for a chargeback."""
+    payment = case.facts.payment
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    if payment.state is not PaymentState.SETTLED:
+        return Verdict(Code.PAYMENT_CLOSED if payment.state in CLOSED else Code.PAYMENT_NOT_SETTLED)
+    bucket = main_bucket(case)
+    free = 0 if bucket is None else case.free(bucket)
+    if free < payment.amount and not operation.chargeback:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": payment.amount - free, "balance": case.total(Unit.MONEY)})
+    taken = min(free, payment.amount)
+    if bucket is not None and taken:
+        case.debit(bucket, taken, Ledger.GATEWAY)
+        _owe(case, payment, Owing.ADVANCE, Owing.GATEWAY, taken)
+    if taken < payment.amount:
+        _owe(case, payment, Owing.LOSSES, Owing.GATEWAY, payment.amount - taken)
+    event, state = (
+        ("charged_back", PaymentState.CHARGED_BACK) if operation.chargeback else ("reversed", PaymentState.REFUNDING)
+    )
+    _note(case, payment, event, state, operation.reason)
+    details = {
+        "amount": payment.amount,
+        "taken": taken,
+        "balance": case.total(Unit.MONEY),
+        "reason": operation.reason,
+        "payment_id": str(payment.payment_id),
+    }
+    case.messages.append(("payment.reversed", details | {"reference": case.reference}))
+    case.announce(f"settlement.{event}", details | {"reference": case.reference, "currency": payment.currency})
+    return Verdict(Code.OK, details)
+
+
+def _wake(case: Case) -> None:
+    # The first recharge activates a new line, whatever it is paid with.
+    line = case.line or case.facts.line
+    if line is not None and line.status is LineStatus.PREACTIVE:
+        case.line = line._replace(status=LineStatus.ACTIVE)
+
+
+def _buy(case: Case, code: str) -> dict[str, Any]:
+    """Spend what was just credited on a product; if it cannot be had (any more), the money stays as airtime."""
+    product = find_product(case, code)
+    if product is None:
+        return {"product_refused": Code.PRODUCT_UNKNOWN}
+    if spend(case, product.price):
+        return {"product_refused": Code.BALANCE_TOO_LOW}
+    return {"product": code, "price": product.price, "product_until": grant(case, product).isoformat()}
+
+
+def _note(case: Case, payment: PaymentFacts, event: str, state: PaymentState, reason: str | None = None) -> None:
+    """The payment's own row, and its line in the payment history."""
+    case.write("paid", payment.payment_id, state, reason)
+    what = (payment.payment_id, event, payment.amount, payment.currency, payment.gateway, payment.gateway_ref)
+    case.write("remembered", case.operation.key, *what)
+
+
+def _owe(case: Case, payment: PaymentFacts, debit: Owing, credit: Owing, amount: int) -> None:
+    leg = len(case.rows.get("owed", ()))
+    what = (debit, credit, amount, payment.currency, payment.gateway, payment.payment_id)
+    case.write("owed", case.operation.key, leg, *what)

@@ -1,0 +1,124 @@
+"""Tables of payments: where each stands, what was heard of it, its history and its receipt."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from engine.storage.schema import Timestamp, metadata, one_of, shard
+from engine.words import PaymentMethod, PaymentState
+
+#: One payment and the recovery point it has reached. Changes outside the one door move no money.
+payment = sa.Table(
+    "payment",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("payment_id", UUID, primary_key=True),
+    sa.Column("line_id", UUID),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    # The provider's own name for it, once heard.
+    sa.Column("gateway_ref", sa.Text),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("reference", sa.Text, nullable=False),
+    # Catalogue code of what is bought with it in the same commit; NULL credits airtime.
+    sa.Column("product", sa.Text),
+    # Who pays, AES-256-GCM under the account's data key; a provider's token for a card is a secret too.
+    sa.Column("sealed_payer", sa.LargeBinary),
+    # Who asked and on what: the channel that the confirmation goes to.
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    # When the recovery loop looks at it next; NULL: never.
+    sa.Column("next_check_at", Timestamp),
+    sa.Column("requested_at", Timestamp),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("changed_at", Timestamp, nullable=False),
+    one_of("method", PaymentMethod),
+    one_of("state", PaymentState),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.ForeignKeyConstraint(["shard", "account_id"], ["account.shard", "account.account_id"]),
+    sa.Index("ix_payment_due", "next_check_at", postgresql_where=sa.text("next_check_at IS NOT NULL")),
+)
+
+#: Finds a payment by something else: a provider's reference, a callback's path, what a person quotes. Lives in the
+#: shard of the digest. A provider's reference that comes twice is the same payment twice: the primary key says so.
+payment_locator = sa.Table(
+    "payment_locator",
+    metadata,
+    shard(),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("owner_shard", sa.SmallInteger, nullable=False),
+    sa.Column("account_id", UUID, nullable=False),
+    sa.Column("payment_id", UUID, nullable=False),
+)
+
+#: What a provider called to say: stored before it is acted on, once for each of its event ids.
+gateway_event = sa.Table(
+    "gateway_event",
+    metadata,
+    shard(),
+    # Digest of gateway and event id.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("payload_hash", sa.LargeBinary, nullable=False),
+    # The event in our words; NULL where it was refused. Payers are sealed.
+    sa.Column("body", JSONB),
+    sa.Column("received_at", Timestamp, nullable=False),
+    # NULL until what it says has been done.
+    sa.Column("done_at", Timestamp),
+    sa.Column("refused", sa.Text),
+    sa.Index("ix_gateway_event_open", "received_at", postgresql_where=sa.text("done_at IS NULL")),
+)
+
+#: Everything that happened to a payment, in order: the evidence of a dispute. Never changed.
+payment_event = sa.Table(
+    "payment_event",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("payment_id", UUID, primary_key=True),
+    sa.Column("event_id", UUID, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    # ``asked``, ``answered``, ``callback``, ``status``, ``validated``, ``settled`` …
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+)
+
+#: The payment history: one row for each money effect of a payment, written in its commit.
+payment_history = sa.Table(
+    "payment_history",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("key", UUID, primary_key=True),
+    sa.Column("payment_id", UUID, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("gateway_ref", sa.Text),
+    sa.Column("booked_at", Timestamp, nullable=False),
+    sa.Column("batch_id", UUID, nullable=False),
+    sa.CheckConstraint("event IN ('settled', 'reversed', 'charged_back', 'returned')", name="event"),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.Index("ix_payment_history_gateway", "gateway", "booked_at"),
+)
+
+#: What the payer was given as proof, as codes and amounts; it is rendered and signed when somebody asks for it.
+receipt = sa.Table(
+    "receipt",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("key", UUID, primary_key=True),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Column("issued_at", Timestamp, nullable=False),
+    sa.Index("ix_receipt_reference", "reference"),
+)

@@ -1,0 +1,1 @@
+"""What the network may serve a line now, and until when."""

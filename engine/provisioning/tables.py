@@ -1,0 +1,36 @@
+"""The table of provisioning rules."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+
+from engine.storage.schema import Timestamp, metadata, shard
+
+
+class Counter(StrEnum):
+    """What the network asks about: policy counters in the sense of 3GPP TS 29.219 §4.1 and TS 29.594 §5.6."""
+
+    VOICE = "voice"
+    MESSAGES = "messages"
+    DATA = "data"
+    #: full or throttled
+    SPEED = "speed"
+
+
+#: What a line may be served now and until when, one row for each policy counter.
+provisioning_rule = sa.Table(
+    "provisioning_rule",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("line_id", UUID, primary_key=True),
+    sa.Column("counter", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("valid_until", Timestamp),
+    # The operation that said so.
+    sa.Column("key", UUID, nullable=False),
+    sa.Column("changed_at", Timestamp, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""What customers and gateways owe: the receivables ledger, and bills of postpaid accounts."""
