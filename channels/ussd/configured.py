@@ -12,7 +12,7 @@ from channels.conversation import MARGIN_SECONDS
 from channels.layout import misfit
 from channels.options import WrongOptions
 from channels.turn import Budget, Profile, Reply, Turn
-from channels.ussd.adapters import UnknownAdapter, load
+from channels.ussd.adapters import UnknownAdapter, load, shipped
 from channels.ussd.contract import AdapterFactory
 from channels.ussd.outbound import Outbound, Tools, load as load_outbound
 from channels.ussd.routes import Door
@@ -95,10 +95,15 @@ def _profile(name: str, gateway: GatewaySettings) -> Profile:
     if gateway.deadline_seconds <= MARGIN_SECONDS:
         reason = f"must be over {MARGIN_SECONDS:g}, which is kept back for sending the answer"
         raise SettingsError("gateways", [(f"gateways.{name}.deadline_seconds", reason)])
+    calling = _calling(name, gateway)
+    if calling is None:
+        budget = Budget(septets=gateway.septets, ucs2=gateway.ucs2)
+    else:
+        budget = Budget(septets=min(gateway.septets, calling.most_septets), ucs2=min(gateway.ucs2, calling.most_ucs2))
     return Profile(
-        budget=Budget(septets=gateway.septets, ucs2=gateway.ucs2),
+        budget=budget,
         deadline_seconds=gateway.deadline_seconds,
-        session_seconds=_session_seconds(name, gateway),
+        session_seconds=_session_seconds(calling, gateway),
     )
 
 
@@ -106,21 +111,27 @@ def _made(name: str, make: Callable[[], Made]) -> Made:
     try:
         return make()
     except WrongOptions as error:
-        where = f"gateways.{name}.options"
-        raise SettingsError("gateways", [(f"{where}.{option}", reason) for option, reason in error.problems]) from None
+        raise _refused(name, error) from None
 
 
 def _calling(name: str, gateway: GatewaySettings) -> AdapterFactory | None:
     """The adapter of a gateway that calls us; None where only we connect. Raises ``SettingsError``."""
     try:
-        return load(gateway.adapter)
+        return load(gateway.adapter, gateway.options)
     except UnknownAdapter as error:
         if load_outbound(gateway.adapter) is not None:
             return None
-        reason = f"there is no adapter {error.args[0]!r} under channels/ussd/"
+        reason = f"there is no adapter {error.args[0]!r}: the product has {', '.join(shipped())}"
         raise SettingsError("gateways", [(f"gateways.{name}.adapter", reason)]) from None
+    except WrongOptions as error:
+        raise _refused(name, error) from None
 
 
-def _session_seconds(name: str, gateway: GatewaySettings) -> int:
-    factory = _calling(name, gateway) or load_outbound(gateway.adapter)
+def _refused(name: str, error: WrongOptions) -> SettingsError:
+    where = f"gateways.{name}.options"
+    return SettingsError("gateways", [(f"{where}.{option}", reason) for option, reason in error.problems])
+
+
+def _session_seconds(calling: AdapterFactory | None, gateway: GatewaySettings) -> int:
+    factory = calling or load_outbound(gateway.adapter)
     return 0 if factory is None else factory.session_seconds

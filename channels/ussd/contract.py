@@ -7,6 +7,7 @@ the engine. ``channels.ussd.fields`` reads what gateways send.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -54,11 +55,14 @@ class Undelivered(Exception):
     """The gateway did not take the answer. ``args[0]`` is the reason: a code, never what was sent."""
 
 
-class Adapter(Protocol):
+class Adapter(ABC):
     """One gateway's wire format. Extend it: what a gateway has no need of stands here."""
 
     #: seconds the gateway lets one whole session last
     session_seconds: int
+    #: what a screen of it holds at most, whatever the settings allow (3GPP TS 23.038: 160 octets)
+    most_septets: int = 182
+    most_ucs2: int = 91
     #: every outcome of a ``SessionEnd``: metrics label, so it must be bounded
     outcomes: frozenset[str] = frozenset()
     #: HTTP methods of hops
@@ -66,21 +70,21 @@ class Adapter(Protocol):
     #: what the gateway adds to our address, in the words of aiohttp's routes: ``/session/{session}/{step}``
     paths: tuple[str, ...] = ("",)
 
+    @abstractmethod
     def read(self, request: Request) -> Turn | SessionEnd | Response:
         """A hop; or the session's end where that comes by the same way; or at once what a mere question is answered.
 
         A turn may lack its session id (the gateway has none), or with ``pointed`` its number: both are found.
         Raises ``Malformed`` with the field and the reason, which never repeats what was sent.
         """
-        ...
 
+    @abstractmethod
     def write(self, reply: Reply, turn: Turn) -> Response:
         """The answer to a hop: the same bytes for the same reply to the same request."""
-        ...
 
+    @abstractmethod
     def write_malformed(self, error: Malformed) -> Response:
         """The answer to a request that could not be read."""
-        ...
 
     def read_event(self, request: Request) -> SessionEnd | Response:  # noqa: ARG002 - for those that send some
         """What comes to ``/ussd/<name>/events``: a session's end, or what is only acknowledged.
@@ -93,17 +97,30 @@ class Adapter(Protocol):
         """The answer that tells the gateway to stop repeating the event."""
         return Response(200, "text/plain", b"OK")
 
-    async def send(self, reply: Reply, turn: Turn) -> None:
+    async def send(self, reply: Reply, turn: Turn) -> None:  # noqa: B027 - most answer the call itself
         """For gateways that are answered by a call of ours: called before ``write``. Raises ``Undelivered``."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most hold nothing open
         """Let go what the adapter holds open."""
 
 
 class AdapterFactory(Protocol):
     """The class ``Gateway`` of an adapter's module, or a data file's."""
 
-    session_seconds: int
+    @property
+    def session_seconds(self) -> int:
+        """As in ``Adapter``."""
+        ...
+
+    @property
+    def most_septets(self) -> int:
+        """As in ``Adapter``."""
+        ...
+
+    @property
+    def most_ucs2(self) -> int:
+        """As in ``Adapter``."""
+        ...
 
     def __call__(self, name: str, service_code: str, options: Options) -> Adapter:
         """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``.
