@@ -44,7 +44,7 @@ def major(minor: int, currency: str) -> Decimal:
 
 
 def unfit(request: ChargeRequest, currencies: Collection[str] | None = None) -> Outcome | None:
-    """Why no provider should be asked for this amount; None: it may be. ``currencies``: those it takes, None for all."""
+    """Why no provider should be asked for this amount; None: it may be. ``currencies``: what it takes, None for all."""
     if not 0 < request.amount <= LARGEST:
         return Outcome(state=GatewayState.DECLINED, reason=DeclineReason.LIMIT, provider_code="amount")
     if currencies is not None and request.currency not in currencies:

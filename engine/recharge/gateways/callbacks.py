@@ -85,10 +85,11 @@ def payment_id_of(value: object) -> UUID | None:
 def verify_signature(
     header: str, body: bytes, secrets: Sequence[str], *, now: datetime, tolerance_seconds: float
 ) -> None:
-    """``t=<seconds>,v1=<hex>[,v1=…]`` over ``<t>.<body>`` with HMAC-SHA-256, as Stripe signs (docs.stripe.com/webhooks).
+    """``t=<seconds>,v1=<hex>[,v1=…]`` over ``<t>.<body>`` with HMAC-SHA-256, as Stripe signs.
 
-    Any of ``secrets`` will do, so that they can rotate. Raises ``BadCallback`` (401): missing, malformed, stale or from
-    the future by more than ``tolerance_seconds``, or by nobody who knows a secret.
+    Source: docs.stripe.com/webhooks, "Verify webhook signatures manually". Any of ``secrets`` will do, so that they can
+    rotate. Raises ``BadCallback`` (401): missing, malformed, stale or from the future by more than
+    ``tolerance_seconds``, or by nobody who knows a secret.
     """
     parts = [part.strip().partition("=") for part in header.split(",", SIGNATURES_LIMIT)]
     times = [value for name, _, value in parts if name == "t"]

@@ -1,7 +1,7 @@
-"""What an adapter is made of: its own options, typed and refused by name, and what it is told about the installation.
+"""What an adapter is made of: its own options, typed and refused by name, and what it is told of the installation.
 
-An adapter is a folder ``engine/recharge/gateways/<adapter>/``. Its module ``gateway`` has a class ``Gateway``, which is a
-``GatewayFactory`` and makes a ``PaymentGateway``.
+An adapter is a folder ``engine/recharge/gateways/<adapter>/``. Its module ``gateway`` has a class ``Gateway``, which is
+a ``GatewayFactory`` and makes a ``PaymentGateway``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Settlement files: CSV read line by line, so that a broken row is named and the rest is done.
 
-A row is one physical line. Providers write none that span several, and a stray quotation mark then costs one row instead
-of all that follow it.
+A row is one physical line. Providers write none that span several, and a stray quotation mark then costs one row
+instead of all that follow it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Row = Mapping[str, str]
 def read_rows(
     lines: Iterable[str], needed: Collection[str], read: Callable[[int, Row], SettlementRow | None]
 ) -> Iterator[SettlementRow | BadRow]:
-    """Each row as ``read`` reads it; it returns None for one that is no payment and raises ``ValueError`` for a broken one.
+    """Each row as ``read`` reads it: None where it is no payment, ``ValueError`` where it is broken.
 
-    The header is the first line that holds all ``needed`` columns. ``read`` gets the line's number, from 1, and the row by
-    column, stripped.
+    The header is the first line that holds all ``needed`` columns. ``read`` gets the line's number, from 1, and the row
+    by column, stripped.
     """
     columns: list[str] | None = None
     number = 1

@@ -1,0 +1,1 @@
+"""Cards by Stripe's PaymentIntents (docs.stripe.com/api/payment_intents)."""

@@ -1,0 +1,57 @@
+"""Stripe in its own words: the calls and their forms (docs.stripe.com/api). Synchronous SDKs would block the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.recharge.gateways.http import Caller, Reply
+from engine.recharge.gateways.stripe.options import StripeOptions
+
+INTENTS, REFUNDS = "/v1/payment_intents", "/v1/refunds"
+
+
+class Stripe:
+    """One account. Every call raises ``NotSent`` and ``NoAnswer``; any status is a reply.
+
+    ``key``: the idempotency key. Under one key Stripe answers what it answered first, errors of its own among them.
+    """
+
+    def __init__(self, options: StripeOptions, *, timeout_seconds: float) -> None:
+        headers = {"Authorization": f"Bearer {options.secret_key}", "Stripe-Version": options.api_version}
+        self._caller = Caller(options.base_url, timeout_seconds=timeout_seconds, headers=headers)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._caller.close()
+
+    async def create_intent(self, form: Mapping[str, str], key: str) -> Reply:
+        """Make a PaymentIntent, confirmed at once where the form says so."""
+        return await self._post(INTENTS, form, key)
+
+    async def confirm_intent(self, intent: str, form: Mapping[str, str], key: str) -> Reply:
+        """Try once more, with the payer there."""
+        return await self._post(f"{INTENTS}/{intent}/confirm", form, key)
+
+    async def capture_intent(self, intent: str, key: str) -> Reply:
+        """Take what was reserved."""
+        return await self._post(f"{INTENTS}/{intent}/capture", {}, key)
+
+    async def cancel_intent(self, intent: str, key: str) -> Reply:
+        """Let go what was reserved, or end what waits for the payer."""
+        return await self._post(f"{INTENTS}/{intent}/cancel", {}, key)
+
+    async def intent(self, intent: str) -> Reply:
+        """One PaymentIntent, with its latest charge."""
+        return await self._caller.get(f"{INTENTS}/{intent}", params={"expand[]": "latest_charge"})
+
+    async def search_intents(self, payment_id: str) -> Reply:
+        """PaymentIntents by our id in their metadata. Usually known after a minute, later in an outage of theirs."""
+        query = f"metadata['payment_id']:'{payment_id}'"
+        return await self._caller.get(f"{INTENTS}/search", params={"query": query, "expand[]": "data.latest_charge"})
+
+    async def refund(self, form: Mapping[str, str], key: str) -> Reply:
+        """Give money back."""
+        return await self._post(REFUNDS, form, key)
+
+    async def _post(self, path: str, form: Mapping[str, str], key: str) -> Reply:
+        return await self._caller.post(path, form=form, headers={"Idempotency-Key": key})

@@ -1,0 +1,110 @@
+"""Stripe's words in ours: the states of a PaymentIntent, the codes of a decline.
+
+Sources: docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/declines/codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome
+from engine.recharge.gateways.http import unknown
+from engine.recharge.gateways.stripe.money import from_stripe
+
+#: what is not listed has no reason that helps a person
+REASONS = {
+    "insufficient_funds": DeclineReason.FUNDS,
+    "withdrawal_count_limit_exceeded": DeclineReason.LIMIT,
+    "card_velocity_exceeded": DeclineReason.LIMIT,
+    "amount_too_large": DeclineReason.LIMIT,
+    "amount_too_small": DeclineReason.LIMIT,
+    "expired_card": DeclineReason.METHOD,
+    "incorrect_number": DeclineReason.METHOD,
+    "invalid_account": DeclineReason.METHOD,
+    "card_not_supported": DeclineReason.METHOD,
+    "currency_not_supported": DeclineReason.METHOD,
+    "new_account_information_available": DeclineReason.METHOD,
+    "authentication_required": DeclineReason.METHOD,
+    "payment_intent_authentication_failure": DeclineReason.METHOD,
+    "payment_method_unactivated": DeclineReason.METHOD,
+    "resource_missing": DeclineReason.METHOD,
+    "incorrect_pin": DeclineReason.WRONG_PIN,
+    "invalid_pin": DeclineReason.WRONG_PIN,
+    "pin_try_exceeded": DeclineReason.WRONG_PIN,
+    "fraudulent": DeclineReason.FRAUD,
+    "lost_card": DeclineReason.FRAUD,
+    "stolen_card": DeclineReason.FRAUD,
+    "merchant_blacklist": DeclineReason.FRAUD,
+    "pickup_card": DeclineReason.FRAUD,
+}
+STATES = {
+    "succeeded": GatewayState.CAPTURED,
+    "requires_capture": GatewayState.HELD,
+    "processing": GatewayState.PENDING,
+    "requires_action": GatewayState.PENDING,
+    "requires_confirmation": GatewayState.PENDING,
+    "requires_payment_method": GatewayState.DECLINED,
+    "canceled": GatewayState.DECLINED,
+}
+CANCELLED = {
+    "requested_by_customer": DeclineReason.CANCELLED,
+    "abandoned": DeclineReason.TIMEOUT,
+    "automatic": DeclineReason.TIMEOUT,
+    "fraudulent": DeclineReason.FRAUD,
+}
+
+
+def reason_of(error: Any) -> tuple[DeclineReason, str]:
+    """Why a card was declined, and Stripe's own code for it, from an error object."""
+    codes = error if isinstance(error, Mapping) else {}
+    code = codes.get("decline_code") or codes.get("code") or "declined"
+    return REASONS.get(str(code), DeclineReason.OTHER), str(code)[:60]
+
+
+def outcome_of(intent: Mapping[str, Any]) -> Outcome:
+    """What a PaymentIntent says of its payment. ``unknown`` where it makes no sense."""
+    state = STATES.get(str(intent.get("status")))
+    reference, currency = intent.get("id"), str(intent.get("currency", "")).upper()
+    amount = intent.get("amount_received" if state is GatewayState.CAPTURED else "amount")
+    if state is None or not isinstance(reference, str) or not isinstance(amount, int) or not currency:
+        return unknown(f"status_{intent.get('status')}")
+    try:
+        moved = from_stripe(amount, currency)
+    except ValueError:
+        return unknown("amount")
+    reason, code = None, str(intent["status"])
+    if state is GatewayState.DECLINED:
+        reason, code = _why(intent)
+    return Outcome(
+        state=state,
+        gateway_ref=reference,
+        amount=moved,
+        currency=currency,
+        reason=reason,
+        provider_code=code,
+        action_url=_action(intent) if intent["status"] == "requires_action" else None,
+        at=moment(intent.get("created")),
+    )
+
+
+def _why(intent: Mapping[str, Any]) -> tuple[DeclineReason, str]:
+    if intent["status"] != "canceled":
+        return reason_of(intent.get("last_payment_error"))
+    code = str(intent.get("cancellation_reason") or "canceled")
+    return CANCELLED.get(code, DeclineReason.CANCELLED), code
+
+
+def _action(intent: Mapping[str, Any]) -> str | None:
+    action = intent.get("next_action")
+    redirect = action.get("redirect_to_url") if isinstance(action, Mapping) else None
+    url = redirect.get("url") if isinstance(redirect, Mapping) else None
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
+
+
+def moment(seconds: Any) -> datetime | None:
+    """Unix time as they write it; None for anything else."""
+    if not isinstance(seconds, int) or not 0 < seconds < 10**11:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,85 @@
+"""What Stripe posts to us, signed. Events come in any order and more than once (docs.stripe.com/webhooks).
+
+So an event that says less than the end (a failure that a later try has overtaken) is asked about before it is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.recharge.gateways.callbacks import minor_units, payment_id_of, table, word
+from engine.recharge.gateways.contract import BadCallback, Event, GatewayState, Outcome
+from engine.recharge.gateways.stripe.codes import STATES, moment, outcome_of
+from engine.recharge.gateways.stripe.money import from_stripe
+
+ID = re.compile(r"[A-Za-z0-9_]{3,100}")
+CURRENCY = re.compile(r"[a-z]{3}")
+KIND = re.compile(r"[a-z_.]{3,80}")
+INTENT = "payment_intent."
+#: of a dispute that is over: the money is ours again, or was never taken
+KEPT = frozenset({"won", "warning_closed"})
+
+
+def read_event(content: Mapping[str, Any]) -> Event | None:
+    """What one event says; None for a kind that tells nothing of a payment. Raises ``BadCallback``."""
+    event_id, kind = word(content, "id", ID), word(content, "type", KIND)
+    found = table(table(content, "data"), "object")
+    event: Event | None = None
+    if kind.startswith(INTENT) and str(found.get("status")) in STATES:
+        event = _intent(event_id, kind, found)
+    elif kind == "charge.refunded":
+        event = _refunded(event_id, found)
+    elif kind in {"charge.dispute.created", "charge.dispute.closed"}:
+        event = _disputed(event_id, kind, found)
+    if event is None:
+        return None
+    at = moment(content.get("created"))
+    return msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=at))
+
+
+def _intent(event_id: str, kind: str, intent: Mapping[str, Any]) -> Event:
+    word(intent, "id", ID)
+    word(intent, "currency", CURRENCY)
+    minor_units(intent, "amount")
+    outcome = outcome_of(intent)
+    if outcome.state is GatewayState.UNKNOWN:
+        raise BadCallback("data.object: makes no sense")
+    if outcome.state is GatewayState.CAPTURED and not outcome.amount:
+        raise BadCallback("amount_received: not an amount that can be paid")
+    failed = outcome.state is GatewayState.DECLINED or kind.endswith(("payment_failed", "canceled"))
+    return Event(event_id=event_id, payment_id=_ours(intent), outcome=outcome, ask_status=failed)
+
+
+def _refunded(event_id: str, charge: Mapping[str, Any]) -> Event | None:
+    outcome = _moved(charge, "amount_refunded", GatewayState.REFUNDED, "charge.refunded")
+    return Event(event_id=event_id, payment_id=_ours(charge), outcome=outcome) if outcome else None
+
+
+def _disputed(event_id: str, kind: str, dispute: Mapping[str, Any]) -> Event | None:
+    status = str(dispute.get("status"))
+    kept = kind == "charge.dispute.closed" and status in KEPT
+    state = GatewayState.CAPTURED if kept else GatewayState.CHARGEBACK
+    outcome = _moved(dispute, "amount", state, f"dispute_{status}"[:60])
+    return Event(event_id=event_id, payment_id=_ours(dispute), outcome=outcome) if outcome else None
+
+
+def _moved(found: Mapping[str, Any], name: str, state: GatewayState, code: str) -> Outcome | None:
+    """Of a charge or a dispute; None for one that no PaymentIntent stands behind: it is none of ours."""
+    if found.get("payment_intent") is None:
+        return None
+    currency = word(found, "currency", CURRENCY).upper()
+    try:
+        amount = from_stripe(minor_units(found, name), currency)
+    except ValueError as error:
+        raise BadCallback(f"{name}: {error}") from None
+    reference = word(found, "payment_intent", ID)
+    return Outcome(state=state, gateway_ref=reference, amount=amount, currency=currency, provider_code=code)
+
+
+def _ours(found: Mapping[str, Any]) -> Any:
+    metadata = found.get("metadata")
+    return payment_id_of(metadata.get("payment_id")) if isinstance(metadata, Mapping) else None
