@@ -46,6 +46,8 @@ class Pointer(msgspec.Struct, array_like=True):
     msisdn: str
     #: the adapter's own
     kept: str
+    #: the session that an alias stands for
+    session_id: str = ""
 
 
 class Pointers:
@@ -63,6 +65,8 @@ class Pointers:
         session: without Redis nothing is found and nothing raised.
         """
         try:
+            if turn.alias or (turn.pointed and not turn.session_id):
+                return await self._aliased(turn, session_seconds)
             if not turn.session_id:
                 return await self._named(turn, session_seconds)
             if turn.pointed:
@@ -73,7 +77,7 @@ class Pointers:
 
     async def _named(self, turn: Turn, session_seconds: int) -> Turn:
         """With the id of the number's session. A start makes a new one, unless it is the last start repeated."""
-        name = self._name(turn.gateway, "number", turn.msisdn.strip().lstrip("+"))
+        name = self._number_name(turn)
         if turn.event is not Event.NEW:
             found = cast(bytes | None, await self._redis.get(name))
         else:
@@ -84,22 +88,50 @@ class Pointers:
             )
         return replace(turn, session_id=found.decode()) if found else turn
 
+    async def _aliased(self, turn: Turn, session_seconds: int) -> Turn:
+        """With all that is known of the session that the alias stands for now, or else of the one that is named."""
+        name = self._name(turn.gateway, "alias", turn.alias)
+        if turn.event is Event.NEW and turn.msisdn:
+            turn = await self._named(turn, session_seconds)
+            if turn.alias:
+                await self._keep(name, Pointer(turn.msisdn, turn.kept, turn.session_id), session_seconds)
+            return await self._known(turn, session_seconds)
+        found = await self._find(name, turn.gateway) if turn.alias else None
+        if found is not None:
+            turn = replace(turn, session_id=found.session_id, msisdn=found.msisdn, kept=found.kept)
+            # Who has answered a screen and begins again under the same alias begins anew, however soon.
+            await self._redis.delete(self._number_name(turn))
+            return turn
+        return await self._known(turn, session_seconds) if turn.session_id else turn
+
     async def _known(self, turn: Turn, session_seconds: int) -> Turn:
         """With the number and ``kept``; a hop that brings both is what later ones are completed from."""
         name = self._name(turn.gateway, "session", turn.session_id)
         if turn.msisdn and turn.event is Event.NEW:
-            plain = msgspec.msgpack.encode(Pointer(turn.msisdn, turn.kept))
-            await self._redis.set(name, self._seal(name, plain), ex=session_seconds + GRACE_SECONDS)
+            await self._keep(name, Pointer(turn.msisdn, turn.kept), session_seconds)
             return turn
-        sealed = cast(bytes | None, await self._redis.get(name))
-        if sealed is None:
-            return turn
-        try:
-            pointer = self._decoder.decode(self._unseal(name, sealed))
-        except (InvalidTag, msgspec.DecodeError):
-            log.warning("pointer_unreadable", gateway=turn.gateway)
+        pointer = await self._find(name, turn.gateway)
+        if pointer is None:
             return turn
         return replace(turn, msisdn=turn.msisdn or pointer.msisdn, kept=turn.kept or pointer.kept)
+
+    async def _keep(self, name: str, pointer: Pointer, session_seconds: int) -> None:
+        plain = msgspec.msgpack.encode(pointer)
+        await self._redis.set(name, self._seal(name, plain), ex=session_seconds + GRACE_SECONDS)
+
+    async def _find(self, name: str, gateway: str) -> Pointer | None:
+        sealed = cast(bytes | None, await self._redis.get(name))
+        if sealed is None:
+            return None
+        try:
+            return self._decoder.decode(self._unseal(name, sealed))
+        except (InvalidTag, msgspec.DecodeError):
+            log.warning("pointer_unreadable", gateway=gateway)
+            return None
+
+    def _number_name(self, turn: Turn) -> str:
+        number = turn.msisdn.strip().lstrip("+")
+        return self._name(turn.gateway, "number", f"{number}|{turn.alias}" if turn.alias else number)
 
     def _name(self, gateway: str, kind: str, what: str) -> str:
         digest = self._keyring.digest(PURPOSE, f"{gateway}|{kind}|{what}".encode())[:16]

@@ -24,7 +24,7 @@ class Pushes:
     def __init__(
         self, gateways: Mapping[str, Outbound], turn: Callable[[Turn], Awaitable[Reply]], states: Collection[str]
     ) -> None:
-        """``gateways`` by their names in the settings; ``turn``: the conversation; ``states``: all that are declared."""
+        """``gateways`` by name in the settings; ``turn``: the conversation; ``states``: all that are declared."""
         self._gateways = {name: one for name, one in gateways.items() if one.pushes}
         self._turn = turn
         self._states = states

@@ -43,6 +43,8 @@ class Turn:
     remembered: bool = True
     #: later hops of the session name neither the number nor ``kept``: both are stored for them, sealed
     pointed: bool = False
+    #: a name that the gateway may use for the session instead of its id, and uses again for other sessions later
+    alias: str = ""
     #: what the adapter wants to have back with later hops of a ``pointed`` session
     kept: str = field(default="", repr=False)
     #: the state at which a session of ours begins (``channels.push``); empty: where people begin

@@ -1,0 +1,1 @@
+"""Comviva's USSD gateway (Airtel's among others): a query in, text and headers out."""

@@ -1,0 +1,1 @@
+"""TruRoute USSD: XML in, XML out."""
