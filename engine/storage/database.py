@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from engine.storage.bulk import teach
 from engine.storage.schema import APPLICATION_ROLE
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -25,7 +26,7 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
     The role is taken at connect, so even a superuser's address runs with the application's rights: nothing here can
     alter a table or rewrite history.
     """
-    return create_async_engine(
+    database = create_async_engine(
         driver_url(url),
         pool_size=connections,
         max_overflow=0,
@@ -41,6 +42,8 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
             "prepare_threshold": 0,
         },
     )
+    sa.event.listen(database.sync_engine, "connect", lambda connection, _: teach(connection.driver_connection))
+    return database
 
 
 def migrate(owner_url: str) -> None:
