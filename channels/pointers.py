@@ -75,17 +75,30 @@ class Pointers:
             log.warning("pointer_lost", gateway=turn.gateway, error=type(error).__name__)
         return turn
 
+    async def forget(self, turn: Turn) -> None:
+        """The session is over: what later hops of it leave out is not found any more."""
+        if turn.session_id and not turn.pointed:
+            return
+        name = self._name(turn.gateway, "session", turn.session_id) if turn.session_id else self._number_name(turn)
+        try:
+            await self._redis.delete(name)
+        except RedisError as error:
+            log.warning("pointer_kept", gateway=turn.gateway, error=type(error).__name__)
+
     async def _named(self, turn: Turn, session_seconds: int) -> Turn:
-        """With the id of the number's session. A start makes a new one, unless it is the last start repeated."""
+        """With the id of the number's session. A start makes a new one, unless it is the last start repeated.
+
+        Where hops are numbered the start's own number makes the id: repeated, it comes out the same.
+        """
         name = self._number_name(turn)
         if turn.event is not Event.NEW:
             found = cast(bytes | None, await self._redis.get(name))
         else:
+            fresh = self._digest(f"{name}|{turn.sequence}") if turn.sequence else uuid4().hex
             life_ms = (session_seconds + GRACE_SECONDS) * 1000
-            found = await cast(
-                Awaitable[bytes | None],
-                self._redis.eval(BEGIN, 1, name, uuid4().hex, str(life_ms), str(int(SAME_SECONDS * 1000))),
-            )
+            again_ms = 0 if turn.sequence else int(SAME_SECONDS * 1000)
+            began = self._redis.eval(BEGIN, 1, name, fresh, str(life_ms), str(again_ms))
+            found = await cast(Awaitable[bytes | None], began)
         return replace(turn, session_id=found.decode()) if found else turn
 
     async def _aliased(self, turn: Turn, session_seconds: int) -> Turn:
@@ -134,8 +147,10 @@ class Pointers:
         return self._name(turn.gateway, "number", f"{number}|{turn.alias}" if turn.alias else number)
 
     def _name(self, gateway: str, kind: str, what: str) -> str:
-        digest = self._keyring.digest(PURPOSE, f"{gateway}|{kind}|{what}".encode())[:16]
-        return f"pointer:{{{digest.hex()}}}"
+        return f"pointer:{{{self._digest(f'{gateway}|{kind}|{what}')}}}"
+
+    def _digest(self, words: str) -> str:
+        return self._keyring.digest(PURPOSE, words.encode())[:16].hex()
 
     def _seal(self, name: str, plain: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)

@@ -14,7 +14,17 @@ from typing import NamedTuple, Protocol
 from channels.options import Options
 from channels.turn import Malformed, Reply, Turn
 
-__all__ = ["Adapter", "AdapterFactory", "Malformed", "Options", "Request", "Response", "SessionEnd", "Undelivered"]
+__all__ = [
+    "Adapter",
+    "AdapterFactory",
+    "Malformed",
+    "Options",
+    "Request",
+    "Response",
+    "SessionEnd",
+    "SessionQuery",
+    "Undelivered",
+]
 
 
 class Request(NamedTuple):
@@ -51,6 +61,12 @@ class SessionEnd(NamedTuple):
     milliseconds: int = 0
 
 
+class SessionQuery(NamedTuple):
+    """The gateway's question whether we still know a session."""
+
+    turn: Turn
+
+
 class Undelivered(Exception):
     """The gateway did not take the answer. ``args[0]`` is the reason: a code, never what was sent."""
 
@@ -71,8 +87,8 @@ class Adapter(ABC):
     paths: tuple[str, ...] = ("",)
 
     @abstractmethod
-    def read(self, request: Request) -> Turn | SessionEnd | Response:
-        """A hop; or the session's end where that comes by the same way; or at once what a mere question is answered.
+    def read(self, request: Request) -> Turn | SessionEnd | SessionQuery | Response:
+        """A hop; or the session's end or a question after it, where they come by the same way; or at once an answer.
 
         A turn may lack its session id (the gateway has none), or with ``pointed`` its number: both are found.
         Raises ``Malformed`` with the field and the reason, which never repeats what was sent.
@@ -96,6 +112,10 @@ class Adapter(ABC):
     def write_event(self, ended: SessionEnd) -> Response:  # noqa: ARG002 - some answer with what was asked
         """The answer that tells the gateway to stop repeating the event."""
         return Response(200, "text/plain", b"OK")
+
+    def write_status(self, *, active: bool) -> Response:
+        """The answer to a ``SessionQuery``."""
+        return Response(200, "text/plain", b"active" if active else b"unknown")
 
     async def send(self, reply: Reply, turn: Turn) -> None:  # noqa: B027 - most answer the call itself
         """For gateways that are answered by a call of ours: called before ``write``. Raises ``Undelivered``."""

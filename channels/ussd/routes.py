@@ -15,7 +15,7 @@ from channels.callers import Handler, Network, guarded
 from channels.conversation import Conversation
 from channels.pointers import Pointers
 from channels.turn import Malformed, Turn
-from channels.ussd.contract import Adapter, Request, Response, SessionEnd, Undelivered
+from channels.ussd.contract import Adapter, Request, Response, SessionEnd, SessionQuery, Undelivered
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -100,10 +100,13 @@ class _Desk:
             return web.Response(status=502, text="the answer could not be delivered")
         return _send(adapter.write(reply, turn))
 
-    async def _other(self, read: SessionEnd | Response) -> web.Response:
+    async def _other(self, read: SessionEnd | SessionQuery | Response) -> web.Response:
         if isinstance(read, Response):
             return _send(read)
         turn = await self._pointers.complete(read.turn, self._adapter.session_seconds)
+        if isinstance(read, SessionQuery):
+            return _send(self._adapter.write_status(active=bool(turn.session_id and turn.msisdn)))
+        await self._pointers.forget(read.turn)
         if turn.session_id and turn.msisdn:
             await self._conversation.turn(turn)
         self._metrics.session_ends.labels(self._door.name, read.outcome).inc()

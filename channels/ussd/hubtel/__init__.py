@@ -1,0 +1,1 @@
+"""Hubtel Programmable Services: JSON in, JSON out, hops numbered by the gateway."""

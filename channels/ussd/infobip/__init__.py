@@ -1,0 +1,1 @@
+"""Infobip USSD: JSON on a path that names the session and the step."""

@@ -1,0 +1,1 @@
+"""Junebug, the HTTP API of Vumi: a hop is answered by a call of ours."""
