@@ -43,6 +43,14 @@ GATEWAYS = {
     "africastalking": {"adapter": "africastalking", "septets": 182, "ucs2": 80},
     "africastalking-160": {"adapter": "africastalking", "septets": 160, "ucs2": 80},
     "africastalking-120": {"adapter": "africastalking", "septets": 120, "ucs2": 80},
+    "infobip": {"adapter": "infobip", "septets": 182, "ucs2": 80},
+    "restcomm": {"adapter": "restcomm", "septets": 182, "ucs2": 80},
+    # What these grant is not written down, so the least that is common: 160.
+    **{
+        name: {"adapter": name, "septets": 160, "ucs2": 80}
+        for name in ("hubtel", "arkesel", "junebug", "comviva", "truroute")
+    },
+    "nalo": {"adapter": "nalo", "septets": 120, "ucs2": 80},
 }
 READY_WITHIN = 60.0
 log = structlog.get_logger(__name__)
