@@ -34,6 +34,8 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
 
 #: Crockford's alphabet: no I, L, O or U, so a reference survives being read out over a bad line.
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+#: thirty bits: of ids and keys the last ones are random or hashed
+_REFERENCE = (1 << 30) - 1
 
 
 class Asked(NamedTuple):
@@ -67,9 +69,8 @@ def request_hash(operation: Operation) -> bytes:
 
 def reference_of(operation: Operation) -> str:
     """Six speakable characters that a person can quote: made from the key, so a resent operation has the same."""
-    digest = hashlib.blake2b(operation.account.account_id.bytes + operation.key.bytes, digest_size=4).digest()
-    number = int.from_bytes(digest)
-    return "".join(_SPEAKABLE[number >> shift & 31] for shift in (25, 20, 15, 10, 5, 0))
+    number = (operation.key.int ^ operation.account.account_id.int) & _REFERENCE
+    return "".join([_SPEAKABLE[number >> shift & 31] for shift in (25, 20, 15, 10, 5, 0)])
 
 
 def decide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from engine.books.case import Case
 from engine.provisioning.tables import Counter
@@ -25,15 +26,8 @@ def provision(case: Case) -> None:
         return
     served = line.status in (LineStatus.ACTIVE, LineStatus.PREACTIVE)
     ends = _ends(case) if served else {}
-    told = []
-    for counter, unit in _PAID_IN.items():
-        known = [ends[one] for one in (unit, Unit.MONEY) if one in ends]
-        until = None if not known or None in known else max(end for end in known if end is not None)
-        told.append((counter, ACTIVE if known else EXHAUSTED, until))
-    policy = tuple(
-        f"{counter} {status}" if until is None else f"{counter} {status} {until:%Y-%m-%dT%H:%M:%SZ}"
-        for counter, status, until in told
-    )
+    told = [(counter, *_served(ends, unit)) for counter, unit in _PAID_IN.items()]
+    policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
         return
     case.line = line._replace(policy=policy)
@@ -45,6 +39,19 @@ def provision(case: Case) -> None:
         for counter, status, until in changed
     ]
     case.announce("provisioning.changed", {"rules": rules})
+
+
+def _served(ends: dict[Unit, datetime | None], unit: Unit) -> tuple[str, datetime | None]:
+    """Status and end of a counter: it is served as long as anything that pays for it lasts."""
+    if unit not in ends:
+        return (ACTIVE, ends[Unit.MONEY]) if Unit.MONEY in ends else (EXHAUSTED, None)
+    own, money = ends[unit], ends.get(Unit.MONEY, ends[unit])
+    return ACTIVE, None if own is None or money is None else max(own, money)
+
+
+@lru_cache(maxsize=4096)
+def _said(counter: Counter, status: str, until: datetime | None) -> str:
+    return f"{counter} {status}" if until is None else f"{counter} {status} {until:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _ends(case: Case) -> dict[Unit, datetime | None]:

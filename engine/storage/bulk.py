@@ -115,16 +115,20 @@ def array(table: sa.Table, column: str, values: Sequence[Any]) -> Packed:
     element = _ELEMENTS[type(table.c[column].type)]
     if not values:
         return Packed(_HEAD.pack(0, 0, element.oid))
+    try:
+        body, nulls = _joined(element, values), 0
+    except (AttributeError, TypeError):
+        # Looking for None first would compare every id with it.
+        body, nulls = b"".join([_NULL if one is None else _sized(element.write(one)) for one in values]), 1
+    return Packed(_HEAD.pack(1, nulls, element.oid) + _DIMENSION.pack(len(values), 1) + body)
+
+
+def _joined(element: _Element, values: Sequence[Any]) -> bytes:
     write = element.write
-    if None in values:
-        parts = [_NULL if value is None else _sized(write(value)) for value in values]
-        body = b"".join(parts)
-    elif element.length is not None:
-        length = element.length.to_bytes(4)
-        body = length + length.join([write(value) for value in values])
-    else:
-        body = b"".join([_sized(write(value)) for value in values])
-    return Packed(_HEAD.pack(1, None in values, element.oid) + _DIMENSION.pack(len(values), 1) + body)
+    if element.length is None:
+        return b"".join([_sized(write(value)) for value in values])
+    length = element.length.to_bytes(4)
+    return length + length.join([write(value) for value in values])
 
 
 def _sized(value: bytes) -> bytes:
