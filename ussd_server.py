@@ -165,6 +165,7 @@ async def app(settings: Settings) -> web.Application:
                 keyring=services.keyring,
                 gateways=settings.gateways,
                 carriers=settings.carriers,
+                bot_api=settings.telegram.base_url if settings.telegram and settings.telegram.sandbox else "",
             ),
         )
     application.on_cleanup.append(_close)

@@ -105,8 +105,12 @@ class Conversation:
             reply = await self._without_session(turn, profile, trace)
         self._observe(turn, trace)
         if self._publisher is not None:
-            await self._publisher.publish(turn.session_id, trace)
+            await self._publisher.publish(self._traced(turn), trace)
         return reply
+
+    def _traced(self, turn: Turn) -> str:
+        """What a turn's trace is kept under: with a gateway the session, whose hops follow one another."""
+        return turn.session_id
 
     async def drain(self) -> None:
         """Wait for the work of turns that had to be answered before it was done."""

@@ -16,6 +16,7 @@ from channels.sessions import SessionStore
 from channels.sms.configured import text_profiles
 from channels.sms.contract import Carrier, Tools
 from channels.texts import TextConversation
+from channels.trace import TracePublisher
 from dialogs.machine import Machine
 from dialogs.notices import Notices
 from engine.api import Engine
@@ -68,6 +69,7 @@ def talk(
         operator=operator,
         quota=quota,
         keyring=keyring,
+        publisher=TracePublisher(redis) if settings.simulator else None,
     )
     chats = Chats(
         engine=engine,

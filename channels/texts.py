@@ -28,7 +28,7 @@ from channels.layout import pages
 from channels.quota import Quota, QuotaDown
 from channels.sessions import Session, SessionStore, Thread
 from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
-from channels.trace import Trace, Watched
+from channels.trace import Trace, TracePublisher, Watched
 from channels.turn import Event, Profile, Turn
 from dialogs.keywords import (
     ANSWER_DIGITS_MOST,
@@ -80,10 +80,17 @@ class TextConversation(Conversation):
         operator: Operator,
         quota: Quota,
         keyring: Keyring,
+        publisher: TracePublisher | None = None,
     ) -> None:
-        """``profiles`` by the name of the carrier or app."""
+        """``profiles`` by the name of the carrier or app; ``publisher`` only while the simulator is on."""
         super().__init__(
-            engine=engine, machine=machine, notices=notices, store=store, profiles=profiles, metrics=metrics
+            engine=engine,
+            machine=machine,
+            notices=notices,
+            store=store,
+            profiles=profiles,
+            metrics=metrics,
+            publisher=publisher,
         )
         self._keyring = keyring
         self._quota = quota
@@ -130,6 +137,10 @@ class TextConversation(Conversation):
         if shown.label in STRANGERS and await self._over("stranger", turn, 1, unknown=True):
             return SILENCE
         return shown
+
+    def _traced(self, turn: Turn) -> str:
+        """A text knows no session: whoever sent it finds its trace under the message's own id."""
+        return f"{turn.gateway}:{turn.sequence}"
 
     async def _converse(
         self, turn: Turn, session: Session | None, subscriber: Subscriber, profile: Profile, trace: Trace

@@ -13,7 +13,7 @@ from engine.api import Engine
 from engine.words import Answer, Operation
 
 PHASES = ("begin", "read", "dialog", "layout", "end")
-#: traces kept per gateway session, and for how long
+#: traces kept per gateway session or text, and for how long
 TRACE_LIMIT = 100
 TRACE_SECONDS = 3600
 
@@ -71,7 +71,7 @@ class Watched:
 
 
 class TracePublisher:
-    """Puts traces where the simulator finds them: a short Redis list per gateway session, and a channel of that name.
+    """Puts traces where the simulator finds them: a short Redis list for each gateway session or text.
 
     Only made when the simulator is on. A trace holds keys and milliseconds, nothing that was typed.
     """
@@ -79,7 +79,7 @@ class TracePublisher:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def publish(self, session_id: str, trace: Trace) -> None:
+    async def publish(self, under: str, trace: Trace) -> None:
         """Append one turn. A trace that cannot be kept is dropped: it must never cost a person the answer."""
         item = msgspec.json.encode(
             {
@@ -94,12 +94,11 @@ class TracePublisher:
                 "replayed": trace.outcome == "replayed",
             }
         )
-        name = f"trace:{session_id}"
+        name = f"trace:{under}"
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.rpush(name, item)
         pipeline.ltrim(name, -TRACE_LIMIT, -1)
         pipeline.expire(name, TRACE_SECONDS)
-        pipeline.publish(name, item)
         try:
             await pipeline.execute()
         except (RedisError, OSError):

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from engine.api import Engine
 from portal.simulator.glass import Glass
 from portal.simulator.inbox import Inboxes
+from portal.simulator.telegram import Chats
 from runtime.keyring import Keyring
 from settings import CarrierSettings, GatewaySettings, Operator
 
@@ -35,7 +36,8 @@ CONTENT_SECURITY_POLICY = (
 )
 #: names of the languages, as the page says them
 LANGUAGES = {"en": "English", "fr": "French", "sw": "Swahili", "ar": "Arabic"}
-SESSION = r"{session:[A-Za-z0-9_\-]{1,128}}"
+#: what a trace is kept under: a gateway's session, or a message of a carrier or chat (``<name>:<id>``)
+SESSION = r"{session:[A-Za-z0-9_:\-]{1,160}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class SimulatorServices:
     keyring: Keyring
     gateways: Mapping[str, GatewaySettings]
     carriers: Mapping[str, CarrierSettings] = field(default_factory=dict)
+    #: the sandbox's Bot API server, whose chats the phone shows; empty: none
+    bot_api: str = ""
 
 
 def mount(app: web.Application, services: SimulatorServices) -> None:
@@ -71,6 +75,10 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
             web.static("/static", HERE / "static"),
         ]
     )
+    if services.bot_api:
+        chats = Chats(services.bot_api)
+        part.add_routes(chats.routes())
+        part.cleanup_ctx.append(chats.opened)
     part.on_shutdown.append(inboxes.close)
     app.add_subapp("/simulator", part)
 
@@ -110,6 +118,7 @@ class Pages:
             "languages": LANGUAGES,
             "gateways": sorted(played, key=lambda entry: -entry[1].septets),
             "carrier": self._carrier(),
+            "chats": bool(self._services.bot_api),
         }
 
     def _carrier(self) -> dict[str, str] | None:

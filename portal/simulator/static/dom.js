@@ -1,4 +1,4 @@
-// The two helpers that every part of the page uses. Text goes in as text nodes only: nothing is ever parsed as HTML.
+// The helpers that every part of the page uses. Text goes in as text nodes only: nothing is ever parsed as HTML.
 
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
@@ -18,3 +18,6 @@ export const direction = (text) => (/[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\uf
 
 /** Resolves after so many milliseconds. */
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The time of day of a date, and nothing for a date that is none. */
+export const clock = (at) => (Number.isNaN(at.getTime()) ? "" : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));

@@ -25,7 +25,10 @@ export class Glass {
     this.sum();
   }
 
-  /** Show a hop: `{session, input, from, posts, traces, delivery, verdict, answer}`; what it did follows in a moment. */
+  /**
+   * Show a hop: `{session, input, from, posts, traces, delivery, verdict, answer}`; what it did follows in a moment.
+   * Of a text or chat also `channel` and `trace`, the name that its one trace has for itself.
+   */
   async add(hop) {
     hop.number = (this.hops[0]?.number ?? 0) + 1;
     hop.told = [];
@@ -46,7 +49,7 @@ export class Glass {
   /** The server writes one trace for each answer, in the order of the answers. */
   async look(hop) {
     try {
-      const answer = await fetch(`/simulator/trace/${encodeURIComponent(hop.session.id)}`);
+      const answer = await fetch(`/simulator/trace/${encodeURIComponent(hop.trace ?? hop.session.id)}`);
       if (answer.ok) hop.told = (await answer.json()).slice(hop.from, hop.from + hop.traces);
     } catch {
       // The server is away; the card stays with what the page saw itself.
@@ -108,7 +111,7 @@ function head(hop, trace) {
     make("span", { class: "badges" },
       fate && make("span", { class: `badge ${fate[1]}` }, fate[0]),
       hop.verdict && make("span", { class: `badge ${hop.verdict === "equal" ? "good" : "bad"}` }, hop.verdict === "equal" ? "answers equal" : "answers differ"),
-      make("span", { class: "badge" }, hop.answer.ok ? (hop.answer.ends ? "END" : "CON") : "ERROR"),
+      make("span", { class: "badge" }, hop.answer.ok ? (hop.channel ?? (hop.answer.ends ? "END" : "CON")) : "ERROR"),
     ),
     make("code", { class: "hop-key", title: `hop key ${trace?.hop ?? ""}` }, trace ? `hop ${trace.hop.slice(0, 12)}` : `session ${hop.session.id.slice(-8)}`),
   );
@@ -165,7 +168,7 @@ function timing(ms, roundTrip) {
   }));
   const figures = phases.map((name) => make("span", { "data-phase": name }, make("i", { "aria-hidden": "true" }), `${name} ${round(ms[name])}`));
   return make("div", { class: "timing" }, bar,
-    make("p", {}, ...figures, make("span", { class: "timing-total" }, `server ${round(total)} ms · round trip ${round(roundTrip)} ms`)));
+    make("p", {}, ...figures, make("span", { class: "timing-total" }, `server ${round(total)} ms${roundTrip === null ? "" : ` · round trip ${round(roundTrip)} ms`}`)));
 }
 
 const round = (ms) => (ms < 10 ? ms.toFixed(1) : ms.toFixed(0));

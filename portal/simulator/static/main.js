@@ -1,11 +1,13 @@
 // The page: wires phone, gateway, inbox and glass panel together. One hop runs at a time, as on a real phone.
 
+import { Chat } from "./chat.js";
 import { byId, make, wait } from "./dom.js";
 import { Session } from "./gateway.js";
 import { Glass } from "./glass.js";
 import { Inbox } from "./inbox.js";
 import { Messenger } from "./messenger.js";
 import { Phone } from "./phone.js";
+import { Tabs } from "./tabs.js";
 
 /** How slow a slow network is on that way, in milliseconds. */
 const SLOW = 2500;
@@ -15,9 +17,17 @@ const BROKEN = "Connection problem or invalid MMI code.";
 const number = () => byId("line").value || byId("other-number").value.trim();
 const serviceCode = document.body.dataset.serviceCode;
 const phone = new Phone({ onSend: send, onEnd: hangUp });
-const messenger = new Messenger({ number });
+const messenger = new Messenger({ number, onSent: written });
+const chat = new Chat({ person: () => ({ number: number(), language: byId("line").selectedOptions[0]?.dataset.language || "en" }), onSent: written });
 const inbox = new Inbox({ onText: (text) => messenger.received(text) });
 const glass = new Glass({ onRecharge: (session) => session.voucher && spend(session.voucher) });
+
+const tabs = new Tabs({
+  onTurn() {
+    messenger.toEnd();
+    chat.turned();
+  },
+});
 
 let session = null;
 /** The latest hop: `{session, text, input, body}`, for sending it again. */
@@ -38,7 +48,7 @@ function send(typed) {
 
 /** Dial a code: the service's own, with or without answers behind it. Any other code belongs to somebody else. */
 function dial(code) {
-  messenger.close();
+  tabs.turn("dial");
   dialled = code;
   byId("typed").placeholder = code;
   if (!number()) return phone.notice("No SIM card: choose a line.");
@@ -123,6 +133,17 @@ function lock(on) {
   for (const id of ["redial", "line", "repeat"]) byId(id).disabled = on || (id === "repeat" && last === null);
 }
 
+/** What the panel knows of texts and chats, by name: a voucher is typed in one message and confirmed in another. */
+const conversations = new Map();
+
+/** A text or a message of the chat, or a tap in it, was sent: one hop of a conversation that has no session at a gateway. */
+function written({ channel, session: id, trace, input, ok, ms }) {
+  const conversation = conversations.get(id) ?? { id };
+  conversations.set(id, conversation);
+  noteVoucher(conversation, input);
+  glass.add({ session: conversation, trace, channel, input: masked(input), from: 0, posts: 1, traces: ok ? 1 : 0, delivery: "once", verdict: null, answer: { ok, ends: false, label: "", ms } });
+}
+
 /** Long numbers are vouchers or telephone numbers: the panel shows their ends, as the product does. */
 const masked = (input) => input.replace(/\d{6,}/g, (digits) => `…${digits.slice(-4)}`);
 
@@ -147,6 +168,7 @@ async function loadVouchers() {
     const card = make("button", { type: "button", class: "card", "data-pin": pin }, make("b", {}, value), " ", make("span", {}, pin.replace(/(\d{4})(?=\d)/g, "$1 ")));
     card.addEventListener("click", () => {
       if (messenger.open) messenger.fill(`RCH ${pin}`);
+      else if (chat.open) chat.fill(pin);
       else phone.fill(phone.mode === "menu" ? pin : `*${serviceCode}*${pin}#`);
     });
     byId("vouchers").append(card);
@@ -159,6 +181,7 @@ function lineChanged() {
   byId("other").hidden = byId("line").value !== "";
   if (phone.mode !== "idle") hangUp();
   messenger.reset();
+  chat.reset();
   inbox.open(number());
 }
 

@@ -1,46 +1,25 @@
 // The phone's texts: what was typed goes out by the simulator's carrier, what Rasid answers comes through the inbox.
 
-import { byId, direction, make } from "./dom.js";
+import { compose } from "./compose.js";
+import { byId, clock, direction, make } from "./dom.js";
+
+/** The name of the simulator's carrier is the last part of its path, before a secret. */
+const carrierOf = (path) => path.split("/")[2];
 
 export class Messenger {
-  /** `number()` is the line that texts; without a carrier of the simulator there is no tab. */
-  constructor({ number }) {
+  /** `number()` is the line that texts; `onSent(hop)` is told of each text. Without a carrier of the simulator there is no tab. */
+  constructor({ number, onSent }) {
     this.form = byId("messenger");
     if (!this.form) return;
     this.number = number;
+    this.onSent = onSent;
     this.thread = byId("thread");
-    this.typed = byId("compose");
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.send();
-    });
-    this.typed.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      this.form.requestSubmit();
-    });
-    for (const chip of this.form.querySelectorAll("[data-text]")) chip.addEventListener("click", () => this.fill(chip.dataset.text));
-    for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener("change", () => this.turn(tab.value));
-    this.turn(document.querySelector("[data-tab]:checked").value);
+    this.fill = compose(this.form, byId("compose"), (text) => Boolean(this.number()) && void this.send(text));
   }
 
   /** Whether the phone shows its texts. */
   get open() {
     return Boolean(this.form) && !this.form.hidden;
-  }
-
-  /** Something is dialled: the phone shows it. */
-  close() {
-    if (!this.open) return;
-    document.querySelector('[data-tab][value="dial"]').checked = true;
-    this.turn("dial");
-  }
-
-  /** Show `dial` or `text`. */
-  turn(tab) {
-    this.form.hidden = tab !== "text";
-    for (const part of document.querySelectorAll("[data-of-dial]")) part.hidden = tab === "text";
-    this.toEnd();
   }
 
   /** Another line: its thread begins with what the inbox still holds. */
@@ -50,35 +29,28 @@ export class Messenger {
     byId("text-from").textContent = this.number() || "no line";
   }
 
-  /** Replace what is typed, ready to be sent. */
-  fill(text) {
-    this.typed.value = text;
-    this.typed.focus({ preventScroll: true });
-  }
-
   /** A text that came in. */
   received({ from, text, at }) {
     if (this.form) this.add("in", from, text, new Date(at));
   }
 
-  async send() {
-    const text = this.typed.value.trim();
+  async send(text) {
     const from = this.number();
-    if (!text || !from) return;
-    this.typed.value = "";
     const { path, to } = this.form.dataset;
     const sent = this.add("out", from, text, new Date());
     // The id is the carrier's: the same text sent again would carry it again.
-    const body = new URLSearchParams({ id: newId(), from, to, text });
-    const answer = await fetch(path, { method: "POST", body }).catch(() => null);
+    const id = newId();
+    const started = performance.now();
+    const answer = await fetch(path, { method: "POST", body: new URLSearchParams({ id, from, to, text }) }).catch(() => null);
     sent.dataset.state = answer?.ok ? "sent" : "failed";
     sent.querySelector(".text-state").textContent = answer?.ok ? "sent" : "not sent";
+    const ms = performance.now() - started;
+    this.onSent({ channel: "SMS", session: `text:${from}`, trace: `${carrierOf(path)}:${id}`, input: text, ok: Boolean(answer?.ok), ms });
   }
 
   add(way, from, text, at) {
-    const time = Number.isNaN(at.getTime()) ? "" : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     const item = make("li", { class: `bubble ${way}` },
-      make("p", { class: "text-head" }, make("b", { dir: "auto" }, from), make("span", {}, time)),
+      make("p", { class: "text-head" }, make("b", { dir: "auto" }, from), make("span", {}, clock(at))),
       make("p", { class: "text-body", dir: direction(text) }, text),
       way === "out" && make("p", { class: "text-state" }, "sending"),
     );
@@ -88,7 +60,7 @@ export class Messenger {
   }
 
   toEnd() {
-    this.thread.scrollTop = this.thread.scrollHeight;
+    if (this.form) this.thread.scrollTop = this.thread.scrollHeight;
   }
 }
 

@@ -22,7 +22,8 @@ from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
 from portal.simulator import offer_vouchers
-from settings import GatewaySettings, Settings
+from sandbox.bot_api import BotApi
+from settings import GatewaySettings, Settings, TelegramSettings
 from ussd_server import SERVICES, Services, app
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -50,8 +51,40 @@ def country(request: pytest.FixtureRequest) -> str:
     return getattr(request, "param", "kenya")
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def bot_api() -> AsyncIterator[BotApi]:
+    """The sandbox's Bot API server."""
+    api = BotApi("987654:simulator")
+    await api.start()
+    yield api
+    await api.stop()
+
+
 @pytest.fixture
-def settings(database_url: str, redis_url: str, country: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def telegram(request: pytest.FixtureRequest) -> TelegramSettings | None:
+    """The bot, of tests that ask for the chat: ``usefixtures("bot_api")``."""
+    if "bot_api" not in request.fixturenames:
+        return None
+    base_url = request.getfixturevalue("bot_api").base_url
+    return TelegramSettings(
+        token="987654:simulator",
+        mode="webhook",
+        secret_token="secret-1",
+        base_url=base_url,
+        public_url="http://localhost",
+        sandbox=True,
+    )
+
+
+@pytest.fixture
+def settings(
+    *,
+    database_url: str,
+    redis_url: str,
+    country: str,
+    telegram: TelegramSettings | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
     for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT"):
         monkeypatch.delenv(name, raising=False)
     return Settings(
@@ -60,6 +93,7 @@ def settings(database_url: str, redis_url: str, country: str, monkeypatch: pytes
         operator=EXAMPLES / f"{country}.toml",
         keys={1: KEY},
         simulator=True,
+        telegram=telegram,
         gateways={
             "africastalking": GatewaySettings(adapter="africastalking"),
             "africastalking-160": GatewaySettings(adapter="africastalking", septets=160),

@@ -96,3 +96,15 @@ async def test_nothing_scrolls_sideways_while_texting(page: Page, server: Runnin
     for width in (360, 768, 1024, 1366):
         await page.set_viewport_size({"width": width, "height": 740})
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+async def test_a_text_is_a_hop_on_the_glass_with_what_it_did_to_the_books(page: Page, server: Running) -> None:
+    await open_texts(page)
+    await page.locator("#vouchers .card").first.click()
+    await page.get_by_label("Text to send").press("Enter")
+    hop = page.locator("#hops .hop").first
+    await expect(hop.locator(".operation")).to_contain_text("KES 50.00")
+    await expect(hop.locator(".hop-state")).to_have_text("recharge.done")
+    await expect(hop.locator(".badge").first).to_have_text("SMS")
+    await expect(hop.locator(".hop-input")).to_have_text(f"RCH …{server.vouchers[0][-4:]}")
+    await expect(page.locator("#tally-operations")).to_have_text("1")
