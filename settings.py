@@ -345,6 +345,29 @@ class CarrierSettings(Strict):
     secret_path: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", repr=False)
 
 
+class PaymentGatewaySettings(Strict):
+    """One payment gateway, and who may call ``POST /payments/{name}/callback`` for it."""
+
+    #: folder under ``engine/recharge/gateways/``
+    adapter: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    #: what the adapter wants to know, its secrets among them; see its ``Options``
+    options: dict[str, str | int | bool | tuple[str, ...]] = Field(default={}, repr=False)
+    #: what is paid through it; none: all that the adapter serves
+    methods: tuple[Literal["mobile_money", "card", "bank"], ...] = ()
+    #: beginnings of the payers' numbers that it serves, E.164 with or without ``+``; "" serves all; the longest wins
+    prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+?[0-9]*$")], ...] = ("",)
+    #: of gateways that fit equally well the cheapest goes first; any unit
+    cost: int = Field(default=0, ge=0)
+    #: seconds for one call; what takes longer is unknown
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    #: where this gateway reaches us, ``https://host``, if it is not ``public_url``
+    callback_base: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
+    #: addresses that may call; empty means all
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    #: proxies of ours whose ``X-Forwarded-For`` is believed
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+
+
 class TelegramSettings(Strict):
     """The bot that people write to."""
 
@@ -424,6 +447,8 @@ class Settings(BaseSettings):
     gateways: dict[Annotated[str, NAME], GatewaySettings] = {}
     #: name in the path, in routes and in metrics → who carries texts
     carriers: dict[Annotated[str, NAME], CarrierSettings] = Field(default=SIMULATOR_ONLY, min_length=1)
+    #: name in the path, in routes and in metrics → who people pay through
+    payment_gateways: dict[Annotated[str, NAME], PaymentGatewaySettings] = {}
     telegram: TelegramSettings | None = None
     #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")

@@ -57,7 +57,7 @@ class Daraja:
         await self._caller.close()
 
     async def push(self, *, shillings: int, phone: str, account: str, text: str, callback_url: str) -> Reply:
-        """M-Pesa Express: the payer's phone asks for the PIN. ``phone``: ``2547…``, ``account``: up to 12 characters."""
+        """M-Pesa Express: the phone asks for the PIN. ``phone``: ``2547…``, ``account``: up to 12 characters."""
         options = self._options
         at = timestamp(datetime.now(UTC))
         return await self._post(

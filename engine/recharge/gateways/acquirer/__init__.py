@@ -1,0 +1,1 @@
+"""The acquiring bank: ISO 8583 over TCP."""

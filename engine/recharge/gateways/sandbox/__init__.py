@@ -1,0 +1,1 @@
+"""A payment gateway to try everything with: ``python -m sandbox.payments`` is its other side."""
