@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.chats import Chats
+from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
 from engine.balances.service import Balances
 from engine.books.history import History
@@ -43,6 +44,7 @@ class Engine:
         guard = Guard(database, operator)
         self.accounts = Accounts(database, operator, keyring)
         self.vouchers = VoucherBatches(database, operator, keyring)
+        self._finder = finder = Finder(database, operator, keyring)
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
@@ -51,6 +53,8 @@ class Engine:
         # The names that callers use, each bound to the area that does the work.
         self.post = self._door.post
         self.subscriber = self.accounts.subscriber
+        self.line_of = finder.line_of
+        self.subscriber_by_imsi = self.accounts.subscriber_by_imsi
         self.create_line = self.accounts.create_line
         self.set_language = self.accounts.set_language
         self.check_pin = self.accounts.check_pin
@@ -106,6 +110,7 @@ class Engine:
         """Answer what is waiting, then let the connections go."""
         await self._door.close()
         await self._messages.close()
+        await self._finder.close()
         await self.accounts.close()
         await self._database.dispose()
 

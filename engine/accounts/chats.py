@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from engine.accounts import store
 from engine.accounts.rules import parse_msisdn, plain_digits
 from engine.accounts.secrets import Address, DataKey
-from engine.accounts.store import LineRef, line_ref
+from engine.accounts.store import line_ref
 from engine.accounts.tables import NumberKind, chat, link_code
 from engine.notices.outbox import write_message
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, BadNumber, Subscriber, TooManyCodes
+from engine.words import AccountRef, BadNumber, LineRef, Subscriber, TooManyCodes
 from runtime.keyring import Keyring
 from settings import Operator
 

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from engine.accounts import store
 from engine.accounts.rules import check_pin, pin_locks, read_pin
 from engine.accounts.secrets import hash_pin, pin_is_stale, pin_matches
-from engine.accounts.store import LineRef, line_ref
+from engine.accounts.store import line_ref
 from engine.notices.outbox import write_message
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, PinVerdict, Subscriber, UnknownLine
+from engine.words import AccountRef, LineRef, PinVerdict, Subscriber, UnknownLine
 from runtime.keyring import Keyring
 from settings import Operator
 

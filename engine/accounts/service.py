@@ -20,11 +20,11 @@ from engine.accounts.pins import Pins
 from engine.accounts.rows import to_subscribers
 from engine.accounts.rules import NumberTaken, check_status, parse_imsi, parse_msisdn
 from engine.accounts.secrets import Address, DataKey
-from engine.accounts.store import LineRef, line_ref
+from engine.accounts.store import line_ref
 from engine.accounts.tables import NumberKind
 from engine.storage.sharding import new_id, shard_of
 from engine.storage.steady import SteadyConnection
-from engine.words import AccountRef, LineStatus, Subscriber, UnknownLine
+from engine.words import AccountRef, LineRef, LineStatus, Subscriber, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
@@ -83,6 +83,14 @@ class Accounts:
         if found is None:
             raise UnknownLine
         return found
+
+    async def subscriber_by_imsi(self, imsi: str) -> Subscriber:
+        """The line that a SIM's IMSI belongs to, as ``subscriber`` gives it. Raises ``BadNumber``, ``UnknownLine``."""
+        line = await self.find_imsi(imsi)
+        contact = (await self.reveal([line])).get(line.line_id)
+        if contact is None or contact.msisdn is None:
+            raise UnknownLine
+        return await self._read(contact.msisdn)
 
     async def reveal(self, lines: Iterable[LineRef]) -> dict[UUID, Contact]:
         """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg import AsyncConnection as Driver
@@ -14,15 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.tables import NumberKind, account, chat, directory, line
 from engine.storage.bulk import array
-from engine.words import AccountRef, LineStatus, Subscriber
-
-
-class LineRef(NamedTuple):
-    """Where a line lives: the primary key of its row."""
-
-    shard: int
-    account_id: UUID
-    line_id: UUID
+from engine.words import AccountRef, LineRef, LineStatus, Subscriber
 
 
 def line_ref(line: Subscriber | LineRef) -> LineRef:

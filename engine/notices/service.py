@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts.chats import Chats
 from engine.accounts.service import Accounts, Contact
-from engine.accounts.store import LineRef
 from engine.books.tables import OutboxState, outbox
 from engine.notices import store
 from engine.notices.attempts import Attempts
 from engine.notices.outbox import write_message
 from engine.notices.rules import NOTHING_ASKED, Gate, Priority, gate, policy
 from engine.notices.tables import delivery
-from engine.words import AccountRef, Channel, DeliveryEvent, DeliveryState, Message, ParkedMessage, Preferences
+from engine.words import AccountRef, Channel, DeliveryEvent, DeliveryState, LineRef, Message, ParkedMessage, Preferences
 from settings import Operator
 
 

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.accounts.store import LineRef, among
+from engine.accounts.store import among
 from engine.books.tables import OutboxState, outbox
 from engine.notices.tables import carrier_message, delivery, notice_count, preference
 from engine.storage.bulk import arrays, insert_sql, unfolded
-from engine.words import Channel, DeliveryState, Preferences
+from engine.words import Channel, DeliveryState, LineRef, Preferences
 
 #: its body holds a secret: once it was sent, or given up, that goes
 TOPIC_WITH_CODE = "security.link_code"

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
-from engine.accounts.store import LineRef, line_ref
+from engine.accounts.store import line_ref
 from engine.notices import store
 from engine.notices.rules import NOTHING_ASKED
 from engine.notices.tables import carrier_message, notice_count, preference, seen_update
 from engine.storage.sharding import shard_of
-from engine.words import Channel, Preferences, Subscriber
+from engine.words import Channel, LineRef, Preferences, Subscriber
 
 #: how long an update is remembered: Telegram keeps one for at most 24 hours (Bot API, getting updates)
 SEEN_FOR = timedelta(days=3)

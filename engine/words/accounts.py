@@ -41,6 +41,19 @@ class AccountRef(NamedTuple):
     account_id: UUID
 
 
+class LineRef(NamedTuple):
+    """Where a line lives: the primary key of its row."""
+
+    shard: int
+    account_id: UUID
+    line_id: UUID
+
+    @property
+    def account(self) -> AccountRef:
+        """The account that the line belongs to."""
+        return AccountRef(self.shard, self.account_id)
+
+
 class VoucherToken(msgspec.Struct, frozen=True):
     """A voucher number, sealed: its HMAC-SHA-256 under each key in force. Safe to keep in a session or a log.
 

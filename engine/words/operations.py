@@ -36,6 +36,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         """What this does to a second account, as an operation of that account: it is locked, read and booked too."""
         return None
 
+    def reverses(self) -> UUID | None:
+        """The key of the operation of this account that this one gives back; once, whoever does it."""
+        return None
+
 
 class Recharge(Operation, frozen=True, kw_only=True, tag="recharge"):
     """Credit a voucher's face value to the account and extend its validity."""
@@ -70,6 +74,10 @@ class Refund(Operation, frozen=True, kw_only=True, tag="refund"):
 
     refunded_key: UUID
     reason: str
+
+    def reverses(self) -> UUID | None:
+        """What is given back."""
+        return self.refunded_key
 
 
 class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
@@ -158,5 +166,29 @@ class Code(StrEnum):
     PAYMENT_NOT_SETTLED = "payment_not_settled"
     #: what the gateway holds is not what was asked for
     PAYMENT_MISMATCH = "payment_mismatch"
+    #: the line's own limit for the day or month; ``details.cap``
+    CAP_REACHED = "cap_reached"
+    #: nobody to give to: no such line, or it is closed
+    RECEIVER_UNKNOWN = "receiver_unknown"
+    RECEIVER_SAME = "receiver_same"
+    #: the operator allows no gifts of this
+    TRANSFER_NOT_ALLOWED = "transfer_not_allowed"
+    #: as much as one may give in a day is given
+    TRANSFER_LIMIT = "transfer_limit"
+    #: the fee is another one; ``details.fee``
+    FEE_CHANGED = "fee_changed"
+    #: the time for taking it back is over
+    UNDO_TOO_LATE = "undo_too_late"
+    NOTHING_TO_UNDO = "nothing_to_undo"
+    #: no advance for this line (now)
+    ADVANCE_NOT_ELIGIBLE = "advance_not_eligible"
+    #: the last one is not paid back; ``details.owed``
+    ADVANCE_OPEN = "advance_open"
+    #: this product is not renewed for this line
+    NOT_RENEWED = "not_renewed"
+    #: the operator's rates know no price for this
+    NO_RATE = "no_rate"
+    #: below what is owed already, or the account is prepaid
+    LIMIT_REFUSED = "limit_refused"
     #: the database refused this one operation; the log has the cause
     FAILED = "failed"

@@ -12,9 +12,9 @@ from psycopg.rows import dict_row
 from engine.accounts import store
 from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.secrets import HASHER
-from engine.accounts.service import Accounts, LineRef
+from engine.accounts.service import Accounts
 from engine.storage.database import open_database
-from engine.words import AccountRef, BadNumber, BadPin, LineStatus, PinVerdict, UnknownLine
+from engine.words import AccountRef, BadNumber, BadPin, LineRef, LineStatus, PinVerdict, UnknownLine
 from runtime.keyring import Keyring
 
 NUMBER = "+254712345678"

@@ -1,0 +1,83 @@
+"""Finding a line by what the network calls it: one probe of the directory, shared by all who ask at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.rules import parse_imsi, parse_msisdn
+from engine.accounts.secrets import Address
+from engine.accounts.tables import NumberKind, directory
+from engine.storage.bulk import array
+from engine.storage.steady import SteadyConnection
+from engine.words import BadNumber, LineRef, UnknownLine
+from runtime.batching import Batcher
+from runtime.keyring import Keyring
+from settings import Operator
+
+#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
+READ_TRIES = 3
+
+_FIND = """
+    SELECT v.place, d.owner_shard, d.account_id, d.line_id
+    FROM unnest(%(shards)s::smallint[], %(digests)s::bytea[]) WITH ORDINALITY AS v (shard, digest, place)
+    JOIN directory d ON d.shard = v.shard AND d.digest = v.digest
+    ORDER BY v.place"""
+
+
+class Finder:
+    """The directory, as the network asks it."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
+        """Reads on a connection of its own, opened when first needed."""
+        self._country = operator.country
+        self._keys = len(keyring.ids)
+        self._connection = SteadyConnection(database.execution_options(isolation_level="AUTOCOMMIT"))
+        self._address = lru_cache(maxsize=65_536)(lambda kind, number: Address(keyring, kind, number))
+        self._find = Batcher[tuple[NumberKind, str], LineRef](self._find_batch, most=250)
+
+    async def line_of(self, identifier: str) -> LineRef:
+        """The line of a ``subscriberIdentifier``: ``imsi-…`` (TS 23.003 §2.2) or ``msisdn-…`` (TS 29.571 §5.3.2).
+
+        Raises ``BadNumber`` (also for any other form) and ``UnknownLine``.
+        """
+        kind, _, number = identifier.partition("-")
+        if kind == NumberKind.IMSI:
+            return await self._find((NumberKind.IMSI, parse_imsi(number)))
+        if kind == NumberKind.MSISDN:
+            return await self._find((NumberKind.MSISDN, parse_msisdn(number, self._country)))
+        raise BadNumber("malformed")
+
+    async def close(self) -> None:
+        """Answer what is waiting and give the connection back."""
+        await self._find.drain()
+        await self._connection.let_go()
+
+    async def _find_batch(self, numbers: Sequence[tuple[NumberKind, str]]) -> list[LineRef | BaseException]:
+        addresses = [self._address(*one) for one in numbers]
+        wanted = {
+            "shards": array(directory, "shard", [shard for one in addresses for shard in one.shards]),
+            "digests": array(directory, "digest", [digest for one in addresses for digest in one.digests]),
+        }
+        found: list[LineRef | BaseException] = [UnknownLine() for _ in numbers]
+        for place, *line in await self._rows(wanted):
+            found[(place - 1) // self._keys] = LineRef(*line)
+        return found
+
+    async def _rows(self, wanted: dict[str, Any]) -> list[tuple[Any, ...]]:
+        tries = 0
+        while True:
+            try:
+                connection = await self._connection.driver()
+                cursor = await connection.cursor(binary=True).execute(_FIND, wanted)
+                return await cursor.fetchall()
+            except (psycopg.Error, DBAPIError, OSError):
+                await self._connection.let_go()
+                tries += 1
+                if tries == READ_TRIES:
+                    raise
