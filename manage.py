@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from commands import dialog, doctor, line, notify, voucher
+from commands import dialog, doctor, gateway, line, notify, voucher
 from commands.demo import demo
 from engine.storage.database import migrate as migrate_database
 from runtime.embedded.process import EmbeddedError
@@ -21,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Ra
 app.command()(demo)
 app.add_typer(dialog.app, name="dialog")
 app.add_typer(doctor.app, name="doctor")
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(voucher.app, name="voucher")
