@@ -68,7 +68,7 @@ async def talk(engine: Engine, store: SessionStore, operator: Operator, texts: T
             machine=Machine(declared(operator), texts),
             notices=Notices(texts, operator),
             store=store,
-            profiles={"africastalking": profile},
+            profiles=defaultdict(lambda: profile),
             metrics=Metrics(),
             publisher=publisher,
         )
