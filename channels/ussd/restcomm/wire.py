@@ -54,8 +54,11 @@ class Dialog(NamedTuple):
         return f"Dialog({self.message or self.outcome})"
 
 
-def parse(body: bytes) -> Dialog:
-    """What the gateway sent. Raises ``Malformed``."""
+def parse(body: bytes, *, told: bool = False) -> Dialog:
+    """What the gateway sent; after a notify (``told``) it may confirm under either response's name, without a text.
+
+    Raises ``Malformed``.
+    """
     root = read(body, "dialog")
     transaction = _transaction(root.attrib)
     messages = [child for child in root if child.tag in MESSAGES]
@@ -68,7 +71,7 @@ def parse(body: bytes) -> Dialog:
     if len(messages) > 1:
         raise Malformed("dialog", "more than one message")
     (message,) = messages
-    text = typed(message.attrib, "string", required=message.tag != NOTIFIED)
+    text = typed(message.attrib, "string", required=not told and message.tag != NOTIFIED)
     invoke_id = message.get("invokeId", "0")
     if not INVOKE_ID.fullmatch(invoke_id):
         raise Malformed("invokeId", "not well-formed")
