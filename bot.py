@@ -1,4 +1,4 @@
-"""Process 2: what Rasid does of itself: delivery of messages, and the schedules that keep balances true.
+"""Process 2: what Rasid does of itself: connections that it opens, delivery of messages, schedules of balances.
 
 Several may run: messages and due buckets are claimed, so each is handled by one of them.
 """
@@ -21,14 +21,17 @@ from sqlalchemy.exc import DBAPIError
 
 from channels.chat.telegram.service import listen
 from channels.chats import commands
+from channels.conversation import Conversation
 from channels.delivery import DeliveryWorker
 from channels.health import CarrierHealth, probes
 from channels.lease import Lease
 from channels.routing import router
 from channels.sessions import SessionStore, connect
 from channels.sms.configured import carriers as made_carriers
-from channels.sms.contract import Tools
+from channels.sms.contract import Carrier, Tools
 from channels.talk import Talk, chat_carriers, talk
+from channels.ussd.configured import outbounds, profiles
+from channels.ussd.outbound import Outbound
 from dialogs.catalogue import declared
 from dialogs.machine import Machine
 from dialogs.notices import Notices
@@ -108,6 +111,20 @@ def conversations(
     )
 
 
+def dialogues(
+    settings: Settings, *, engine: Engine, texts: Texts, redis: Redis, keyring: Keyring, metrics: Metrics
+) -> Conversation:
+    """Who serves USSD over connections that we opened."""
+    return Conversation(
+        engine=engine,
+        machine=Machine(declared(engine.operator), texts),
+        notices=Notices(texts, engine.operator),
+        store=SessionStore(redis, keyring),
+        profiles=profiles(settings.gateways),
+        metrics=metrics,
+    )
+
+
 async def run(settings: Settings) -> None:
     """Deliver and keep schedules until SIGTERM or SIGINT; what has been claimed is finished first."""
     stop = asyncio.Event()
@@ -120,6 +137,8 @@ async def run(settings: Settings) -> None:
     engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
     texts = Texts(operator.languages, operator.timezone)
     talking = conversations(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
+    conversation = dialogues(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
+    gateways = outbounds(settings, operator, redis=redis, keyring=keyring, turn=conversation.turn, metrics=metrics)
     tools = Tools(
         redis=redis,
         keyring=keyring,
@@ -137,9 +156,10 @@ async def run(settings: Settings) -> None:
         metrics=metrics,
     )
     settle_collector()
-    for carrier in (*carriers.values(), *chats.values()):
-        await carrier.start()
-    log.info("working", carriers=sorted(carriers))
+    connected: list[Carrier | Outbound] = [*carriers.values(), *chats.values(), *gateways.values()]
+    for one in connected:
+        await one.start()
+    log.info("working", carriers=sorted(carriers), gateways=sorted(gateways))
     if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
     tasks = [asyncio.create_task(worker.run(stop))]
@@ -156,9 +176,9 @@ async def run(settings: Settings) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        for carrier in (*carriers.values(), *chats.values()):
-            await carrier.close()
-        await talking.texts.drain()
+        for one in connected:
+            await one.close()
+        await asyncio.gather(conversation.drain(), talking.texts.drain())
         await engine.close()
         await redis.aclose()
 
