@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
-from yarl import URL
 
 from channels.ussd.routes import BODY_LIMIT
 from channels.ussd.voice import FORM, JSON, Call
@@ -57,7 +57,7 @@ def fields_of(call: Call) -> dict[str, Any] | None:
         content: dict[str, Any] = msgspec.json.decode(call.body)
         return content
     if call.content_type == FORM:
-        return dict(URL.build(query_string=call.body.decode()).query)
+        return dict(parse_qsl(call.body.decode(), keep_blank_values=True))
     return None
 
 

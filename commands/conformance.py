@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import aiohttp
@@ -163,7 +164,8 @@ async def _shortcut(line: Line) -> str:
 
 async def _repeated(line: Line) -> str:
     voice = line.session()
-    for call in (voice.dial(), voice.say("1")):
+    for make in (voice.dial, partial(voice.say, "1")):
+        call = make()
         first, again = await line.send(call), await line.send(call)
         line.read(voice, first)
         if (first.status, first.body) != (again.status, again.body):
@@ -173,7 +175,8 @@ async def _repeated(line: Line) -> str:
 
 async def _twins(line: Line) -> str:
     voice = line.session()
-    for call in (voice.dial(), voice.say("1")):
+    for make in (voice.dial, partial(voice.say, "1")):
+        call = make()
         answers = await asyncio.gather(*(line.send(call) for _ in range(TWINS)))
         line.read(voice, answers[0])
         if len({(answer.status, answer.body) for answer in answers}) > 1:
