@@ -47,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 #: seconds between two runs of each schedule
 EVERY_SECONDS = 60.0
+#: seconds between two looks for what a batch over several databases left unfinished
+RECOVER_SECONDS = 2.0
 #: accounts whose buckets are expired in one go; a full run is followed by the next at once
 EXPIRE_LIMIT = 500
 #: seconds to finish what is under way once told to stop
@@ -95,6 +97,16 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
     return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy
 
 
+def recovering(engine: Engine) -> Callable[[], Awaitable[bool]]:
+    """The job that finishes batches over several databases whose coordinators did not."""
+
+    async def recover_batches() -> bool:
+        await engine.recover_batches()
+        return False
+
+    return recover_batches
+
+
 def conversations(
     settings: Settings, *, engine: Engine, texts: Texts, redis: Redis, keyring: Keyring, metrics: Metrics
 ) -> Talk:
@@ -134,7 +146,9 @@ async def run(settings: Settings) -> None:
     keyring = settings.keyring()
     redis = connect(settings.redis_url)
     metrics = Metrics()
-    engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    engine = await open_engine(
+        settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics, books=settings.books
+    )
     texts = Texts(operator.languages, operator.timezone)
     talking = conversations(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
     conversation = dialogues(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
@@ -168,6 +182,8 @@ async def run(settings: Settings) -> None:
         bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")
         tasks += [asyncio.create_task(listen(settings, bot, lease, commands(texts), stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
+    if settings.books:
+        tasks += [asyncio.create_task(every(RECOVER_SECONDS, recovering(engine), stop))]
     try:
         async with probing(settings, probes(routes, metrics, engine.ping)):
             await stop.wait()

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from commands import dialog, doctor, gateway, line, notify, voucher
 from commands.demo import demo
-from engine.storage.database import migrate as migrate_database
+from engine.books.databases import migrate_books
 from runtime.embedded.process import EmbeddedError
 from runtime.logs import configure_logs
 from settings import SettingsError, load_settings
@@ -31,8 +31,9 @@ ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the e
 
 @app.command()
 def migrate(config: ConfigOption = None) -> None:
-    """Bring the database's schema up to date, as its owner."""
-    migrate_database(load_settings(config).owner_url)
+    """Bring the schema of all databases up to date, as their owners, and let each book be written where it lives."""
+    settings = load_settings(config)
+    migrate_books(settings.owner_url, settings.book_owner_urls)
 
 
 def main() -> None:

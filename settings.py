@@ -394,6 +394,9 @@ class TelegramSettings(Strict):
 #: the bot among those who carry messages: in routes, in metrics, and in what people ask for
 CHAT = "telegram"
 
+#: the books that may live in a database of their own; billing decides, so it is in ``database_url``
+MOVABLE_BOOKS = ("receivables", "history", "provisioning")
+
 #: where nothing is set: texts appear on the simulator's phone
 SIMULATOR_ONLY = {"simulator": CarrierSettings(adapter="simulator", per_second=2000.0)}
 
@@ -414,10 +417,19 @@ def _postgres_url(url: str) -> str:
     return url
 
 
+def _movable_book(name: str) -> str:
+    if name not in MOVABLE_BOOKS:
+        raise ValueError(f"no book that can live elsewhere; these can: {', '.join(MOVABLE_BOOKS)}")
+    return name
+
+
 def _redis_url(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must start with redis://, rediss:// or unix://")
     return url
+
+
+BookName = Annotated[str, AfterValidator(_movable_book)]
 
 
 class Settings(BaseSettings):
@@ -429,6 +441,11 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_postgres_url)] = Field(repr=False)
     #: who owns the tables and migrates them; also ``DATABASE_OWNER_URL``; by default ``database_url``
     database_owner_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(default=None, repr=False)
+    #: book → address of the database that it lives in, where that is not ``database_url``. The same for all processes;
+    #: after a change ``manage.py migrate`` says who may write what
+    books: dict[BookName, Annotated[str, AfterValidator(_postgres_url)]] = Field(default={}, repr=False)
+    #: book → who owns the tables there; by default the address in ``books``
+    book_owners: dict[BookName, Annotated[str, AfterValidator(_postgres_url)]] = Field(default={}, repr=False)
     #: also ``REDIS_URL``
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(repr=False)
     #: address that the HTTP server binds
@@ -461,6 +478,13 @@ class Settings(BaseSettings):
             raise ValueError("telegram.mode is webhook: public_url must say where Telegram reaches the server")
         return self
 
+    @model_validator(mode="after")
+    def _owners_own_books(self) -> Self:
+        strangers = sorted(self.book_owners.keys() - self.books.keys())
+        if strangers:
+            raise ValueError(f"book_owners names {', '.join(strangers)}, which books does not")
+        return self
+
     @field_validator("carriers")
     @classmethod
     def _carriers_are_no_chats(cls, carriers: dict[str, CarrierSettings]) -> dict[str, CarrierSettings]:
@@ -477,6 +501,11 @@ class Settings(BaseSettings):
     def owner_url(self) -> str:
         """Who migrates: ``database_owner_url``, or ``database_url`` where none is set."""
         return self.database_owner_url or self.database_url
+
+    @property
+    def book_owner_urls(self) -> dict[str, str]:
+        """Who migrates the databases of ``books``: ``book_owners``, or the address itself where none is set."""
+        return {**self.books, **self.book_owners}
 
     def keyring(self) -> Keyring:
         """The master keys, ready for use."""

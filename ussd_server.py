@@ -101,7 +101,9 @@ async def open_services(settings: Settings) -> Services:
     metrics = Metrics()
     redis = connect(settings.redis_url)
     store = SessionStore(redis, keyring)
-    engine = await open_engine(settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics)
+    engine = await open_engine(
+        settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics, books=settings.books
+    )
     machine, notices = Machine(dialogs, texts), Notices(texts, operator)
     conversation = Conversation(
         engine=engine,

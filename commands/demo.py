@@ -26,7 +26,7 @@ from commands.announcing import announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.seed import seed
 from engine.api import open_engine
-from engine.storage.database import migrate
+from engine.books.databases import migrate_books
 from portal.simulator import offer_vouchers
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.process import EmbeddedError, last_lines
@@ -107,7 +107,7 @@ async def _serve(
         if settings.telegram is None:
             settings = await sandbox.enter_async_context(_bot_api(settings))
         sample = load_operator(settings.operator)
-        await asyncio.to_thread(migrate, settings.owner_url)
+        await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
         vouchers = await _seed(settings, sample)
         processes = [KeptProcess(ROOT / script, output) for script in SCRIPTS]
         tasks = [asyncio.create_task(kept.run()) for kept in processes]
@@ -205,7 +205,7 @@ def _kept_keys(path: Path) -> str:
 
 
 async def _seed(settings: Settings, operator: Operator) -> list[dict[str, Any]]:
-    engine = await open_engine(settings.database_url, operator, settings.keyring(), lanes=1)
+    engine = await open_engine(settings.database_url, operator, settings.keyring(), lanes=1, books=settings.books)
     try:
         vouchers = await seed(engine)
     finally:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
+from engine.books.databases import Books, open_books
 from engine.recharge.batch_rules import MoveRefused
-from engine.storage.database import open_database
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
 from runtime.keyring import Keyring
 from settings import Operator, SettingsError, load_operator, load_settings
@@ -35,6 +35,8 @@ class Installation(NamedTuple):
     operator: Operator
     keyring: Keyring
     accounts: Accounts
+    #: all books, each in its database; ``database`` is billing's
+    books: Books
 
 
 @asynccontextmanager
@@ -42,14 +44,15 @@ async def open_installation() -> AsyncIterator[Installation]:
     """The installation that the settings name, closed again afterwards. Raises ``SettingsError``."""
     settings = load_settings()
     operator = load_operator(settings.operator)
-    database = open_database(settings.database_url, connections=2)
+    books = open_books(settings.database_url, settings.books, connections=2, writers=1)
+    database = books.billing
     keyring = settings.keyring()
     accounts = Accounts(database, operator, keyring)
     try:
-        yield Installation(database, operator, keyring, accounts)
+        yield Installation(database, operator, keyring, accounts, books)
     finally:
         await accounts.close()
-        await database.dispose()
+        await books.dispose()
 
 
 def run(work: Callable[[Installation], Coroutine[Any, Any, Result]]) -> Result:

@@ -105,7 +105,7 @@ def adjust(
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
         line = await installation.accounts.subscriber(msisdn)
         minor = minor_units(amount, line.currency)
-        door = Door(installation.database, installation.operator, Metrics(), lanes=1)
+        door = Door(installation.books, installation.operator, Metrics(), lanes=1)
         try:
             answer = await door.post(
                 Adjust(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
 from engine.balances.service import Balances
+from engine.books.databases import Books, open_books
 from engine.books.history import History
+from engine.books.recovery import Recovery
 from engine.books.service import Door
 from engine.guard.service import Guard
 from engine.notices.expiring import Expiring
@@ -17,7 +20,6 @@ from engine.notices.service import Messages
 from engine.notices.wishes import Wishes
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
-from engine.storage.database import open_database
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product
@@ -32,13 +34,13 @@ class Engine:
     where staff needs more of them: ``accounts`` (lines, PINs, erasure) and ``vouchers`` (batches and their life).
     """
 
-    def __init__(
-        self, database: AsyncEngine, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int
-    ) -> None:
-        """Put the areas together on one pool of connections; ``open_engine`` is the usual way to get one."""
-        self._database = database
+    def __init__(self, books: Books, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int) -> None:
+        """Put the areas together on one installation's books; ``open_engine`` is the usual way to get one."""
+        self._books = books
+        self._database = database = books.billing
         self.operator = operator
-        self._door = Door(database, operator, metrics, lanes)
+        self._door = Door(books, operator, metrics, lanes)
+        self._recovery = Recovery(books)
         self._balances = Balances(database, operator, self._door)
         history = History(database)
         guard = Guard(database, operator)
@@ -96,6 +98,10 @@ class Engine:
         async with self._database.connect() as connection:
             await connection.execute(sa.text("SELECT 1"))
 
+    async def recover_batches(self) -> int:
+        """Finish what batches over several databases left prepared. Returns how many parts were finished."""
+        return await self._recovery.run()
+
     async def ensure_partitions(self, months_ahead: int = 3) -> int:
         """Make the books' partitions for the coming months. Returns how many were missing."""
         async with self._database.begin() as connection:
@@ -112,22 +118,33 @@ class Engine:
         await self._messages.close()
         await self._finder.close()
         await self.accounts.close()
-        await self._database.dispose()
+        await self._recovery.close()
+        await self._books.dispose()
 
 
 async def open_engine(
-    database_url: str, operator: Operator, keyring: Keyring, *, lanes: int = 2, metrics: Metrics | None = None
+    database_url: str,
+    operator: Operator,
+    keyring: Keyring,
+    *,
+    lanes: int = 2,
+    metrics: Metrics | None = None,
+    books: Mapping[str, str] | None = None,
 ) -> Engine:
-    """An engine on a migrated database. Raises what the driver raises when the database cannot be reached.
+    """An engine on migrated databases. Raises what the driver raises when one of them cannot be reached.
 
-    ``lanes`` writers group concurrent operations into commits; two keep Postgres busy while Python decides.
+    ``lanes`` writers group concurrent operations into commits; two keep Postgres busy while Python decides. ``books``
+    says book → address of those that do not live in ``database_url``; what a process that died left prepared there is
+    finished first. Raises ``SettingsError`` where a database cannot take its book.
     """
-    database = open_database(database_url, connections=lanes + 8)
-    engine = Engine(database, operator, keyring, metrics or Metrics(), lanes)
+    opened = open_books(database_url, books, connections=lanes + 8, writers=lanes)
+    engine = Engine(opened, operator, keyring, metrics or Metrics(), lanes)
     try:
         await engine.ping()
+        await opened.check(lanes)
+        await engine.recover_batches()
         await engine.publish_catalogue()
     except BaseException:
-        await database.dispose()
+        await opened.dispose()
         raise
     return engine

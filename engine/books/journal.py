@@ -1,17 +1,17 @@
-"""What a batch writes: all its rows in one statement, and the commit, in one round trip."""
+"""What a batch writes: all its rows of one database as one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 
 from engine.books.case import Case
 from engine.books.decisions import Decided, request_hash
-from engine.books.sheets import SHEETS, statement
-from engine.books.store import Connection
+from engine.books.sheets import SHEETS, Book, statement
 from engine.books.tables import Ledger, OutboxState
 from engine.notices.rules import policy
 from engine.recharge.tables import VoucherState
@@ -20,17 +20,28 @@ from engine.storage.sharding import new_id
 from engine.words import Refund, Unit
 
 Row = tuple[Any, ...]
+Place = TypeVar("Place", bound=Hashable)
+
+#: One statement and its parameters.
+Statement = tuple[str, dict[str, Any]]
 
 #: Constants that are not the same for all sheets.
 STATES = {"claimed": VoucherState.REDEEMED, "told": OutboxState.DUE}
 
 
-async def write(connection: Connection, decided: Sequence[Decided], now: datetime) -> None:
-    """Write what was decided and commit, in one round trip."""
+def statements(
+    decided: Sequence[Decided], now: datetime, batch_id: UUID, place_of: Callable[[Book], Place]
+) -> dict[Place, Statement]:
+    """Place → the one statement that writes what belongs there; ``place_of`` says where each book lives."""
     filled = written(decided)
-    async with connection.pipeline():
-        await connection.execute(statement(tuple(filled)), parameters(filled, decided, now))
-        await connection.commit()
+    places: dict[Place, list[str]] = {}
+    for name in filled:
+        places.setdefault(place_of(SHEETS[name].book), []).append(name)
+    constants = _constants(decided, now, batch_id)
+    return {
+        place: (statement(tuple(names)), _parameters({name: filled[name] for name in names}, constants))
+        for place, names in places.items()
+    }
 
 
 def written(decided: Sequence[Decided]) -> dict[str, list[Row]]:
@@ -56,17 +67,18 @@ def written(decided: Sequence[Decided]) -> dict[str, list[Row]]:
     return {name: rows[name] for name in SHEETS if rows.get(name)}
 
 
-def parameters(filled: dict[str, list[Row]], decided: Sequence[Decided], now: datetime) -> dict[str, Any]:
-    """The parameters of the statement that writes ``filled``."""
-    same: dict[str, Any] = dict.fromkeys(
-        ("booked_at", "due_at", "created_at", "seen_at", "redeemed_at", "issued_at", "changed_at"), now
-    )
-    same |= {"batch_id": new_id(), "shard": _home(decided), "kind": "wrong_voucher"}
+def _constants(decided: Sequence[Decided], now: datetime, batch_id: UUID) -> dict[str, Any]:
+    times = ("booked_at", "due_at", "created_at", "seen_at", "redeemed_at", "issued_at", "changed_at")
+    return dict.fromkeys(times, now) | {"batch_id": batch_id, "shard": _home(decided), "kind": "wrong_voucher"}
+
+
+def _parameters(filled: dict[str, list[Row]], constants: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, rows in filled.items():
         sheet = SHEETS[name]
         given |= arrays(sheet.table, sheet.columns, rows, sheet.prefix)
-        given |= {sheet.prefix + one: STATES[name] if one == "state" else same[one] for one in sheet.constants}
+        for one in sheet.constants:
+            given[sheet.prefix + one] = STATES[name] if one == "state" else constants[one]
     return given
 
 

@@ -17,11 +17,11 @@ from time import monotonic, perf_counter
 import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.books import journal, store
+from engine.books import store
+from engine.books.databases import Books
 from engine.books.decisions import Asked, decide, reference_of, request_hash
-from engine.storage.steady import SteadyConnection
+from engine.books.distributed import Overruled, Witness, Writer, unwatched
 from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
 from runtime.batching import Batcher
 from runtime.metrics import Metrics
@@ -60,9 +60,9 @@ def answer_without_effect(operation: Operation, code: Code, now: datetime) -> An
 class Lane:
     """One writer with one batch in flight."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator, metrics: Metrics) -> None:
-        """A lane of ``operator`` on a connection of its own, opened when first needed."""
-        self._connection = SteadyConnection(database)
+    def __init__(self, writer: Writer, operator: Operator, metrics: Metrics) -> None:
+        """A lane of ``operator`` on connections of its own."""
+        self._writer = writer
         self._operator = operator
         self._metrics = metrics
         self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
@@ -74,7 +74,7 @@ class Lane:
                 await self.post.drain()
         except TimeoutError:
             log.exception("lane.not_drained", waiting=len(self.post))
-        await self._connection.let_go()
+        await self._writer.close()
 
     async def _run(self, batch: Sequence[Operation]) -> Sequence[Result]:
         started = perf_counter()
@@ -105,17 +105,17 @@ class Lane:
             try:
                 return await self._commit(batch)
             except psycopg.errors.LockNotAvailable as error:
-                await self._connection.let_go()
+                await self._writer.let_go()
                 if len(batch) > 1:
                     return await self._halve(batch)
                 # Others wait behind this one in the lane, so it is not given all of their patience.
                 deadline = min(deadline, started + LOCK_PATIENCE)
                 reason: Exception = error
-            except (psycopg.OperationalError, psycopg.InterfaceError, SQLAlchemyError, OSError) as error:
-                await self._connection.let_go()
+            except (psycopg.OperationalError, psycopg.InterfaceError, SQLAlchemyError, OSError, Overruled) as error:
+                await self._writer.let_go()
                 reason = error
             except Exception:
-                await self._connection.let_go()
+                await self._writer.let_go()
                 if len(batch) > 1:
                     return await self._halve(batch)
                 log.exception("operation.failed", operation=batch[0].key.hex, source=batch[0].source)
@@ -133,7 +133,7 @@ class Lane:
         return [*await self._persist(batch[:middle]), *await self._persist(batch[middle:])]
 
     async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
-        connection = await self._connection.driver()
+        connection = await self._writer.billing()
         now = datetime.now(UTC)
         others = {place: other for place, one in enumerate(batch) if (other := one.other()) is not None}
         seen = await store.fetch(connection, [*batch, *others.values()], now)
@@ -148,7 +148,7 @@ class Lane:
             await connection.rollback()
             return [answer for answer in answers if answer is not None]
         decided = decide(fresh, self._operator, now, self._observe)
-        await journal.write(connection, decided, now)
+        await self._writer.write(connection, decided, now)
         new = iter(decided)
         return [next(new).answer if answer is None else answer for answer in answers]
 
@@ -168,9 +168,11 @@ def _known(operation: Operation, seen: store.Seen, now: datetime) -> Answer | No
 class Door:
     """All lanes of this process."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator, metrics: Metrics, lanes: int) -> None:
-        """``lanes`` writers; an account is always served by the same one."""
-        self._lanes = [Lane(database, operator, metrics) for _ in range(lanes)]
+    def __init__(
+        self, books: Books, operator: Operator, metrics: Metrics, lanes: int, witness: Witness = unwatched
+    ) -> None:
+        """``lanes`` writers; an account is always served by the same one. ``witness`` sees how batches come along."""
+        self._lanes = [Lane(Writer(books, witness), operator, metrics) for _ in range(lanes)]
 
     async def post(self, operation: Operation) -> Answer:
         """Do this once, ever, and say what became of it. Concurrent calls share a commit.

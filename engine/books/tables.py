@@ -46,6 +46,13 @@ class Ledger(StrEnum):
     CREDIT = "credit"
 
 
+class BatchVerdict(StrEnum):
+    """What was decided of a batch that several databases take part in."""
+
+    COMMIT = "commit"
+    ABORT = "abort"
+
+
 class OutboxState(StrEnum):
     """Where a message stands."""
 
@@ -149,4 +156,17 @@ outbox = sa.Table(
     one_of("delivery", DeliveryState),
     sa.Index("ix_outbox_due", "priority", "due_at", postgresql_where=sa.text("state = 'due'")),
     sa.Index("ix_outbox_parked", "created_at", postgresql_where=sa.text("state = 'parked'")),
+)
+
+#: What became of a batch that several databases take part in. The first to insert has decided: the batch itself, which
+#: says ``commit`` in the very commit of billing, or a recovery, which says ``abort``. The shard is the digest's.
+decision = sa.Table(
+    "decision",
+    metadata,
+    shard(),
+    sa.Column("batch_id", UUID, primary_key=True),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("decided_at", Timestamp, nullable=False),
+    one_of("verdict", BatchVerdict),
+    sa.Index("ix_decision_decided_at", "decided_at"),
 )
