@@ -21,7 +21,7 @@ from prometheus_client import Histogram
 from channels.inputs import Inputs, bounded, inputs
 from channels.keys import derived_keys
 from channels.layout import pages
-from channels.promises import keep_promise
+from channels.promises import keep_promise, make_promise
 from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore, answer_life
 from channels.trace import PHASES, Trace, TracePublisher, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
@@ -200,12 +200,14 @@ class Conversation:
             return work.result()
         trace.outcome = "late"
         log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))
-        if trace.operations:
+        if trace.operations and await make_promise(self._engine, trace):
             work.add_done_callback(lambda late: self._promised(late, trace))
             ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
             return Outcome(self._notice("late"), ended)
-        # Nothing was asked of the one door yet, and after this answer nothing may be.
-        work.cancel()
+        if not trace.operations:
+            # Nothing was asked of the one door yet, and after this answer nothing may be.
+            work.cancel()
+        # What was asked and could not be promised is found under its key when the hop comes again.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
 
     def _promised(self, late: asyncio.Task[Outcome], trace: Trace) -> None:

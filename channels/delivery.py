@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from channels.layout import can_be_septets, transliterate
+from channels.promises import PROMISE, outcome
 from channels.routing import Route, Router
 from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Sent
 from dialogs.messages import render_message
@@ -40,7 +41,7 @@ BACKOFF_FIRST, BACKOFF_LONGEST = 5.0, 3600.0
 #: tries before a message is parked for staff
 TRY_LIMIT = 12
 #: topics that go to the line itself, never into a chat: answers to texts, and what guards the line
-TEXT_ONLY = ("reply", "security.")
+TEXT_ONLY = ("reply", PROMISE, "security.")
 
 
 class Leg(NamedTuple):
@@ -97,10 +98,10 @@ class DeliveryWorker:
         return await self._engine.claim_messages(limit, LEASE_SECONDS) if limit > 0 else ()
 
     async def _work(self, messages: Sequence[Message]) -> None:
-        outcomes = await asyncio.gather(*(self._deliver(message) for message in messages), return_exceptions=True)
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if isinstance(outcome, BaseException):  # its lease runs out, and it is tried again
-                log.error("message_not_kept", message_id=str(message.message_id), reason=type(outcome).__name__)
+        results = await asyncio.gather(*(self._deliver(message) for message in messages), return_exceptions=True)
+        for message, result in zip(messages, results, strict=True):
+            if isinstance(result, BaseException):  # its lease runs out, and it is tried again
+                log.error("message_not_kept", message_id=str(message.message_id), reason=type(result).__name__)
 
     async def _deliver(self, message: Message) -> None:
         """One message: handed over, to be tried again, or parked, and recorded as that."""
@@ -113,11 +114,22 @@ class DeliveryWorker:
             if not legs:
                 await self._park(message, message.handed_to, f"unknown: {message.handed_to} may have it")
                 return
+        if message.topic == PROMISE:
+            await self._keep_promise(message, legs)
+            return
         try:
             text = render_message(message, self._texts, self._operator)
         except Exception as error:
             log.exception("message_unsendable", topic=message.topic, message_id=str(message.message_id))
             await self._park(message, None, type(error).__name__)
+            return
+        await self._try_legs(message, legs, text)
+
+    async def _keep_promise(self, message: Message, legs: list[Leg]) -> None:
+        """Say what became of an operation whose outcome was promised by a process that is no more."""
+        text = await outcome(self._engine, self._texts, message)
+        if text is None:
+            await self._engine.told.drop_message((message.shard, message.message_id))
             return
         await self._try_legs(message, legs, text)
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import structlog
 
 from channels.sms.contract import Incoming, Report
+from channels.text_turn import SILENCE, Shown
 from channels.texts import TextConversation
 from engine.api import Engine
 from engine.words import BadNumber, UnknownLine
@@ -29,10 +30,10 @@ class Inbound:
         self._engine = engine
         self._texts = texts
 
-    async def answer(self, incoming: Incoming) -> str | None:
-        """What the person is to read; None where nothing is to be said. A repeated text gets the same answer."""
+    async def answer(self, incoming: Incoming) -> Shown:
+        """What the person is to read, or silence. A repeated text gets the same answer."""
         if incoming.answered and incoming.opt is None:
-            return None
+            return SILENCE
         shown = await self._texts.receive(
             incoming.carrier,
             incoming.sender,
@@ -41,15 +42,24 @@ class Inbound:
             incoming.text,
             opt=incoming.opt,
         )
-        return None if shown.silent or incoming.answered else shown.text
+        return SILENCE if incoming.answered else shown
+
+    async def told(self, shown: Shown) -> None:
+        """The answer has gone out as the carrier's own reply: a receipt that says the same need not. Never raises."""
+        if shown.receipt is None:
+            return
+        try:
+            await self._engine.told.receipt_told(shown.receipt)
+        except Exception as error:  # noqa: BLE001 - told twice is better than a reply that was sent and then failed
+            log.warning("receipt_not_dropped", reason=type(error).__name__)
 
     async def take(self, incoming: Incoming) -> None:
         """Answer by a text of its own, in the outbox by the time this returns, once however often it is called.
 
         Raises what the engine raises while the answer could not be committed: the carrier must then repeat.
         """
-        text = await self.answer(incoming)
-        if text is None:
+        shown = await self.answer(incoming)
+        if shown.silent:
             return
         try:
             subscriber = await self._engine.subscriber(incoming.sender)
@@ -58,9 +68,11 @@ class Inbound:
             log.info("stranger_not_answered", carrier=incoming.carrier)
             return
         # Who wrote by text is answered by text, by the carrier that was written through while it is well.
-        said = {"text": text, "carrier": incoming.carrier}
+        said = {"text": shown.text, "carrier": incoming.carrier}
         message_id = uuid5(NAMESPACE, f"{incoming.carrier}|{incoming.carrier_id}")
-        await self._engine.tell(subscriber.account, subscriber.line_id, message_id, "reply", said)
+        await self._engine.tell(
+            subscriber.account, subscriber.line_id, message_id, "reply", said, instead_of=shown.receipt
+        )
 
     async def report(self, report: Report) -> None:
         """Note what became of a text that was sent. Unknown ids are kept for the attempt that is still being noted."""

@@ -1,37 +1,78 @@
-"""The outcome of late work, texted: "We will text you the outcome" is kept, and once."""
+"""The outcome of late work, told: "We will text you the outcome" is kept, once, also when the server is killed.
+
+The promise is a row of the outbox before the answer with it leaves. Whoever promised settles it when the work is done;
+should nobody have for a while, whoever delivers finds out what became of the operation, and tells that.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid5
+from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
 from channels.trace import Trace
 from channels.turn import Reply
+from dialogs.refusals import refusal
+from dialogs.texts import Texts
 from engine.api import Engine
+from engine.words import AccountRef, Adjust, Code, Message, Unit
 
 log = structlog.get_logger(__name__)
 
-#: seconds between tries to write the message
-PAUSES = (0.5, 1.0, 2.0, 4.0)
+#: the topic of a promise that is still to be kept
+PROMISE = "promise"
+#: seconds that making one may take: what the gateway's deadline leaves beside writing the answer
+MAKE_SECONDS = 0.6
+#: who asks for an operation that takes a key out of use, as the books name it
+SOURCE = "system:promise"
+
+
+async def make_promise(engine: Engine, trace: Trace) -> bool:
+    """Whether the outcome of what was posted last will be told, come what may: only then it may be promised."""
+    try:
+        async with asyncio.timeout(MAKE_SECONDS):
+            return await engine.told.promise(trace.operations[-1])
+    except Exception as error:  # noqa: BLE001 - most likely what made the turn late
+        log.warning("nothing_promised", reason=type(error).__name__)
+        return False
 
 
 async def keep_promise(engine: Engine, reply: Reply, trace: Trace) -> None:
-    """Text what a late turn came to, unless the engine does so itself: what was done has its own message.
+    """Tell what a late turn came to. What was done has a receipt of its own; a refusal is told in its own words.
 
-    The id comes from the operation's key, so whoever plays the same inputs late tells the same outcome once.
+    Where the outcome is not known, or cannot be written now, the promise stands for whoever delivers.
     """
-    asked, answer = trace.operations[-1], trace.answer
-    if (answer is not None and answer.ok) or asked.line_id is None:
+    answer = trace.answer
+    if answer is None:
         return
-    message_id = uuid5(asked.key, "late")
-    for pause in PAUSES:
-        try:
-            await engine.tell(asked.account, asked.line_id, message_id, "reply", {"text": reply.text})
-        except Exception as error:  # noqa: BLE001 - most likely what made the turn late, and it may pass
-            log.warning("promise_waits", reason=type(error).__name__)
-            await asyncio.sleep(pause)
-        else:
-            return
-    log.error("promise_broken", message_id=str(message_id), code=None if answer is None else answer.code)
+    try:
+        await engine.told.keep_promise(trace.operations[-1], None if answer.ok else reply.text)
+    except Exception as error:  # noqa: BLE001 - the promise is durable
+        log.warning("promise_waits", reason=type(error).__name__)
+
+
+async def outcome(engine: Engine, texts: Texts, message: Message) -> str | None:
+    """What to say for a promise that nobody has kept; None where a receipt says it.
+
+    An operation that never happened must not happen after we have said so: its key is taken out of use by an
+    adjustment of nothing, which is refused, and stored as any refusal. Raises what says that the books cannot be
+    asked now.
+    """
+    account, key = AccountRef(message.shard, UUID(message.body["account_id"])), UUID(message.body["key"])
+    nothing = Adjust(
+        account=account, key=key, asked_at=datetime.now(UTC), source=SOURCE, unit=Unit.MONEY, amount=0, reason=PROMISE
+    )
+    answer = await engine.post(nothing)
+    said: dict[str, object] = {"code": Code.FAILED, "currency": message.currency}
+    if answer.code == Code.KEY_CONFLICT:
+        story = await engine.explain(account, key)
+        stored = {} if story is None else story["answer"]
+        assert isinstance(stored, dict)  # noqa: S101 - as the books keep it
+        if stored.get("code") == Code.OK:
+            return None
+        known = {name: value for name, value in stored.get("details", {}).items() if value is not None}
+        said |= known | {"code": stored.get("code", Code.FAILED)}
+    log.info("promise_kept_late", message_id=str(message.message_id), code=said["code"])
+    return texts.say(texts.language(message.language), refusal(said))

@@ -35,7 +35,7 @@ class Talk:
 
     def bot(self, telegram: TelegramSettings) -> TelegramBot:
         """The bot that serves the chats, not yet open."""
-        return TelegramBot(telegram.token, telegram.base_url, self.chats.hear)
+        return TelegramBot(telegram.token, telegram.base_url, self.chats.hear, self.chats.shown)
 
 
 def chat_carriers(settings: Settings, tools: Tools) -> dict[str, Carrier]:

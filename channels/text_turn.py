@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 from channels.turn import Budget, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
@@ -36,6 +37,8 @@ class Shown(Reply):
     secret: bool = False
     #: names this very screen: a button carries it, so that one on an older screen is known
     screen: str = ""
+    #: where the receipt lies that says the same (``Told.receipt``): once this answer is out, that need not go
+    receipt: tuple[int, UUID] | None = None
 
     @property
     def silent(self) -> bool:

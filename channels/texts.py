@@ -233,11 +233,17 @@ class TextConversation(Conversation):
             options=choices(step.screen, more=page < len(sheets) - 1),
             secret=step.screen.secret,
             screen=name,
+            receipt=self._receipt(talk.trace),
         )
         talk.trace.mark("layout")
         # Who has left the way to the confirmation is asked again, whatever comes.
         thread = Thread(began, time.time(), name, direct and isinstance(state, Ask))
         return Outcome(shown, Session(step.place, page, ended=shown.ends, thread=thread))
+
+    def _receipt(self, trace: Trace) -> tuple[int, UUID] | None:
+        """The receipt of what this text has done, which the answer tells of."""
+        done = trace.answer is not None and trace.answer.ok
+        return self._engine.told.receipt(trace.operations[-1]) if done else None
 
     def _aside(self, talk: _Talk, name: str | None) -> Outcome:
         """A word that leaves a conversation where it is; None for silence."""

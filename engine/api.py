@@ -17,6 +17,7 @@ from engine.books.service import Door
 from engine.guard.service import Guard
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
+from engine.notices.told import Told
 from engine.notices.wishes import Wishes
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
@@ -50,6 +51,8 @@ class Engine:
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
+        #: receipts that an answer makes needless, and promises of an outcome
+        self.told = Told(database)
         self._messages = messages = Messages(database, operator, self.accounts, chats)
 
         # The names that callers use, each bound to the area that does the work.

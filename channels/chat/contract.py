@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
+from uuid import UUID
 
 import msgspec
 
@@ -50,8 +51,12 @@ class ChatAnswer(msgspec.Struct, frozen=True, array_like=True):
     edits: bool = False
     #: what the person wrote holds a secret: take it out of the chat
     deletes: bool = False
+    #: where the receipt lies that says the same; for ``Listener``'s owner, who is told once this was shown
+    receipt: tuple[int, UUID] | None = None
 
 
 #: Answers what was heard; None says nothing: another process has, or there is nothing to say. What it raises means that
 #: nothing was done and the event should be delivered once more.
 Listener: TypeAlias = Callable[[Heard], Awaitable[ChatAnswer | None]]
+#: Hears of each answer that the person has been shown.
+Shown: TypeAlias = Callable[[ChatAnswer], Awaitable[None]]

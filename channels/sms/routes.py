@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from channels.callers import Handler, Network, guarded
 from channels.inbound import Inbound
 from channels.sms.contract import Posted, Response, Unverified, Webhook
+from channels.text_turn import SILENCE, Shown
 from channels.turn import Malformed
 from runtime.metrics import Metrics
 
@@ -23,8 +25,17 @@ log = structlog.get_logger(__name__)
 BODY_LIMIT = 16_384
 FORM = "application/x-www-form-urlencoded"
 
-#: reads one kind of call and does what it asks: what to answer, and the outcome for the metrics
-Taker = Callable[[Posted], Awaitable[tuple[Response, str]]]
+
+class Taken(NamedTuple):
+    """What one call came to: what to answer, the outcome for the metrics, and what the person reads in the answer."""
+
+    response: Response
+    outcome: str = "taken"
+    shown: Shown = SILENCE
+
+
+#: reads one kind of call and does what it asks
+Taker = Callable[[Posted], Awaitable[Taken]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +67,7 @@ def routes(doors: Sequence[Door], inbound: Inbound, metrics: Metrics, public_url
         ):
             handler = guarded(
                 door.name,
-                _handler(door, kind, taker, metrics, public_url),
+                _handler(door, kind, taker, inbound, metrics, public_url=public_url),
                 secret=door.secret,
                 allow=door.allow,
                 proxies=door.proxies,
@@ -68,12 +79,13 @@ def routes(doors: Sequence[Door], inbound: Inbound, metrics: Metrics, public_url
 def _texts(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
-    async def text(posted: Posted) -> tuple[Response, str]:
+    async def text(posted: Posted) -> Taken:
         incoming = webhook.read_incoming(posted)
         if webhook.replies:
-            return webhook.reply(await inbound.answer(incoming)), "taken"
+            shown = await inbound.answer(incoming)
+            return Taken(webhook.reply(shown.text or None), shown=shown)
         await inbound.take(incoming)
-        return webhook.reply(None), "taken"
+        return Taken(webhook.reply(None))
 
     return text
 
@@ -81,12 +93,12 @@ def _texts(door: Door, inbound: Inbound) -> Taker:
 def _reports(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
-    async def report(posted: Posted) -> tuple[Response, str]:
+    async def report(posted: Posted) -> Taken:
         read = webhook.read_report(posted)
         if read is None:
-            return webhook.reply(None), "ignored"
+            return Taken(webhook.reply(None), "ignored")
         await inbound.report(read)
-        return webhook.reply(None), "taken"
+        return Taken(webhook.reply(None))
 
     return report
 
@@ -94,14 +106,14 @@ def _reports(door: Door, inbound: Inbound) -> Taker:
 def _optouts(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
-    async def opt_out(posted: Posted) -> tuple[Response, str]:
+    async def opt_out(posted: Posted) -> Taken:
         await inbound.opt_out(door.name, webhook.read_optout(posted))
-        return webhook.reply(None), "taken"
+        return Taken(webhook.reply(None))
 
     return opt_out
 
 
-def _handler(door: Door, kind: str, taker: Taker, metrics: Metrics, public_url: str) -> Handler:
+def _handler(door: Door, kind: str, taker: Taker, inbound: Inbound, metrics: Metrics, *, public_url: str) -> Handler:
     """From request to answer: what cannot be committed is answered with 503, so that the carrier repeats."""
 
     def count(outcome: str, reason: str = "", field: str = "") -> None:
@@ -116,7 +128,7 @@ def _handler(door: Door, kind: str, taker: Taker, metrics: Metrics, public_url: 
         posted = Posted(_url(request, public_url), request.headers, await request.read())
         try:
             door.webhook.verify(posted)
-            response, outcome = await taker(posted)
+            taken = await taker(posted)
         except Unverified as error:
             count("unverified", error.args[0])
             raise web.HTTPForbidden from None
@@ -127,10 +139,15 @@ def _handler(door: Door, kind: str, taker: Taker, metrics: Metrics, public_url: 
             count("failed")
             log.exception("carrier_call_failed", carrier=door.name, kind=kind)
             raise web.HTTPServiceUnavailable from error
-        count(outcome)
-        return web.Response(
-            status=response.status, body=response.body, content_type=response.content_type, charset="utf-8"
-        )
+        count(taken.outcome)
+        said = taken.response
+        response = web.Response(status=said.status, body=said.body, content_type=said.content_type, charset="utf-8")
+        if taken.shown.receipt is not None:
+            # Only what has left makes a receipt needless: a carrier that hung up, or a kill here, leaves it due.
+            await response.prepare(request)
+            await response.write_eof()
+            await inbound.told(taken.shown)
+        return response
 
     return handle
 

@@ -13,7 +13,7 @@ from engine.books.case import Case
 from engine.books.decisions import Decided, request_hash
 from engine.books.sheets import SHEETS, Book, statement
 from engine.books.tables import Ledger, OutboxState
-from engine.notices.rules import policy
+from engine.notices.rules import held_for_answer, policy, receipt_id
 from engine.recharge.tables import VoucherState
 from engine.storage.bulk import arrays
 from engine.storage.sharding import new_id
@@ -68,7 +68,7 @@ def written(decided: Sequence[Decided]) -> dict[str, list[Row]]:
 
 
 def _constants(decided: Sequence[Decided], now: datetime, batch_id: UUID) -> dict[str, Any]:
-    times = ("booked_at", "due_at", "created_at", "seen_at", "redeemed_at", "issued_at", "changed_at")
+    times = ("booked_at", "created_at", "seen_at", "redeemed_at", "issued_at", "changed_at")
     return dict.fromkeys(times, now) | {"batch_id": batch_id, "shard": _home(decided), "kind": "wrong_voucher"}
 
 
@@ -118,8 +118,10 @@ def _messages(case: Case) -> Iterator[Row]:
     asked = case.operation
     for topic, body in case.messages:
         text = msgspec.json.encode(body).decode()
-        what = (topic, text, policy(topic).priority)
-        yield (asked.account.shard, new_id(), asked.account.account_id, asked.line_id, asked.key, *what)
+        held = held_for_answer(topic, asked.source)
+        message_id, due_at = (new_id(), case.now) if held is None else (receipt_id(asked.key), case.now + held)
+        what = (topic, text, policy(topic).priority, due_at)
+        yield (asked.account.shard, message_id, asked.account.account_id, asked.line_id, asked.key, *what)
 
 
 def _operation(one: Decided) -> Row:

@@ -101,8 +101,8 @@ SHEETS = {
         _sheet(
             "told",
             outbox,
-            "shard message_id account_id line_id operation_key topic body priority",
-            "state due_at created_at",
+            "shard message_id account_id line_id operation_key topic body priority due_at",
+            "state created_at",
         ),
         _sheet("seen", guard_event, "shard event_id count", "kind seen_at"),
         _sheet("announced", event, "shard account_id event_id line_id operation_key topic body", "created_at"),

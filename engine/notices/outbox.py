@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,9 @@ async def write_message(
     *,
     topic: str,
     body: dict[str, Any],
+    after: timedelta = timedelta(0),
 ) -> bool:
-    """A message to a line, due now; False if there is one of that id already."""
+    """A message to a line, due now or ``after`` a while; False if there is one of that id already."""
     now = datetime.now(UTC)
     row = {
         "shard": account.shard,
@@ -34,7 +35,7 @@ async def write_message(
         "body": body,
         "state": OutboxState.DUE,
         "priority": int(policy(topic).priority),
-        "due_at": now,
+        "due_at": now + after,
         "created_at": now,
     }
     written = await connection.execute(insert(outbox).values(row).on_conflict_do_nothing().returning(outbox.c.shard))

@@ -2,12 +2,15 @@
 
 | topics | waits for quiet hours | stopped by STOP | counted by caps | sent again when its outcome is unknown |
 |---|---|---|---|---|
-| ``reply``, ``security.*`` | never | no | no | yes: twice is better than never |
+| ``reply``, ``promise``, ``security.*`` | never | no | no | yes: twice is better than never |
 | receipts (``*.done`` and ``gift.*``) | never | no | no | no: money is not told twice |
 | ``renewal.*`` | yes | no | no | no |
 | ``alert.low_balance``, ``alert.cap_reached`` | the person's own only | yes | yes | no |
 | other ``alert.*``, ``campaign`` | yes | yes | yes | no |
 | ``alarm.*`` (to the operator) | never | no | no | yes |
+
+A receipt of what was asked for by text or chat says what the answer says: it waits for the answer to go out, and is
+dropped then (``held_for_answer``).
 
 A muted topic is dropped wherever STOP would stop it.
 """
@@ -20,10 +23,21 @@ from datetime import UTC, datetime, time, timedelta
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from engine.words import DeliveryState, Preferences
 from settings import Notifications
+
+#: the outcome of what was answered with "we will text you": told by whoever delivers, unless it was told before
+PROMISE = "promise"
+#: seconds that the process which promised has for keeping it itself; its own patience with Postgres is shorter
+PROMISE_SECONDS = 30.0
+#: seconds that a receipt waits for the answer that says the same
+ANSWER_SECONDS = 10.0
+#: receipts whose words stand in the answer, and the channels on which an answer is as lasting as a message
+ANSWERED_TOPICS = frozenset({"recharge.done", "purchase.done"})
+ANSWERING_CHANNELS = frozenset({"sms", "chat"})
 
 
 class Priority(IntEnum):
@@ -68,6 +82,7 @@ _CAMPAIGN = Policy(Priority.BULK, Waits.BOTH, stoppable=True, capped=True, repea
 #: by whole topic, then by its first part
 _POLICIES: dict[str, Policy] = {
     "reply": _SPOKEN,
+    PROMISE: _SPOKEN,
     "security": _SPOKEN,
     "alarm": _SPOKEN,
     "recharge": _RECEIPT,
@@ -87,6 +102,21 @@ _POLICIES: dict[str, Policy] = {
 def policy(topic: str) -> Policy:
     """How a topic is treated; one that nobody has thought about is treated like a receipt: told, and told once."""
     return _POLICIES.get(topic) or _POLICIES.get(topic.partition(".")[0], _RECEIPT)
+
+
+def held_for_answer(topic: str, source: str) -> timedelta | None:
+    """How long a receipt waits for the answer that says the same; None for what does not wait at all.
+
+    ``source``: who asked for the operation, ``<channel>:<gateway>``.
+    """
+    if topic in ANSWERED_TOPICS and source.partition(":")[0] in ANSWERING_CHANNELS:
+        return timedelta(seconds=ANSWER_SECONDS)
+    return None
+
+
+def receipt_id(key: UUID) -> UUID:
+    """The message id of a receipt that waits for an answer, so that the answer finds it."""
+    return uuid5(key, "receipt")
 
 
 class Gate(NamedTuple):

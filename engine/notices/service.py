@@ -21,6 +21,7 @@ from engine.notices.attempts import Attempts
 from engine.notices.outbox import write_message
 from engine.notices.rules import NOTHING_ASKED, Gate, Priority, gate, policy
 from engine.notices.tables import delivery
+from engine.notices.told import MessageRef, drop_unsent
 from engine.words import AccountRef, Channel, DeliveryEvent, DeliveryState, LineRef, Message, ParkedMessage, Preferences
 from settings import Operator
 
@@ -44,10 +45,22 @@ class Messages:
         self.close = attempts.close
 
     async def tell(
-        self, account: AccountRef, line_id: UUID, message_id: UUID, topic: str, body: dict[str, Any]
+        self,
+        account: AccountRef,
+        line_id: UUID,
+        message_id: UUID,
+        topic: str,
+        body: dict[str, Any],
+        *,
+        instead_of: MessageRef | None = None,
     ) -> bool:
-        """Write a message to a line, once: False if there is one of that id. ``message_id`` should be derived."""
+        """Write a message to a line, once: False if there is one of that id. ``message_id`` should be derived.
+
+        ``instead_of``: the receipt that says the same; it is let be in the same commit.
+        """
         async with self._database.begin() as connection:
+            if instead_of is not None:
+                await drop_unsent(connection, instead_of)
             return await write_message(connection, account, line_id, message_id, topic=topic, body=body)
 
     async def claim_messages(self, limit: int, lease_seconds: int) -> list[Message]:

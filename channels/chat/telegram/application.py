@@ -18,7 +18,7 @@ from telegram import BotCommand, Update
 from telegram.error import BadRequest, Forbidden, TelegramError
 from telegram.ext import Application, ContextTypes, TypeHandler
 
-from channels.chat.contract import ChatAnswer, Heard, Listener
+from channels.chat.contract import ChatAnswer, Heard, Listener, Shown
 from channels.chat.telegram import wire
 from channels.chat.telegram.calls import bot_url, clients, lost_at, patiently
 
@@ -37,8 +37,8 @@ App = Application[Any, Any, Any, Any, Any, Any]
 class TelegramBot:
     """One bot. ``start`` opens it, ``take`` serves an update, ``stop`` lets go."""
 
-    def __init__(self, token: str, base_url: str, listener: Listener) -> None:
-        """``base_url``: of the Bot API server, without ``/bot``. Opens nothing."""
+    def __init__(self, token: str, base_url: str, listener: Listener, shown: Shown | None = None) -> None:
+        """``base_url``: of the Bot API server, without ``/bot``; ``shown`` hears what arrived. Opens nothing."""
         # Ours, so that they are closed also when the bot never came so far as to be opened.
         self._requests = clients()
         calls, polls = self._requests
@@ -47,6 +47,7 @@ class TelegramBot:
         self.application.add_handler(TypeHandler(Update, self._on_update))
         self.application.add_error_handler(self._on_error)
         self._listener = listener
+        self._shown = shown
         self._failures: dict[int, Exception] = {}
         self._waiting: dict[str, deque[tuple[Update, Heard, ChatAnswer | None]]] = {}
         self._answering: set[asyncio.Task[None]] = set()
@@ -140,6 +141,8 @@ class TelegramBot:
         try:
             if answer is not None:
                 await self._show(update, heard, answer)
+                if self._shown is not None:
+                    await self._shown(answer)
         finally:
             if answer is not None and answer.deletes and update.message is not None:
                 await self._aside(patiently(update.message.delete), "secret_not_deleted")
