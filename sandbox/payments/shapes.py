@@ -1,0 +1,83 @@
+"""Stripe's objects as JSON (docs.stripe.com/api): a PaymentIntent, its charge, a dispute, an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sandbox.payments.ledger import Payment
+
+STATUS = {
+    "captured": "succeeded",
+    "refunded": "succeeded",
+    "chargeback": "succeeded",
+    "held": "requires_capture",
+    "declined": "requires_payment_method",
+}
+
+
+def intent_of(payment: Payment, action_url: str) -> dict[str, Any]:
+    """A PaymentIntent. ``action_url``: where the payer proves who they are, if that is waited for."""
+    details = payment.details
+    status = STATUS.get(payment.state, "processing")
+    if details.get("canceled"):
+        status = "canceled"
+    elif payment.state == "pending" and "waits" in details:
+        status = "requires_action" if details["waits"] == "action" else "requires_payment_method"
+    paid = payment.state in {"captured", "refunded", "chargeback"}
+    acts = status == "requires_action"
+    code = details.get("code")
+    return {
+        "id": payment.id,
+        "object": "payment_intent",
+        "status": status,
+        "amount": payment.amount,
+        "amount_received": payment.amount if paid else 0,
+        "currency": payment.currency.lower(),
+        "created": int(payment.created_at.timestamp()),
+        "metadata": {"payment_id": details["payment_id"]},
+        "cancellation_reason": details.get("canceled"),
+        "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": action_url}} if acts else None,
+        "last_payment_error": {"code": "card_declined", "decline_code": code} if code else None,
+        "latest_charge": charge_of(payment) if paid else None,
+    }
+
+
+def charge_of(payment: Payment) -> dict[str, Any]:
+    """The charge behind a PaymentIntent."""
+    return {
+        "id": payment.details["charge"],
+        "object": "charge",
+        "amount": payment.amount,
+        "amount_refunded": payment.refunded,
+        "currency": payment.currency.lower(),
+        "disputed": payment.state == "chargeback",
+        "refunded": payment.refunded == payment.amount,
+        "metadata": {"payment_id": payment.details["payment_id"]},
+        "payment_intent": payment.id,
+    }
+
+
+def dispute_of(payment: Payment) -> dict[str, Any]:
+    """A payer's bank that wants the money back."""
+    return {
+        "id": f"dp_{payment.id}",
+        "object": "dispute",
+        "amount": payment.amount,
+        "currency": payment.currency.lower(),
+        "status": payment.details.get("dispute", "needs_response"),
+        "charge": payment.details["charge"],
+        "payment_intent": payment.id,
+        "metadata": {},
+    }
+
+
+def stripe_error(kind: str, code: str, intent: dict[str, Any] | None = None, decline_code: str | None = None) -> str:
+    """An error as JSON."""
+    error: dict[str, Any] = {"type": kind, "code": code, "message": code.replace("_", " ")}
+    if decline_code:
+        error["decline_code"] = decline_code
+    if intent is not None:
+        error["payment_intent"] = intent
+    return msgspec.json.encode({"error": error}).decode()
