@@ -26,7 +26,8 @@ def declared_notices(operator: Operator) -> dict[str, Text]:
         "late": text("This takes a little longer. We will text you the outcome."),
         #: the same line is being served at this moment
         "busy": text("Your last request is still being worked on. Please wait a moment."),
-        "too_many": text("Too many requests. Please dial {code} again in a minute.", code=dial),
+        #: more texts in an hour than anybody reads
+        "too_many": text("Too many tries. Please try again in an hour."),
         "bad_input": text("We could not read that. Please dial {code} again.", code=dial),
     }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dialogs.messages import TOPICS
-from engine.notices.rules import GOES, Gate, Priority, forward, gate, policy, quiet_until
+from engine.notices.rules import GOES, Gate, Priority, forward, gate, held_for_answer, policy, quiet_until
 from engine.words import DeliveryState, Preferences
 from settings import Notifications
 
@@ -100,3 +100,19 @@ def test_states_only_move_up_in_rank() -> None:
     assert forward(DeliveryState.QUEUED, DeliveryState.SENT)
     assert all(forward(DeliveryState.SENT, state) for state in final)
     assert not any(forward(one, other) for one in final for other in DeliveryState)
+
+
+@pytest.mark.parametrize("source", ["sms:twilio", "chat:telegram"])
+@pytest.mark.parametrize("topic", ["recharge.done", "purchase.done"])
+def test_a_receipt_of_what_was_asked_by_text_or_chat_waits_for_its_answer(topic: str, source: str) -> None:
+    assert held_for_answer(topic, source) is not None
+
+
+@pytest.mark.parametrize("source", ["ussd:africastalking", "system:expiry", "console:alice", "smsx:y", ""])
+def test_a_receipt_of_what_was_asked_elsewhere_waits_for_nothing(source: str) -> None:
+    assert held_for_answer("recharge.done", source) is None
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic not in ("recharge.done", "purchase.done")])
+def test_what_no_answer_says_waits_for_none(topic: str) -> None:
+    assert held_for_answer(topic, "sms:twilio") is None
