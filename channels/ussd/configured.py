@@ -81,10 +81,13 @@ def _count(metrics: Metrics, name: str, outcome: str) -> None:
 
 def fits(known: Mapping[str, Profile]) -> Callable[[Screen, int], Iterable[tuple[str, str]]]:
     """For the check before start: (screen, most pages) → (gateway, reason) wherever the screen does not do."""
+    budgets = {profile.budget for profile in known.values()}
 
     def unfit(screen: Screen, most_pages: int) -> Iterable[tuple[str, str]]:
+        # Many gateways hold the same: a screen is laid out once for each budget.
+        reasons = {budget: misfit(screen, budget, most_pages) for budget in budgets}
         for name, profile in known.items():
-            reason = misfit(screen, profile.budget, most_pages)
+            reason = reasons[profile.budget]
             if reason is not None:
                 yield name, reason
 

@@ -26,7 +26,7 @@ from runtime.embedded.process import free_port
 from tests.channels.phone import MSISDN
 
 ROOT = Path(__file__).resolve().parents[2]
-GATEWAYS = ("hubtel", "nalo", "infobip", "comviva", "restcomm")
+GATEWAYS = ("hubtel", "comviva", "restcomm")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
