@@ -153,6 +153,133 @@ class TextRules(Strict):
     parts: int = Field(default=2, ge=1, le=10)
 
 
+class Category(Strict):
+    """A kind of traffic that the network tells apart by its rating groups (TS 32.299 §7.2.155)."""
+
+    code: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
+    rating_groups: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = ()
+    #: costs nothing, whatever is left
+    zero_rated: bool = False
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Rate(Strict):
+    """What use costs when money pays for it. The first rate of the file that fits is applied."""
+
+    code: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
+    unit: Literal["octets", "seconds", "messages"]
+    #: None fits every category
+    category: str | None = None
+    #: minor units for every ``per`` units; parts are rounded up to whole ``step`` units, once for each session
+    price: int = Field(ge=0)
+    per: int = Field(default=1, ge=1)
+    step: int = Field(default=1, ge=1)
+    #: local days and times at which it holds; none: always. A start after the end spans midnight
+    days: tuple[Day, ...] = ()
+    time_from: time | None = None
+    time_to: time | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.time_from is None) != (self.time_to is None) or (
+            self.time_from is not None and self.time_from == self.time_to
+        ):
+            raise ValueError("time_from and time_to belong together and differ")
+        return self
+
+
+class QuotaRules(Strict):
+    """How much the network may use before it asks again."""
+
+    #: ask again after so many seconds at the latest
+    validity_seconds: int = Field(default=600, ge=1, le=86_400)
+    #: what is not reported so long after that is let go
+    grace_seconds: int = Field(default=60, ge=0, le=86_400)
+    #: give back what stands idle so long; 0: never
+    holding_seconds: int = Field(default=300, ge=0, le=86_400)
+    #: a quota is meant to last so long at the session's pace
+    lasts_seconds: int = Field(default=300, ge=1, le=86_400)
+    #: ask again when so much of it is left
+    threshold_percent: int = Field(default=20, ge=0, le=90)
+    #: octets, seconds and messages that a quota has at least (unless less is left) and at most
+    octets: tuple[int, int] = (1_000_000, 200_000_000)
+    seconds: tuple[int, int] = (60, 1_800)
+    messages: tuple[int, int] = (1, 20)
+    #: what the network does when the last quota is used up, and where it sends people then
+    final_unit: Literal["terminate", "redirect", "restrict_access"] = "terminate"
+    redirect_to: str = ""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for name in ("octets", "seconds", "messages"):
+            least, most = getattr(self, name)
+            if not 0 < least <= most:
+                raise ValueError(f"{name}: the least must be above 0 and not above the most")
+        if (self.final_unit == "redirect") != bool(self.redirect_to):
+            raise ValueError("redirect_to belongs to final_unit redirect")
+        return self
+
+
+class TransferRules(Strict):
+    """Gifts of one unit from line to line."""
+
+    unit: Literal["money", "octets", "seconds", "messages"]
+    least: int = Field(ge=1)
+    most: int = Field(ge=1)
+    #: gifts of this unit, and units given away, on one local day
+    per_day: int = Field(default=5, ge=1)
+    most_per_day: int = Field(ge=1)
+    #: minor units
+    fee: int = Field(default=0, ge=0)
+    #: of the amount, rounded up; money only
+    fee_percent: int = Field(default=0, ge=0, le=50)
+    #: a gift can be taken back so long, while it is unspent
+    undo_minutes: int = Field(default=10, ge=0, le=24 * 60)
+
+
+class AdvanceRules(Strict):
+    """Emergency credit."""
+
+    #: minor units that may be borrowed
+    amounts: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    #: of the amount, rounded up
+    fee_percent: int = Field(default=10, ge=0, le=50)
+    #: only who has less than this, minor units
+    balance_below: int = Field(gt=0)
+    #: only lines that are so old and were recharged so often in that time
+    days: int = Field(default=30, ge=0)
+    recharges: int = Field(default=1, ge=0)
+
+
+class RenewalRules(Strict):
+    """Products that renew themselves."""
+
+    #: how long before it is paid its owner hears of it; 0: never
+    notice_hours: int = Field(default=24, ge=0, le=24 * 7)
+    #: after a refusal it is tried again so many hours later; after the last it is given up
+    back_off_hours: tuple[Annotated[int, Field(ge=1, le=24 * 7)], ...] = (1, 6, 24)
+
+
+class Policy(Strict):
+    """What a regulator asks for. In the operator's file a name is a file of ``policies/`` beside it."""
+
+    name: str = "own"
+    #: percent of what a bucket was opened with whose use is told
+    alert_shares: tuple[Annotated[int, Field(ge=1, le=100)], ...] = ()
+    #: whether money pays for ``opt_in_units`` of lines that never said; the others it always pays for
+    out_of_bundle: bool = False
+    opt_in_units: tuple[Literal["octets", "seconds", "messages"], ...] = ("octets",)
+    #: whether what is left of a product's bucket lives on once, as long again, for products of more than so many days
+    roll_over_times: Literal[0, 1] = 0
+    roll_over_above_days: int = Field(default=7, ge=0)
+    #: whether people may give what they have to others
+    transfers: bool = True
+    #: use of a day that is so many times the usual is told; 0: never
+    unusual_times: int = Field(default=0, ge=0, le=1000)
+
+
 class DemoSubscriber(Strict):
     """A line that the demo creates, with what it has in its main bucket."""
 
@@ -215,6 +342,13 @@ class Operator(Strict):
     vouchers: VoucherRules = VoucherRules()
     pins: PinRules = PinRules()
     low_balance: tuple[LowBalance, ...] = ()
+    categories: tuple[Category, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    quota: QuotaRules = QuotaRules()
+    transfers: tuple[TransferRules, ...] = ()
+    advances: AdvanceRules | None = None
+    renewals: RenewalRules = RenewalRules()
+    policy: Policy = Policy()
     notifications: Notifications = Notifications()
     texts: TextRules = TextRules()
     #: name → language → text of a campaign; may say {operator}, {code}, {support} and {balance}
@@ -223,7 +357,12 @@ class Operator(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        problems = [*_product_problems(self), *_template_problems(self), *_demo_problems(self)]
+        problems = [
+            *_product_problems(self),
+            *_charging_problems(self),
+            *_template_problems(self),
+            *_demo_problems(self),
+        ]
         if problems:
             raise SettingsError("operator", problems)
         return self
@@ -241,6 +380,35 @@ def _product_problems(operator: Operator) -> list[tuple[str, str]]:
             (where, f"{name} is not among languages") for name in product.name if name not in operator.languages
         ]
     return problems
+
+
+def _charging_problems(operator: Operator) -> list[tuple[str, str]]:
+    """Each code and rating group once, and no category that nobody declared."""
+    named: dict[str, list[str] | list[int]] = {
+        "categories": [one.code for one in operator.categories],
+        "rates": [one.code for one in operator.rates],
+        "transfers": [str(one.unit) for one in operator.transfers],
+        "categories.rating_groups": [group for one in operator.categories for group in one.rating_groups],
+    }
+    problems = [
+        (where, f"{name} is used {count} times")
+        for where, names in named.items()
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+    known = {one.code for one in operator.categories}
+    problems += [
+        (f"rates.{rate.code}.category", f"no category {rate.category}")
+        for rate in operator.rates
+        if rate.category is not None and rate.category not in known
+    ]
+    return problems + [
+        (f"products.{product.code}.grants", f"no category {category}")
+        for product in operator.products
+        for grant in product.grants
+        for category in grant.categories
+        if known and category not in known
+    ]
 
 
 def _template_problems(operator: Operator) -> list[tuple[str, str]]:
@@ -391,6 +559,19 @@ class TelegramSettings(Strict):
         return self
 
 
+#: what a client of the interfaces for other systems may do: charge sessions (Nchf), read balances, change them, report
+#: and read usage, subscribe to events
+Right = Literal["charging", "balances", "topup", "usage", "events"]
+
+
+class ApiKeySettings(Strict):
+    """A client of the interfaces for other systems. Its key itself is nowhere here."""
+
+    #: SHA-256 of the key, in hexadecimal
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
+    rights: frozenset[Right] = frozenset()
+
+
 #: the bot among those who carry messages: in routes, in metrics, and in what people ask for
 CHAT = "telegram"
 
@@ -466,6 +647,8 @@ class Settings(BaseSettings):
     carriers: dict[Annotated[str, NAME], CarrierSettings] = Field(default=SIMULATOR_ONLY, min_length=1)
     #: name in the path, in routes and in metrics → who people pay through
     payment_gateways: dict[Annotated[str, NAME], PaymentGatewaySettings] = {}
+    #: name of the client, as it stands in the audit trail → its key's digest and what it may do
+    api_keys: dict[Annotated[str, NAME], ApiKeySettings] = {}
     telegram: TelegramSettings | None = None
     #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
@@ -565,12 +748,21 @@ def load_operator(path: Path | str) -> Operator:
     """The operator's own file. Raises ``SettingsError``."""
     where = f"operator ({path})"
     content = _read_toml(Path(path), where)
+    preset = content.get("policy")
+    if isinstance(preset, str):
+        content["policy"] = _policy(Path(path).parent, preset, where)
     try:
         return Operator.model_validate(content)
     except ValidationError as error:
         raise SettingsError(where, _problems(error)) from None
     except SettingsError as error:
         raise SettingsError(where, error.problems) from None
+
+
+def _policy(folder: Path, name: str, where: str) -> dict[str, Any]:
+    if not name.isidentifier():
+        raise SettingsError(where, [("policy", "is the name of a file in policies/, without its ending")])
+    return {"name": name} | _read_toml(folder / "policies" / f"{name}.toml", where)
 
 
 def _read_toml(path: Path, where: str) -> dict[str, Any]:

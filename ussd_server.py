@@ -37,6 +37,8 @@ from dialogs.machine import Machine
 from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
+from network.http import Gate
+from network.nchf.service import ChargingData
 from portal import simulator
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
@@ -157,6 +159,8 @@ async def app(settings: Settings) -> web.Application:
             web.get("/metrics", meters),
         ]
     )
+    gate = Gate(settings.api_keys)
+    application.add_routes(ChargingData(services.engine, services.keyring).routes(gate))
     if settings.simulator:
         simulator.mount(
             application,

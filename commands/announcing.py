@@ -22,16 +22,24 @@ def base_url(settings: Settings) -> str:
 
 
 def announce(
-    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path, *, as_json: bool
+    settings: Settings,
+    operator: Operator,
+    vouchers: list[dict[str, Any]],
+    api_key: str | None,
+    folder: Path,
+    *,
+    as_json: bool,
 ) -> None:
-    """Tell that the demo is ready."""
+    """Tell that the demo is ready. ``api_key`` is this run's, None where the user set their own."""
     if as_json:
-        print(json.dumps(_description(settings, operator, vouchers), ensure_ascii=False), flush=True)  # noqa: T201
+        print(json.dumps(_description(settings, operator, vouchers, api_key), ensure_ascii=False), flush=True)  # noqa: T201
         return
     Console().print(_panel(settings, operator, vouchers, folder))
 
 
-def _description(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]]) -> dict[str, Any]:
+def _description(
+    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], api_key: str | None
+) -> dict[str, Any]:
     """What programs need to use this demo: a fixed form that others rely on."""
     telegram = settings.telegram
     bot_api = telegram.base_url if telegram is not None and telegram.sandbox else None
@@ -43,6 +51,7 @@ def _description(settings: Settings, operator: Operator, vouchers: list[dict[str
             for line in operator.demo.subscribers
         ],
         "vouchers": vouchers,
+        "api_key": api_key,
         "webhook_secrets": _webhook_secrets(settings),
         "ports": {"http": settings.port} | ({"bot_api": urlsplit(bot_api).port} if bot_api else {}),
         "bot_api_url": bot_api,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, get_args
 
 import aiohttp
 import structlog
@@ -33,7 +34,7 @@ from runtime.embedded.process import EmbeddedError, last_lines
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.logs import configure_logs
 from sandbox.bot_api import BotApi
-from settings import Operator, Settings, load_operator, load_settings
+from settings import Operator, Right, Settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("ussd_server.py", "bot.py")
@@ -102,6 +103,7 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with _servers(folder) as servers, AsyncExitStack() as sandbox:
         _set_environment(folder, operator, port)
+        api_key = _api_key()
         settings = load_settings()
         _check_port(settings)
         if settings.telegram is None:
@@ -117,7 +119,7 @@ async def _serve(
         ]
         try:
             if await _wait_until_ready(settings, processes, stopped, folder):
-                announce(settings, sample, vouchers, folder, as_json=as_json)
+                announce(settings, sample, vouchers, api_key, folder, as_json=as_json)
                 await stopped.wait()
         finally:
             await stop_all(tasks)
@@ -182,6 +184,16 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         os.environ.setdefault(name, value)
     if "RASID_KEYS" not in os.environ:
         os.environ["RASID_KEYS"] = _kept_keys(folder / "keys.json")
+
+
+def _api_key() -> str | None:
+    """This run's key for the interfaces of other systems, allowed everything; None where the user set their own."""
+    if "RASID_API_KEYS" in os.environ:
+        return None
+    key = secrets.token_urlsafe(32)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    os.environ["RASID_API_KEYS"] = json.dumps({"demo": {"digest": digest, "rights": sorted(get_args(Right))}})
+    return key
 
 
 def _carriers() -> dict[str, Any]:

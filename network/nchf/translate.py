@@ -1,0 +1,108 @@
+"""Between the words of TS 32.291 and the engine's: pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.words import FinalUnit, GroupAnswer, GroupReport, ResultCode, Unit, Used
+from network.http import Problem
+from network.nchf import wire
+
+FAILED = "CHARGING_FAILED"
+
+#: what the network does when the last grant is used up
+_FINAL = {
+    FinalUnit.TERMINATE: "TERMINATE",
+    FinalUnit.REDIRECT: "REDIRECT",
+    FinalUnit.RESTRICT_ACCESS: "RESTRICT_ACCESS",
+}
+
+
+def reports(usages: Sequence[wire.MultipleUnitUsage]) -> tuple[GroupReport, ...]:
+    """The rating groups of a request. Raises ``Problem`` for one that comes twice or counts in two units at once."""
+    read = tuple(_report(number, usage) for number, usage in enumerate(usages))
+    groups = {report.rating_group for report in read}
+    if len(groups) < len(read):
+        raise _wrong("multipleUnitUsage", "a rating group comes twice")
+    return read
+
+
+def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
+    where = f"multipleUnitUsage[{number}]"
+    asked = usage.requested_unit
+    measured = ([] if asked is None else [asked]) + list(usage.used_unit_container)
+    units = {unit for one in measured for unit in _units(one)}
+    if len(units) > 1:
+        raise _wrong(where, f"counted in {' and '.join(sorted(units))} at once")
+    unit = units.pop() if units else Unit.OCTETS
+    return GroupReport(
+        rating_group=usage.rating_group,
+        unit=unit,
+        used=_used(usage.used_unit_container) if usage.used_unit_container else None,
+        requested=None if asked is None else _amount(asked, unit),
+    )
+
+
+def _units(units: wire.Units) -> Iterable[Unit]:
+    if units.total_volume or units.uplink_volume or units.downlink_volume:
+        yield Unit.OCTETS
+    if units.time:
+        yield Unit.SECONDS
+    if units.service_specific_units:
+        yield Unit.MESSAGES
+
+
+def _amount(units: wire.Units, unit: Unit) -> int:
+    """0 where nothing is named: as much as is right."""
+    if unit is Unit.OCTETS:
+        return units.total_volume or (units.uplink_volume or 0) + (units.downlink_volume or 0)
+    return (units.time if unit is Unit.SECONDS else units.service_specific_units) or 0
+
+
+def _used(containers: Sequence[wire.UsedUnitContainer]) -> Used:
+    # A container counted twice within one request is one container (TS 32.290 §5.2.2.3: localSequenceNumber).
+    once = {container.local_sequence_number: container for container in containers}.values()
+    up = sum(one.uplink_volume or 0 for one in once)
+    down = sum(one.downlink_volume or 0 for one in once)
+    # A total without directions goes down, as most traffic does; what exceeds the directions too.
+    total = sum(max(one.total_volume or 0, (one.uplink_volume or 0) + (one.downlink_volume or 0)) for one in once)
+    return Used(
+        octets_up=up,
+        octets_down=down + total - up - down,
+        seconds=sum(one.time or 0 for one in once),
+        messages=sum(one.service_specific_units or 0 for one in once),
+    )
+
+
+def information(groups: Iterable[GroupAnswer]) -> tuple[wire.MultipleUnitInformation, ...]:
+    """What the rating groups may use now."""
+    return tuple(_information(group) for group in groups)
+
+
+def _information(group: GroupAnswer) -> wire.MultipleUnitInformation:
+    granted = group.granted if group.result is ResultCode.SUCCESS else None
+    names = {Unit.OCTETS: "total_volume", Unit.SECONDS: "time", Unit.MESSAGES: "service_specific_units"}
+    thresholds = {Unit.OCTETS: "volume", Unit.SECONDS: "time", Unit.MESSAGES: "unit"}
+    threshold = {} if group.threshold is None else {f"{thresholds[group.unit]}_quota_threshold": group.threshold}
+    return wire.MultipleUnitInformation(
+        rating_group=group.rating_group,
+        result_code=group.result,
+        granted_unit=None if granted is None else wire.Units(**{names[group.unit]: granted}),
+        validity_time=group.validity_seconds,
+        quota_holding_time=group.holding_seconds,
+        final_unit_indication=None if group.final_unit is None else _final(group.final_unit, group.redirect_to),
+        **threshold,
+    )
+
+
+def _final(action: FinalUnit, redirect_to: str | None) -> wire.FinalUnitIndication:
+    server = (
+        None
+        if redirect_to is None
+        else wire.RedirectServer(redirect_address_type="URL", redirect_server_address=redirect_to)
+    )
+    return wire.FinalUnitIndication(final_unit_action=_FINAL[action], redirect_server=server)
+
+
+def _wrong(field: str, reason: str) -> Problem:
+    return Problem(400, FAILED, f"{field}: {reason}", {field: reason})
