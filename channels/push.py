@@ -56,8 +56,12 @@ class Pushes:
                 sequence="0",
                 begins=state,
             )
+            first = await self._turn(turn)
+            if first.label not in self._states:
+                # A notice: the line is gone, or cannot be served now. Nobody has asked to hear that.
+                raise NotPushed(first.label or "refused")
             try:
-                await gateway.push(Opening(turn.session_id, msisdn, await self._turn(turn)))
+                await gateway.push(Opening(turn.session_id, msisdn, first))
             except NotPushed as error:
                 log.info("not_pushed", gateway=name, reason=error.reason, state=state)
                 refused = error

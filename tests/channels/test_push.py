@@ -21,6 +21,7 @@ from channels.ussd.outbound import NotPushed, Tools
 from channels.ussd.restcomm.outbound import Outbound as Restcomm
 from channels.ussd.smpp.outbound import Outbound as Smpp
 from engine.api import Engine
+from runtime.embedded.process import free_port
 from runtime.keyring import Keyring
 from settings import Operator
 from tests.channels.phone import FACE_VALUE, MSISDN, Talk, money
@@ -114,6 +115,13 @@ async def test_a_state_that_is_not_declared_is_refused_by_name(pushing: Pushes, 
     assert not smsc.submitted
 
 
+async def test_who_cannot_be_served_is_told_nothing_unasked(smsc: Smsc, pushing: Pushes) -> None:
+    with pytest.raises(NotPushed) as refused:
+        await pushing.push(MSISDN, "recharge.number", uuid4())
+    assert refused.value.reason == "notice.unknown_line"
+    assert not smsc.submitted
+
+
 async def test_without_a_gateway_nothing_is_pushed(tools) -> None:
     pushes = Pushes({"restcomm": Restcomm("restcomm", {}, tools())}, tools().turn, STATES)
     assert not pushes.possible
@@ -154,6 +162,8 @@ class Gateway:
         head = '<?xml version="1.0" encoding="UTF-8" ?><dialog type="Continue" localId="12" remoteId="13" '
         if asked == "unstructuredSSNotify_Request":
             return f'{head}mapMessagesSize="1"><unstructuredSSRequest_Response invokeId="0"/></dialog>'
+        if not self.person:
+            return "<dialog"
         typed = self.person.pop(0)
         if "=" in typed:
             return f'{head}mapMessagesSize="0" {typed}><errComponents/></dialog>'
@@ -225,10 +235,28 @@ async def test_restcomm_s_refusal_of_the_first_screen_is_told_and_a_later_one_en
     assert ended == ["refused", "user_abort"]
 
 
-async def test_restcomm_out_of_order_has_shown_nothing_and_one_that_is_silent_may_have(*, restcomm, line: str) -> None:
+async def test_restcomm_out_of_order_has_shown_nothing(*, restcomm, line: str) -> None:
     with pytest.raises(NotPushed) as refused:
         await (await restcomm(Gateway([], status=503))).push(MSISDN, "recharge.number", uuid4())
     assert (refused.value.reason, refused.value.unknown) == ("http_503", False)
+
+
+async def test_restcomm_that_nobody_reaches_has_shown_nothing(tools, talk: Talk, line: str) -> None:
+    conversation = talk()
+    one = Restcomm("restcomm", {"push_url": f"http://127.0.0.1:{free_port()}/restcomm"}, tools(conversation))
+    with pytest.raises(NotPushed) as refused:
+        await Pushes({"restcomm": one}, conversation.turn, STATES).push(MSISDN, "recharge.number", uuid4())
+    assert (refused.value.reason, refused.value.unknown) == ("ClientConnectorError", False)
+
+
+async def test_restcomm_that_hangs_up_on_a_screen_may_have_shown_it_and_no_other_gateway_is_asked(
+    *, restcomm, pushing: Pushes, smsc: Smsc, line: str
+) -> None:
+    broken = await restcomm(Gateway([]))  # nobody answers: the double breaks off
+    both = Pushes({**broken._gateways, **pushing._gateways}, pushing._turn, STATES)
+    with pytest.raises(NotPushed) as refused:
+        await both.push(MSISDN, "recharge.number", uuid4())
+    assert refused.value.unknown and not smsc.submitted
 
 
 async def test_a_process_that_closes_lets_its_dialogues_go(*, restcomm, tools, line: str) -> None:

@@ -64,8 +64,9 @@ class Gateway(Adapter):
     def write(self, reply: Reply, turn: Turn) -> Response:
         """The screen as the next MAP message, or as the last one."""
         body = finishes(reply.text, turn.kept or "0") if reply.ends else asks(reply.text)
-        headers = {"Set-Cookie": f"{COOKIE}={turn.session_id}; Path=/; HttpOnly"} if turn.event is Event.NEW else {}
-        return Response(200, XML, body, headers)
+        if turn.event is not Event.NEW or not turn.session_id:
+            return Response(200, XML, body)
+        return Response(200, XML, body, {"Set-Cookie": f"{COOKIE}={turn.session_id}; Path=/; HttpOnly"})
 
     def write_malformed(self, error: Malformed) -> Response:
         """400 with the field and the reason: the one who sees it is an engineer at the other end, not a person."""

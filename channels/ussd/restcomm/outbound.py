@@ -12,7 +12,7 @@ import asyncio
 from typing import Final
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, CookieJar
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError, CookieJar
 
 from channels.options import Options, read_options
 from channels.turn import Event, Malformed, Reply, Turn
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: octets; a dialog of the gateway's is a tenth of it
 BODY_LIMIT: Final = 16_384
+#: screens of one dialogue; nobody answers so many
+SCREENS_MOST: Final = 100
 HEADERS: Final = {"Content-Type": "text/xml; charset=utf-8"}
 
 
@@ -76,7 +78,7 @@ class Outbound:
         timeout = ClientTimeout(total=self._options.answer_seconds, connect=self._tools.deadline_seconds)
         async with ClientSession(cookie_jar=CookieJar(unsafe=True), timeout=timeout) as client:
             reply, number = opening.reply, opening.msisdn
-            for hop in range(1, self.session_seconds):
+            for hop in range(1, SCREENS_MOST):
                 said = await self._exchange(client, _next(reply, number), first=hop == 1, told=reply.ends)
                 if said is None or not said.message:
                     await self._over(opening, said)
@@ -96,16 +98,19 @@ class Outbound:
     ) -> Dialog | None:
         """Send one dialog and read the one that comes back; None where none came, and it was not the first."""
         try:
-            async with client.post(self._options.push_url, data=body, headers=HEADERS) as response:
+            async with client.post(
+                self._options.push_url, data=body, headers=HEADERS, allow_redirects=False
+            ) as response:
                 content = await response.content.read(BODY_LIMIT)
                 reason = "" if response.status == 200 else f"http_{response.status}"
             if not reason:
                 return parse(content, told=told) if content.strip() else Dialog("", CLOSED)
             unknown = False
-        except TimeoutError:
-            reason, unknown = "no_answer", True
-        except ClientError as error:
+        except (ClientConnectorError, ConnectionTimeoutError) as error:
             reason, unknown = type(error).__name__, False
+        except (ClientError, TimeoutError) as error:
+            # It had the request: what became of it nobody says.
+            reason, unknown = type(error).__name__, True
         except Malformed as error:
             reason, unknown = f"malformed_{error.field}", True
         log.info("ussd_push_broken", gateway=self._name, reason=reason)

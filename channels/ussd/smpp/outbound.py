@@ -143,18 +143,24 @@ class Outbound:
 
     async def _say(self, message_id: str, screen: ShortMessage, until: float) -> None:
         """Send the answer to a message, once, whoever else has the same message at hand."""
+        if not await self._claimed(message_id):
+            return
+        refused = await self._submit(screen, until)
+        if refused is not None:
+            # Acknowledged, so not sent again. What was done is in the books: who dials again is told.
+            log.warning("ussd_answer_undelivered", gateway=self._name, reason=refused)
         try:
-            if not await self._register.claim(message_id):
-                return
-            refused = await self._submit(screen, until)
-            if refused is None:
-                await self._register.said(message_id)
-                return
-            await self._register.unsaid(message_id)
+            await (self._register.said(message_id) if refused is None else self._register.unsaid(message_id))
         except (RedisError, OSError) as error:
-            refused = type(error).__name__
-        # Acknowledged, so not sent again. What was done is in the books: who dials again is told.
-        log.warning("ussd_answer_undelivered", gateway=self._name, reason=refused)
+            log.warning("ussd_answer_unmarked", gateway=self._name, error=type(error).__name__)
+
+    async def _claimed(self, message_id: str) -> bool:
+        try:
+            return await self._register.claim(message_id)
+        except (RedisError, OSError) as error:
+            # A screen twice is better than none.
+            log.warning("ussd_answer_unmarked", gateway=self._name, error=type(error).__name__)
+            return True
 
     async def _submit(self, screen: ShortMessage, until: float) -> str | None:
         """Send a screen until it is taken, refused for good, or of no use any more. None, or why it was not taken."""
