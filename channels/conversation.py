@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import cast
 
 import msgspec
 import structlog
-from prometheus_client import Histogram
 
 from channels.inputs import Inputs, bounded, inputs
 from channels.keys import derived_keys
 from channels.layout import pages
-from channels.promises import keep_promise, make_promise
+from channels.outcome import Outcome
+from channels.promises import Ongoing, keep_promise, make_promise
 from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore, answer_life
-from channels.trace import PHASES, Trace, TracePublisher, Watched
+from channels.trace import Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine, Step, typed_text
 from dialogs.notices import Notices
@@ -34,20 +34,10 @@ from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-Done = TypeVar("Done")
-
 #: seconds kept back from the gateway's deadline for writing and sending the answer
 MARGIN_SECONDS = 1.0
 #: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
 FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1
-
-
-class Outcome(NamedTuple):
-    """What a turn came to: the reply, the session after it, and whether both may be kept for a retry."""
-
-    reply: Reply
-    session: Session
-    keeps: bool = True
 
 
 class Conversation:
@@ -73,12 +63,9 @@ class Conversation:
         self._notices = notices
         self._store = store
         self._profiles = profiles
-        self._metrics = metrics
+        self._meters = TurnMeters(metrics)
         self._publisher = publisher
-        self._working: set[asyncio.Task[Any]] = set()
-        # Meters by label, looked up once: a turn is counted in about a microsecond.
-        self._turn_seconds: dict[tuple[str, str], Histogram] = {}
-        self._phase_seconds = {phase: metrics.turn_phase_seconds.labels(phase) for phase in PHASES}
+        self._ongoing = Ongoing()
         self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -96,14 +83,13 @@ class Conversation:
         except Malformed as error:
             log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
             trace.outcome = "malformed"
-            reply = self._notice("bad_input")
-            self._observe(turn, trace)
-            return reply
+            self._meters.observe(turn.gateway, trace)
+            return self._notice("bad_input")
         try:
             reply = await self._with_session(turn, profile, trace)
         except SessionsDown:
             reply = await self._without_session(turn, profile, trace)
-        self._observe(turn, trace)
+        self._meters.observe(turn.gateway, trace)
         if self._publisher is not None:
             await self._publisher.publish(self._traced(turn), trace)
         return reply
@@ -114,8 +100,7 @@ class Conversation:
 
     async def drain(self) -> None:
         """Wait for the work of turns that had to be answered before it was done."""
-        while self._working:
-            await asyncio.wait(self._working)
+        await self._ongoing.drain()
 
     async def _close(self, turn: Turn) -> Reply:
         try:
@@ -194,14 +179,14 @@ class Conversation:
     ) -> Outcome:
         """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
         loop = asyncio.get_running_loop()
-        work = self._work_on(self._answer(turn, session, profile, trace))
+        work = self._ongoing.start(self._answer(turn, session, profile, trace))
         await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
         if work.done():
             return work.result()
         trace.outcome = "late"
         log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))
         if trace.operations and await make_promise(self._engine, trace):
-            work.add_done_callback(lambda late: self._promised(late, trace))
+            self._ongoing.start(keep_promise(self._engine, work, trace))
             ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
             return Outcome(self._notice("late"), ended)
         if not trace.operations:
@@ -209,17 +194,6 @@ class Conversation:
             work.cancel()
         # What was asked and could not be promised is found under its key when the hop comes again.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
-
-    def _promised(self, late: asyncio.Task[Outcome], trace: Trace) -> None:
-        if not late.cancelled():
-            self._work_on(keep_promise(self._engine, late.result().reply, trace))
-
-    def _work_on(self, doing: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
-        # The loop itself only holds tasks weakly; this one must live on when its caller is cancelled or late.
-        work = asyncio.get_running_loop().create_task(doing)
-        self._working.add(work)
-        work.add_done_callback(self._working.discard)
-        return work
 
     async def _answer(self, turn: Turn, session: Session | None, profile: Profile, trace: Trace) -> Outcome:
         """Read the line and converse. Never raises: a failure is a screen too."""
@@ -318,12 +292,3 @@ class Conversation:
     def _notice(self, name: str, language: str | None = None) -> Reply:
         screen = self._notices.screen(name, language)
         return Reply(text=screen.text, ends=True, label=screen.state)
-
-    def _observe(self, turn: Turn, trace: Trace) -> None:
-        key = (turn.gateway, trace.outcome)
-        seconds = self._turn_seconds.get(key)
-        if seconds is None:
-            seconds = self._turn_seconds[key] = self._metrics.turn_seconds.labels(*key)
-        seconds.observe(trace.seconds())
-        for phase, spent in trace.ms.items():
-            self._phase_seconds[phase].observe(spent / 1000)

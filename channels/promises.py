@@ -7,13 +7,15 @@ should nobody have for a while, whoever delivers finds out what became of the op
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 
+from channels.outcome import Outcome
 from channels.trace import Trace
-from channels.turn import Reply
 from dialogs.refusals import refusal
 from dialogs.texts import Texts
 from engine.api import Engine
@@ -21,12 +23,34 @@ from engine.words import AccountRef, Adjust, Code, Message, Unit
 
 log = structlog.get_logger(__name__)
 
+Done = TypeVar("Done")
+
 #: the topic of a promise that is still to be kept
 PROMISE = "promise"
 #: seconds that making one may take: what the gateway's deadline leaves beside writing the answer
 MAKE_SECONDS = 0.6
 #: who asks for an operation that takes a key out of use, as the books name it
 SOURCE = "system:promise"
+
+
+class Ongoing:
+    """Work that goes on when whoever asked for it was answered without it, or is gone."""
+
+    def __init__(self) -> None:
+        # The loop itself holds tasks only weakly.
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, doing: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
+        """Begin, in a task that lives until it is done."""
+        task = asyncio.get_running_loop().create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self) -> None:
+        """Wait until nothing is left to do."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 async def make_promise(engine: Engine, trace: Trace) -> bool:
@@ -39,12 +63,12 @@ async def make_promise(engine: Engine, trace: Trace) -> bool:
         return False
 
 
-async def keep_promise(engine: Engine, reply: Reply, trace: Trace) -> None:
-    """Tell what a late turn came to. What was done has a receipt of its own; a refusal is told in its own words.
+async def keep_promise(engine: Engine, late: Awaitable[Outcome], trace: Trace) -> None:
+    """Tell what a late turn comes to. What was done has a receipt of its own; a refusal is told in its own words.
 
     Where the outcome is not known, or cannot be written now, the promise stands for whoever delivers.
     """
-    answer = trace.answer
+    reply, answer = (await late).reply, trace.answer
     if answer is None:
         return
     try:

@@ -13,22 +13,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 import structlog
 
-from channels.conversation import Conversation, Outcome
+from channels.conversation import Conversation
 from channels.inputs import Inputs
-from channels.keys import NAMESPACE
 from channels.layout import pages
+from channels.outcome import Outcome
 from channels.quota import Quota, QuotaDown
 from channels.sessions import Session, SessionStore, Thread
+from channels.text_talk import Talk, fresh, live, over
 from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
-from channels.trace import Trace, TracePublisher, Watched
+from channels.trace import Trace, TracePublisher
 from channels.turn import Event, Profile, Turn
 from dialogs.keywords import (
     ANSWER_DIGITS_MOST,
@@ -43,7 +42,7 @@ from dialogs.keywords import (
 )
 from dialogs.machine import Machine, Step
 from dialogs.notices import Notices
-from dialogs.words import Ask, Confirm, Context, Place, Screen
+from dialogs.words import Ask, Confirm, Context, Screen
 from engine.api import Engine
 from engine.words import Subscriber
 from runtime.keyring import Keyring
@@ -156,8 +155,8 @@ class TextConversation(Conversation):
         if await self._over("texts", turn, profile.hourly):
             # One word of warning, then silence: nobody reads so many answers.
             told = SILENCE if await self._over("warned", turn, 1) else self._notice("too_many", subscriber.language)
-            return Outcome(told, _over(), keeps=False)
-        talk = _Talk(turn, subscriber, profile, trace, _live(session, profile))
+            return Outcome(told, over(), keeps=False)
+        talk = Talk(turn, subscriber, profile, trace, live(session, profile))
         if turn.opt is not None:
             return self._aside(talk, None)
         if stop or start or intent is Intent.HELP:
@@ -167,14 +166,14 @@ class TextConversation(Conversation):
             whole = intent is Intent.RECHARGE and bool(beginning.typed)
             return await self._begun(talk, beginning, direct=whole)
         # A button may be tapped twice, and the first tap have ended it all: then the end is the current screen.
-        standing = session if turn.on is not None and _fresh(session, profile) else talk.live
+        standing = session if turn.on is not None and fresh(session, profile) else talk.live
         if standing is not None:
             return await self._answered(talk, standing)
         if turn.on is not None or bare_number(turn.text) is not None:
             return self._aside(talk, "text_ended")
         return self._aside(talk, None if await self._over("help", turn, profile.hourly_helps) else "not_understood")
 
-    def _beginning(self, keyword: Keyword | None, talk: _Talk) -> Beginning | None:
+    def _beginning(self, keyword: Keyword | None, talk: Talk) -> Beginning | None:
         """Where a text begins a conversation: a keyword, or a voucher number that nobody has asked for."""
         if keyword is not None:
             return self._keywords.beginning(keyword)
@@ -184,7 +183,7 @@ class TextConversation(Conversation):
         asked = talk.live is not None and isinstance(self._machine.states.get(talk.live.place.state), Ask)
         return None if asked else Beginning(self._machine.home, (number,))
 
-    async def _begun(self, talk: _Talk, beginning: Beginning, *, direct: bool) -> Outcome:
+    async def _begun(self, talk: Talk, beginning: Beginning, *, direct: bool) -> Outcome:
         """A conversation begins with this message: its keys are derived from it."""
         began = talk.turn.sequence
         context = talk.context(self._engine, began)
@@ -194,7 +193,7 @@ class TextConversation(Conversation):
             step, page = await self._play(typed, Session(step.place), context, talk.profile)
         return await self._shown(talk, context, began, (step, page), direct=direct)
 
-    async def _answered(self, talk: _Talk, live: Session) -> Outcome:
+    async def _answered(self, talk: Talk, live: Session) -> Outcome:
         """An answer in a conversation; on a screen that has gone by, the current one is shown again."""
         thread = cast(Thread, live.thread)
         context = talk.context(self._engine, thread.began)
@@ -206,7 +205,7 @@ class TextConversation(Conversation):
 
     async def _shown(
         self,
-        talk: _Talk,
+        talk: Talk,
         context: Context,
         began: str,
         played: tuple[Step, int],
@@ -245,9 +244,9 @@ class TextConversation(Conversation):
         done = trace.answer is not None and trace.answer.ok
         return self._engine.told.receipt(trace.operations[-1]) if done else None
 
-    def _aside(self, talk: _Talk, name: str | None) -> Outcome:
+    def _aside(self, talk: Talk, name: str | None) -> Outcome:
         """A word that leaves a conversation where it is; None for silence."""
-        session = talk.live or _over()
+        session = talk.live or over()
         if name is None:
             return Outcome(SILENCE, session)
         texts = self._machine.texts
@@ -275,44 +274,3 @@ class TextConversation(Conversation):
             return await self._quota.count(what, f"{turn.gateway}|{turn.session_id}", HOUR) > most
         except QuotaDown:
             return unknown
-
-
-@dataclass(frozen=True, slots=True)
-class _Talk:
-    """One text with all that belongs to it."""
-
-    turn: TextTurn
-    subscriber: Subscriber
-    profile: TextProfile
-    trace: Trace
-    live: Session | None
-
-    def context(self, engine: Engine, began: str) -> Context:
-        """What the dialogs are told: keys derive from the message that began the conversation."""
-        prefix = f"text|{self.turn.gateway}|{began}|"
-
-        def key(state: str, visit: int) -> UUID:
-            return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
-
-        return Context(
-            engine=cast(Engine, Watched(engine, self.trace)),
-            subscriber=self.subscriber,
-            language=self.subscriber.language,
-            now=datetime.now(UTC),
-            source=f"{self.turn.channel}:{self.turn.gateway}",
-            key=key,
-        )
-
-
-def _live(session: Session | None, profile: Profile) -> Session | None:
-    """The session, unless it is over or nothing was heard for too long."""
-    return None if session is None or session.ended or not _fresh(session, profile) else session
-
-
-def _fresh(session: Session | None, profile: Profile) -> bool:
-    thread = None if session is None else session.thread
-    return thread is not None and time.time() - thread.heard_at < profile.session_seconds
-
-
-def _over() -> Session:
-    return Session(Place(), ended=True)

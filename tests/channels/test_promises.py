@@ -104,7 +104,7 @@ async def test_what_was_done_is_told_by_its_receipt_alone(
 
 async def stop(phone: Phone) -> None:
     """End what is left of the process."""
-    for task in tuple(phone.conversation._working):
+    for task in tuple(phone.conversation._ongoing._tasks):
         task.cancel()
     await asyncio.sleep(0)
 

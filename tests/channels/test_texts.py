@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
-import channels.texts
+import channels.text_talk
 from channels.layout import septets
 from channels.sessions import SessionStore
 from channels.text_turn import text_profile
@@ -196,8 +197,8 @@ async def test_after_a_silence_a_bare_number_is_told_that_the_session_has_ended(
 ) -> None:
     texter = Texter(texting())
     await texter.text("BUY 1")
-    later = channels.texts.time.time() + 601
-    monkeypatch.setattr(channels.texts.time, "time", lambda: later)
+    later = time.time() + 601
+    monkeypatch.setattr(channels.text_talk.time, "time", lambda: later)
     assert (await texter.text("1")).text == "That session has ended. Text MENU to begin again."
     assert await money(engine) == 100_000
     assert (await texter.text("MENU")).label == "main_menu.home"
