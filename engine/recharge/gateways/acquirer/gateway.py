@@ -124,7 +124,7 @@ class Gateway:
 
     def _moved(self, answer: Message, state: GatewayState) -> Outcome:
         amount = answer.get("4", "")
-        if not (amount.isascii() and amount.isdecimal()):
+        if not (amount.isascii() and amount.isdecimal()) or int(amount) == 0:
             return unknown("amount")
         if answer.get("49") != self._options.currency_number:
             return unknown("currency")

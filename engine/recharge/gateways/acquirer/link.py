@@ -101,9 +101,10 @@ class Link:
         answer = self._waiting.get(key)
         if answer is None:
             # The same request asked twice at once goes out once.
+            packed = pack(message)
             answer = self._waiting[key] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda _done: self._waiting.pop(key, None))
-            self._writer.write(pack(message))
+            self._writer.write(packed)
         try:
             async with asyncio.timeout(max(deadline - self._clock(), 0.001)):
                 await self._writer.drain()

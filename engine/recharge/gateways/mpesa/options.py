@@ -27,7 +27,7 @@ class MpesaOptions(OptionsModel):
     security_credential: str = Field(default="", repr=False)
     #: beginning of the callbacks' last path segment that belong to no push: C2B, and results of reversals and queries
     path_secret: str = Field(default="", pattern=r"^([A-Za-z0-9_]{16,64})?$", repr=False)
-    base_url: str = Field(default=LIVE, pattern=r"^https?://[^/?#@\s]+$")
+    base_url: str = Field(default=LIVE, pattern=r"^https?://[^?#@\s]+$")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

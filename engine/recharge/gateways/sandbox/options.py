@@ -14,7 +14,7 @@ Secret = Annotated[str, StringConstraints(min_length=8)]
 class SandboxOptions(OptionsModel):
     """``payment_gateways.<name>.options`` of the adapter ``sandbox``."""
 
-    base_url: str = Field(pattern=r"^https?://[^/?#@\s]+$")
+    base_url: str = Field(pattern=r"^https?://[^?#@\s]+$")
     api_key: str = Field(min_length=1, repr=False)
     #: what callbacks are signed with; several while they rotate
     webhook_secrets: tuple[Secret, ...] = Field(min_length=1, repr=False)

@@ -74,6 +74,8 @@ def outcome_of(intent: Mapping[str, Any]) -> Outcome:
         moved = from_stripe(amount, currency)
     except ValueError:
         return unknown("amount")
+    if moved <= 0:
+        return unknown("amount")
     reason, code = None, str(intent["status"])
     if state is GatewayState.DECLINED:
         reason, code = _why(intent)

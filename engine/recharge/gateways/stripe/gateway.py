@@ -252,4 +252,6 @@ def _refunded(reply: Reply, request: RefundRequest) -> Outcome:
         given = from_stripe(amount, currency)
     except ValueError:
         return unknown("amount")
+    if given <= 0:
+        return unknown("amount")
     return Outcome(state=state, gateway_ref=request.payment.gateway_ref, amount=given, currency=currency)

@@ -48,8 +48,6 @@ def _intent(event_id: str, kind: str, intent: Mapping[str, Any]) -> Event:
     outcome = outcome_of(intent)
     if outcome.state is GatewayState.UNKNOWN:
         raise BadCallback("data.object: makes no sense")
-    if outcome.state is GatewayState.CAPTURED and not outcome.amount:
-        raise BadCallback("amount_received: not an amount that can be paid")
     failed = outcome.state is GatewayState.DECLINED or kind.endswith(("payment_failed", "canceled"))
     return Event(event_id=event_id, payment_id=_ours(intent), outcome=outcome, ask_status=failed)
 

@@ -1,0 +1,405 @@
+"""The sandbox gateway against its own server, over sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from engine.recharge.gateways.contract import (
+    BadCallback,
+    BadRow,
+    CallbackRequest,
+    DeclineReason,
+    GatewayState,
+    Payer,
+    RefundRequest,
+    SettlementRow,
+)
+from engine.recharge.gateways.options import Tools
+from engine.recharge.gateways.sandbox.gateway import Gateway
+from sandbox.payments.server import PaymentsSandbox
+from tests.engine.recharge.gateways.peers import (
+    ACCOUNTS,
+    IMPATIENT,
+    SENSELESS,
+    Broken,
+    Shop,
+    asked_until,
+    callback,
+    charge,
+    get_text,
+    post,
+    ref,
+)
+
+CARD = Payer(token="tok_1")
+
+
+def made(base_url: str, seconds: float = 5.0, **options: Any) -> Gateway:
+    given = {
+        "base_url": base_url,
+        "api_key": ACCOUNTS.api_key,
+        "webhook_secrets": (ACCOUNTS.webhook_secret,),
+        **options,
+    }
+    return Gateway("sandbox", given, Tools(timeout_seconds=seconds))
+
+
+@pytest.fixture
+async def gateway(providers: PaymentsSandbox) -> AsyncIterator[Gateway]:
+    gateway = made(providers.base_url)
+    await gateway.start()
+    yield gateway
+    await gateway.stop()
+
+
+@pytest.fixture
+async def impatient(providers: PaymentsSandbox) -> AsyncIterator[Gateway]:
+    gateway = made(providers.base_url, IMPATIENT)
+    yield gateway
+    await gateway.stop()
+
+
+def at_shop(shop: Shop, **given: Any) -> Any:
+    return charge(callback_url=f"{shop.url}/payments/sandbox/callback", **given)
+
+
+async def test_who_pays_by_phone_is_waited_for_and_the_callback_tells(gateway: Gateway, shop: Shop) -> None:
+    request = at_shop(shop)
+    pending = await gateway.charge(request)
+    assert pending.state is GatewayState.PENDING
+    [heard] = await shop.until(1)
+    [event] = gateway.read_callback(heard).events
+    assert event.payment_id == request.payment_id and not event.ask_status
+    assert (event.outcome.state, event.outcome.amount, event.outcome.currency) == (GatewayState.CAPTURED, 5000, "KES")
+    assert event.outcome.gateway_ref == pending.gateway_ref
+    assert (await gateway.status(ref(request))).state is GatewayState.CAPTURED
+
+
+async def test_a_card_is_charged_at_once(gateway: Gateway, shop: Shop) -> None:
+    assert (await gateway.charge(at_shop(shop, payer=CARD))).state is GatewayState.CAPTURED
+
+
+async def test_the_same_payment_asked_again_is_the_same_payment(gateway: Gateway, shop: Shop) -> None:
+    request = at_shop(shop, payer=CARD)
+    first, second = await gateway.charge(request), await gateway.charge(request)
+    assert first.gateway_ref == second.gateway_ref
+    rows = list(gateway.read_settlement((await statement(gateway)).splitlines()))
+    assert len(rows) == 1
+
+
+async def statement(gateway: Gateway) -> str:
+    return await get_text(f"{gateway._options.base_url}/v1/settlement.csv", ACCOUNTS.api_key)
+
+
+@pytest.mark.parametrize("reason", ["funds", "cancelled", "timeout", "wrong_pin", "limit", "method", "fraud", "other"])
+async def test_a_refusal_says_why(gateway: Gateway, shop: Shop, script: Any, reason: str) -> None:
+    await script("decline", reason=reason)
+    outcome = await gateway.charge(at_shop(shop, payer=CARD))
+    assert (outcome.state, outcome.reason) == (GatewayState.DECLINED, DeclineReason(reason))
+
+
+@pytest.mark.parametrize(
+    ("play", "then"),
+    [
+        ("hang", GatewayState.NOT_FOUND),
+        ("error", GatewayState.NOT_FOUND),
+        ("drop", GatewayState.CAPTURED),
+        ("slow", GatewayState.PENDING),
+        ("late", GatewayState.PENDING),
+    ],
+)
+async def test_no_answer_is_unknown_and_never_declined_until_the_status_tells(
+    impatient: Gateway, shop: Shop, script: Any, play: str, then: GatewayState
+) -> None:
+    await script(play, seconds=0.8)
+    request = at_shop(shop, payer=CARD)
+    assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
+    assert (await impatient.status(ref(request))).state is then
+
+
+@pytest.mark.parametrize("play", ["late", "slow"])
+async def test_a_payment_that_succeeds_after_the_time_out_is_told_all_the_same(
+    impatient: Gateway, shop: Shop, script: Any, play: str
+) -> None:
+    await script(play, seconds=0.6)
+    request = at_shop(shop)
+    assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
+    [heard] = await shop.until(1)
+    [event] = impatient.read_callback(heard).events
+    assert (event.payment_id, event.outcome.state) == (request.payment_id, GatewayState.CAPTURED)
+
+
+async def test_a_callback_that_comes_three_times_is_one_event(gateway: Gateway, shop: Shop, script: Any) -> None:
+    await script("duplicate")
+    await gateway.charge(at_shop(shop))
+    heard = await shop.until(3)
+    assert len({gateway.read_callback(one).events[0].event_id for one in heard}) == 1
+
+
+async def test_a_callback_can_come_before_the_answer(gateway: Gateway, shop: Shop, script: Any) -> None:
+    await script("early")
+    await gateway.charge(at_shop(shop))
+    assert len(shop.heard) == 1
+
+
+async def test_a_lost_callback_is_made_up_for_by_the_status(gateway: Gateway, shop: Shop, script: Any) -> None:
+    await script("lost")
+    request = at_shop(shop)
+    assert (await gateway.charge(request)).state is GatewayState.PENDING
+    told = await asked_until(lambda: gateway.status(ref(request)), lambda said: said.state is not GatewayState.PENDING)
+    assert told.state is GatewayState.CAPTURED
+    assert shop.heard == []
+
+
+async def test_a_shop_that_is_down_is_called_again(gateway: Gateway, shop: Shop) -> None:
+    shop.status = 503
+    await gateway.charge(at_shop(shop))
+    await shop.until(1)
+    shop.status = 200
+    first, second = (await shop.until(2))[:2]
+    assert first.body == second.body
+
+
+async def test_the_outcome_can_be_chosen_by_the_amount(gateway: Gateway, shop: Shop) -> None:
+    outcome = await gateway.charge(at_shop(shop, payer=CARD, amount=101_00))
+    assert (outcome.state, outcome.reason) == (GatewayState.DECLINED, DeclineReason.FUNDS)
+
+
+async def test_what_is_held_is_taken_by_confirm_or_let_go_by_cancel(providers: PaymentsSandbox, shop: Shop) -> None:
+    gateway = made(providers.base_url, hold=True)
+    taken, let_go = at_shop(shop, payer=CARD), at_shop(shop, payer=CARD)
+    assert gateway.holds
+    assert (await gateway.charge(taken)).state is (await gateway.charge(let_go)).state is GatewayState.HELD
+    assert (await gateway.confirm(ref(taken))).state is GatewayState.CAPTURED
+    assert (await gateway.cancel(ref(let_go))).state is GatewayState.DECLINED
+    # What is taken cannot be let go any more: the answer says what is true.
+    assert (await gateway.cancel(ref(taken))).state is GatewayState.CAPTURED
+    assert (await gateway.confirm(ref(let_go))).state is GatewayState.DECLINED
+    await gateway.stop()
+
+
+async def test_a_payer_who_has_to_follow_a_link_is_waited_for(gateway: Gateway, shop: Shop, script: Any) -> None:
+    await script("action")
+    outcome = await gateway.charge(at_shop(shop, payer=CARD))
+    assert outcome.state is GatewayState.PENDING and outcome.action_url
+    assert "Is it you?" in await get_text(outcome.action_url)
+    await post(outcome.action_url, data={"yes": "1"})
+    [heard] = await shop.until(1)
+    assert gateway.read_callback(heard).events[0].outcome.state is GatewayState.CAPTURED
+
+
+async def test_a_refund_asked_twice_is_given_once_and_never_more_than_was_paid(gateway: Gateway, shop: Shop) -> None:
+    request = at_shop(shop, payer=CARD)
+    await gateway.charge(request)
+    some = RefundRequest(payment=ref(request), refund_id=uuid4(), amount=2000, reason="mistake")
+    first, second = await gateway.refund(some), await gateway.refund(some)
+    assert first.state is second.state is GatewayState.REFUNDED
+    assert first.amount == second.amount == 2000
+    too_much = RefundRequest(payment=ref(request), refund_id=uuid4(), amount=3001, reason="mistake")
+    assert (await gateway.refund(too_much)).state is GatewayState.DECLINED
+    rows = list(gateway.read_settlement((await statement(gateway)).splitlines()))
+    assert sum(row.amount for row in rows if isinstance(row, SettlementRow)) == 3000
+
+
+async def test_nothing_is_known_of_a_payment_that_was_never_made(gateway: Gateway) -> None:
+    assert (await gateway.status(ref(charge()))).state is GatewayState.NOT_FOUND
+    assert (await gateway.confirm(ref(charge()))).state is GatewayState.NOT_FOUND
+
+
+@pytest.mark.parametrize("amount", [0, -1, -5000, 10**15 + 1, 2**63])
+async def test_an_amount_that_cannot_be_paid_is_never_asked_for(gateway: Gateway, amount: int) -> None:
+    request = charge(amount=amount)
+    assert (await gateway.charge(request)).state is GatewayState.DECLINED
+    assert (await gateway.status(ref(request))).state is GatewayState.NOT_FOUND
+
+
+async def test_a_charge_that_never_left_says_so_and_a_question_stays_unknown(dead_port: int) -> None:
+    gateway = made(f"http://127.0.0.1:{dead_port}")
+    request = charge()
+    assert (await gateway.charge(request)).state is GatewayState.NOT_FOUND
+    assert (await gateway.status(ref(request))).state is GatewayState.UNKNOWN
+    refund = RefundRequest(payment=ref(request, "sb_1"), refund_id=uuid4(), amount=1, reason="")
+    assert (await gateway.refund(refund)).state is GatewayState.UNKNOWN
+    await gateway.stop()
+
+
+@pytest.mark.parametrize("answer", SENSELESS, ids=lambda answer: str(answer[0]) + str(answer[1][:9]))
+async def test_an_answer_that_makes_no_sense_is_unknown(broken: Broken, answer: tuple[int, bytes]) -> None:
+    gateway, request = made(broken.url), charge(payer=CARD)
+    broken.answer = answer
+    assert (await gateway.charge(request)).state is GatewayState.UNKNOWN
+    for asked in (gateway.status, gateway.confirm, gateway.cancel):
+        assert (await asked(ref(request, "sb_1"))).state is GatewayState.UNKNOWN
+    await gateway.stop()
+
+
+async def test_a_wrong_key_moves_nothing(providers: PaymentsSandbox, shop: Shop) -> None:
+    gateway = made(providers.base_url, api_key="wrong")
+    assert (await gateway.charge(at_shop(shop))).state is GatewayState.NOT_FOUND
+    await gateway.stop()
+
+
+async def test_the_provider_remembers_over_its_own_restart(shop: Shop, tmp_path: Path) -> None:
+    state = tmp_path / "payments.jsonl"
+    server = PaymentsSandbox(state=state, pace=0.6)
+    await server.start()
+    gateway = made(server.base_url)
+    paid, waiting = at_shop(shop, payer=CARD), at_shop(shop)
+    await gateway.charge(paid)
+    assert (await gateway.charge(waiting)).state is GatewayState.PENDING
+    await gateway.stop()
+    await server.stop()
+    state.write_bytes(state.read_bytes() + b'{"face": "native", "id": "cut sho')
+    again = PaymentsSandbox(state=state, pace=0.6)
+    await again.start()
+    gateway = made(again.base_url)
+    assert (await gateway.status(ref(paid))).state is GatewayState.CAPTURED
+    heard = await shop.until(2)
+    told = {gateway.read_callback(one).events[0].payment_id for one in heard}
+    assert waiting.payment_id in told
+    await gateway.stop()
+    await again.stop()
+
+
+# --- callbacks ---
+
+
+def signed(body: bytes, secret: str = ACCOUNTS.webhook_secret, at: datetime | None = None) -> str:
+    seconds = int((at or datetime.now(UTC)).timestamp())
+    digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+def paid(**given: Any) -> bytes:
+    payment = {
+        "id": "sb_1",
+        "payment_id": str(uuid4()),
+        "state": "captured",
+        "amount": 5000,
+        "currency": "KES",
+        **given,
+    }
+    return json.dumps({"id": "evt_1", "payment": payment}).encode()
+
+
+def offline() -> Gateway:
+    return made("http://127.0.0.1:9", webhook_secrets=(ACCOUNTS.webhook_secret, "another-secret"))
+
+
+def test_any_of_the_secrets_in_force_will_do() -> None:
+    body = paid()
+    for secret in (ACCOUNTS.webhook_secret, "another-secret"):
+        assert offline().read_callback(callback(body, sandbox_signature=signed(body, secret))).events
+
+
+def refused(request: CallbackRequest) -> BadCallback:
+    with pytest.raises(BadCallback) as error:
+        offline().read_callback(request)
+    return error.value
+
+
+def test_a_forged_callback_is_refused() -> None:
+    body = paid()
+    for header in (
+        signed(body, "guessed-secret"),
+        signed(paid(amount=1)),
+        "",
+        "t=1",
+        "v1=00",
+        "t=x,v1=00",
+        f"t={'9' * 400},v1=00",
+        signed(body) + ",t=1",
+        "t=1,v1=\udcff",
+        "," * 5000,
+    ):
+        assert refused(callback(body, sandbox_signature=header)).status == 401
+
+
+@pytest.mark.parametrize("minutes", [-6, 6, -100_000])
+def test_a_stale_callback_and_one_from_the_future_are_refused(minutes: int) -> None:
+    body, at = paid(), datetime.now(UTC) + timedelta(minutes=minutes)
+    assert refused(callback(body, sandbox_signature=signed(body, at=at))).status == 401
+
+
+def test_an_oversized_callback_is_refused_before_it_is_read() -> None:
+    body = paid() + b" " * 65_536
+    assert refused(callback(body, sandbox_signature=signed(body))).status == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 60_000,
+        b'{"id": ' + b"9" * 20_000 + b"}",
+        paid()[:-20],
+        paid(amount=0),
+        paid(amount=-5000),
+        paid(amount=10**15 + 1),
+        paid(amount=10**400),
+        paid(amount=1.5),
+        paid(amount=True),
+        paid(amount="5000"),
+        paid(amount=None),
+        paid(currency="kes"),
+        paid(currency=404),
+        paid(state="paid"),
+        paid(state=None),
+        paid(payment_id="x"),
+        paid(payment_id=7),
+        b'{"id": "evt_1", "payment": []}',
+        b'{"id": "evt_1", "payment": {"amount": NaN}}',
+    ],
+    ids=range(24),
+)
+def test_a_signed_callback_that_makes_no_sense_is_refused_all_the_same(body: bytes) -> None:
+    assert refused(callback(body, sandbox_signature=signed(body))).status == 400
+
+
+# --- settlement file ---
+
+
+def test_broken_rows_are_named_by_line_and_the_rest_is_done() -> None:
+    good = f"sb_1,{uuid4()},captured,5000,KES,50,2026-11-21T10:42:11+00:00"
+    lines = [
+        "id,payment_id,state,amount,currency,fee,at",
+        good,
+        "sb_2,,captured,-5,KES,0,2026-11-21T10:42:11",
+        "sb_3,,captured,9999999999999999,KES,0,2026-11-21T10:42:11",
+        "sb_4,,captured,5,KES,0",
+        '"sb_5,,captured,5,KES,0,2026-11-21T10:42:11',
+        "sb 6,,captured,5,KES,0,2026-11-21T10:42:11",
+        "sb_7,,captured,5,KES,0,yesterday",
+        "sb_8,,paid,5,KES,0,2026-11-21T10:42:11",
+        "sb_9,,captured,5,K€S,0,2026-11-21T10:42:11",
+        "x" * 30_000,
+        "",
+        "sb_10,,refunded,-5,KES,0,2026-11-21T10:42:11Z",
+    ]
+    rows = list(offline().read_settlement(line + "\n" for line in lines))
+    assert [row.line for row in rows if isinstance(row, BadRow)] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    done = [row for row in rows if isinstance(row, SettlementRow)]
+    assert [(row.line, row.amount, row.state) for row in done] == [
+        (2, 5000, GatewayState.CAPTURED),
+        (13, -5, GatewayState.REFUNDED),
+    ]
+    assert all(row.at.tzinfo is UTC for row in done)
+
+
+@pytest.mark.parametrize("text", ["", "a,b,c\n1,2,3\n", "\ufeff\n\n"])
+def test_a_file_that_is_not_theirs_is_refused_as_a_whole(text: str) -> None:
+    [row] = list(offline().read_settlement(text.splitlines(keepends=True)))
+    assert isinstance(row, BadRow) and "no header" in row.reason
