@@ -1,4 +1,4 @@
-"""How well carriers are, told by the processes that send to those that are asked: a hash in Redis, probes over HTTP.
+"""How well carriers and connections are: a hash in Redis that processes tell each other by, probes over HTTP.
 
 Each process writes what its breakers say under a name of its own; what a dead process wrote grows old and counts no
 more.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from channels.routing import Router
+from channels.ussd.outbound import Outbound
 from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
 
@@ -101,8 +102,19 @@ def part(states: dict[str, BreakerState]) -> dict[str, object]:
     return {"status": status, "carriers": dict(sorted(states.items()))}
 
 
-def probes(router: Router, metrics: Metrics, ping: Callable[[], Awaitable[None]]) -> web.Application:
-    """``/health/live``, ``/health/ready`` and ``/metrics`` of the process that delivers.
+def connections(gateways: Mapping[str, Outbound]) -> dict[str, object]:
+    """The gateways that we keep connections to, as a part of ``/health/ready``: one that is not bound degrades."""
+    states = {name: "connected" if one.connected else "not connected" for name, one in sorted(gateways.items())}
+    return {"status": "ok" if all(one.connected for one in gateways.values()) else "degraded", "gateways": states}
+
+
+def probes(
+    router: Router,
+    metrics: Metrics,
+    ping: Callable[[], Awaitable[None]],
+    gateways: Mapping[str, Outbound] | None = None,
+) -> web.Application:
+    """``/health/live``, ``/health/ready`` and ``/metrics`` of the process that delivers and keeps connections.
 
     Ready is 200 while Postgres answers and at least one carrier takes texts, else 503.
     """
@@ -111,16 +123,18 @@ def probes(router: Router, metrics: Metrics, ping: Callable[[], Awaitable[None]]
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        postgres = {"status": "ok"}
+        postgres: dict[str, object] = {"status": "ok"}
         try:
             async with asyncio.timeout(2.0):
                 await ping()
         except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
             postgres = {"status": "failed", "reason": type(error).__name__}
-        carriers = part(router.states())
-        known = {str(postgres["status"]), str(carriers["status"])}
+        parts: dict[str, dict[str, object]] = {"postgres": postgres, "carriers": part(router.states())}
+        if gateways:
+            parts["gateways"] = connections(gateways)
+        known = {str(one["status"]) for one in parts.values()}
         status = "failed" if "failed" in known else "degraded" if "degraded" in known else "ok"
-        detail = {"status": status, "parts": {"postgres": postgres, "carriers": carriers}}
+        detail = {"status": status, "parts": parts}
         return web.json_response(detail, status=503 if status == "failed" else 200)
 
     async def meters(_request: web.Request) -> web.Response:

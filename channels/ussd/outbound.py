@@ -68,6 +68,8 @@ class Outbound(Protocol):
     outcomes: frozenset[str]
     #: whether the gateway takes sessions that we begin, as it is set up
     pushes: bool
+    #: whether all that is to be kept open is open
+    connected: bool
 
     async def start(self) -> None:
         """Open what is kept open. Returns at once, whether or not it is open."""

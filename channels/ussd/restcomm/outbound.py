@@ -34,6 +34,8 @@ class Outbound:
 
     session_seconds = 180
     outcomes = OUTCOMES
+    #: nothing is kept open
+    connected = True
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         """Opens nothing. Raises ``WrongOptions``."""

@@ -77,9 +77,9 @@ class Outbound:
         await self._arrivals.settle()
 
     @property
-    def states(self) -> tuple[LinkState, ...]:
-        """What each link is doing. ``LinkState.REFUSED`` needs a person: the centre does not take our credentials."""
-        return tuple(link.state for link in self._links)
+    def connected(self) -> bool:
+        """Whether all links are bound; where one is not, the log says why."""
+        return all(link.state is LinkState.BOUND for link in self._links)
 
     async def bound(self, seconds: float) -> bool:
         """Wait until all links are bound, at most so many seconds. Whether they are."""

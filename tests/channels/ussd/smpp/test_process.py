@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from channels.smpp.names import Status
 from engine.api import Engine
 from runtime.embedded.process import free_port
 from tests.channels.phone import FACE_VALUE, money
@@ -72,6 +73,28 @@ async def test_the_server_serves_its_own_gateways_and_leaves_the_centre_to_the_b
         async with http.post(f"{base}/ussd/truroute", data=b"") as response:
             assert response.status == 400
         assert smsc.connects == 0
+
+
+async def test_the_bot_s_probe_tells_which_centre_is_not_bound(
+    smsc: Smsc, environment: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    config = configured(tmp_path, f"port = {smsc.port}")
+    environment |= {"RASID_CONFIG": str(config), "RASID_BOT_PORT": str(port), "RASID_HOST": "127.0.0.1"}
+    async with running("bot.py", environment) as bot, aiohttp.ClientSession() as http:
+        await smsc.until(lambda: smsc.connections, 60)
+        async with asyncio.timeout(10):
+            while (said := await ready(bot, http, base))["status"] != "ok":
+                pass
+        assert said["parts"]["gateways"]["gateways"] == {"centre": "connected"}
+        smsc.bind_status = Status.RINVPASWD
+        smsc.connections[0].drop()
+        await smsc.until(lambda: smsc.connects == 2)
+        async with asyncio.timeout(10):
+            while (said := await ready(bot, http, base))["status"] == "ok":
+                pass
+        assert (said["status"], said["parts"]["gateways"]["gateways"]) == ("degraded", {"centre": "not connected"})
 
 
 async def test_a_wrong_option_is_named_and_nothing_is_bound(environment: dict[str, str], tmp_path: Path) -> None:
