@@ -185,7 +185,7 @@ async def run(settings: Settings) -> None:
     if settings.books:
         tasks += [asyncio.create_task(every(RECOVER_SECONDS, recovering(engine), stop))]
     try:
-        async with probing(settings, probes(routes, metrics, engine.ping)):
+        async with probing(settings, probes(routes, metrics, engine.ping, gateways)):
             await stop.wait()
             log.info("stopping")
             await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
