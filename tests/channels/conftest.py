@@ -21,11 +21,13 @@ from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
+from engine.words import Subscriber
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator
 from tests.channels.phone import FACE_VALUE, MSISDN, Talk
 from tests.channels.texter import TextTalk
+from tests.engine.shop import credit
 
 
 @pytest.fixture
@@ -119,3 +121,18 @@ async def vouchers(engine: Engine) -> list[str]:
     for state in (BatchState.PRINTED, BatchState.SHIPPED, BatchState.ACTIVE):
         await engine.vouchers.move_batch(batch.batch_id, state, by="baraka")
     return [number for _, number in numbers]
+
+
+@pytest.fixture
+async def rich(engine: Engine, line: str) -> Subscriber:
+    """A line with money for several bundles."""
+    subscriber = await engine.subscriber(line)
+    await credit(engine, subscriber, 100_000)
+    return await engine.subscriber(line)
+
+
+@pytest.fixture
+def guarded(operator: Operator) -> Operator:
+    """The operator, who wants the PIN before money moves."""
+    rules = operator.pins.model_copy(update={"required_for": ("purchase", "recharge")})
+    return operator.model_copy(update={"pins": rules})

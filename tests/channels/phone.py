@@ -10,6 +10,8 @@ from engine.api import Engine
 from engine.words import Unit
 
 MSISDN = "+254712345678"
+#: somebody else's number
+OTHER = "+254712345679"
 #: minor units
 FACE_VALUE = 5_000
 
