@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from channels.sessions import REST_SECONDS, Session, SessionsDown, SessionStore, connect
-from channels.turn import Turn
+from channels.sessions import REST_SECONDS, Session, SessionsDown, SessionStore, answer_life, connect
+from channels.turn import Event, Turn
 from dialogs.words import Place
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.keyring import Keyring
@@ -206,3 +207,40 @@ async def test_a_redis_that_hangs_counts_as_down_and_no_answer_of_its_is_mistake
         assert (await begin(store, other)).token is not None
         assert (await begin(store, turn("1"))).answer == b"of the first"
         await client.aclose()
+
+
+async def test_a_session_named_after_its_number_leaves_no_number_in_redis(
+    store: SessionStore, redis_client: Redis
+) -> None:
+    at = turn(session_id="254712345678-1659")
+    await answer(store, at, (await begin(store, at)).token, b"a")
+    assert (await begin(store, at)).answer == b"a"
+    assert (await begin(store, turn(session_id="254712345678-1660"))).answer is None
+    assert not [key for key in await redis_client.keys("*") if b"712345678" in key]
+
+
+async def test_where_hops_have_no_number_an_equal_one_is_a_retry_for_a_moment_only(store: SessionStore) -> None:
+    at = Turn(channel="ussd", gateway="arkesel", session_id="S", msisdn="+254712345678", text="1", event=Event.RESUME)
+    line, hop = store.line(at), store.hop(at)
+    assert answer_life(at) > 0
+    assert answer_life(replace(at, event=Event.NEW)) == answer_life(replace(at, sequence="7")) == 0
+    life = 100_000
+
+    async def play(words: bytes) -> bytes | None:
+        begun = await store.begin(line, hop, LOCK_MS, answer_us=life)
+        if begun.token is not None:
+            await store.end(
+                line, hop, begun.token, answer=words, session=Session(Place()), keep_seconds=180, answer_us=life
+            )
+        return begun.answer
+
+    assert await play(b"first") is None
+    assert await play(b"second") == b"first"
+    await asyncio.sleep(0.15)
+    assert await play(b"third") is None
+    assert await play(b"fourth") == b"third"
+
+
+async def test_what_is_dialled_and_what_is_typed_next_are_two_hops(store: SessionStore) -> None:
+    dialled = Turn(channel="ussd", gateway="arkesel", session_id="S", msisdn="+254712345678", text="1", event=Event.NEW)
+    assert store.hop(dialled) != store.hop(replace(dialled, event=Event.RESUME))
