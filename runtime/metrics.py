@@ -65,6 +65,19 @@ class Metrics:
         self.carrier_breaker = Gauge(
             "rasid_carrier_breaker", "Whether texts go through a carrier", ["carrier"], registry=self.registry
         )
+        #: state as a payment reaches it
+        self.payments = self._counter("rasid_payments", "Payments that came to a state", ["gateway", "state"])
+        #: call: charge, status, confirm, cancel, refund; outcome: the gateway's state
+        self.gateway_seconds = self._histogram(
+            "rasid_gateway_seconds", "One call to a payment gateway", ["gateway", "call", "outcome"], TURN_BUCKETS
+        )
+        #: outcome: done, again (seen before), waiting (kept, not settled yet), refused, unavailable
+        self.gateway_callbacks = self._counter(
+            "rasid_gateway_callbacks", "Callbacks of payment gateways", ["gateway", "outcome"]
+        )
+        self.settlement_seconds = self._histogram(
+            "rasid_settlement_seconds", "From a callback's arrival to its settlement's commit", ["gateway"], TURN_BUCKETS
+        )
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 
     def render(self) -> bytes:

@@ -55,11 +55,11 @@ class DataKey:
         """The key as the account row keeps it, wrapped under a master key."""
         return _seal(keyring.derive("account-key", key_id), self._key, self._account_id.bytes)
 
-    def seal(self, kind: NumberKind, number: str) -> bytes:
-        """A number as the line row keeps it: bound to its account and kind, so that it cannot be moved to another."""
+    def seal(self, kind: str, number: str) -> bytes:
+        """A number as a row keeps it: bound to its account and kind, so that it cannot be moved to another."""
         return _seal(self._key, number.encode(), self._account_id.bytes + kind.encode())
 
-    def unseal(self, kind: NumberKind, sealed: bytes) -> str:
+    def unseal(self, kind: str, sealed: bytes) -> str:
         """The number again. Raises ``cryptography.exceptions.InvalidTag`` if it is not this account's."""
         return _unseal(self._key, sealed, self._account_id.bytes + kind.encode()).decode()
 

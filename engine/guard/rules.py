@@ -9,8 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.books.case import Case, Verdict
+from engine.payments.rules import payment_allowed
 from engine.recharge.rules import voucher_allowed
-from engine.words import Charge, Code, LineStatus, Purchase, Recharge
+from engine.words import (
+    Advance,
+    AutoRenew,
+    Charge,
+    Code,
+    LineStatus,
+    Operation,
+    Purchase,
+    Recharge,
+    Renew,
+    SessionAct,
+    SessionRequest,
+    Settle,
+    Transfer,
+)
+
+#: Operations by which something goes out, or is promised.
+SPENDING = (Purchase, Charge, Transfer, Advance, AutoRenew, Renew)
 
 _SPENDING_REFUSED = {
     LineStatus.SUSPENDED: Code.LINE_SUSPENDED,
@@ -22,7 +40,7 @@ _SPENDING_REFUSED = {
 def authenticate_account(case: Case) -> Verdict | None:
     """Whether the account and its line may do this: a frozen or barred one may receive, not spend."""
     operation, line = case.operation, case.facts.line
-    spends = isinstance(operation, Purchase | Charge)
+    spends = _spends(operation)
     if spends and case.facts.frozen:
         return Verdict(Code.ACCOUNT_FROZEN)
     if line is None:
@@ -34,9 +52,19 @@ def authenticate_account(case: Case) -> Verdict | None:
     return None
 
 
+def _spends(operation: Operation) -> bool:
+    """Whether something goes out. What a session has used already is charged whatever the line's status."""
+    if isinstance(operation, SessionRequest):
+        begins = operation.act in (SessionAct.CREATE, SessionAct.EVENT)
+        return begins and all(report.used is None for report in operation.reports)
+    return isinstance(operation, SPENDING)
+
+
 def authorise_method(case: Case) -> Verdict | None:
-    """Whether what is paid with may be used: the voucher, and this line's right to try one."""
-    return voucher_allowed(case) if isinstance(case.operation, Recharge) else None
+    """Whether what is paid with may be used: the voucher, and this line's right to try one; the captured payment."""
+    if isinstance(case.operation, Recharge):
+        return voucher_allowed(case)
+    return payment_allowed(case, case.operation) if isinstance(case.operation, Settle) else None
 
 
 #: Name in the metrics → layer, in the order in which they stand.

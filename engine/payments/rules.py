@@ -16,10 +16,11 @@ from engine.books.facts import PaymentFacts
 from engine.books.tables import Ledger
 from engine.receivables.rules import pay_bills
 from engine.receivables.tables import Owing
-from engine.words import Code, LineStatus, PaymentState, Reverse, Settle, Unit
+from engine.words import Code, LineStatus, PaymentState, Return, Reverse, SetAside, Settle, Unit
 
 #: Nothing is credited for a payment that is here: it was, or the money goes back.
 CLOSED = frozenset({PaymentState.REFUNDING, PaymentState.REFUNDED, PaymentState.CHARGED_BACK})
+_STANDS = dict.fromkeys(CLOSED, Code.PAYMENT_CLOSED) | {PaymentState.SETTLED: Code.PAYMENT_SETTLED}
 
 
 def payment_allowed(case: Case, operation: Settle) -> Verdict | None:
@@ -83,15 +84,17 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
     if free < payment.amount and not operation.chargeback:
         return Verdict(Code.BALANCE_TOO_LOW, {"missing": payment.amount - free, "balance": case.total(Unit.MONEY)})
     taken = min(free, payment.amount)
+    # What a bank took back is gone; what we give back is owed to the payer until the gateway has done so.
+    owed_to = Owing.GATEWAY if operation.chargeback else Owing.UNAPPLIED
     if bucket is not None and taken:
         case.debit(bucket, taken, Ledger.GATEWAY)
-        _owe(case, payment, Owing.ADVANCE, Owing.GATEWAY, taken)
+        _owe(case, payment, Owing.ADVANCE, owed_to, taken)
     if taken < payment.amount:
         _owe(case, payment, Owing.LOSSES, Owing.GATEWAY, payment.amount - taken)
     event, state = (
         ("charged_back", PaymentState.CHARGED_BACK) if operation.chargeback else ("reversed", PaymentState.REFUNDING)
     )
-    _note(case, payment, event, state, operation.reason)
+    _note(case, payment, event, state, reason=operation.reason)
     details = {
         "amount": payment.amount,
         "taken": taken,
@@ -101,6 +104,44 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
     }
     case.messages.append(("payment.reversed", details | {"reference": case.reference}))
     case.announce(f"settlement.{event}", details | {"reference": case.reference, "currency": payment.currency})
+    return Verdict(Code.OK, details)
+
+
+def set_aside(case: Case, operation: SetAside) -> Verdict:
+    """Book captured money that cannot be credited: the gateway owes it to us, and we owe it to the payer."""
+    payment = case.facts.payment
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    if payment.state is not PaymentState.CAPTURED:
+        return Verdict(_STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
+    money = (operation.captured, operation.currency)
+    _owe(case, payment, Owing.GATEWAY, Owing.UNAPPLIED, operation.captured, currency=operation.currency)
+    _note(case, payment, "set_aside", PaymentState.REFUNDING, reason=operation.reason, money=money)
+    details = {
+        "amount": operation.captured,
+        "balance": case.total(Unit.MONEY),
+        "reason": operation.reason,
+        "payment_id": str(payment.payment_id),
+    }
+    line = case.facts.line
+    if line is not None and line.status is not LineStatus.TERMINATED:
+        case.messages.append(("payment.reversed", details | {"reference": case.reference}))
+    case.announce("payment.set_aside", details | {"reference": case.reference, "currency": operation.currency})
+    return Verdict(Code.OK, details)
+
+
+def give_back(case: Case, operation: Return) -> Verdict:
+    """The gateway has given back what was owed to the payer: both debts are paid."""
+    payment = case.facts.payment
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    if payment.state is not PaymentState.REFUNDING:
+        return Verdict(_STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
+    money = (operation.amount, operation.currency)
+    _owe(case, payment, Owing.UNAPPLIED, Owing.GATEWAY, operation.amount, currency=operation.currency)
+    _note(case, payment, "returned", PaymentState.REFUNDED, money=money)
+    details = {"amount": operation.amount, "payment_id": str(payment.payment_id)}
+    case.announce("payment.returned", details | {"reference": case.reference, "currency": operation.currency})
     return Verdict(Code.OK, details)
 
 
@@ -121,14 +162,27 @@ def _buy(case: Case, code: str) -> dict[str, Any]:
     return {"product": code, "price": product.price, "product_until": grant(case, product).isoformat()}
 
 
-def _note(case: Case, payment: PaymentFacts, event: str, state: PaymentState, reason: str | None = None) -> None:
-    """The payment's own row, and its line in the payment history."""
-    case.write("paid", payment.payment_id, state, reason)
-    what = (payment.payment_id, event, payment.amount, payment.currency, payment.gateway, payment.gateway_ref)
+def _note(
+    case: Case,
+    payment: PaymentFacts,
+    event: str,
+    state: PaymentState,
+    *,
+    reason: str | None = None,
+    money: tuple[int, str] | None = None,
+) -> None:
+    """The payment's own row, and its line in the payment history. ``money``: where it is not the payment's own."""
+    # What is to be given back has the gateway to be asked for it: the recovery loop does, at once.
+    next_check_at = case.now if state is PaymentState.REFUNDING else None
+    case.write("paid", payment.payment_id, state, reason, next_check_at)
+    amount, currency = money or (payment.amount, payment.currency)
+    what = (payment.payment_id, event, amount, currency, payment.gateway, payment.gateway_ref)
     case.write("remembered", case.operation.key, *what)
 
 
-def _owe(case: Case, payment: PaymentFacts, debit: Owing, credit: Owing, amount: int) -> None:
+def _owe(
+    case: Case, payment: PaymentFacts, debit: Owing, credit: Owing, amount: int, *, currency: str | None = None
+) -> None:
     leg = len(case.rows.get("owed", ()))
-    what = (debit, credit, amount, payment.currency, payment.gateway, payment.payment_id)
+    what = (debit, credit, amount, currency or payment.currency, payment.gateway, payment.payment_id)
     case.write("owed", case.operation.key, leg, *what)

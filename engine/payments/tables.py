@@ -18,10 +18,14 @@ payment = sa.Table(
     sa.Column("line_id", UUID),
     sa.Column("gateway", sa.Text, nullable=False),
     sa.Column("method", sa.Text, nullable=False),
-    # The provider's own name for it, once heard.
+    # The provider's own name for it, once heard; and the first one, which it is asked by where the two differ.
     sa.Column("gateway_ref", sa.Text),
+    sa.Column("asked_ref", sa.Text),
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
+    # What the provider says it took for us, once it does.
+    sa.Column("captured", sa.BigInteger),
+    sa.Column("captured_currency", sa.CHAR(3)),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("reference", sa.Text, nullable=False),
@@ -40,6 +44,7 @@ payment = sa.Table(
     one_of("method", PaymentMethod),
     one_of("state", PaymentState),
     sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint("captured > 0", name="captured"),
     sa.ForeignKeyConstraint(["shard", "account_id"], ["account.shard", "account.account_id"]),
     sa.Index("ix_payment_due", "next_check_at", postgresql_where=sa.text("next_check_at IS NOT NULL")),
 )
@@ -69,10 +74,12 @@ gateway_event = sa.Table(
     # The event in our words; NULL where it was refused. Payers are sealed.
     sa.Column("body", JSONB),
     sa.Column("received_at", Timestamp, nullable=False),
-    # NULL until what it says has been done.
+    # NULL until what it says stands with the payment.
     sa.Column("done_at", Timestamp),
     sa.Column("refused", sa.Text),
-    sa.Index("ix_gateway_event_open", "received_at", postgresql_where=sa.text("done_at IS NULL")),
+    # When the recovery loop looks at it, should whoever took it be gone by then.
+    sa.Column("next_check_at", Timestamp),
+    sa.Index("ix_gateway_event_open", "next_check_at", postgresql_where=sa.text("done_at IS NULL")),
 )
 
 #: Everything that happened to a payment, in order: the evidence of a dispute. Never changed.
@@ -88,6 +95,7 @@ payment_event = sa.Table(
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("body", JSONB, nullable=False),
     sa.Column("at", Timestamp, nullable=False),
+    sa.Index("ix_payment_event_at", "at", postgresql_using="brin"),
 )
 
 #: The payment history: one row for each money effect of a payment, written in its commit.
@@ -105,7 +113,7 @@ payment_history = sa.Table(
     sa.Column("gateway_ref", sa.Text),
     sa.Column("booked_at", Timestamp, nullable=False),
     sa.Column("batch_id", UUID, nullable=False),
-    sa.CheckConstraint("event IN ('settled', 'reversed', 'charged_back', 'returned')", name="event"),
+    sa.CheckConstraint("event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'returned')", name="event"),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.Index("ix_payment_history_gateway", "gateway", "booked_at"),
 )

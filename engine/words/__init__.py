@@ -22,6 +22,7 @@ from engine.words.errors import (
     BadVoucherNumber,
     EngineError,
     EngineUnavailable,
+    PaymentRefused,
     TooManyCodes,
     UnknownLine,
 )
@@ -69,7 +70,9 @@ from engine.words.payments import (
     Payment,
     PaymentMethod,
     PaymentState,
+    Return,
     Reverse,
+    SetAside,
     Settle,
 )
 from engine.words.sessions import (
@@ -124,6 +127,7 @@ __all__ = [
     "ParkedMessage",
     "Payment",
     "PaymentMethod",
+    "PaymentRefused",
     "PaymentState",
     "Period",
     "PinVerdict",
@@ -135,9 +139,11 @@ __all__ = [
     "ReleaseOverdue",
     "Renew",
     "ResultCode",
+    "Return",
     "Reverse",
     "SessionAct",
     "SessionRequest",
+    "SetAside",
     "SetCap",
     "SetCreditLimit",
     "Settle",

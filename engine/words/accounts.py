@@ -83,6 +83,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     #: None means it never expires
     expires_at: datetime | None
+    #: the bucket whose rest it holds, if it was rolled over
+    rolled_from: UUID | None = None
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,5 +27,13 @@ class TooManyCodes(EngineError):
     """This line was given as many codes as it may have in a day."""
 
 
+class PaymentRefused(EngineError):
+    """Not a payment that could be asked for: nothing was stored, and nobody was asked.
+
+    ``args[0]`` is the reason: ``amount``, ``line`` (there is none, or it is closed), ``product`` (not on sale), ``method``
+    (no gateway takes it) or ``conflict`` (the same key stands for another payment).
+    """
+
+
 class EngineUnavailable(EngineError):
     """Postgres did not answer in time. What was asked may have happened: ask again with the same key."""

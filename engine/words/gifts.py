@@ -60,6 +60,8 @@ class Undo(Operation, frozen=True, kw_only=True, tag="undo"):
 
     def other(self) -> Operation | None:
         """The receiver's side."""
+        if self.receiver == self.account:
+            return None
         return TakenBack(
             account=self.receiver,
             key=uuid5(self.key, "taken_back"),

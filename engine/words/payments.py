@@ -97,6 +97,24 @@ class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
     currency: str
 
 
+class SetAside(Operation, frozen=True, kw_only=True, tag="set_aside"):
+    """Owe captured money that cannot be credited back to its payer: ``captured`` minor units of ``currency``."""
+
+    payment_id: UUID
+    captured: int
+    currency: str
+    #: a code: why it was not settled
+    reason: str
+
+
+class Return(Operation, frozen=True, kw_only=True, tag="return"):
+    """What was owed back to the payer has been given back by the gateway: ``amount`` minor units of ``currency``."""
+
+    payment_id: UUID
+    amount: int
+    currency: str
+
+
 class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
     """Take a settled payment's credit back, because it is refunded to the payer or charged back by their bank.
 

@@ -93,8 +93,11 @@ def _payments() -> None:
         sa.Column("gateway", sa.Text, nullable=False),
         sa.Column("method", sa.Text, nullable=False),
         sa.Column("gateway_ref", sa.Text),
+        sa.Column("asked_ref", sa.Text),
         sa.Column("amount", sa.BigInteger, nullable=False),
         sa.Column("currency", sa.CHAR(3), nullable=False),
+        sa.Column("captured", sa.BigInteger),
+        sa.Column("captured_currency", sa.CHAR(3)),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("reference", sa.Text, nullable=False),
@@ -109,6 +112,7 @@ def _payments() -> None:
         sa.CheckConstraint(METHODS, name=op.f("ck_payment_method")),
         sa.CheckConstraint(STATES, name=op.f("ck_payment_state")),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
+        sa.CheckConstraint("captured > 0", name=op.f("ck_payment_captured")),
         _account_of("payment"),
     )
     op.create_index("ix_payment_due", "payment", ["next_check_at"], postgresql_where="next_check_at IS NOT NULL")
@@ -131,8 +135,9 @@ def _payments() -> None:
         sa.Column("received_at", TIME, nullable=False),
         sa.Column("done_at", TIME),
         sa.Column("refused", sa.Text),
+        sa.Column("next_check_at", TIME),
     )
-    op.create_index("ix_gateway_event_open", "gateway_event", ["received_at"], postgresql_where="done_at IS NULL")
+    op.create_index("ix_gateway_event_open", "gateway_event", ["next_check_at"], postgresql_where="done_at IS NULL")
     # A payment's row is written a handful of times within seconds.
     op.execute("ALTER TABLE payment SET (fillfactor = 50)")
 
@@ -157,7 +162,8 @@ def _history() -> None:
         sa.Column("booked_at", TIME, nullable=False),
         sa.Column("batch_id", UUID, nullable=False),
         sa.CheckConstraint(
-            "event IN ('settled', 'reversed', 'charged_back', 'returned')", name=op.f("ck_payment_history_event")
+            "event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'returned')",
+            name=op.f("ck_payment_history_event"),
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_history_amount")),
     )

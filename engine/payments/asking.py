@@ -1,0 +1,82 @@
+"""Asking a gateway for a payment's money: once, and at the next gateway only what certainly has not left us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from engine.payments import names
+from engine.payments.course import UNREACHABLE, Stored
+from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.progress import Progress, Step, evidence
+from engine.recharge.gateways.contract import ChargeRequest, GatewayState, Outcome, Payer
+from engine.words import PaymentState
+from runtime.keyring import Keyring
+
+
+class Asking:
+    """Charges payments that are stored."""
+
+    def __init__(self, keyring: Keyring, gateways: Gateways, progress: Progress) -> None:
+        self._keyring = keyring
+        self._gateways = gateways
+        self._progress = progress
+
+    async def ask(self, stored: Stored, payer: Payer, description: str, others: Sequence[str]) -> Stored:
+        """Ask the payment's gateway, then ``others`` as long as none was reached. Returns the payment as it stands.
+
+        A payment that a gateway may have heard of stays with it.
+        """
+        for name in dict.fromkeys((stored.gateway, *others)):
+            if not self._gateways.allows(name):
+                continue
+            if name != stored.gateway:
+                stored = await self._reroute(stored, name)
+                if stored.gateway != name:
+                    return stored
+            outcome = await self._charge(stored, payer, description)
+            if outcome.state is not GatewayState.NOT_FOUND:
+                stored = await self._progress.heard(stored, outcome, "answered")
+                await self._progress.proceed(stored)
+                return stored
+            stored = await self._not_sent(stored, outcome)
+        return await self._progress.change(stored, PaymentState.DECLINED, UNREACHABLE, "answered")
+
+    async def ask_again(self, stored: Stored, payer: Payer, description: str) -> Stored:
+        """Ask the same gateway, which has never heard of the payment, once more."""
+        if not self._gateways.allows(stored.gateway):
+            return stored
+        outcome = await self._charge(stored, payer, description)
+        if outcome.state is GatewayState.NOT_FOUND:
+            return await self._not_sent(stored, outcome)
+        stored = await self._progress.heard(stored, outcome, "asked_again")
+        await self._progress.proceed(stored)
+        return stored
+
+    async def _charge(self, stored: Stored, payer: Payer, description: str) -> Outcome:
+        secret = names.path_secret(self._keyring, stored.payment_id)
+        request = ChargeRequest(
+            payment_id=stored.payment_id,
+            reference=stored.reference,
+            amount=stored.amount,
+            currency=stored.currency,
+            payer=payer,
+            description=description,
+            callback_url=self._gateways.callback_url(stored.gateway, secret),
+        )
+        return await self._gateways.charge(stored.gateway, request)
+
+    async def _not_sent(self, stored: Stored, outcome: Outcome) -> Stored:
+        def stays(current: Stored, _owns: bool, _now: datetime) -> Stored:  # noqa: FBT001
+            return current
+
+        return await self._progress.step(Step(stored.key, stays, "not_sent", evidence(outcome), always=True))
+
+    async def _reroute(self, stored: Stored, name: str) -> Stored:
+        def move(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            if current.state != PaymentState.REQUESTED or current.gateway != stored.gateway or current.gateway_ref:
+                return current
+            later = now + timedelta(seconds=CALL_LEASE)
+            return current._replace(gateway=name, requested_at=now, next_check_at=later)
+
+        return await self._progress.step(Step(stored.key, move, "rerouted", {"gateway": name}))

@@ -1,0 +1,37 @@
+"""The HTTP side of payments: one route for all gateways' callbacks. Nothing of a path, header or body is ever logged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from engine.payments.service import Payments
+from engine.recharge.gateways.callbacks import BODY_LIMIT
+from engine.recharge.gateways.contract import CallbackRequest
+
+#: below ``/payments``, for every gateway; the segment is a payment's own secret, or the provider's
+PATHS = ("/{gateway}/callback", "/{gateway}/callback/{secret}")
+
+
+async def callback(payments: Payments, name: str, request: web.Request) -> web.Response:
+    """``POST /payments/{gateway}/callback[/{secret}]`` of the gateway ``name``.
+
+    A body above ``BODY_LIMIT`` bytes is read no further than that, and refused by the gateway's own reading.
+    """
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            break
+    reply = await payments.take_callback(
+        name,
+        CallbackRequest(
+            path_secret=request.match_info.get("secret", ""),
+            headers={header.lower(): value for header, value in request.headers.items()},
+            body=bytes(body),
+            remote=request.remote or "",
+            received_at=datetime.now(UTC),
+        ),
+    )
+    return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)

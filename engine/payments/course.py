@@ -1,0 +1,237 @@
+"""The course of a payment: what it becomes when a provider says something of it, and when it is looked at next.
+
+Pure decisions over the payment as it stands. Providers repeat themselves, overtake themselves and change their minds,
+so nothing here trusts the order in which things are heard: money that is there is credited, whatever was said before,
+and what is over is not begun again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, PaymentRef
+from engine.words import AccountRef, Payment, PaymentMethod, PaymentState
+
+S, G = PaymentState, GatewayState
+
+#: The bank has taken a credited payment back: the credit has to follow.
+CHARGEBACK = "chargeback"
+#: The gateway has given the money back: that has to be booked.
+RETURNED = "returned"
+#: Another payment has the provider's reference: the money was counted there.
+DUPLICATE = "duplicate"
+#: No gateway could be reached.
+UNREACHABLE = "unreachable"
+#: Nobody has found out what became of it: staff was told.
+UNRESOLVED = "unresolved"
+#: The gateway does not give it back: staff has to.
+REFUND_REFUSED = "refund_refused"
+#: The line could not be credited any more, so the hold was let go.
+NOT_TAKEN = "line_closed"
+
+#: Seconds between two looks at a payment, by how often it was looked at in this state; then the last for ever.
+PAUSES = (1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 300)
+#: seconds; a payer who was asked to act is given a little time before the provider is asked
+FIRST_POLL = 5
+#: How long nobody knew of an asked payment may be asked for again; later the payer would wonder what it is for.
+ASK_AGAIN_WITHIN = timedelta(minutes=2)
+#: How long a payer has: then the payment is called off at the gateway, which says what is true.
+PAYER_WITHIN = {
+    PaymentMethod.MOBILE_MONEY: timedelta(minutes=5),
+    PaymentMethod.BANK: timedelta(minutes=5),
+    PaymentMethod.CARD: timedelta(hours=24),
+}
+#: How long after that an answer is looked for. It ends as declined, which a payment can still be credited from.
+RESOLVE_WITHIN = timedelta(hours=24)
+#: How long a gateway is asked to give money back before staff has to.
+REFUND_WITHIN = timedelta(hours=72)
+
+#: Nothing was taken yet, as far as we know.
+_OPEN = frozenset({S.CREATED, S.REVIEW, S.REQUESTED, S.PENDING, S.UNKNOWN, S.HELD, S.DECLINED})
+_MOVED = frozenset({G.CAPTURED, G.REFUNDED, G.CHARGEBACK})
+_WAITING = frozenset({S.CREATED, S.REQUESTED, S.PENDING, S.UNKNOWN})
+
+
+class Stored(NamedTuple):
+    """A payment's row."""
+
+    shard: int
+    account_id: UUID
+    payment_id: UUID
+    line_id: UUID | None
+    gateway: str
+    method: str
+    gateway_ref: str | None
+    asked_ref: str | None
+    amount: int
+    currency: str
+    captured: int | None
+    captured_currency: str | None
+    state: str
+    reason: str | None
+    reference: str
+    product: str | None
+    sealed_payer: bytes | None
+    source: str
+    attempts: int
+    next_check_at: datetime | None
+    requested_at: datetime | None
+    created_at: datetime
+    changed_at: datetime
+
+    @property
+    def account(self) -> AccountRef:
+        """Whose it is."""
+        return AccountRef(self.shard, self.account_id)
+
+    @property
+    def money(self) -> tuple[int, str]:
+        """What the provider took: amount and currency, the payment's own until it says otherwise."""
+        return (self.captured or self.amount, self.captured_currency or self.currency)
+
+    @property
+    def key(self) -> tuple[int, UUID, UUID]:
+        """Its primary key."""
+        return (self.shard, self.account_id, self.payment_id)
+
+    def payment(self) -> Payment:
+        """As callers know it."""
+        return Payment(
+            account=self.account,
+            payment_id=self.payment_id,
+            line_id=self.line_id,
+            gateway=self.gateway,
+            method=PaymentMethod(self.method),
+            gateway_ref=self.gateway_ref,
+            amount=self.amount,
+            currency=self.currency,
+            state=PaymentState(self.state),
+            reason=self.reason,
+            reference=self.reference,
+            product=self.product,
+            created_at=self.created_at,
+            changed_at=self.changed_at,
+        )
+
+    def asked_by(self) -> PaymentRef:
+        """As the provider is asked about it: by the name that it gave first."""
+        return self._ref(self.asked_ref or self.gateway_ref)
+
+    def known_by(self) -> PaymentRef:
+        """As the provider knows it now that it was made."""
+        return self._ref(self.gateway_ref or self.asked_ref)
+
+    def _ref(self, gateway_ref: str | None) -> PaymentRef:
+        return PaymentRef(
+            payment_id=self.payment_id,
+            gateway_ref=gateway_ref,
+            amount=self.amount,
+            currency=self.currency,
+            requested_at=self.requested_at or self.created_at,
+        )
+
+
+def turn(stored: Stored, outcome: Outcome, now: datetime, *, owns_ref: bool = True) -> Stored:
+    """What a payment becomes of what its provider says.
+
+    ``owns_ref`` is False where the provider's reference belongs to another payment: then what is said of money is said
+    of that one.
+    """
+    state = S(stored.state)
+    if not owns_ref and outcome.state in (G.CAPTURED, G.HELD):
+        return become(stored, S.DECLINED, DUPLICATE, now) if state in _OPEN else stored
+    known = _named(stored, outcome)
+    to, reason = state, stored.reason
+    match outcome.state:
+        case G.CAPTURED if state in _OPEN:
+            to, reason = S.CAPTURED, None
+        case G.HELD if state in _WAITING or state is S.DECLINED:
+            to, reason = S.HELD, None
+        case G.PENDING if state in _WAITING:
+            to, reason = S.PENDING, None
+        case G.UNKNOWN if state in (S.CREATED, S.REQUESTED, S.PENDING):
+            to, reason = S.UNKNOWN, None
+        case G.DECLINED if state in _WAITING or state is S.HELD:
+            to, reason = S.DECLINED, outcome.reason or DeclineReason.OTHER
+        case G.REFUNDED | G.CHARGEBACK:
+            to, reason = _taken_back(stored, outcome)
+    return become(known, to, reason, now)
+
+
+def become(stored: Stored, state: PaymentState, reason: str | None, now: datetime) -> Stored:
+    """The payment in a state for a reason, to be looked at when that is due; as it is where nothing changes."""
+    if (state, reason) == (stored.state, stored.reason):
+        return stored
+    attempts = stored.attempts if state == stored.state else 0
+    look = _first_look(state, reason, now)
+    return stored._replace(state=state.value, reason=reason, next_check_at=look, attempts=attempts, changed_at=now)
+
+
+def _taken_back(stored: Stored, outcome: Outcome) -> tuple[PaymentState, str | None]:
+    """The payer has the money again: what was credited goes back, what was owed to them is paid."""
+    state = S(stored.state)
+    if outcome.amount is not None and outcome.amount < stored.money[0]:
+        return state, stored.reason  # a part of it: staff and the reconciliation see it in the evidence
+    if state is S.SETTLED:
+        return state, CHARGEBACK
+    if state in (S.REFUNDING, S.CAPTURED):
+        return state, RETURNED
+    if state in _OPEN:
+        # It came and went, and we never held it.
+        return (S.REFUNDED if outcome.state is G.REFUNDED else S.CHARGED_BACK), stored.reason
+    return state, stored.reason
+
+
+def _named(stored: Stored, outcome: Outcome) -> Stored:
+    """With what the provider calls it, and what it took."""
+    # A name heard with the money replaces the one that the payment was asked by; nothing brings that one back.
+    better = stored.gateway_ref == stored.asked_ref and outcome.state in _MOVED
+    if outcome.gateway_ref is not None and (stored.gateway_ref is None or better):
+        asked = stored.asked_ref or outcome.gateway_ref
+        stored = stored._replace(gateway_ref=outcome.gateway_ref, asked_ref=asked)
+    if outcome.state is G.CAPTURED and stored.captured is None:
+        amount, currency = outcome.amount or stored.amount, outcome.currency or stored.currency
+        stored = stored._replace(captured=amount, captured_currency=currency)
+    return stored
+
+
+def _first_look(state: PaymentState, reason: str | None, now: datetime) -> datetime | None:
+    ended = state in (S.DECLINED, S.REFUNDED, S.CHARGED_BACK) or (state is S.SETTLED and reason != CHARGEBACK)
+    if ended or reason == REFUND_REFUSED:
+        return None
+    return now + timedelta(seconds=FIRST_POLL if state is S.PENDING else PAUSES[0])
+
+
+def could_be(stored: Stored, outcome: Outcome) -> bool:
+    """Whether money that came by itself, under a payment's reference, is that payment's: and not paid once more."""
+    same = (stored.amount, stored.currency) == (outcome.amount, outcome.currency)
+    receipts = (None, stored.asked_ref, outcome.gateway_ref)
+    return same and (stored.captured is None or stored.gateway_ref in receipts)
+
+
+def is_waiting(stored: Stored) -> bool:
+    """Whether it is not known yet what becomes of it."""
+    return S(stored.state) in _WAITING
+
+
+def next_look(stored: Stored, now: datetime) -> datetime:
+    """When a payment that stays as it is comes up again."""
+    pause = PAUSES[min(max(stored.attempts, 1), len(PAUSES)) - 1]
+    return now + timedelta(seconds=max(pause, FIRST_POLL) if stored.state == S.PENDING else pause)
+
+
+def may_ask_again(stored: Stored, now: datetime) -> bool:
+    """Whether a payment that its provider has never heard of may be asked for once more."""
+    return stored.created_at + ASK_AGAIN_WITHIN > now
+
+
+def payer_late(stored: Stored, now: datetime) -> bool:
+    """Whether the payer has had time enough."""
+    return stored.created_at + PAYER_WITHIN[PaymentMethod(stored.method)] < now
+
+
+def hopeless(stored: Stored, now: datetime) -> bool:
+    """Whether nobody is going to say any more what became of it."""
+    return stored.created_at + PAYER_WITHIN[PaymentMethod(stored.method)] + RESOLVE_WITHIN < now

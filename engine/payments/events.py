@@ -1,0 +1,182 @@
+"""Doing what an event says: finding or storing its payment, having it confirmed, and taking the payment on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from engine.accounts.service import Accounts
+from engine.payments import names
+from engine.payments.course import Stored, could_be, is_waiting
+from engine.payments.gateways import Gateways
+from engine.payments.names import Locator
+from engine.payments.opening import Opening, Wanted
+from engine.payments.progress import Progress
+from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
+from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine
+
+log = structlog.get_logger(__name__)
+
+G = GatewayState
+
+#: How long an event that its own provider does not confirm is asked about.
+CONFIRM_WITHIN = timedelta(hours=24)
+#: Which locator found a payment, in the order in which they are believed.
+PATH, ID, REF, STATUS_REF, REFERENCE = range(5)
+
+#: the payments that an event's locators found, by which one did
+Found = Mapping[int, Stored]
+
+
+class Taken(NamedTuple):
+    """An event that is in the inbox."""
+
+    gateway: str
+    event: Event
+    #: shard and digest
+    place: tuple[int, bytes]
+    received_at: datetime
+    #: it came on a path with a segment of its own
+    on_path: bool
+
+
+class Events:
+    """Does the events of the inbox, once each, however often they are begun."""
+
+    def __init__(self, accounts: Accounts, gateways: Gateways, opening: Opening, progress: Progress) -> None:
+        self._accounts = accounts
+        self._gateways = gateways
+        self._opening = opening
+        self._progress = progress
+        self._metrics = gateways.metrics
+
+    async def work(self, taken: Taken, found: Found) -> str:
+        """Do an event that is stored. Returns how far it came; what fails is left to the recovery loop."""
+        try:
+            stored = await self._payment(taken, found)
+            if isinstance(stored, str):
+                return await self._finish(taken, stored)
+            return await self._do(taken, stored)
+        except EngineUnavailable:
+            return "waiting"
+        except Exception:
+            log.exception("callback_failed", gateway=taken.gateway)
+            return "waiting"
+
+    async def _do(self, taken: Taken, stored: Stored) -> str:
+        name, event, outcome = taken.gateway, taken.event, taken.event.outcome
+        if event.ask_status:
+            said = await self._confirmed(name, event, stored)
+            if said is None:
+                return await self._unconfirmed(taken, stored)
+            outcome = said
+        stored = await self._progress.heard(
+            stored, outcome, "callback", gateway=name, event=taken.place, event_id=event.event_id
+        )
+        if await self._progress.proceed(stored):
+            waited = (datetime.now(UTC) - taken.received_at).total_seconds()
+            self._metrics.settlement_seconds.labels(name).observe(waited)
+        return "done"
+
+    async def _confirmed(self, name: str, event: Event, stored: Stored) -> Outcome | None:
+        """What the provider itself says, with the names that the event brought; None while it does not say so."""
+        ref = stored.asked_by()
+        reference = event.status_ref or event.outcome.gateway_ref or ref.gateway_ref
+        said = await self._gateways.status(name, msgspec.structs.replace(ref, gateway_ref=reference))
+        if said.state is event.outcome.state:
+            known = event.outcome
+            return msgspec.structs.replace(
+                said,
+                gateway_ref=known.gateway_ref or said.gateway_ref,
+                amount=said.amount if said.amount is not None else known.amount,
+                currency=said.currency or known.currency,
+                reason=said.reason or known.reason,
+            )
+        if said.state not in (G.UNKNOWN, G.NOT_FOUND, G.PENDING):
+            return said
+        # Of money the event names the receipt: it is kept until its provider confirms it.
+        return None if event.outcome.state is G.CAPTURED else Outcome(state=G.UNKNOWN)
+
+    async def _unconfirmed(self, taken: Taken, stored: Stored) -> str:
+        """Nothing is believed yet; the payment is asked about soon, and the event again."""
+        settled = not is_waiting(stored) and stored.gateway_ref == taken.event.outcome.gateway_ref
+        if settled or taken.received_at + CONFIRM_WITHIN < datetime.now(UTC):
+            return await self._finish(taken, None if settled else "unconfirmed")
+        await self._progress.heard(stored, Outcome(state=G.UNKNOWN), "callback", gateway=taken.gateway)
+        return "waiting"
+
+    async def _payment(self, taken: Taken, found: Found) -> Stored | str:
+        """The payment that an event is about, stored now where its payer began it; else why there is none."""
+        name, event = taken.gateway, taken.event
+        began_here = event.account_number is None
+        stored = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF) if rank in found), None)
+        if taken.on_path and began_here and event.payment_id is None and PATH not in found:
+            return "path"
+        if PATH in found and ID in found and found[PATH].payment_id != found[ID].payment_id:
+            return "path"
+        if stored is not None and stored.gateway == name:
+            return stored
+        named = found.get(REFERENCE)
+        if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):
+            return named
+        if event.outcome.state is not G.CAPTURED or (stored is None and began_here):
+            return "payment_unknown" if stored is None else "gateway"
+        return await self._incoming(name, event, stored or named)
+
+    async def _incoming(self, name: str, event: Event, holder: Stored | None) -> Stored | str:
+        """A payment of its own for money that came by itself: for ``holder``'s line, or the number that was typed."""
+        gateway, outcome = self._gateways.get(name), event.outcome
+        if gateway is None or outcome.amount is None:
+            return "amount"
+        if holder is not None:
+            account, line_id = holder.account, holder.line_id
+        else:
+            try:
+                line = await self._accounts.subscriber(event.account_number or "")
+                account, line_id = line.account, line.line_id
+            except (BadNumber, UnknownLine):
+                account, line_id = await self._opening.suspense(), None
+        reference = outcome.gateway_ref or event.event_id
+        methods = gateway.methods
+        wanted = Wanted(
+            account=account,
+            payment_id=names.incoming_id(name, reference),
+            line_id=line_id,
+            gateway=name,
+            method=PaymentMethod.MOBILE_MONEY if PaymentMethod.MOBILE_MONEY in methods else min(methods),
+            amount=outcome.amount,
+            currency=outcome.currency,
+            payer=Payer(msisdn=event.payer_msisdn or ""),
+            source=f"payment:{name}",
+            gateway_ref=reference,
+        )
+        try:
+            return (await self._opening.store(wanted)).stored
+        except PaymentRefused as error:
+            return str(error)
+
+    async def _finish(self, taken: Taken, refused: str | None) -> str:
+        """Nothing more is done for this event."""
+        await self._progress.finish(taken.place, refused)
+        if refused is None:
+            return "done"
+        log.warning("callback_without_effect", gateway=taken.gateway, reason=refused)
+        return "refused"
+
+
+def locators_of(name: str, event: Event) -> dict[int, Locator]:
+    """What its payment may be found by, beside the path that it came on."""
+    locators: dict[int, Locator] = {}
+    if event.payment_id is not None:
+        locators[ID] = names.by_id(event.payment_id)
+    if event.outcome.gateway_ref is not None:
+        locators[REF] = names.by_gateway_ref(name, event.outcome.gateway_ref)
+    if event.status_ref is not None:
+        locators[STATUS_REF] = names.by_gateway_ref(name, event.status_ref)
+    if event.account_number is not None:
+        locators[REFERENCE] = names.by_reference(event.account_number)
+    return locators

@@ -1,0 +1,135 @@
+"""The payment gateways of this installation as payments use them: bounded in time, measured, and never raising."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Mapping
+from time import perf_counter
+
+import structlog
+
+from engine.recharge.gateways.contract import (
+    ChargeRequest,
+    GatewayState,
+    Outcome,
+    PaymentGateway,
+    PaymentRef,
+    RefundRequest,
+)
+from engine.recharge.gateways.configured import gateway_routes, payment_gateways
+from engine.recharge.gateways.routing import GatewayRoutes
+from engine.words import PaymentMethod
+from runtime.metrics import Metrics
+from settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Seconds beyond which no gateway is waited for, whatever its own limit.
+LONGEST_CALL = 130.0
+#: Seconds that a call may take and still be under way: until then nobody else takes its payment up.
+CALL_LEASE = 30.0
+UNKNOWN = Outcome(state=GatewayState.UNKNOWN, provider_code="failed")
+#: said of a gateway that is not in the settings (any more)
+ABSENT = Outcome(state=GatewayState.UNKNOWN, provider_code="not_configured")
+
+
+class Gateways:
+    """The gateways by name, and the routes over them."""
+
+    def __init__(
+        self,
+        by_name: Mapping[str, PaymentGateway],
+        routes: GatewayRoutes,
+        callback_bases: Mapping[str, str],
+        metrics: Metrics | None = None,
+    ) -> None:
+        """``callback_bases``: name → where that provider reaches us, ``https://host``; empty: nowhere."""
+        self._by_name = by_name
+        self._routes = routes
+        self._bases = callback_bases
+        self.metrics = metrics or Metrics()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def get(self, name: str) -> PaymentGateway | None:
+        """The gateway of that name."""
+        return self._by_name.get(name)
+
+    async def start(self) -> None:
+        """Open what they need."""
+        await asyncio.gather(*(gateway.start() for gateway in self._by_name.values()))
+
+    async def stop(self) -> None:
+        """Let everything go."""
+        await asyncio.gather(*(gateway.stop() for gateway in self._by_name.values()))
+
+    def candidates(self, method: PaymentMethod, payer_msisdn: str) -> list[str]:
+        """Who may be asked, best first."""
+        return self._routes.best(method, payer_msisdn)
+
+    def allows(self, name: str) -> bool:
+        """Whether a new payment may go there now: then ``charge`` has to follow."""
+        return self._routes.allows(name)
+
+    def methods(self) -> frozenset[PaymentMethod]:
+        """What people can pay with."""
+        return self._routes.methods()
+
+    def callback_url(self, name: str, secret: str) -> str:
+        """Where the provider calls back for one payment; empty where it cannot reach us."""
+        base = self._bases.get(name, "").rstrip("/")
+        return f"{base}/payments/{name}/callback/{secret}" if base else ""
+
+    async def charge(self, name: str, request: ChargeRequest) -> Outcome:
+        """Ask for the money."""
+        gateway = self._by_name.get(name)
+        if gateway is None:
+            return Outcome(state=GatewayState.NOT_FOUND, provider_code="not_configured")
+        outcome = await self._call(name, "charge", gateway.charge(request))
+        self._routes.heard(name, outcome)
+        return outcome
+
+    async def status(self, name: str, payment: PaymentRef) -> Outcome:
+        """What became of a payment."""
+        gateway = self._by_name.get(name)
+        return ABSENT if gateway is None else await self._call(name, "status", gateway.status(payment))
+
+    async def confirm(self, name: str, payment: PaymentRef) -> Outcome:
+        """Take what was held."""
+        gateway = self._by_name.get(name)
+        return ABSENT if gateway is None else await self._call(name, "confirm", gateway.confirm(payment))
+
+    async def cancel(self, name: str, payment: PaymentRef) -> Outcome:
+        """Let go, or call off."""
+        gateway = self._by_name.get(name)
+        return ABSENT if gateway is None else await self._call(name, "cancel", gateway.cancel(payment))
+
+    async def refund(self, name: str, request: RefundRequest) -> Outcome:
+        """Give captured money back."""
+        gateway = self._by_name.get(name)
+        return ABSENT if gateway is None else await self._call(name, "refund", gateway.refund(request))
+
+    async def _call(self, name: str, what: str, call: Awaitable[Outcome]) -> Outcome:
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(LONGEST_CALL):
+                outcome = await call
+        except Exception:
+            # By contract they do not raise; if one does, nobody knows what it has done.
+            log.exception("gateway_broke", gateway=name, call=what)
+            outcome = UNKNOWN
+        self.metrics.gateway_seconds.labels(name, what, outcome.state.value).observe(perf_counter() - started)
+        return outcome
+
+
+def no_gateways(metrics: Metrics) -> Gateways:
+    """Where nothing can be paid for."""
+    return Gateways({}, GatewayRoutes([]), {}, metrics)
+
+
+def configured_gateways(settings: Settings, metrics: Metrics) -> Gateways:
+    """The gateways of the settings, not yet started. Raises ``SettingsError``."""
+    made = payment_gateways(settings)
+    bases = {name: given.callback_base or settings.public_url for name, given in settings.payment_gateways.items()}
+    return Gateways(made, gateway_routes(settings, made), bases, metrics)

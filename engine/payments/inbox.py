@@ -1,0 +1,243 @@
+"""What providers post to us: kept before it is acted on, done once, whoever it comes from and however often.
+
+A callback is verified and read by its gateway. Its events are stored under the provider's ids, the payments are found,
+brought on and settled, and then the provider is answered. From the moment an event is stored it is done by somebody: by
+whoever took it, or by the recovery loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.service import Accounts
+from engine.payments import names, store
+from engine.payments.course import Stored
+from engine.payments.events import PATH, REFERENCE, Events, Taken, locators_of
+from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.names import Locator
+from engine.payments.sealing import seal_event, unseal_event
+from engine.payments.store import Connection, Heard, Waiting
+from engine.payments.writer import Writer
+from engine.recharge.gateways.contract import BadCallback, CallbackRequest, Event
+from engine.storage.sharding import shard_of
+from engine.words import BadNumber, EngineUnavailable, LineStatus, UnknownLine
+from runtime.keyring import Keyring
+
+log = structlog.get_logger(__name__)
+
+#: Seconds after which a provider is answered although its event is not through: it is ours by then.
+ANSWER_SECONDS = 5.0
+#: Refused callbacks of one process that are stored as audit lines: a second, and at once. A flood is only counted.
+REFUSALS_PER_SECOND, REFUSALS_AT_ONCE = 20.0, 200.0
+
+
+class Reply(NamedTuple):
+    """What the provider is answered."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class Arrival(NamedTuple):
+    """An event on its way into the inbox, with what its payment may be found by."""
+
+    heard: Heard
+    locators: dict[int, Locator]
+
+
+class Arrived(NamedTuple):
+    """How the inbox has it: the same as now, done before, and the payments found."""
+
+    same: bool
+    done: bool
+    found: dict[int, Stored]
+
+
+class Inbox:
+    """The callbacks of all gateways in this process."""
+
+    def __init__(
+        self, database: AsyncEngine, keyring: Keyring, accounts: Accounts, gateways: Gateways, *, events: Events
+    ) -> None:
+        self._keyring = keyring
+        self._accounts = accounts
+        self._gateways = gateways
+        self._events = events
+        self._metrics = gateways.metrics
+        self._keeper = Writer[Arrival, Arrived](
+            database, self._keep, touches=lambda one: (one.heard.digest,), kept=True
+        )
+        self._finder = Writer[dict[int, Locator], dict[int, Stored]](database, self._find)
+        self._under_way: set[asyncio.Task[str]] = set()
+        self._refusals, self._refused_at = REFUSALS_AT_ONCE, monotonic()
+
+    async def close(self) -> None:
+        """Finish what was taken."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._keeper.close()
+        await self._finder.close()
+
+    # -- taking ---
+
+    async def take(self, name: str, request: CallbackRequest) -> Reply:
+        """Take a callback of the gateway ``name``, and say what it is answered."""
+        gateway = self._gateways.get(name)
+        if gateway is None:
+            return _problem(404, "no such gateway")
+        try:
+            callback = gateway.read_callback(request)
+        except BadCallback as error:
+            return await self._refuse(name, request, error)
+        answer = Reply(callback.status, callback.body, callback.content_type)
+        if callback.refusal is not None:
+            known = [await self._serves(event.account_number) for event in callback.events]
+            return answer if all(known) else answer._replace(body=callback.refusal)
+        try:
+            arrivals = [self._arrival(name, event, request) for event in callback.events]
+            arrived = await asyncio.gather(*(self._keeper(one) for one in arrivals))
+        except EngineUnavailable:
+            self._metrics.gateway_callbacks.labels(name, "unavailable").inc()
+            return _problem(503, "try again")
+        if not all(one.same for one in arrived):
+            return await self._refuse(name, request, BadCallback("event: seen before with another content", 409))
+        tasks = [
+            asyncio.create_task(self._work(_taken(event, arrival, on_path=bool(request.path_secret)), one))
+            for event, arrival, one in zip(callback.events, arrivals, arrived, strict=True)
+        ]
+        self._under_way.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._under_way.discard)
+        if tasks:
+            await asyncio.wait(tasks, timeout=ANSWER_SECONDS)
+        for task in tasks:
+            outcome = task.result() if task.done() else "waiting"
+            self._metrics.gateway_callbacks.labels(name, outcome).inc()
+        return answer
+
+    def _arrival(self, name: str, event: Event, request: CallbackRequest) -> Arrival:
+        locators = locators_of(name, event)
+        body = msgspec.json.decode(seal_event(self._keyring, event))
+        if request.path_secret:
+            locators[PATH] = names.by_path(request.path_secret)
+            body["path"] = locators[PATH].digest.hex()
+        digest = names.event_digest(name, event.event_id)
+        told = msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=None))
+        now = datetime.now(UTC)
+        heard = Heard(
+            shard=shard_of(digest),
+            digest=digest,
+            gateway=name,
+            event_id=event.event_id,
+            payload_hash=self._keyring.digest("gateway-event", msgspec.json.encode(told), self._keyring.ids[-1])[:16],
+            body=msgspec.json.encode(body).decode(),
+            received_at=now,
+            next_check_at=now + timedelta(seconds=CALL_LEASE),
+            done_at=None,
+            refused=None,
+        )
+        return Arrival(heard, locators)
+
+    async def _keep(self, connection: Connection, batch: Sequence[Arrival]) -> list[Arrived]:
+        wanted = _numbered([one.locators for one in batch])
+        seen, located = await store.keep_heard(connection, [one.heard for one in batch], wanted)
+        found = _by_item(len(batch), located)
+        return [
+            Arrived(kept == one.heard.payload_hash, done, mine)
+            for one, (kept, done), mine in zip(batch, seen, found, strict=True)
+        ]
+
+    async def _work(self, taken: Taken, arrived: Arrived) -> str:
+        return "again" if arrived.done else await self._events.work(taken, arrived.found)
+
+    async def resume(self, waiting: Waiting) -> str:
+        """Do an event whose taker is gone."""
+        event = unseal_event(self._keyring, dict(waiting.body or {}))
+        path = str((waiting.body or {}).get("path") or "")
+        locators = locators_of(waiting.gateway, event)
+        if path:
+            locators[PATH] = Locator(bytes.fromhex(path))
+        place = (waiting.shard, waiting.digest)
+        taken = Taken(waiting.gateway, event, place, waiting.received_at, on_path=bool(path))
+        return await self._events.work(taken, await self._finder(locators))
+
+    async def _find(self, connection: Connection, batch: Sequence[dict[int, Locator]]) -> list[dict[int, Stored]]:
+        located = await store.locate(connection, _numbered(batch))
+        await connection.rollback()
+        return _by_item(len(batch), located)
+
+    async def _refuse(self, name: str, request: CallbackRequest, error: BadCallback) -> Reply:
+        """No effect, and a line in the audit trail."""
+        self._metrics.gateway_callbacks.labels(name, "refused").inc()
+        log.warning("callback_refused", gateway=name, status=error.status, reason=str(error))
+        if self._may_store_refusal():
+            digest = self._keyring.digest("gateway-event", request.body[:100_000], self._keyring.ids[-1])[:16]
+            event_id = f"refused:{digest.hex()}"
+            key = names.event_digest(name, event_id)
+            line = Heard(
+                shard_of(key),
+                key,
+                name,
+                event_id,
+                digest,
+                None,
+                request.received_at,
+                None,
+                request.received_at,
+                str(error),
+            )
+            try:
+                await self._keeper(Arrival(line, {}))
+            except EngineUnavailable:
+                return _problem(503, "try again")
+        return _problem(error.status, str(error))
+
+    def _may_store_refusal(self) -> bool:
+        now = monotonic()
+        self._refusals = min(REFUSALS_AT_ONCE, self._refusals + (now - self._refused_at) * REFUSALS_PER_SECOND)
+        self._refused_at = now
+        if self._refusals < 1:
+            return False
+        self._refusals -= 1
+        return True
+
+    async def _serves(self, account_number: str | None) -> bool:
+        """Whether what a payer typed as the account can be paid for."""
+        if account_number is None:
+            return False
+        if await self._finder({REFERENCE: names.by_reference(account_number)}):
+            return True
+        try:
+            line = await self._accounts.subscriber(account_number)
+        except (BadNumber, UnknownLine):
+            return False
+        return line.status not in (LineStatus.TERMINATED, LineStatus.BARRED)
+
+
+def _taken(event: Event, arrival: Arrival, *, on_path: bool) -> Taken:
+    heard = arrival.heard
+    return Taken(heard.gateway, event, (heard.shard, heard.digest), heard.received_at, on_path)
+
+
+def _numbered(items: Sequence[dict[int, Locator]]) -> list[tuple[int, Locator]]:
+    return [(place * 8 + rank, one) for place, locators in enumerate(items) for rank, one in locators.items()]
+
+
+def _by_item(number: int, located: Sequence[tuple[int, Stored]]) -> list[dict[int, Stored]]:
+    found: list[dict[int, Stored]] = [{} for _ in range(number)]
+    for place, stored in located:
+        found[place // 8][place % 8] = stored
+    return found
+
+
+def _problem(status: int, reason: str) -> Reply:
+    return Reply(status, msgspec.json.encode({"error": reason}))

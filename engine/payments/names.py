@@ -1,0 +1,107 @@
+"""Names of payments: ids and keys that come out the same again, and the digests under which a payment is found.
+
+Nothing here is drawn at random: whoever asks again, after whatever crash, asks for the same payment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from engine.books.decisions import reference_for
+from engine.storage.sharding import shard_of
+from engine.words import AccountRef
+from runtime.keyring import Keyring
+
+_NAMESPACE = uuid5(NAMESPACE_OID, "rasid.payment")
+
+#: Whose are payments for a line that nobody knows, until they have gone back: an account of ours, without lines.
+SUSPENSE_ID = uuid5(_NAMESPACE, "suspense")
+SUSPENSE = AccountRef(shard_of(SUSPENSE_ID.bytes), SUSPENSE_ID)
+
+
+def payment_id_of(account: AccountRef, key: UUID) -> UUID:
+    """The id of the payment that an intent's key stands for."""
+    return uuid5(account.account_id, f"payment|{key}")
+
+
+def incoming_id(gateway: str, gateway_ref: str) -> UUID:
+    """The id of a payment that its payer began: from the provider's reference, so it comes once."""
+    return uuid5(_NAMESPACE, f"{gateway}|{gateway_ref}")
+
+
+def settle_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that credits a payment."""
+    return uuid5(payment_id, "settle")
+
+
+def set_aside_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that sets its money aside."""
+    return uuid5(payment_id, "set_aside")
+
+
+def reverse_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that takes its credit back."""
+    return uuid5(payment_id, "reverse")
+
+
+def return_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that books its having been given back."""
+    return uuid5(payment_id, "return")
+
+
+def refund_id(payment_id: UUID) -> UUID:
+    """What a provider recognises the one refund of a payment by."""
+    return uuid5(payment_id, "refund")
+
+
+def reference(account: AccountRef, payment_id: UUID) -> str:
+    """What a person quotes: the reference that the payment's settlement, and so its receipt, will have."""
+    return reference_for(account, settle_key(payment_id))
+
+
+def path_secret(keyring: Keyring, payment_id: UUID) -> str:
+    """The last segment of the path that the provider calls back on for this payment: 192 bits that only we can make."""
+    return keyring.digest("payment-path", payment_id.bytes)[:24].hex()
+
+
+class Locator:
+    """Where ``payment_locator`` holds something that a payment is found by.
+
+    What is looked for is no secret, or too long to be guessed, so its digest needs no key and outlives all of them.
+    """
+
+    __slots__ = ("digest", "shard")
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest = digest
+        self.shard = shard_of(digest)
+
+
+def _locator(*parts: str) -> Locator:
+    return Locator(hashlib.blake2b("|".join(parts).encode(errors="replace"), digest_size=16).digest())
+
+
+def by_path(secret: str) -> Locator:
+    """By the last segment of its callback path."""
+    return _locator("path", secret)
+
+
+def by_id(payment_id: UUID) -> Locator:
+    """By our own id."""
+    return _locator("id", payment_id.hex)
+
+
+def by_gateway_ref(gateway: str, gateway_ref: str) -> Locator:
+    """By the provider's name for it."""
+    return _locator("ref", gateway, gateway_ref)
+
+
+def by_reference(reference: str) -> Locator:
+    """By what a person quotes."""
+    return _locator("reference", reference.strip().upper())
+
+
+def event_digest(gateway: str, event_id: str) -> bytes:
+    """Under which an event of a provider is kept: what was seen before has the same."""
+    return hashlib.blake2b(f"{gateway}|{event_id}".encode(errors="replace"), digest_size=16).digest()

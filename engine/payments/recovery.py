@@ -1,0 +1,181 @@
+"""Picking payments up, wherever they were left: each is looked at when its time has come, by one process at a time.
+
+States end within a stated time (``engine.payments.course``): asked payments are resolved by asking the gateway,
+captured ones are settled, what cannot be credited goes back, and what nobody can resolve is told to staff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.payments import names, store
+from engine.payments.asking import Asking
+from engine.payments.course import (
+    NOT_TAKEN,
+    REFUND_REFUSED,
+    REFUND_WITHIN,
+    RETURNED,
+    UNRESOLVED,
+    Stored,
+    hopeless,
+    is_waiting,
+    may_ask_again,
+    next_look,
+    payer_late,
+)
+from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.inbox import Inbox
+from engine.payments.progress import Progress, Step
+from engine.payments.sealing import unseal_payer
+from engine.payments.store import Connection, Holder
+from engine.payments.writer import Writer
+from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, RefundRequest
+from engine.words import EngineUnavailable, LineStatus, PaymentState
+from runtime.keyring import Keyring
+
+log = structlog.get_logger(__name__)
+
+S, G = PaymentState, GatewayState
+
+LEASE = timedelta(seconds=CALL_LEASE)
+
+
+class Recovery:
+    """The loop's work. Any number of processes may do it."""
+
+    def __init__(
+        self,
+        database: AsyncEngine,
+        keyring: Keyring,
+        gateways: Gateways,
+        *,
+        asking: Asking,
+        progress: Progress,
+        inbox: Inbox,
+        description: str,
+    ) -> None:
+        """``description``: what payers are told that a payment is for, where it has to be asked for again."""
+        self._keyring = keyring
+        self._gateways = gateways
+        self._asking = asking
+        self._progress = progress
+        self._inbox = inbox
+        self._description = description
+        self._claims = Writer[int, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
+        self._events = Writer[int, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
+        self._holders = Writer[Stored, Holder | None](database, self._read_holders)
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        for writer in (self._claims, self._events, self._holders):
+            await writer.close()
+
+    async def resume_due(self, limit: int = 200) -> int:
+        """Take up to ``limit`` payments and as many events on that are due. Returns how many there were."""
+        payments, events = await asyncio.gather(self._claims(limit), self._events(limit))
+        work = [*(self._resume(stored) for stored in payments), *(self._inbox.resume(event) for event in events)]
+        results = await asyncio.gather(*work, return_exceptions=True)
+        for error in results:
+            # Its lease ends, and it is looked at again.
+            if isinstance(error, EngineUnavailable):
+                log.warning("recovery_waits", reason=str(error))
+            elif isinstance(error, BaseException):
+                log.error("recovery_failed", exc_info=error)
+        return len(work)
+
+    async def _claim(self, connection: Connection, batch: Sequence[int]) -> list[list[Stored]]:
+        claimed = await store.claim(connection, batch[0], datetime.now(UTC), LEASE)
+        await connection.commit()
+        return [claimed]
+
+    async def _claim_events(self, connection: Connection, batch: Sequence[int]) -> list[list[store.Waiting]]:
+        claimed = await store.claim_heard(connection, batch[0], datetime.now(UTC), LEASE)
+        await connection.commit()
+        return [claimed]
+
+    async def _read_holders(self, connection: Connection, batch: Sequence[Stored]) -> list[Holder | None]:
+        found = await store.holders(connection, [(*stored.account, stored.line_id) for stored in batch])
+        await connection.rollback()
+        return found
+
+    async def _resume(self, stored: Stored) -> None:
+        now = datetime.now(UTC)
+        state = S(stored.state)
+        if is_waiting(stored):
+            after = await self._resolve(stored, now)
+        elif state is S.HELD:
+            after = await self._confirm(stored, now)
+        elif state is S.REFUNDING and stored.reason != RETURNED:
+            after = await self._refund(stored, now)
+        else:
+            after = stored
+        if await self._progress.proceed(after):
+            return
+        if after.state == stored.state and after.next_check_at is not None:
+            await self._look_later(after)
+
+    async def _look_later(self, stored: Stored) -> None:
+        def wait(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            if current.state != stored.state or current.next_check_at is None:
+                return current
+            return current._replace(next_check_at=next_look(current, now))
+
+        await self._progress.step(Step(stored.key, wait, "postponed", {}))
+
+    async def _resolve(self, stored: Stored, now: datetime) -> Stored:
+        """Find out what became of a payment that was asked for."""
+        outcome = await self._gateways.status(stored.gateway, stored.asked_by())
+        if outcome.state is G.NOT_FOUND:
+            if not may_ask_again(stored, now):
+                return await self._progress.change(stored, S.DECLINED, DeclineReason.TIMEOUT, "never_asked")
+            holder = await self._holders(stored)
+            if holder is None:
+                return stored
+            payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
+            return await self._asking.ask_again(stored, payer, self._description)
+        if outcome.state in (G.PENDING, G.UNKNOWN) and payer_late(stored, now):
+            outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
+        after = await self._progress.heard(stored, outcome, "status")
+        if is_waiting(after) and hopeless(stored, now):
+            log.critical("payment.unresolved", payment=str(stored.payment_id), gateway=stored.gateway)
+            return await self._progress.change(after, S.DECLINED, UNRESOLVED, "given_up")
+        return after
+
+    async def _confirm(self, stored: Stored, now: datetime) -> Stored:
+        """Take what is held, or let it go where it could not be credited any more."""
+        holder = await self._holders(stored)
+        closed = holder is None or holder.status in (LineStatus.TERMINATED, LineStatus.BARRED)
+        if closed or hopeless(stored, now):
+            outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
+            if outcome.state is G.DECLINED:
+                return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "cancelled")
+            return await self._progress.heard(stored, outcome, "cancelled")
+        outcome = await self._gateways.confirm(stored.gateway, stored.asked_by())
+        return await self._progress.heard(stored, outcome, "confirmed")
+
+    async def _refund(self, stored: Stored, now: datetime) -> Stored:
+        """Have the gateway give it back."""
+        amount, _ = stored.money
+        request = RefundRequest(
+            payment=stored.known_by(),
+            refund_id=names.refund_id(stored.payment_id),
+            amount=amount,
+            reason=stored.reason or "refund",
+        )
+        outcome = await self._gateways.refund(stored.gateway, request)
+        if outcome.state in (G.PENDING, G.UNKNOWN) and stored.attempts > 1:
+            said = await self._gateways.status(stored.gateway, stored.known_by())
+            outcome = said if said.state in (G.REFUNDED, G.CHARGEBACK) else outcome
+        if outcome.state is G.REFUNDED and outcome.amount is not None and outcome.amount < amount:
+            outcome = Outcome(state=G.UNKNOWN, provider_code="refunded_in_part")
+        refused = outcome.state in (G.DECLINED, G.NOT_FOUND) or stored.changed_at + REFUND_WITHIN < now
+        if refused and outcome.state is not G.REFUNDED:
+            code = outcome.provider_code or outcome.state.value
+            log.critical("payment.not_returned", payment=str(stored.payment_id), gateway=stored.gateway, code=code)
+            return await self._progress.change(stored, S.REFUNDING, REFUND_REFUSED, "refund", code=code)
+        return await self._progress.heard(stored, outcome, "refund")

@@ -1,0 +1,220 @@
+"""Payments: asking for one, finding it again, giving it back. Everything between is taken on by the same few steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.service import Accounts
+from engine.books.service import Door
+from engine.payments import names, store
+from engine.payments.asking import Asking
+from engine.payments.course import REFUND_REFUSED, Stored
+from engine.payments.events import Events
+from engine.payments.gateways import Gateways
+from engine.payments.inbox import Inbox
+from engine.payments.opening import Opening, Wanted
+from engine.payments.progress import Progress, Step
+from engine.payments.recovery import Recovery
+from engine.payments.store import Connection
+from engine.payments.writer import Writer
+from engine.recharge.gateways.contract import Payer
+from engine.words import AccountRef, Answer, Payment, PaymentMethod, PaymentRefused, PaymentState, Subscriber
+from runtime.keyring import Keyring
+from settings import Operator
+
+log = structlog.get_logger(__name__)
+
+#: minor units; what is above is a mistake or an attack
+LARGEST = 10**15
+#: payments of an account in one answer
+MOST = 100
+
+
+class Payments:
+    """The payments of one installation."""
+
+    def __init__(
+        self,
+        database: AsyncEngine,
+        operator: Operator,
+        keyring: Keyring,
+        *,
+        accounts: Accounts,
+        door: Door,
+        gateways: Gateways,
+    ) -> None:
+        self._operator = operator
+        self._gateways = gateways
+        self._opening = Opening(database, keyring, operator.currency, gateways.metrics)
+        self._progress = Progress(database, door, gateways.metrics)
+        self._asking = Asking(keyring, gateways, self._progress)
+        events = Events(accounts, gateways, self._opening, self._progress)
+        self._inbox = Inbox(database, keyring, accounts, gateways, events=events)
+        self._recovery = Recovery(
+            database,
+            keyring,
+            gateways,
+            asking=self._asking,
+            progress=self._progress,
+            inbox=self._inbox,
+            description=operator.name,
+        )
+        self._finder = Writer[names.Locator, list[Stored]](database, self._find)
+        self._pages = Writer[tuple[AccountRef, datetime, int], list[Stored]](database, self._page)
+        self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
+
+        self.take_callback = self._inbox.take
+        self.resume_due = self._recovery.resume_due
+
+    async def start(self) -> None:
+        """Open what the gateways need."""
+        await self._gateways.start()
+
+    async def close(self) -> None:
+        """Finish what is under way, then let everything go."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values())
+        for part in (self._inbox, self._recovery, self._opening, self._progress, self._finder, self._pages):
+            await part.close()
+        await self._gateways.stop()
+
+    def methods(self) -> frozenset[PaymentMethod]:
+        """What people can pay with."""
+        return self._gateways.methods()
+
+    # -- asking for one ---
+
+    async def pay(
+        self,
+        subscriber: Subscriber,
+        method: PaymentMethod,
+        amount: int,
+        payer: Payer,
+        *,
+        key: UUID,
+        source: str,
+        product: str | None = None,
+        description: str = "",
+        wait_seconds: float = 3.0,
+    ) -> Payment:
+        """Ask ``payer`` for ``amount`` minor units, to be credited to ``subscriber``'s line.
+
+        The same ``key`` again is the same payment: nobody is asked twice. Answers with the payment as it stands once
+        the gateway has said something, or after ``wait_seconds``; what comes later comes by message. ``product``: what
+        is bought with it at once. ``description``: what the payer is told that it is for, in their language.
+
+        Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
+        """
+        candidates = self._gateways.candidates(method, payer.msisdn)
+        if not 0 < amount <= LARGEST:
+            raise PaymentRefused("amount")
+        if not candidates:
+            raise PaymentRefused("method")
+        if product is not None and all(product != one.code for one in self._operator.products):
+            raise PaymentRefused("product")
+        wanted = Wanted(
+            account=subscriber.account,
+            payment_id=names.payment_id_of(subscriber.account, key),
+            line_id=subscriber.line_id,
+            gateway=candidates[0],
+            method=method,
+            amount=amount,
+            currency=None,
+            payer=payer,
+            source=source,
+            product=product,
+        )
+        stored, new = await self._opening.store(wanted)
+        if new:
+            asking = self._asking.ask(stored, payer, description or self._operator.name, candidates[1:])
+            self._begin(stored.payment_id, asyncio.create_task(asking))
+        task = self._under_way.get(stored.payment_id)
+        if task is None:
+            return stored.payment()
+        await asyncio.wait({task}, timeout=wait_seconds)
+        found = await self.payment(stored.payment_id)
+        return found or stored.payment()
+
+    def _begin(self, payment_id: UUID, task: asyncio.Task[Stored]) -> None:
+        def ended(task: asyncio.Task[Stored]) -> None:
+            self._under_way.pop(payment_id, None)
+            if not task.cancelled() and task.exception() is not None:
+                # It is stored as asked for: the recovery loop finds out.
+                log.error("asking_failed", payment=str(payment_id), exc_info=task.exception())
+
+        self._under_way[payment_id] = task
+        task.add_done_callback(ended)
+
+    # -- finding ---
+
+    async def payment(self, payment_id: UUID) -> Payment | None:
+        """A payment by its id, as of the last commit."""
+        stored = await self._one(names.by_id(payment_id))
+        return None if stored is None else stored.payment()
+
+    async def find_payment(self, reference: str) -> Payment | None:
+        """A payment by what a person quotes; of two with the same short reference, the first."""
+        stored = await self._one(names.by_reference(reference))
+        return None if stored is None else stored.payment()
+
+    async def find_by_gateway_ref(self, gateway: str, gateway_ref: str) -> Payment | None:
+        """A payment by its provider's reference."""
+        stored = await self._one(names.by_gateway_ref(gateway, gateway_ref))
+        return None if stored is None else stored.payment()
+
+    async def payments_of(self, account: AccountRef, before: datetime | None = None, limit: int = 10) -> list[Payment]:
+        """The latest payments of an account that began before a time, newest first."""
+        page = await self._pages((account, before or datetime.max.replace(tzinfo=UTC), min(limit, MOST)))
+        return [stored.payment() for stored in page]
+
+    async def _one(self, locator: names.Locator) -> Stored | None:
+        found = await self._finder(locator)
+        return found[0] if found else None
+
+    async def _find(self, connection: Connection, batch: Sequence[names.Locator]) -> list[list[Stored]]:
+        located = await store.locate(connection, list(enumerate(batch)))
+        await connection.rollback()
+        found: list[list[Stored]] = [[] for _ in batch]
+        for place, stored in located:
+            found[place].append(stored)
+        return found
+
+    async def _page(
+        self, connection: Connection, batch: Sequence[tuple[AccountRef, datetime, int]]
+    ) -> list[list[Stored]]:
+        pages = [await store.of_account(connection, *account, before, limit) for account, before, limit in batch]
+        await connection.rollback()
+        return pages
+
+    # -- staff ---
+
+    async def refund(self, payment_id: UUID, reason: str, source: str) -> Answer | None:
+        """Take a settled payment's credit back and have its gateway give the money back; None if there is none.
+
+        The gateway is asked by the recovery loop, at once. Safe to ask twice.
+        """
+        stored = await self._one(names.by_id(payment_id))
+        return None if stored is None else await self._progress.reverse(stored, reason, source)
+
+    async def look_again(self, payment_id: UUID, source: str) -> Payment | None:
+        """Have a payment that was given up taken up again: asked about, or given back. None if there is none."""
+        stored = await self._one(names.by_id(payment_id))
+        if stored is None:
+            return None
+
+        def again(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            state = PaymentState(current.state)
+            if state is PaymentState.REFUNDING and current.reason == REFUND_REFUSED:
+                return current._replace(reason=None, next_check_at=now, attempts=0, changed_at=now)
+            if state is PaymentState.DECLINED and current.asked_ref is not None:
+                return current._replace(state=PaymentState.UNKNOWN.value, reason=None, next_check_at=now, attempts=0)
+            return current
+
+        step = Step(stored.key, again, "looked_again", {"source": source}, always=True)
+        return (await self._progress.step(step)).payment()

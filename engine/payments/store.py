@@ -1,0 +1,306 @@
+"""The SQL of payments: opening them, what is heard of them, their turns, and what is due.
+
+Payments are locked in the order of their key, after their account where both are locked; then locators are entered, in
+the order of theirs. Everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from psycopg import AsyncConnection, AsyncCursor
+
+from engine.accounts.tables import line
+from engine.books.tables import outbox
+from engine.payments.course import Stored
+from engine.payments.names import Locator
+from engine.payments.tables import gateway_event, payment, payment_event, payment_locator
+from engine.storage.bulk import arrays, insert_sql, unfolded, update_sql
+
+Row = tuple[Any, ...]
+Connection = AsyncConnection[Row]
+Key = tuple[int, UUID, UUID]
+Keyed = TypeVar("Keyed")
+
+_STORED = ", ".join(f"p.{name}" for name in Stored._fields)
+_KEY = ("shard", "account_id", "payment_id")
+_GIVEN = unfolded(payment, _KEY, numbered=True)
+
+_OPENED = tuple(name for name in Stored._fields if name != "attempts")
+_LOCATED = ("shard", "digest", "owner_shard", "account_id", "payment_id")
+_EVIDENCE = ("shard", "account_id", "payment_id", "event_id", "state", "what", "body", "at")
+_TURNED = (
+    *_KEY,
+    "state",
+    "reason",
+    "next_check_at",
+    "gateway_ref",
+    "asked_ref",
+    "captured",
+    "captured_currency",
+    "gateway",
+    "requested_at",
+    "attempts",
+    "changed_at",
+)
+_HEARD = (
+    "shard",
+    "digest",
+    "gateway",
+    "event_id",
+    "payload_hash",
+    "body",
+    "received_at",
+    "next_check_at",
+    "done_at",
+    "refused",
+)
+_TOLD = ("shard", "message_id", "account_id", "line_id", "topic", "body", "priority", "due_at", "created_at")
+
+_INSERT_PAYMENTS = f"{insert_sql(payment, _OPENED)} ON CONFLICT DO NOTHING RETURNING payment_id"
+_INSERT_LOCATORS = f"{insert_sql(payment_locator, _LOCATED)} ON CONFLICT DO NOTHING"
+_INSERT_EVIDENCE = f"{insert_sql(payment_event, _EVIDENCE)} ON CONFLICT DO NOTHING"
+_INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
+_INSERT_HEARD = f"{insert_sql(gateway_event, _HEARD)} ON CONFLICT DO NOTHING"
+_UPDATE_PAYMENTS = update_sql(payment, _TURNED)
+
+_READ = f"SELECT v.place, {_STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
+_LOCK = f"{_READ} ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p"
+
+_HOLDERS = f"""
+    SELECT v.place, a.currency, a.key_id, a.wrapped_key, l.status
+    FROM {unfolded(line, ("shard", "account_id", "line_id"), numbered=True)}
+    JOIN account a USING (shard, account_id) LEFT JOIN line l USING (shard, account_id, line_id)"""
+
+_OWNERS = f"""
+    SELECT v.place, l.owner_shard, l.account_id, l.payment_id
+    FROM {unfolded(payment_locator, ("shard", "digest"), placed=True)} JOIN payment_locator l USING (shard, digest)"""
+
+_LOCATE = f"""
+    SELECT v.place, {_STORED}
+    FROM {unfolded(payment_locator, ("shard", "digest"), placed=True)}
+    JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
+    JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id"""
+
+_SEEN = f"""
+    SELECT v.place, e.payload_hash, e.done_at IS NOT NULL
+    FROM {unfolded(gateway_event, ("shard", "digest"), numbered=True)} JOIN gateway_event e USING (shard, digest)"""
+
+# Who paid, and what they typed, stands with the payment from here on.
+_FINISH = f"""
+    UPDATE gateway_event t SET done_at = %(done_at)s, body = t.body - 'sealed', refused = v.refused
+    FROM {unfolded(gateway_event, ("shard", "digest", "refused"))}
+    WHERE t.shard = v.shard AND t.digest = v.digest AND t.done_at IS NULL"""
+
+_CLAIM = f"""
+    UPDATE payment p SET next_check_at = %(until)s, attempts = least(p.attempts + 1, 30000)
+    FROM (SELECT shard, account_id, payment_id FROM payment WHERE next_check_at <= %(now)s
+          ORDER BY next_check_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED) due
+    WHERE p.shard = due.shard AND p.account_id = due.account_id AND p.payment_id = due.payment_id
+    RETURNING {_STORED}"""
+
+_CLAIM_HEARD = """
+    UPDATE gateway_event e SET next_check_at = %(until)s
+    FROM (SELECT shard, digest FROM gateway_event WHERE done_at IS NULL AND next_check_at <= %(now)s
+          ORDER BY next_check_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED) due
+    WHERE e.shard = due.shard AND e.digest = due.digest
+    RETURNING e.shard, e.digest, e.gateway, e.event_id, e.body, e.received_at"""
+
+
+class Holder(NamedTuple):
+    """The account that a payment is for. ``wrapped_key`` is None once its person was erased."""
+
+    currency: str
+    key_id: int
+    wrapped_key: bytes | None
+    #: of the line; None where the account has no such line
+    status: str | None
+
+
+class Heard(NamedTuple):
+    """One event as the inbox keeps it."""
+
+    shard: int
+    digest: bytes
+    gateway: str
+    event_id: str
+    payload_hash: bytes
+    #: JSON, or None of what was refused
+    body: str | None
+    received_at: datetime
+    next_check_at: datetime | None
+    done_at: datetime | None
+    refused: str | None
+
+
+class Waiting(NamedTuple):
+    """An event whose taker is gone."""
+
+    shard: int
+    digest: bytes
+    gateway: str
+    event_id: str
+    body: dict[str, Any] | None
+    received_at: datetime
+
+
+async def _ask(connection: Connection, sql: str, parameters: dict[str, Any]) -> AsyncCursor[Row]:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(sql, parameters)
+    return cursor
+
+
+def _place(row: Sequence[Any]) -> tuple[int, bytes]:
+    """In the order of shard and digest: that in which rows are locked."""
+    return (row[0], row[1])
+
+
+async def holders(connection: Connection, lines: Sequence[tuple[int, UUID, UUID | None]]) -> list[Holder | None]:
+    """The accounts of these lines, in their order; None for one that does not exist."""
+    asked = arrays(line, ("shard", "account_id", "line_id"), lines)
+    cursor = await _ask(connection, _HOLDERS, asked)
+    found: list[Holder | None] = [None] * len(lines)
+    for place, *row in await cursor.fetchall():
+        found[place - 1] = Holder(*row)
+    return found
+
+
+async def open_payments(
+    connection: Connection, payments: Sequence[Stored], locators: Sequence[Row], evidence: Sequence[Row]
+) -> tuple[list[Stored], set[UUID]]:
+    """Store payments that are not there, and commit. Returns all as they stand, and the ids of those that are new."""
+    keys = [row[:3] for row in payments]
+    rows = sorted((row._asdict() for row in payments), key=lambda row: (row["shard"], row["account_id"].int))
+    async with connection.pipeline():
+        made = await _ask(
+            connection, _INSERT_PAYMENTS, arrays(payment, _OPENED, [[row[name] for name in _OPENED] for row in rows])
+        )
+        await _ask(connection, _INSERT_LOCATORS, arrays(payment_locator, _LOCATED, sorted(locators)))
+        await _ask(connection, _INSERT_EVIDENCE, arrays(payment_event, _EVIDENCE, evidence))
+        stored = await _ask(connection, _READ, arrays(payment, _KEY, keys))
+        await connection.commit()
+    return _placed(len(keys), await stored.fetchall()), {row[0] for row in await made.fetchall()}
+
+
+def _placed(number: int, rows: Iterable[Row]) -> list[Stored]:
+    by_place = {row[0]: Stored(*row[1:]) for row in rows}
+    return [by_place[place] for place in range(1, number + 1)]
+
+
+async def keep_heard(
+    connection: Connection, heard: Sequence[Heard], wanted: Sequence[tuple[int, Locator]]
+) -> tuple[list[tuple[bytes, bool]], list[tuple[int, Stored]]]:
+    """Store events that are new, find payments, and commit, in one round trip.
+
+    Returns payload hash and whether it is done, of each event as it is stored; and the payments found under ``wanted``,
+    each with the number that its locator was given.
+    """
+    keys = [(one.shard, one.digest) for one in heard]
+    async with connection.pipeline():
+        await _ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=_place)))
+        seen = await _ask(connection, _SEEN, arrays(gateway_event, ("shard", "digest"), keys))
+        found = await _located(connection, wanted)
+        await connection.commit()
+    by_place = {place: (kept, done) for place, kept, done in await seen.fetchall()}
+    return [by_place[place] for place in range(1, len(heard) + 1)], await _all_located(found)
+
+
+async def locate(connection: Connection, wanted: Sequence[tuple[int, Locator]]) -> list[tuple[int, Stored]]:
+    """The payments found under locators, each with the number that its locator was given."""
+    return await _all_located(await _located(connection, wanted))
+
+
+async def _located(connection: Connection, wanted: Sequence[tuple[int, Locator]]) -> AsyncCursor[Row]:
+    asked = arrays(payment_locator, ("shard", "digest"), [(one.shard, one.digest) for _, one in wanted])
+    return await _ask(connection, _LOCATE, asked | {"place": [number for number, _ in wanted]})
+
+
+async def _all_located(cursor: AsyncCursor[Row]) -> list[tuple[int, Stored]]:
+    return [(row[0], Stored(*row[1:])) for row in await cursor.fetchall()]
+
+
+async def lock(
+    connection: Connection, keys: Sequence[Key], names: Sequence[tuple[int, Locator]]
+) -> tuple[list[Stored | None], dict[int, Key]]:
+    """Lock payments and enter names for them (number of the payment, name). Returns them and who owns each name."""
+    claimed = sorted((name.shard, name.digest, *keys[number]) for number, name in names)
+    asked = arrays(payment_locator, ("shard", "digest"), [(name.shard, name.digest) for _, name in names])
+    async with connection.pipeline():
+        locked = await _ask(connection, _LOCK, arrays(payment, _KEY, keys))
+        await _ask(connection, _INSERT_LOCATORS, arrays(payment_locator, _LOCATED, claimed))
+        owners = await _ask(connection, _OWNERS, asked | {"place": [number for number, _ in names]})
+    found: list[Stored | None] = [None] * len(keys)
+    for place, *row in await locked.fetchall():
+        found[place - 1] = Stored(*row)
+    return found, {number: (shard, owner, one) for number, shard, owner, one in await owners.fetchall()}
+
+
+#: shard and digest of an event that is done, and why it has no effect
+Finished = tuple[int, bytes, str | None]
+
+
+class Turns(NamedTuple):
+    """What one batch of turns writes: rows by their columns."""
+
+    payments: list[Row]
+    evidence: list[Row]
+    messages: list[Row]
+    finished: list[Finished]
+
+
+async def keep_turns(connection: Connection, turns: Turns, now: datetime) -> None:
+    """Write what was decided, and commit."""
+    async with connection.pipeline():
+        if turns.payments:
+            await _ask(connection, _UPDATE_PAYMENTS, arrays(payment, _TURNED, turns.payments))
+        if turns.evidence:
+            await _ask(connection, _INSERT_EVIDENCE, arrays(payment_event, _EVIDENCE, turns.evidence))
+        if turns.messages:
+            await _ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
+        if turns.finished:
+            columns = ("shard", "digest", "refused")
+            given = arrays(gateway_event, columns, sorted(turns.finished, key=_place))
+            await _ask(connection, _FINISH, given | {"done_at": now})
+        await connection.commit()
+
+
+async def claim(connection: Connection, limit: int, now: datetime, lease: timedelta) -> list[Stored]:
+    """Payments that are due: nobody else looks at them before the lease is over."""
+    cursor = await _ask(connection, _CLAIM, {"now": now, "until": now + lease, "limit": limit})
+    return [Stored(*row) for row in await cursor.fetchall()]
+
+
+async def claim_heard(connection: Connection, limit: int, now: datetime, lease: timedelta) -> list[Waiting]:
+    """Events that nobody has finished: nobody else looks at them before the lease is over."""
+    cursor = await _ask(connection, _CLAIM_HEARD, {"now": now, "until": now + lease, "limit": limit})
+    return [Waiting(*row) for row in await cursor.fetchall()]
+
+
+_OF_ACCOUNT = f"""
+    SELECT {_STORED} FROM payment p
+    WHERE p.shard = %(shard)s AND p.account_id = %(account_id)s AND p.created_at < %(before)s
+    ORDER BY p.created_at DESC, p.payment_id LIMIT %(limit)s"""
+
+
+async def of_account(
+    connection: Connection, shard: int, account_id: UUID, before: datetime, limit: int
+) -> list[Stored]:
+    """The latest payments of an account before a time, newest first."""
+    asked = {"shard": shard, "account_id": account_id, "before": before, "limit": limit}
+    cursor = await _ask(connection, _OF_ACCOUNT, asked)
+    return [Stored(*row) for row in await cursor.fetchall()]
+
+
+_OPEN_SUSPENSE = """
+    INSERT INTO account (shard, account_id, currency, key_id, wrapped_key, opened_at)
+    VALUES (%(shard)s, %(account_id)s, %(currency)s, %(key_id)s, %(wrapped_key)s, %(opened_at)s)
+    ON CONFLICT DO NOTHING"""
+
+
+async def open_suspense(connection: Connection, **values: Any) -> None:
+    """The account of payments that are nobody's, unless it is there."""
+    await connection.execute(_OPEN_SUSPENSE, values)
+    await connection.commit()
