@@ -6,8 +6,9 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import aiohttp
@@ -31,9 +32,14 @@ GATEWAYS = ("hubtel", "comviva", "restcomm")
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
+class Running(NamedTuple):
+    base: str
+    variables: dict[str, str]
+
+
 @pytest.fixture
-async def server(database_url: str, redis_url: str, tmp_path: Path, engine: Engine) -> AsyncIterator[str]:
-    """A real server process with several gateways: its address."""
+async def server(database_url: str, redis_url: str, tmp_path: Path, engine: Engine) -> AsyncIterator[Running]:
+    """A real server process with several gateways."""
     await engine.create_line(MSISDN, language="en")
     config = tmp_path / "rasid.toml"
     lines = [f'operator = "{ROOT / "examples" / "kenya.toml"}"', "[keys]", f'1 = "{bytes(range(32)).hex()}"']
@@ -52,13 +58,13 @@ async def server(database_url: str, redis_url: str, tmp_path: Path, engine: Engi
                         break
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(0.05)
-        yield base
+        yield Running(base, variables)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def check(*arguments: str) -> tuple[int, str]:
+async def check(*arguments: str, variables: Mapping[str, str] | None = None) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "manage.py",
@@ -66,7 +72,7 @@ async def check(*arguments: str) -> tuple[int, str]:
         "check",
         *arguments,
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
+        env={"PATH": os.environ["PATH"], "COLUMNS": "200", **(variables or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -75,22 +81,30 @@ async def check(*arguments: str) -> tuple[int, str]:
     return process.returncode, written.decode()
 
 
-async def test_our_server_meets_every_rule_of_every_gateway(server: str) -> None:
+async def test_our_server_meets_every_rule_of_every_gateway(server: Running) -> None:
     for name in GATEWAYS:
         secret = ("--secret", "s3cret") if name == GATEWAYS[-1] else ()
-        status, written = await check(name, "--url", server, "--msisdn", MSISDN, *secret)
+        status, written = await check(name, "--url", server.base, "--msisdn", MSISDN, *secret)
         assert status == 0, written
         assert f"{len(CHECKS)} of {len(CHECKS)} rules met" in written
 
 
-async def test_a_rule_that_is_not_met_is_named_and_the_status_is_1(server: str) -> None:
-    status, written = await check("hubtel", "--url", server, "--msisdn", MSISDN, "--septets", "60")
+async def test_a_rule_that_is_not_met_is_named_and_the_status_is_1(server: Running) -> None:
+    status, written = await check("hubtel", "--url", server.base, "--msisdn", MSISDN, "--septets", "60")
     assert status == 1
     assert "NOT MET" in written
     assert "60 is the most" in written
-    status, written = await check(GATEWAYS[-1], "--url", server, "--msisdn", MSISDN, "--secret", "wrong")
+    status, written = await check(GATEWAYS[-1], "--url", server.base, "--msisdn", MSISDN, "--secret", "wrong")
     assert status == 1
     assert "status 404" in written
+
+
+async def test_by_the_settings_port_secret_and_limits_are_known(server: Running) -> None:
+    status, written = await check(GATEWAYS[-1], "--msisdn", MSISDN, variables=server.variables)
+    assert status == 0, written
+    status, written = await check("nobody", variables=server.variables)
+    assert status == 2
+    assert "restcomm" in written
 
 
 async def menu(request: web.Request) -> web.Response:
