@@ -32,12 +32,14 @@ HOUR: Final = 3600
 #: seconds that an answer may be on its way: what was acknowledged so shortly before the last sign of life is in doubt
 DOUBT_SECONDS: Final = 5.0
 
-# KEYS: entry. ARGV: the hour, life of an open entry in seconds.
+# KEYS: entry. ARGV: the hour, life of an open entry in seconds, seconds after which nobody repeats any more.
 BEGIN = """
-local entry = redis.call('HMGET', KEYS[1], 'count', 'hour', 'closed')
+local entry = redis.call('HMGET', KEYS[1], 'count', 'hour', 'closed', 'at')
 local count, hour = tonumber(entry[1] or '0'), entry[2] or ARGV[1]
-if entry[3] == '1' then count, hour = count + 1, ARGV[1] end
-redis.call('HSET', KEYS[1], 'count', count, 'hour', hour, 'closed', '0')
+local now = tonumber(redis.call('TIME')[1])
+local old = now - tonumber(entry[4] or now) > tonumber(ARGV[3])
+if entry[3] == '1' or old then count, hour = count + 1, ARGV[1] end
+redis.call('HSET', KEYS[1], 'count', count, 'hour', hour, 'closed', '0', 'at', now)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return {count, hour}
 """
@@ -64,10 +66,11 @@ class Arrival(NamedTuple):
 class Arrivals:
     """What has come in, as far as it could come again."""
 
-    def __init__(self, redis: Redis, keyring: Keyring, name: str) -> None:
-        """``name``: the message centre's."""
+    def __init__(self, redis: Redis, keyring: Keyring, name: str, repeat_seconds: int = OPEN_SECONDS) -> None:
+        """``name``: the message centre's. ``repeat_seconds``: for so long it may go on repeating, at most."""
         self._keyring = keyring
         self._name = name
+        self._repeat_seconds = repeat_seconds
         self._redis = redis
         self._begin = redis.register_script(BEGIN)
         self._mark = redis.register_script(MARK)
@@ -80,7 +83,7 @@ class Arrivals:
         content = b"".join([len(one).to_bytes(4) + one for one in (self._name.encode(), *fields)])
         digest = self._keyring.digest("smpp-arrival", content)
         key = f"smpp:arrival:{digest[:16].hex()}"
-        count, hour = await self._begin(keys=[key], args=[int(time.time()) // HOUR, OPEN_SECONDS])
+        count, hour = await self._begin(keys=[key], args=[int(time.time()) // HOUR, OPEN_SECONDS, self._repeat_seconds])
         named = self._keyring.digest("smpp-arrival-id", digest + f"|{int(hour)}|{int(count)}".encode())
         return Arrival(key, int(count), named[:16].hex())
 

@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 #: verdicts after which the same screen is sent again while there is time
 AGAIN: Final = frozenset({Verdict.RETRY, Verdict.RETRY_ONCE, Verdict.THROTTLED, Verdict.REBIND})
+#: seconds after which the same octets are no repeat, even of a message that we never acknowledged: its dialogue is
+#: over, and whoever dials the same again begins a session of their own
+REPEAT_SECONDS: Final = 60
 #: seconds between two tries
 PAUSE_SECONDS: Final = 0.2
 
@@ -57,7 +60,7 @@ class Outbound:
         self._name = name
         self._tools = tools
         self._dialect = self.options.spoken()
-        self._arrivals = Arrivals(tools.redis, tools.keyring, f"ussd|{name}")
+        self._arrivals = Arrivals(tools.redis, tools.keyring, f"ussd|{name}", REPEAT_SECONDS)
         self._register = Register(tools.redis, tools.keyring, name, self.session_seconds + GRACE_SECONDS)
         if self.options.bind == "transceiver":
             self._out = Link(name, account, Mode.TRANSCEIVER, self._take)

@@ -78,6 +78,20 @@ async def test_a_turn_that_fails_is_given_back_and_is_the_same_turn_when_it_come
     assert len(smsc.submitted) == 1
 
 
+async def test_a_message_given_back_and_never_repeated_is_not_the_next_one_of_the_same_octets(
+    smsc: Smsc, bind: Bind, listener: Listener, redis_client: Redis
+) -> None:
+    await bind(smsc.port)
+    handset = Handset(smsc)
+    listener.fail = 1
+    assert (await handset.deliver(handset.typed("*123#"))).status == Status.RX_T_APPN
+    (entry,) = [key async for key in redis_client.scan_iter("smpp:arrival:*")]
+    await redis_client.hincrby(entry, "at", -61)
+    await handset.say("*123#")
+    first, second = listener.turns
+    assert first.session_id != second.session_id
+
+
 async def test_a_repeat_that_comes_while_the_first_is_served_is_answered_once(
     smsc: Smsc, bind: Bind, listener: Listener
 ) -> None:
