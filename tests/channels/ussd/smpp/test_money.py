@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import smpp34
 
 from channels.smpp.names import Command, ServiceOp
 from engine.api import Engine
@@ -95,6 +96,29 @@ async def test_a_recharge_through_the_npm_centre(
     order = [event["event"] for event in npm.events if event["event"] in {"ack", "submit"}]
     assert order == ["ack", "submit"] * len(typed)
     assert await money(engine) == FACE_VALUE
+
+
+async def test_smpp34_s_server_is_answered_under_its_own_session_s_marks(
+    *, unused_tcp_port: int, bind: Bind, talk: Talk, line: str
+) -> None:
+    centre = smpp34.Server("127.0.0.1", unused_tcp_port, system_id="smpp34")
+    await centre.start()
+    try:
+        await bind(unused_tcp_port, turn=talk().turn)
+        esme = await centre.next()
+        for place, (dialled, operation_) in enumerate((("*123#", 1), ("0", 18))):
+            marks = [smpp34.Tlv(0x0501, bytes([operation_])), smpp34.Tlv(0x1383, b"\x2a\x00")]
+            text = dialled.encode()
+            taken = await esme.deliver_sm("123", text, source_addr=MSISDN[1:], data_coding=0x0F, tlvs=marks)
+            assert taken.is_success
+            said = await centre.next()
+            said.accept(f"{place}")
+            found = {tlv.tag: bytes(tlv.value) for tlv in said.tlvs}
+            last = place == 1
+            assert found == {0x0501: bytes([17 if last else 2]), 0x1383: bytes([0x2A, int(last)])}
+            assert (said.destination_addr, said.data_coding) == (MSISDN[1:], 0x0F)
+    finally:
+        await centre.stop()
 
 
 async def test_the_screens_of_a_session_are_those_of_the_dialogs(
