@@ -564,6 +564,14 @@ class TelegramSettings(Strict):
 Right = Literal["charging", "balances", "topup", "usage", "events"]
 
 
+class WebhookSettings(Strict):
+    """Whom events may be sent to. Without anything here: any public https address."""
+
+    #: hosts by name, and networks, that may be called although they are private, by http too: ``crm.internal``,
+    #: ``10.1.0.0/16``
+    allow: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:/_-]{1,255}$")], ...] = ()
+
+
 class ApiKeySettings(Strict):
     """A client of the interfaces for other systems. Its key itself is nowhere here."""
 
@@ -622,6 +630,11 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_postgres_url)] = Field(repr=False)
     #: who owns the tables and migrates them; also ``DATABASE_OWNER_URL``; by default ``database_url``
     database_owner_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(default=None, repr=False)
+    #: whom events may be sent to
+    webhooks: WebhookSettings = WebhookSettings()
+    #: folder that the audit chain's signed roots are exported to, outside the database and best on storage that only
+    #: appends; None: a tail cut off the chain goes unseen
+    audit_export: Path | None = None
     #: book → address of the database that it lives in, where that is not ``database_url``. The same for all processes;
     #: after a change ``manage.py migrate`` says who may write what
     books: dict[BookName, Annotated[str, AfterValidator(_postgres_url)]] = Field(default={}, repr=False)

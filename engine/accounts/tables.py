@@ -74,6 +74,8 @@ line = sa.Table(
     sa.Column("voucher_locked_until", Timestamp),
     # What the network was last told that it may serve; the rules themselves are ``provisioning_rule``.
     sa.Column("policy", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    # Whether money pays when bundles are used up; NULL: the person never said.
+    sa.Column("out_of_bundle", sa.Boolean),
     sa.Column("opened_at", Timestamp, nullable=False),
     one_of("kind", LineKind),
     one_of("status", LineStatus),

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from engine.balances.repaying import recover
 from engine.balances.tables import AIRTIME
 from engine.books.case import Case, Verdict
 from engine.books.facts import Transfer
 from engine.books.tables import Ledger
-from engine.words import Adjust, Bucket, Charge, Code, Purchase, Refund, Unit
+from engine.usage.meters import over_cap
+from engine.words import Adjust, Bucket, Code, Purchase, Refund, Unit
 from settings import Product
 
 #: Buckets that no product asked to be used first or last.
@@ -18,6 +20,9 @@ ORDINARY = 100
 
 #: What staff credits in units other than money, without an end.
 ADJUSTMENT = "adjustment"
+
+#: Money from outside pays back what was advanced; corrections and refunds do not.
+FROM_OUTSIDE = frozenset({Ledger.VOUCHERS, Ledger.GATEWAY})
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -79,16 +84,19 @@ def main_bucket(case: Case) -> Bucket | None:
 def credit_main(case: Case, amount: int, source: Ledger, expires_at: datetime | None) -> None:
     """Put money into the main bucket and let it live at least until ``expires_at``; open it if there is none.
 
-    What an expired main bucket still held is lost first, as promised: a recharge does not bring it back.
+    What an expired main bucket still held is lost first, as promised: a recharge does not bring it back. What was
+    advanced is paid back from money that comes from outside.
     """
     bucket = main_bucket(case)
     if bucket is None:
-        case.open(Unit.MONEY, amount, source, product=AIRTIME, expires_at=expires_at, priority=ORDINARY)
-        return
-    if not case.live(bucket) and case.free(bucket) > 0:
-        case.debit(bucket, case.free(bucket), Ledger.BREAKAGE)
-    case.credit(bucket, amount, source)
-    case.extend(bucket, expires_at)
+        bucket = case.open(Unit.MONEY, amount, source, product=AIRTIME, expires_at=expires_at, priority=ORDINARY)
+    else:
+        if not case.live(bucket) and case.free(bucket) > 0:
+            case.debit(bucket, case.free(bucket), Ledger.BREAKAGE)
+        case.credit(bucket, amount, source)
+        case.extend(bucket, expires_at)
+    if source in FROM_OUTSIDE:
+        recover(case, bucket, amount)
 
 
 def find_product(case: Case, code: str) -> Product | None:
@@ -103,6 +111,9 @@ def purchase(case: Case, operation: Purchase) -> Verdict:
         return Verdict(Code.PRODUCT_UNKNOWN)
     if product.price != operation.price:
         return Verdict(Code.PRICE_CHANGED, {"price": product.price})
+    refused = over_cap(case, Unit.MONEY, product.price)
+    if refused is not None:
+        return refused
     missing = spend(case, product.price)
     if missing:
         return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing, "balance": case.total(Unit.MONEY)})
@@ -121,9 +132,11 @@ def spend(case: Case, price: int) -> int:
     return draw(case, Unit.MONEY, price, None, Ledger.SALES)
 
 
-def grant(case: Case, product: Product) -> datetime:
-    """Open a bucket for each grant of a product, and say when they end."""
-    expires_at = promised_end(case.now, product.days, case.operator.timezone)
+def grant(case: Case, product: Product, since: datetime | None = None) -> datetime:
+    """Open a bucket for each grant of a product, and say when they end: its days are counted from ``since``, or now."""
+    expires_at = promised_end(case.now if since is None else since, product.days, case.operator.timezone)
+    if expires_at <= case.now:
+        expires_at = promised_end(case.now, product.days, case.operator.timezone)
     for one in product.grants:
         case.open(
             Unit(one.unit),
@@ -135,17 +148,6 @@ def grant(case: Case, product: Product) -> datetime:
             priority=product.priority,
         )
     return expires_at
-
-
-def charge(case: Case, operation: Charge) -> Verdict:
-    """Deduct usage: all of it or nothing."""
-    if operation.amount <= 0:
-        return Verdict(Code.AMOUNT_INVALID)
-    to = Ledger.USAGE if operation.unit is Unit.MONEY else Ledger.CONSUMED
-    missing = draw(case, operation.unit, operation.amount, operation.category, to)
-    if missing:
-        return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing})
-    return Verdict(Code.OK, {"amount": operation.amount, "left": case.total(operation.unit)})
 
 
 def adjust(case: Case, operation: Adjust) -> Verdict:
@@ -170,20 +172,6 @@ def _credit_units(case: Case, unit: Unit, amount: int) -> None:
             return case.credit(bucket, amount, Ledger.ADJUSTMENTS)
     case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=None, priority=ORDINARY)
     return None
-
-
-def expire(case: Case) -> Verdict:
-    """Take what is left in buckets whose time is over into breakage. Reserved amounts wait for their session."""
-    lost = []
-    for bucket in case.facts.buckets:
-        amount = case.free(bucket)
-        if bucket.expires_at is None or bucket.expires_at > case.now or amount == 0:
-            continue
-        case.debit(bucket, amount, Ledger.BREAKAGE)
-        lost.append({"unit": bucket.unit, "amount": amount, "product": bucket.product})
-    for loss in lost:
-        case.messages.append(("alert.expired", loss))
-    return Verdict(Code.OK, {"expired": lost})
 
 
 def refund(case: Case, operation: Refund) -> Verdict:
@@ -219,15 +207,3 @@ def _give_back(case: Case, transfer: Transfer, bucket: Bucket) -> None:
         credit_main(case, transfer.amount, transfer.credit, end)
     else:
         case.credit(bucket, transfer.amount, transfer.credit)
-
-
-def low_balance(case: Case) -> None:
-    """Write an alert for each threshold that this operation crosses downwards."""
-    if not any(moved.debit is Ledger.BALANCE for moved in case.transfers):
-        return
-    for threshold in case.operator.low_balance:
-        unit = Unit(threshold.unit)
-        left = case.total(unit)
-        before = sum(b.amount - b.reserved for b in case.facts.buckets if b.unit is unit and case.live(b))
-        if left < threshold.amount <= before:
-            case.messages.append(("alert.low_balance", {"unit": unit, "left": left, "threshold": threshold.amount}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
@@ -27,6 +29,8 @@ bucket = sa.Table(
     sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("starts_at", Timestamp, nullable=False),
     sa.Column("expires_at", Timestamp),
+    # The bucket whose rest it holds, if it was rolled over.
+    sa.Column("rolled_from", UUID),
     one_of("unit", Unit),
     # The last guard: whatever the code believes, nobody spends what is not there.
     sa.CheckConstraint("amount >= 0", name="amount"),
@@ -44,4 +48,52 @@ product = sa.Table(
     sa.Column("version", sa.Text, primary_key=True),
     sa.Column("body", JSONB, nullable=False),
     sa.Column("published_at", Timestamp, nullable=False),
+)
+
+#: Emergency credit that was given, and what is still owed of it.
+advance = sa.Table(
+    "advance",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    # The operation that gave it.
+    sa.Column("key", UUID, primary_key=True),
+    sa.Column("line_id", UUID, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("fee", sa.BigInteger, nullable=False),
+    sa.Column("open_amount", sa.BigInteger, nullable=False),
+    sa.Column("open_fee", sa.BigInteger, nullable=False),
+    sa.Column("given_at", Timestamp, nullable=False),
+    sa.CheckConstraint("open_amount BETWEEN 0 AND amount", name="open_amount"),
+    sa.CheckConstraint("open_fee BETWEEN 0 AND fee", name="open_fee"),
+    sa.Index("ix_advance_open", "shard", "account_id", postgresql_where=sa.text("open_amount + open_fee > 0")),
+)
+
+
+class RenewalState(StrEnum):
+    """Whether a product is bought again when it ends."""
+
+    ACTIVE = "active"
+    #: given up after the last refusal: a purchase with renewal starts it anew
+    GIVEN_UP = "given_up"
+    STOPPED = "stopped"
+
+
+#: A product that a line buys again whenever it ends.
+renewal = sa.Table(
+    "renewal",
+    metadata,
+    shard(),
+    sa.Column("account_id", UUID, primary_key=True),
+    sa.Column("line_id", UUID, primary_key=True),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("price", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    # The end that is renewed, how often it was tried, when it is tried next, and which end its owner was told of.
+    sa.Column("cycle", Timestamp, nullable=False),
+    sa.Column("attempt", sa.SmallInteger, nullable=False),
+    sa.Column("next_at", Timestamp, nullable=False),
+    sa.Column("noticed", Timestamp),
+    one_of("state", RenewalState),
+    sa.Index("ix_renewal_due", "next_at", postgresql_where=sa.text("state = 'active'")),
 )

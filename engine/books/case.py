@@ -107,6 +107,13 @@ class Case:
         self._set(bucket, self.amount(bucket) + amount)
         self.transfers.append(Transfer(source, Ledger.BALANCE, bucket.unit, amount, bucket.bucket_id))
 
+    def hold(self, bucket: Bucket, amount: int) -> None:
+        """Reserve ``amount`` more of a bucket for a session, or let go if it is below nothing."""
+        held = self.reserved.get(bucket.bucket_id, bucket.reserved) + amount
+        if not 0 <= held <= self.amount(bucket):
+            raise ValueError(f"{held} would be reserved of {self.amount(bucket)} in bucket {bucket.bucket_id}")
+        self.reserved[bucket.bucket_id] = held
+
     def extend(self, bucket: Bucket, expires_at: datetime | None) -> None:
         """Let a bucket live until ``expires_at``; never shortens its life."""
         if bucket.expires_at is not None and (expires_at is None or expires_at > bucket.expires_at):
@@ -122,6 +129,7 @@ class Case:
         expires_at: datetime | None,
         categories: Iterable[str] = (),
         priority: int,
+        rolled_from: UUID | None = None,
     ) -> Bucket:
         """Make a bucket that holds ``amount`` > 0 from now on."""
         if amount <= 0:
@@ -137,6 +145,7 @@ class Case:
             priority=priority,
             starts_at=self.now,
             expires_at=expires_at,
+            rolled_from=rolled_from,
         )
         self.opened[bucket.bucket_id] = bucket
         self.transfers.append(Transfer(source, Ledger.BALANCE, unit, amount, bucket.bucket_id))

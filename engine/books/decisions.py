@@ -7,29 +7,71 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import perf_counter
 from typing import NamedTuple, cast
+from uuid import UUID
 
 import msgspec
 
-from engine.balances import rules as balances
+from engine.balances import advances, ends, rules as balances, transfers, wishes
 from engine.books.case import Case, Verdict
 from engine.books.facts import Facts
 from engine.guard.rules import LAYERS
 from engine.payments import rules as payments
 from engine.provisioning.rules import provision
 from engine.recharge import rules as recharge
-from engine.words import Adjust, Answer, Charge, Code, Expire, Operation, Purchase, Recharge, Refund, Reverse, Settle
+from engine.usage import meters, rules as usage
+from engine.usage.alerts import alerts
+from engine.words import (
+    AccountRef,
+    Adjust,
+    Advance,
+    Answer,
+    AutoRenew,
+    Charge,
+    Code,
+    Expire,
+    Extend,
+    Operation,
+    OutOfBundle,
+    Purchase,
+    Recharge,
+    Refund,
+    ReleaseOverdue,
+    Renew,
+    Return,
+    Reverse,
+    SessionRequest,
+    SetAside,
+    SetCap,
+    SetCreditLimit,
+    Settle,
+    Transfer,
+    Undo,
+)
 from settings import Operator
 
 #: The rule for each kind of operation. A new kind is one entry here.
 RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     Recharge: recharge.recharge,
     Purchase: lambda case: balances.purchase(case, cast(Purchase, case.operation)),
-    Charge: lambda case: balances.charge(case, cast(Charge, case.operation)),
+    Charge: lambda case: usage.charge(case, cast(Charge, case.operation)),
     Refund: lambda case: balances.refund(case, cast(Refund, case.operation)),
     Adjust: lambda case: balances.adjust(case, cast(Adjust, case.operation)),
-    Expire: balances.expire,
+    Expire: ends.expire,
+    Extend: lambda case: ends.extend(case, cast(Extend, case.operation)),
+    SessionRequest: lambda case: usage.session(case, cast(SessionRequest, case.operation)),
+    ReleaseOverdue: usage.release_overdue,
+    Transfer: lambda case: transfers.transfer(case, cast(Transfer, case.operation)),
+    Undo: transfers.undo,
+    Advance: lambda case: advances.advance(case, cast(Advance, case.operation)),
+    AutoRenew: lambda case: wishes.auto_renew(case, cast(AutoRenew, case.operation)),
+    Renew: lambda case: wishes.renew(case, cast(Renew, case.operation)),
+    OutOfBundle: lambda case: wishes.out_of_bundle(case, cast(OutOfBundle, case.operation)),
+    SetCap: lambda case: meters.set_cap(case, cast(SetCap, case.operation)),
+    SetCreditLimit: lambda case: wishes.set_credit_limit(case, cast(SetCreditLimit, case.operation)),
     Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
+    SetAside: lambda case: payments.set_aside(case, cast(SetAside, case.operation)),
     Reverse: lambda case: payments.reverse(case, cast(Reverse, case.operation)),
+    Return: lambda case: payments.give_back(case, cast(Return, case.operation)),
 }
 
 #: Crockford's alphabet: no I, L, O or U, so a reference survives being read out over a bad line.
@@ -69,7 +111,12 @@ def request_hash(operation: Operation) -> bytes:
 
 def reference_of(operation: Operation) -> str:
     """Six speakable characters that a person can quote: made from the key, so a resent operation has the same."""
-    number = (operation.key.int ^ operation.account.account_id.int) & _REFERENCE
+    return reference_for(operation.account, operation.key)
+
+
+def reference_for(account: AccountRef, key: UUID) -> str:
+    """The reference that the operation of this key has, or will have."""
+    number = (key.int ^ account.account_id.int) & _REFERENCE
     return "".join([_SPEAKABLE[number >> shift & 31] for shift in (25, 20, 15, 10, 5, 0)])
 
 
@@ -100,7 +147,8 @@ def decide(
 
 def _finish(case: Case, verdict: Verdict) -> Decided:
     if verdict.code is Code.OK:
-        balances.low_balance(case)
+        alerts(case)
+        meters.count(case)
         provision(case)
     elif verdict.code in recharge.SUSPICIOUS and case.facts.line is not None and not _own_voucher(case):
         case.line = recharge.count_wrong_number(case.facts.line, case.now, case.operator.vouchers)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from engine.balances.facts import AdvanceFacts, GivenFacts, RenewalFacts, StandingFacts
 from engine.books.tables import Ledger
 from engine.recharge.tables import BatchState, VoucherState
+from engine.usage.facts import MeterFacts, ReservationFacts, SessionFacts
 from engine.words import Bucket, LineStatus, PaymentState, Unit
 
 
@@ -32,6 +34,8 @@ class LineFacts(NamedTuple):
     voucher_locked_until: datetime | None
     #: what the network was last told that it may serve: ``counter status until``, see ``engine.provisioning``
     policy: tuple[str, ...] = ()
+    #: whether money pays when bundles are used up; None: the person never said
+    out_of_bundle: bool | None = None
 
 
 class VoucherFacts(NamedTuple):
@@ -49,12 +53,13 @@ class VoucherFacts(NamedTuple):
 
 
 class OriginalFacts(NamedTuple):
-    """The operation that a refund gives back."""
+    """The operation that a refund, or the like, gives back."""
 
     kind: str
     code: str
     transfers: tuple[Transfer, ...]
     already_reversed: bool
+    booked_at: datetime
 
 
 class PaymentFacts(NamedTuple):
@@ -95,3 +100,14 @@ class Facts:
     payment: PaymentFacts | None = None
     #: oldest first
     bills: list[BillFacts] = field(default_factory=list)
+    session: SessionFacts | None = None
+    #: of the session asked about, or of all sessions that are overdue
+    reservations: list[ReservationFacts] = field(default_factory=list)
+    meters: dict[Unit, MeterFacts] = field(default_factory=dict)
+    #: oldest first
+    advances: list[AdvanceFacts] = field(default_factory=list)
+    standing: StandingFacts | None = None
+    given: list[GivenFacts] = field(default_factory=list)
+    renewal: RenewalFacts | None = None
+    #: of a postpaid account, minor units
+    credit_limit: int = 0

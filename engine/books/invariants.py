@@ -1,7 +1,8 @@
 """What must always hold in the books, as a library: the oracle of every crash test and of ``manage.py doctor``.
 
-Each check is one statement over whole tables. It returns nothing, or one row for each violation, with the account where
-one can be named. A statement sees one snapshot, so checks may run while operations are booked.
+Each check is one statement over whole tables of one book. It returns nothing, or one row for each violation, with the
+account where one can be named. A statement sees one snapshot, so checks may run while operations are booked. What must
+hold between two books, which may live in different databases, is a comparison (``comparisons``).
 """
 
 from __future__ import annotations
@@ -12,25 +13,18 @@ from string import Template
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.tables import account
+from engine.books.checks import Check
+from engine.books.comparisons import COMPARISONS, Comparison, compare
+from engine.books.databases import Books
+from engine.books.sheets import Book
+from engine.usage.invariants import CHECKS as OF_USAGE
 from engine.words import AccountRef
 
 #: A check returns at most this many violations; so many need another remedy than a list.
 MOST = 10_000
-
-
-class Check(NamedTuple):
-    """One rule and the statement that finds where it is broken.
-
-    The statement returns (shard, account_id, subject, expected, found). ``$recent``, ``$redeemed``, ``$created`` and
-    ``$touched`` become conditions on the rows to look at when only what changed since some time is wanted.
-    """
-
-    name: str
-    rule: str
-    sql: str
 
 
 class Violation(NamedTuple):
@@ -96,11 +90,13 @@ _TRANSFERS_NEED_OK = """
     GROUP BY t.shard, t.account_id, t.key
 """
 
-# Expiry alone may find nothing left to move.
+# What may have nothing to move: expiry, sessions that only ask, wishes; and what costs nothing.
 _OK_NEEDS_TRANSFERS = """
     SELECT o.shard, o.account_id, concat_ws(' ', o.kind, 'key', o.key), 'transfers', 'none'
     FROM (SELECT * FROM operation WHERE $recent) o
-    WHERE o.code = 'ok' AND o.kind <> 'expire'
+    WHERE o.code = 'ok' AND NOT (o.answer->'details' ? 'zero_rated')
+      AND o.kind IN ('recharge', 'purchase', 'charge', 'refund', 'adjust', 'settle', 'transfer', 'received', 'undo',
+                     'taken_back', 'advance')
       AND NOT EXISTS (SELECT FROM transfer t WHERE t.shard = o.shard AND t.account_id = o.account_id
                       AND t.key = o.key AND t.booked_at = o.booked_at)
 """
@@ -166,6 +162,11 @@ _FACE_VALUE = """
     WHERE coalesce(spent.amount, 0) <> coalesce(credited.amount, 0)
 """
 
+_SETTLED_ONCE = """
+    SELECT shard, account_id, concat_ws(' ', 'payment', payment_id), 1, count(*) FROM payment_history
+    WHERE event = 'settled' GROUP BY shard, account_id, payment_id HAVING count(*) > 1
+"""
+
 # Through the parents: the application's role may not read a partition by its own name.
 _PARTITIONS = """
     SELECT NULL, NULL, CAST(part AS text), 0, count(*)
@@ -177,7 +178,7 @@ _PARTITIONS = """
     GROUP BY part
 """
 
-CHECKS = (
+CHECKS: tuple[Check | Comparison, ...] = (
     Check("batch_totals", "what a batch says it moved is the sum of its transfers", _BATCH_TOTALS),
     Check("bucket_amount", "a bucket holds what its transfers brought, less what they took", _BUCKET_AMOUNT),
     Check("bucket_reserved", "what is reserved is between nothing and what there is", _BUCKET_RESERVED),
@@ -192,6 +193,9 @@ CHECKS = (
     Check("voucher_once", "a voucher is redeemed by exactly one ok recharge, and each redeems one", _VOUCHER_ONCE),
     Check("face_value", "a recharge credits exactly the face value of its voucher", _FACE_VALUE),
     Check("partitions", "every booking lies in the partition of its month", _PARTITIONS),
+    Check("settled_once", "a payment is credited at most once", _SETTLED_ONCE, Book.HISTORY),
+    *COMPARISONS,
+    *OF_USAGE,
 )
 
 _ALL = {"recent": "TRUE", "redeemed": "TRUE", "created": "TRUE", "touched": "TRUE"}
@@ -203,26 +207,37 @@ _SINCE = {
 }
 
 
-async def run_check(connection: AsyncConnection, check: Check, since: datetime | None = None) -> list[Violation]:
+async def run_check(books: Books, check: Check | Comparison, since: datetime | None = None) -> list[Violation]:
     """Where one rule is broken. With ``since``, only bookings and accounts with bookings from then on are looked at."""
-    sql = Template(check.sql).substitute(_ALL if since is None else _SINCE)
-    statement = sa.text(f"{sql} LIMIT {MOST}")
-    rows = await connection.execute(statement, {} if since is None else {"since": since})
-    return [
-        Violation(check.name, None if owner is None else AccountRef(shard, owner), subject, str(expected), str(found))
-        for shard, owner, subject, expected, found in rows
-    ]
+    conditions = _ALL if since is None else _SINCE
+    if isinstance(check, Comparison):
+        return [
+            Violation(
+                check.name, AccountRef(*key[:2]), f"{check.subject} {key[2]}", expected or "nothing", found or "nothing"
+            )
+            for key, expected, found in await compare(books, check, conditions, since, MOST)
+        ]
+    sql = Template(check.sql).substitute(conditions)
+    # A connection of its own and so a snapshot of its own for each: none of them holds up vacuum for long.
+    async with books[check.book].connect() as connection:
+        rows = await connection.execute(
+            sa.text(f"{sql} LIMIT {MOST}"), {"since": since} if since is not None and ":since" in sql else {}
+        )
+        return [
+            Violation(
+                check.name, None if owner is None else AccountRef(shard, owner), subject, str(expected), str(found)
+            )
+            for shard, owner, subject, expected, found in rows
+        ]
 
 
-async def check_all(database: AsyncEngine, since: datetime | None = None) -> list[Violation]:
-    """Where any rule is broken, in the order of ``CHECKS``; an empty list is the proof that nothing is."""
-    violations: list[Violation] = []
-    async with database.connect() as connection:
-        for check in CHECKS:
-            violations += await run_check(connection, check, since)
-            # A snapshot of its own for each: none of them holds up vacuum for long.
-            await connection.rollback()
-    return violations
+async def check_all(books: Books | AsyncEngine, since: datetime | None = None) -> list[Violation]:
+    """Where any rule is broken, in the order of ``CHECKS``; an empty list is the proof that nothing is.
+
+    An engine stands for books that all live in its database.
+    """
+    arranged = books if isinstance(books, Books) else Books(books)
+    return [violation for check in CHECKS for violation in await run_check(arranged, check, since)]
 
 
 async def freeze(database: AsyncEngine, violations: Iterable[Violation]) -> list[AccountRef]:

@@ -17,7 +17,7 @@ from engine.notices.rules import held_for_answer, policy, receipt_id
 from engine.recharge.tables import VoucherState
 from engine.storage.bulk import arrays
 from engine.storage.sharding import new_id
-from engine.words import Refund, Unit
+from engine.words import Unit
 
 Row = tuple[Any, ...]
 Place = TypeVar("Place", bound=Hashable)
@@ -101,7 +101,7 @@ def _held(case: Case) -> Iterator[Row]:
 def _opened(case: Case) -> Iterator[Row]:
     for made in case.opened.values():
         what = (made.bucket_id, made.unit, made.product, made.initial, made.amount, made.categories)
-        yield (*case.operation.account, *what, made.priority, made.starts_at, made.expires_at)
+        yield (*case.operation.account, *what, made.priority, made.starts_at, made.expires_at, made.rolled_from)
 
 
 def _claimed(case: Case) -> Iterator[Row]:
@@ -127,8 +127,7 @@ def _messages(case: Case) -> Iterator[Row]:
 def _operation(one: Decided) -> Row:
     asked, answer = one.case.operation, one.answer
     said = (answer.kind, answer.code, answer.reference, request_hash(asked), msgspec.json.encode(answer).decode())
-    reverses = asked.refunded_key if isinstance(asked, Refund) else None
-    return (*asked.account, asked.key, *said, asked.source, asked.line_id, reverses)
+    return (*asked.account, asked.key, *said, asked.source, asked.line_id, asked.reverses())
 
 
 def _totals(transfers: Sequence[Row]) -> list[Row]:

@@ -6,39 +6,17 @@ change it meanwhile; questions stand in the order in which their rows are locked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
-import sqlalchemy as sa
-
+from engine.balances.questions import QUESTIONS as OF_BALANCES
+from engine.books.asking import Question, Row, given
 from engine.books.facts import BillFacts, Facts, OriginalFacts, PaymentFacts, Transfer, VoucherFacts
 from engine.books.tables import Ledger, operation
 from engine.payments.tables import payment
 from engine.recharge.tables import BatchState, VoucherState, voucher
-from engine.storage.bulk import unfolded
 from engine.storage.sharding import shard_of
-from engine.words import Code, Operation, PaymentState, Recharge, Refund, Reverse, Settle, Unit
-
-Row = tuple[Any, ...]
-
-
-class Question(NamedTuple):
-    """``asks`` gives the rows that one operation sends, ``add`` puts what came back into its facts.
-
-    The statement unfolds ``columns`` of ``table`` and, last, the place of the operation in the batch; it answers with
-    that place first.
-    """
-
-    name: str
-    table: sa.Table
-    columns: tuple[str, ...]
-    sql: str
-    asks: Callable[[Operation], Iterator[Row]]
-    add: Callable[[Facts, Row], None]
-
-
-def _given(table: sa.Table, *columns: str) -> str:
-    return unfolded(table, columns, placed=True)
+from engine.usage.questions import QUESTIONS as OF_USAGE
+from engine.words import Code, Operation, PaymentState, Recharge, Return, Reverse, SetAside, Settle, Unit
 
 
 def _vouchers(asked: Operation) -> Iterator[Row]:
@@ -52,13 +30,14 @@ def _add_voucher(facts: Facts, row: Row) -> None:
 
 
 def _refunded(asked: Operation) -> Iterator[Row]:
-    if isinstance(asked, Refund):
-        yield (*asked.account, asked.refunded_key)
+    reversed_key = asked.reverses()
+    if reversed_key is not None:
+        yield (*asked.account, reversed_key)
 
 
 def _add_original(facts: Facts, row: Row) -> None:
-    kind, code, reversed_already = row
-    facts.original = OriginalFacts(kind, code, (), reversed_already)
+    kind, code, booked_at, reversed_already = row
+    facts.original = OriginalFacts(kind, code, (), reversed_already, booked_at)
 
 
 def _add_leg(facts: Facts, row: Row) -> None:
@@ -69,7 +48,7 @@ def _add_leg(facts: Facts, row: Row) -> None:
 
 
 def _payments(asked: Operation) -> Iterator[Row]:
-    if isinstance(asked, Settle | Reverse):
+    if isinstance(asked, Settle | SetAside | Reverse | Return):
         yield (*asked.account, asked.payment_id)
 
 
@@ -97,7 +76,7 @@ QUESTIONS = (
         f"""
         SELECT v.place, c.shard, c.digest, c.state, b.state, b.face_value, b.currency, b.validity_days, b.expires_at,
                c.redeemed_account
-        FROM {_given(voucher, "shard", "digest")}
+        FROM {given(voucher, "shard", "digest")}
         JOIN voucher c USING (shard, digest) JOIN voucher_batch b USING (batch_id)
         ORDER BY c.shard, c.digest FOR NO KEY UPDATE OF c""",
         _vouchers,
@@ -110,7 +89,7 @@ QUESTIONS = (
         f"""
         SELECT v.place, p.payment_id, p.line_id, p.gateway, p.gateway_ref, p.method, p.amount, p.currency, p.state,
                p.reference, p.product
-        FROM {_given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
+        FROM {given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
         ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
         _payments,
         _add_payment,
@@ -121,7 +100,7 @@ QUESTIONS = (
         ("shard", "account_id", "payment_id"),
         f"""
         SELECT v.place, b.bill_id, b.open_amount, b.due_at
-        FROM {_given(payment, "shard", "account_id", "payment_id")} JOIN bill b USING (shard, account_id)
+        FROM {given(payment, "shard", "account_id", "payment_id")} JOIN bill b USING (shard, account_id)
         WHERE b.open_amount > 0 ORDER BY b.due_at, b.bill_id""",
         _bills,
         _add_bill,
@@ -131,10 +110,10 @@ QUESTIONS = (
         operation,
         ("shard", "account_id", "key"),
         f"""
-        SELECT v.place, o.kind, o.code,
+        SELECT v.place, o.kind, o.code, o.booked_at,
                EXISTS (SELECT FROM operation r WHERE r.shard = o.shard AND r.account_id = o.account_id
                        AND r.reverses = o.key AND r.code = '{Code.OK}')
-        FROM {_given(operation, "shard", "account_id", "key")} JOIN operation o USING (shard, account_id, key)""",
+        FROM {given(operation, "shard", "account_id", "key")} JOIN operation o USING (shard, account_id, key)""",
         _refunded,
         _add_original,
     ),
@@ -144,11 +123,13 @@ QUESTIONS = (
         ("shard", "account_id", "key"),
         f"""
         SELECT v.place, t.debit, t.credit, t.unit, t.amount, t.bucket_id
-        FROM {_given(operation, "shard", "account_id", "key")} JOIN transfer t USING (shard, account_id, key)
+        FROM {given(operation, "shard", "account_id", "key")} JOIN transfer t USING (shard, account_id, key)
         ORDER BY v.place, t.leg""",
         _refunded,
         _add_leg,
     ),
+    *OF_BALANCES,
+    *OF_USAGE,
 )
 
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 
 from engine.accounts.tables import line
-from engine.balances.tables import bucket
+from engine.balances.tables import advance, bucket, renewal
 from engine.books.tables import batch_total, operation, outbox, transfer
 from engine.events.tables import event
 from engine.guard.tables import guard_event
@@ -23,6 +23,7 @@ from engine.provisioning.tables import provisioning_rule
 from engine.receivables.tables import bill, receivable
 from engine.recharge.tables import voucher
 from engine.storage.bulk import insert_sql, update_sql, upsert_sql
+from engine.usage.tables import meter, reservation, session
 
 
 class Book(StrEnum):
@@ -74,7 +75,8 @@ SHEETS = {
         _sheet(
             "opened",
             bucket,
-            "shard account_id bucket_id unit product initial amount categories priority starts_at expires_at",
+            "shard account_id bucket_id unit product initial amount categories priority starts_at expires_at "
+            "rolled_from",
         ),
         _sheet(
             "claimed",
@@ -86,7 +88,8 @@ SHEETS = {
         _sheet(
             "lines",
             line,
-            "shard account_id line_id status voucher_failures voucher_window_from voucher_locked_until policy",
+            "shard account_id line_id status voucher_failures voucher_window_from voucher_locked_until policy "
+            "out_of_bundle",
             how="update",
         ),
         _sheet(
@@ -106,9 +109,40 @@ SHEETS = {
         ),
         _sheet("seen", guard_event, "shard event_id count", "kind seen_at"),
         _sheet("announced", event, "shard account_id event_id line_id operation_key topic body", "created_at"),
-        _sheet("paid", payment, "shard account_id payment_id state reason", "changed_at", how="update"),
+        _sheet("paid", payment, "shard account_id payment_id state reason next_check_at", "changed_at", how="update"),
         _sheet("receipts", receipt, "shard account_id key reference body", "issued_at"),
         _sheet("billed", bill, "shard account_id bill_id open_amount", "changed_at", how="update"),
+        _sheet(
+            "sessions",
+            session,
+            "shard account_id session_id line_id interface name node notify opened_at closed_at",
+            how="upsert",
+        ),
+        _sheet(
+            "reservations",
+            reservation,
+            "shard account_id session_id rating_group unit state granted legs used overrun seen tariff priced paid "
+            "began_at reported_at expires_at",
+            how="upsert",
+        ),
+        _sheet(
+            "meters",
+            meter,
+            "shard account_id line_id unit day_from today day_cap month_from this_month month_cap usual",
+            how="upsert",
+        ),
+        _sheet(
+            "advances",
+            advance,
+            "shard account_id key line_id amount fee open_amount open_fee given_at",
+            how="upsert",
+        ),
+        _sheet(
+            "renewals",
+            renewal,
+            "shard account_id line_id product price state cycle attempt next_at noticed",
+            how="upsert",
+        ),
         _sheet(
             "owed",
             receivable,

@@ -16,11 +16,13 @@ import msgspec
 from psycopg import AsyncConnection, AsyncCursor
 
 from engine.balances.tables import AIRTIME
+from engine.books.asking import Question
 from engine.books.facts import Facts, LineFacts
-from engine.books.questions import Question, questions
+from engine.books.questions import questions
 from engine.books.tables import operation
+from engine.receivables.rules import CREDIT_LINE
 from engine.storage.bulk import arrays, unfolded
-from engine.words import Answer, Bucket, LineStatus, Operation, Refund, Unit
+from engine.words import Answer, Bucket, LineStatus, Operation, Unit
 
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
@@ -47,12 +49,13 @@ READ_STORED = f"""
 # Spent buckets are read for refunds only: they give back to them.
 READ_HOLDINGS = f"""
     SELECT v.place, l.line_id, l.status, l.voucher_failures, l.voucher_window_from, l.voucher_locked_until,
-           l.policy, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories, b.priority,
-           b.starts_at, b.expires_at
+           l.policy, l.out_of_bundle, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
+           b.priority, b.starts_at, b.expires_at, b.rolled_from
     FROM {_ASKED}
     LEFT JOIN line l USING (shard, account_id, line_id)
     LEFT JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id
-              AND (b.amount > 0 OR b.product = '{AIRTIME}' OR v.place = ANY (%(refunding)s::bigint[]))"""
+              AND (b.amount > 0 OR b.product IN ('{AIRTIME}', '{CREDIT_LINE}')
+                   OR v.place = ANY (%(refunding)s::bigint[]))"""
 
 _UNITS = {str(unit): unit for unit in Unit}
 _STATUSES = {str(status): status for status in LineStatus}
@@ -72,7 +75,7 @@ async def fetch(connection: Connection, batch: Sequence[Operation], now: datetim
         ["shard", "account_id", "key", "line_id"],
         [(*one.account, one.key, one.line_id) for one in batch],
     )
-    refunding = [place for place, one in enumerate(batch, start=1) if isinstance(one, Refund)]
+    refunding = [place for place, one in enumerate(batch, start=1) if one.reverses() is not None]
     sparse = list(questions(batch))
     async with connection.pipeline():
         accounts = await _ask(connection, LOCK_ACCOUNTS, asked)
@@ -108,15 +111,16 @@ def _sent(question: Question, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _add_holdings(facts: Sequence[Facts | None], rows: Sequence[Row]) -> None:
     """One row for each bucket of an account, its line beside it; one row with neither where there is nothing."""
-    for place, line_id, status, failures, window_from, locked_until, policy, bucket_id, unit, *rest in rows:
+    for place, line_id, status, failures, window_from, locked_until, policy, consent, bucket_id, unit, *rest in rows:
         found = facts[place - 1]
         if found is None:
             continue
         if line_id is not None and found.line is None:
-            found.line = LineFacts(line_id, _STATUSES[status], failures, window_from, locked_until, tuple(policy))
+            tried = (failures, window_from, locked_until)
+            found.line = LineFacts(line_id, _STATUSES[status], *tried, tuple(policy), consent)
         if bucket_id is None:
             continue
-        product, amount, reserved, initial, categories, priority, starts_at, expires_at = rest
+        product, amount, reserved, initial, categories, priority, starts_at, expires_at, rolled_from = rest
         found.buckets.append(
             Bucket(
                 bucket_id=bucket_id,
@@ -129,5 +133,6 @@ def _add_holdings(facts: Sequence[Facts | None], rows: Sequence[Row]) -> None:
                 priority=priority,
                 starts_at=starts_at,
                 expires_at=expires_at,
+                rolled_from=rolled_from,
             )
         )

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from engine.books.case import Case
 from engine.provisioning.tables import Counter
+from engine.usage.paying import money_pays
 from engine.words import LineStatus, Unit
 
 #: The unit that a counter's service is paid in, beside money.
@@ -26,7 +27,7 @@ def provision(case: Case) -> None:
         return
     served = line.status in (LineStatus.ACTIVE, LineStatus.PREACTIVE)
     ends = _ends(case) if served else {}
-    told = [(counter, *_served(ends, unit)) for counter, unit in _PAID_IN.items()]
+    told = [(counter, *_served(ends, unit, money=_money_pays(case, unit))) for counter, unit in _PAID_IN.items()]
     policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
         return
@@ -41,12 +42,20 @@ def provision(case: Case) -> None:
     case.announce("provisioning.changed", {"rules": rules})
 
 
-def _served(ends: dict[Unit, datetime | None], unit: Unit) -> tuple[str, datetime | None]:
+def _money_pays(case: Case, unit: Unit) -> bool:
+    """Whether money pays for a unit. An operator without rates rates elsewhere: then it is taken to."""
+    rates = case.operator.rates
+    return not rates or (money_pays(case, unit) and any(rate.unit == unit for rate in rates))
+
+
+def _served(ends: dict[Unit, datetime | None], unit: Unit, *, money: bool) -> tuple[str, datetime | None]:
     """Status and end of a counter: it is served as long as anything that pays for it lasts."""
+    if not money:
+        return (ACTIVE, ends[unit]) if unit in ends else (EXHAUSTED, None)
     if unit not in ends:
         return (ACTIVE, ends[Unit.MONEY]) if Unit.MONEY in ends else (EXHAUSTED, None)
-    own, money = ends[unit], ends.get(Unit.MONEY, ends[unit])
-    return ACTIVE, None if own is None or money is None else max(own, money)
+    own, other = ends[unit], ends.get(Unit.MONEY, ends[unit])
+    return ACTIVE, None if own is None or other is None else max(own, other)
 
 
 @lru_cache(maxsize=4096)

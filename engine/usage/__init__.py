@@ -1,0 +1,1 @@
+"""What the network uses: sessions and their quotas, tariffs, caps, alerts, and where a balance went."""

@@ -1,0 +1,83 @@
+"""What is kept of a session: its row, and what each of its rating groups holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.books.case import Case
+from engine.usage.facts import ReservationFacts, SessionFacts
+from engine.usage.paying import Holding, let_go
+from engine.usage.tables import ReservationState
+from engine.words import SessionAct, SessionRequest
+
+
+def holdings(case: Case, asked: SessionRequest) -> dict[int, Holding]:
+    """What the session's groups hold. One that is opened anew after its end has used nothing yet."""
+    known = case.facts.session
+    anew = (
+        asked.act is SessionAct.CREATE
+        and known is not None
+        and known.closed_at is not None
+        and asked.asked_at > known.closed_at
+    )
+    return {found.rating_group: holding_of(case, found, anew=anew) for found in case.facts.reservations}
+
+
+def holding_of(case: Case, found: ReservationFacts, *, anew: bool = False) -> Holding:
+    """A reservation as it can be changed; ``anew``: of a session that begins again under its old name."""
+    holding = Holding(found.session_id, found.rating_group, found.unit, case.now)
+    if anew:
+        return holding
+    holding.state, holding.granted, holding.legs = found.state, found.granted, list(found.legs)
+    holding.used, holding.overrun, holding.seen = found.used, found.overrun, found.seen
+    holding.tariff, holding.priced, holding.paid = found.tariff, found.priced, found.paid
+    holding.began_at, holding.reported_at, holding.expires_at = found.began_at, found.reported_at, found.expires_at
+    return holding
+
+
+def end(case: Case, holding: Holding, state: ReservationState) -> None:
+    """Let a quota go, once."""
+    if holding.state is not ReservationState.OPEN:
+        return
+    let_go(case, holding.legs)
+    holding.legs, holding.granted, holding.state = [], 0, state
+
+
+def write(case: Case, holding: Holding) -> None:
+    """Store what a group holds."""
+    legs = [[bucket_id.hex, amount] for bucket_id, amount in holding.legs]
+    case.write(
+        "reservations",
+        holding.session_id,
+        holding.rating_group,
+        holding.unit,
+        holding.state,
+        holding.granted,
+        msgspec.json.encode(legs).decode(),
+        holding.used,
+        holding.overrun,
+        holding.seen,
+        holding.tariff,
+        holding.priced,
+        holding.paid,
+        holding.began_at,
+        holding.reported_at,
+        holding.expires_at,
+    )
+
+
+def write_session(case: Case, asked: SessionRequest) -> None:
+    """The session's row, if this request opens or ends it or says something new of it."""
+    known = case.facts.session
+    ends = asked.act is SessionAct.RELEASE
+    if known is None or (asked.act is SessionAct.CREATE and known.closed_at is not None):
+        what = (asked.session_key, asked.line_id, asked.interface, asked.session_id, asked.node, asked.notify)
+        wanted = SessionFacts(*what, case.now, case.now if ends else None)
+    else:
+        wanted = known._replace(
+            node=asked.node or known.node,
+            notify=asked.notify or known.notify,
+            closed_at=known.closed_at or (case.now if ends else None),
+        )
+    if wanted != known:
+        case.write("sessions", *wanted)

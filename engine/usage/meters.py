@@ -1,0 +1,130 @@
+"""What a line uses in a day and a month, its own limits, and what is usual for it. Pure decisions over one case.
+
+Days and months are the operator's local ones. Money counts whatever a line spends: use, products, gifts and fees.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from engine.books.case import Case, Verdict
+from engine.books.tables import Ledger
+from engine.usage.facts import MeterFacts
+from engine.usage.questions import METERED
+from engine.words import Code, Period, SetCap, Unit
+
+#: Where a line's own use and spending goes.
+SPENT = frozenset({Ledger.USAGE, Ledger.CONSUMED, Ledger.SALES, Ledger.CLEARING, Ledger.FEES})
+
+#: The usual day is a moving mean over about so many.
+MEAN_DAYS = 7
+
+
+@lru_cache(maxsize=1024)
+def _beginning(ordinal: int, zone: str) -> datetime:
+    return datetime.combine(datetime.fromordinal(ordinal).date(), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def day_of(now: datetime, zone: str) -> datetime:
+    """When the local day began, in UTC."""
+    return _beginning(now.astimezone(ZoneInfo(zone)).toordinal(), zone)
+
+
+def month_of(now: datetime, zone: str) -> datetime:
+    """When the local month began, in UTC."""
+    return _beginning(now.astimezone(ZoneInfo(zone)).replace(day=1).toordinal(), zone)
+
+
+def meter_now(known: MeterFacts | None, unit: Unit, now: datetime, zone: str) -> MeterFacts:
+    """A meter as it stands on the day of ``now``: a new day and a new month begin with nothing."""
+    day, month = day_of(now, zone), month_of(now, zone)
+    if known is None:
+        return MeterFacts(unit, day, 0, None, month, 0, None, None)
+    if known.day_from < day:
+        known = known._replace(day_from=day, today=0, usual=_usual(known, day, zone))
+    if known.month_from < month:
+        known = known._replace(month_from=month, this_month=0)
+    return known
+
+
+def _usual(meter: MeterFacts, day: datetime, zone: str) -> int:
+    """The mean with the day that is over, and with the days without use that followed it."""
+    usual = meter.today if meter.usual is None else (meter.usual * (MEAN_DAYS - 1) + meter.today) // MEAN_DAYS
+    local = ZoneInfo(zone)
+    idle = (day.astimezone(local).date() - meter.day_from.astimezone(local).date()).days - 1
+    # After some months nothing is left of it.
+    for _ in range(min(idle, 100)):
+        usual = usual * (MEAN_DAYS - 1) // MEAN_DAYS
+    return usual
+
+
+def spent(case: Case, unit: Unit) -> int:
+    """What this case has taken for the line so far."""
+    return sum(
+        moved.amount
+        for moved in case.transfers
+        if moved.unit is unit and moved.debit is Ledger.BALANCE and moved.credit in SPENT
+    )
+
+
+def room(case: Case, unit: Unit) -> int | None:
+    """How much more the line's own limits allow; None if it has none."""
+    known = case.facts.meters.get(unit)
+    if known is None or (known.day_cap is None and known.month_cap is None):
+        return None
+    meter = meter_now(known, unit, case.now, case.operator.timezone)
+    rooms = [cap - used for cap, used in _caps(meter) if cap is not None]
+    return max(0, min(rooms) - spent(case, unit))
+
+
+def _caps(meter: MeterFacts) -> tuple[tuple[int | None, int], tuple[int | None, int]]:
+    return (meter.day_cap, meter.today), (meter.month_cap, meter.this_month)
+
+
+def over_cap(case: Case, unit: Unit, amount: int) -> Verdict | None:
+    """A refusal if ``amount`` more would go beyond the line's own limits."""
+    left = room(case, unit)
+    return None if left is None or amount <= left else Verdict(Code.CAP_REACHED, {"unit": unit, "left": left})
+
+
+def count(case: Case) -> None:
+    """Add what this operation used to the line's meters, and tell of limits reached and of unusual use."""
+    if case.facts.line is None or not isinstance(case.operation, METERED):
+        return
+    used: Counter[Unit] = Counter()
+    for moved in case.transfers:
+        if moved.debit is Ledger.BALANCE and moved.credit in SPENT:
+            used[moved.unit] += moved.amount
+    for unit, amount in used.items():
+        before = meter_now(case.facts.meters.get(unit), unit, case.now, case.operator.timezone)
+        after = before._replace(today=before.today + amount, this_month=before.this_month + amount)
+        case.write("meters", case.facts.line.line_id, *after)
+        _tell(case, before, after)
+
+
+def _tell(case: Case, before: MeterFacts, after: MeterFacts) -> None:
+    for (cap, was), (_, is_now) in zip(_caps(before), _caps(after), strict=True):
+        if cap is not None and was < cap <= is_now:
+            case.messages.append(("alert.cap_reached", {"unit": after.unit, "cap": cap}))
+    times = case.operator.policy.unusual_times
+    if times and after.usual and before.today < after.usual * times <= after.today:
+        what = {"unit": after.unit, "used": after.today, "usual": after.usual}
+        case.messages.append(("alert.unusual_use", what))
+
+
+def set_cap(case: Case, operation: SetCap) -> Verdict:
+    """Limit what a line uses in a day or a month, or lift the limit."""
+    if case.facts.line is None:
+        return Verdict(Code.ACCOUNT_UNKNOWN)
+    if operation.amount is not None and operation.amount < 0:
+        return Verdict(Code.AMOUNT_INVALID)
+    meter = meter_now(case.facts.meters.get(operation.unit), operation.unit, case.now, case.operator.timezone)
+    if operation.period is Period.DAY:
+        meter = meter._replace(day_cap=operation.amount)
+    else:
+        meter = meter._replace(month_cap=operation.amount)
+    case.write("meters", case.facts.line.line_id, *meter)
+    return Verdict(Code.OK, {"unit": operation.unit, "period": operation.period, "cap": operation.amount})

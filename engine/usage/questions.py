@@ -1,0 +1,109 @@
+"""What operations need to know of sessions and meters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from engine.books.asking import Question, Row, given
+from engine.books.facts import Facts
+from engine.usage.facts import MeterFacts, ReservationFacts, SessionFacts
+from engine.usage.tables import ReservationState, meter, reservation, session
+from engine.words import (
+    Charge,
+    Operation,
+    Purchase,
+    ReleaseOverdue,
+    Renew,
+    SessionAct,
+    SessionRequest,
+    SetCap,
+    Transfer,
+    Unit,
+)
+
+#: What a line's meters count.
+METERED = (Charge, SessionRequest, Purchase, Transfer, Renew)
+
+_RESERVED = """r.session_id, r.rating_group, r.unit, r.state, r.granted, r.legs, r.used, r.overrun, r.seen, r.tariff,
+               r.priced, r.paid, r.began_at, r.reported_at, r.expires_at"""
+
+
+def _session(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, SessionRequest) and asked.act is not SessionAct.EVENT:
+        yield (*asked.account, asked.session_key)
+
+
+def _add_session(facts: Facts, row: Row) -> None:
+    facts.session = SessionFacts(*row)
+
+
+def _add_reservation(facts: Facts, row: Row) -> None:
+    session_id, group, unit, state, granted, legs, *rest = row
+    held = tuple((UUID(bucket), amount) for bucket, amount in legs)
+    what = (session_id, group, Unit(unit), ReservationState(state), granted, held)
+    facts.reservations.append(ReservationFacts(*what, *rest))
+
+
+def _sweeping(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, ReleaseOverdue):
+        yield (*asked.account, asked.asked_at)
+
+
+def _meters(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, (*METERED, SetCap)) and asked.line_id is not None:
+        yield (*asked.account, asked.line_id)
+
+
+def _add_meter(facts: Facts, row: Row) -> None:
+    unit, *rest = row
+    facts.meters[Unit(unit)] = MeterFacts(Unit(unit), *rest)
+
+
+QUESTIONS = (
+    Question(
+        "sessions",
+        session,
+        ("shard", "account_id", "session_id"),
+        f"""
+        SELECT v.place, s.session_id, s.line_id, s.interface, s.name, s.node, s.notify, s.opened_at, s.closed_at
+        FROM {given(session, "shard", "account_id", "session_id")} JOIN session s USING (shard, account_id, session_id)
+        """,
+        _session,
+        _add_session,
+    ),
+    Question(
+        "reservations",
+        reservation,
+        ("shard", "account_id", "session_id"),
+        f"""
+        SELECT v.place, {_RESERVED}
+        FROM {given(reservation, "shard", "account_id", "session_id")}
+        JOIN reservation r USING (shard, account_id, session_id)
+        ORDER BY v.place, r.rating_group""",
+        _session,
+        _add_reservation,
+    ),
+    Question(
+        "overdue",
+        reservation,
+        ("shard", "account_id", "expires_at"),
+        f"""
+        SELECT v.place, {_RESERVED}
+        FROM {given(reservation, "shard", "account_id", "expires_at")} JOIN reservation r USING (shard, account_id)
+        WHERE r.state = '{ReservationState.OPEN}' AND r.expires_at <= v.expires_at
+        ORDER BY v.place, r.session_id, r.rating_group""",
+        _sweeping,
+        _add_reservation,
+    ),
+    Question(
+        "meters",
+        meter,
+        ("shard", "account_id", "line_id"),
+        f"""
+        SELECT v.place, m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual
+        FROM {given(meter, "shard", "account_id", "line_id")} JOIN meter m USING (shard, account_id, line_id)""",
+        _meters,
+        _add_meter,
+    ),
+)

@@ -1,0 +1,238 @@
+"""Requests of charging sessions, single charges, and quotas that nobody reported: pure decisions over one case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from engine.balances.rules import draw
+from engine.books.case import Case, Verdict
+from engine.books.tables import Ledger
+from engine.usage.keeping import end, holding_of, holdings as kept_holdings, write, write_session
+from engine.usage.meters import over_cap, room
+from engine.usage.paying import Holding, capacity, current_rate, hold, let_go, pay
+from engine.usage.quota import bounds, quota_size, validity
+from engine.usage.tables import ReservationState
+from engine.usage.tariffs import UnknownRatingGroup, category_of, next_change, zero_rated
+from engine.words import (
+    Charge,
+    Code,
+    FinalUnit,
+    GroupAnswer,
+    GroupReport,
+    LineStatus,
+    ResultCode,
+    SessionAct,
+    SessionRequest,
+    Unit,
+)
+from settings import Category, Rate
+
+_SERVED = frozenset({LineStatus.ACTIVE, LineStatus.PREACTIVE})
+
+
+def served(case: Case) -> bool:
+    """Whether this line may use anything more."""
+    line = case.facts.line
+    return not case.facts.frozen and (line is None or line.status in _SERVED)
+
+
+def session(case: Case, asked: SessionRequest) -> Verdict:
+    """One request of a session: charge what was used, let go what was held, grant what is asked for."""
+    if asked.act is SessionAct.EVENT:
+        return _verdict([_event(case, asked, report) for report in asked.reports])
+    holdings = kept_holdings(case, asked)
+    groups = [_report(case, asked, holdings, report) for report in asked.reports]
+    if asked.act is SessionAct.RELEASE:
+        for holding in holdings.values():
+            end(case, holding, ReservationState.RELEASED)
+    for holding in holdings.values():
+        write(case, holding)
+    write_session(case, asked)
+    return _verdict(groups)
+
+
+def _verdict(groups: list[GroupAnswer]) -> Verdict:
+    return Verdict(Code.OK, {"groups": [_plain(group) for group in groups]})
+
+
+def _plain(group: GroupAnswer) -> dict[str, object]:
+    said: dict[str, object] = msgspec.to_builtins(group)
+    return {name: value for name, value in said.items() if value is not None}
+
+
+# -- one rating group -------------------------------------------------------------------------------------------------
+
+
+def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], report: GroupReport) -> GroupAnswer:
+    if report.unit is Unit.MONEY:
+        return _answer(report, ResultCode.RATING_FAILED)
+    try:
+        category = category_of(case.operator, report.rating_group)
+    except UnknownRatingGroup:
+        return _answer(report, ResultCode.RATING_FAILED)
+    holding = holdings.get(report.rating_group)
+    if holding is None or holding.unit is not report.unit:
+        if holding is not None:
+            # The network counts this group in something else from now on: what was held in the old unit goes back.
+            end(case, holding, ReservationState.RELEASED)
+        holding = Holding(asked.session_key, report.rating_group, report.unit, case.now)
+        holdings[report.rating_group] = holding
+    code = None if category is None else category.code
+    used = _newly_used(asked, report, holding)
+    legs, before = holding.legs, holding.granted
+    holding.legs = []
+    let_go(case, legs)
+    holding.reported_at = case.now
+    if category is not None and category.zero_rated:
+        holding.used += used
+        holding.state, holding.granted = ReservationState.RELEASED, 0
+        return _answer(report, ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE, category=code)
+    paid = pay(case, holding, code, used, legs)
+    holding.state = ReservationState.USED if before and used >= before else ReservationState.RELEASED
+    holding.granted = 0
+    answer = _answer(
+        report, ResultCode.SUCCESS, category=code, charged=paid.units, money=paid.money, overrun=paid.overrun
+    )
+    if paid.money:
+        answer = msgspec.structs.replace(answer, tariff=holding.tariff)
+    if report.final or report.requested is None or asked.act is SessionAct.RELEASE:
+        return answer
+    return _grant(case, holding, category, report, answer)
+
+
+def _answer(report: GroupReport, result: ResultCode, **more: object) -> GroupAnswer:
+    return GroupAnswer(rating_group=report.rating_group, unit=report.unit, result=result, **more)  # type: ignore[arg-type]
+
+
+def _newly_used(asked: SessionRequest, report: GroupReport, holding: Holding) -> int:
+    """What this report adds to all earlier ones. Totals that came before, in whatever order, add nothing."""
+    said = 0 if report.used is None else max(0, report.used.of(report.unit))
+    if not asked.cumulative:
+        holding.seen += said
+        return said
+    used = max(0, said - holding.seen)
+    holding.seen += used
+    return used
+
+
+def _grant(
+    case: Case, holding: Holding, category: Category | None, report: GroupReport, answer: GroupAnswer
+) -> GroupAnswer:
+    """The next quota of a group, or why there is none."""
+    if not served(case):
+        return msgspec.structs.replace(answer, result=ResultCode.END_USER_SERVICE_DENIED)
+    rules, code = case.operator.quota, None if category is None else category.code
+    rate = current_rate(case, holding, code)
+    if rate is not None:
+        holding.under(rate)
+    # More than this is never granted at once, so more than twice of it need not be looked for.
+    enough = 2 * bounds(rules, holding.unit)[1] + 1
+    left = capacity(case, holding, code, rate, enough)
+    cap = room(case, holding.unit)
+    left = left if cap is None else min(left, cap)
+    if left <= 0:
+        return msgspec.structs.replace(answer, result=ResultCode.QUOTA_LIMIT_REACHED)
+    size = quota_size(
+        rules,
+        holding.unit,
+        left=left,
+        used=holding.used,
+        seconds=(case.now - holding.began_at).total_seconds(),
+        wanted=report.requested or 0,
+    )
+    hold(case, holding, code, size, rate)
+    holding.state = ReservationState.OPEN
+    seconds = validity(rules, case.now, _ends(case, holding, rate, code))
+    holding.expires_at = _later(case.now, seconds)
+    last = size == left
+    return msgspec.structs.replace(
+        answer,
+        granted=size,
+        validity_seconds=seconds,
+        threshold=None if last else size * rules.threshold_percent // 100,
+        holding_seconds=rules.holding_seconds or None,
+        final_unit=FinalUnit(rules.final_unit) if last else None,
+        redirect_to=(rules.redirect_to or None) if last else None,
+    )
+
+
+def _later(now: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp(now.timestamp() + seconds, now.tzinfo)
+
+
+def _ends(case: Case, holding: Holding, rate: Rate | None, category: str | None) -> list[datetime]:
+    """When what pays for a quota ends: its buckets, and the tariff if money pays."""
+    by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
+    held = [by_id[bucket_id] for bucket_id, _ in holding.legs]
+    ends = [bucket.expires_at for bucket in held if bucket.expires_at is not None]
+    if rate is not None and any(bucket.unit is Unit.MONEY for bucket in held):
+        change = next_change(case.operator, holding.unit, category, case.now)
+        ends += [] if change is None else [change]
+    return ends
+
+
+def _event(case: Case, asked: SessionRequest, report: GroupReport) -> GroupAnswer:
+    """Charge at once what was used, or what is asked for: all of it or nothing."""
+    if report.unit is Unit.MONEY:
+        return _answer(report, ResultCode.RATING_FAILED)
+    try:
+        category = category_of(case.operator, report.rating_group)
+    except UnknownRatingGroup:
+        return _answer(report, ResultCode.RATING_FAILED)
+    code = None if category is None else category.code
+    amount = report.used.of(report.unit) if report.used is not None else (report.requested or 0)
+    if category is not None and category.zero_rated:
+        return _answer(report, ResultCode.SUCCESS, category=code, granted=amount)
+    holding = Holding(asked.session_key, report.rating_group, report.unit, case.now)
+    cap = room(case, report.unit)
+    if (cap is not None and amount > cap) or capacity(
+        case, holding, code, current_rate(case, holding, code), amount
+    ) < amount:
+        return _answer(report, ResultCode.QUOTA_LIMIT_REACHED, category=code)
+    paid = pay(case, holding, code, amount)
+    tariff = holding.tariff if paid.money else None
+    return _answer(
+        report, ResultCode.SUCCESS, category=code, granted=amount, charged=paid.units, money=paid.money, tariff=tariff
+    )
+
+
+# -- the other operations ---------------------------------------------------------------------------------------------
+
+
+def charge(case: Case, operation: Charge) -> Verdict:
+    """Deduct a single use: all of it or nothing."""
+    if operation.amount <= 0:
+        return Verdict(Code.AMOUNT_INVALID)
+    unit, category, amount = operation.unit, operation.category, operation.amount
+    if zero_rated(case.operator, category):
+        return Verdict(Code.OK, {"amount": amount, "left": case.total(unit), "zero_rated": True})
+    refused = over_cap(case, unit, amount)
+    if refused is not None:
+        return refused
+    holding = Holding(operation.key, 0, unit, case.now)
+    rate = None if unit is Unit.MONEY else current_rate(case, holding, category)
+    able = capacity(case, holding, category, rate, amount)
+    if able < amount:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": amount - able})
+    details: dict[str, object] = {"amount": amount}
+    if category is not None:
+        details["category"] = category
+    if unit is Unit.MONEY:
+        draw(case, unit, amount, category, Ledger.USAGE)
+    else:
+        paid = pay(case, holding, category, amount)
+        details |= {"money": paid.money, "tariff": holding.tariff} if paid.money else {}
+    return Verdict(Code.OK, details | {"left": case.total(unit)})
+
+
+def release_overdue(case: Case) -> Verdict:
+    """Let go what sessions hold although nobody reported in time. What they used meanwhile may still be reported."""
+    let = []
+    for found in case.facts.reservations:
+        holding = holding_of(case, found)
+        end(case, holding, ReservationState.EXPIRED)
+        write(case, holding)
+        let.append({"unit": found.unit, "granted": found.granted, "rating_group": found.rating_group})
+    return Verdict(Code.OK, {"released": let})
