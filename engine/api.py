@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
+from engine.audit.receipts import Receipts
+from engine.audit.rules import Signer
+from engine.audit.service import Chain, Trail
 from engine.balances.service import Balances
 from engine.books.databases import Books, open_books
 from engine.books.history import History
 from engine.books.recovery import Recovery
 from engine.books.service import Door
+from engine.disputes.service import Disputes
+from engine.events.service import Events
 from engine.guard.service import Guard
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
 from engine.notices.told import Told
 from engine.notices.wishes import Wishes
+from engine.payments.gateways import Gateways, no_gateways
+from engine.payments.service import Payments
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
-from settings import Operator, Product
+from settings import Operator, Product, WebhookSettings
 
 __all__ = ["BatchState", "Engine", "open_engine"]
 
@@ -35,7 +43,18 @@ class Engine:
     where staff needs more of them: ``accounts`` (lines, PINs, erasure) and ``vouchers`` (batches and their life).
     """
 
-    def __init__(self, books: Books, operator: Operator, keyring: Keyring, metrics: Metrics, lanes: int) -> None:
+    def __init__(  # noqa: PLR0915 - one name for each thing that callers may use
+        self,
+        books: Books,
+        operator: Operator,
+        keyring: Keyring,
+        metrics: Metrics,
+        lanes: int,
+        *,
+        webhooks: WebhookSettings | None = None,
+        audit_export: Path | None = None,
+        gateways: Gateways | None = None,
+    ) -> None:
         """Put the areas together on one installation's books; ``open_engine`` is the usual way to get one."""
         self._books = books
         self._database = database = books.billing
@@ -48,12 +67,26 @@ class Engine:
         self.accounts = Accounts(database, operator, keyring)
         self.vouchers = VoucherBatches(database, operator, keyring)
         self._finder = finder = Finder(database, operator, keyring)
+        #: what staff did: ``record`` it
+        self.audit = Trail(database)
+        #: who is told of what happens: ``subscribe``, ``unsubscribe``, ``list``, and the queue of what is on its way
+        self.events = Events(database, keyring, self.audit, webhooks or WebhookSettings())
+        self.disputes = Disputes(books, self._door.post, self.audit)
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
         #: receipts that an answer makes needless, and promises of an outcome
         self.told = Told(database)
         self._messages = messages = Messages(database, operator, self.accounts, chats)
+
+        self.payments = payments = Payments(
+            database,
+            operator,
+            keyring,
+            accounts=self.accounts,
+            door=self._door,
+            gateways=gateways or no_gateways(metrics),
+        )
 
         # The names that callers use, each bound to the area that does the work.
         self.post = self._door.post
@@ -67,6 +100,8 @@ class Engine:
         self.seal_voucher = self.vouchers.seal
         self.done_before = history.done_before
         self.explain = history.explain
+        self.receipt = Receipts(database).receipt
+        self.seal_history = Chain(database, Signer(keyring), audit_export).seal
         self.claim_messages = messages.claim_messages
         self.messages_delivered = messages.messages_delivered
         self.messages_failed = messages.messages_failed
@@ -89,6 +124,13 @@ class Engine:
         self.linked = chats.linked
         self.unlink = chats.unlink
         self.chats = chats.chats
+        self.pay = payments.pay
+        self.payment = payments.payment
+        self.payments_of = payments.payments_of
+        self.find_payment = payments.find_payment
+        self.payment_methods = payments.methods
+        self.refund_payment = payments.refund
+        self.resume_payments = payments.resume_due
         self.expire_due = self._balances.expire_due
         self.watch_vouchers = guard.watch_vouchers
 
@@ -117,6 +159,7 @@ class Engine:
 
     async def close(self) -> None:
         """Answer what is waiting, then let the connections go."""
+        await self.payments.close()
         await self._door.close()
         await self._messages.close()
         await self._finder.close()
@@ -133,21 +176,35 @@ async def open_engine(
     lanes: int = 2,
     metrics: Metrics | None = None,
     books: Mapping[str, str] | None = None,
+    webhooks: WebhookSettings | None = None,
+    audit_export: Path | None = None,
+    gateways: Gateways | None = None,
 ) -> Engine:
     """An engine on migrated databases. Raises what the driver raises when one of them cannot be reached.
 
     ``lanes`` writers group concurrent operations into commits; two keep Postgres busy while Python decides. ``books``
     says book → address of those that do not live in ``database_url``; what a process that died left prepared there is
-    finished first. Raises ``SettingsError`` where a database cannot take its book.
+    finished first. ``webhooks`` says whom events may be sent to, ``audit_export`` where signed roots go; ``gateways``
+    are who payments are asked of. Raises
+    ``SettingsError`` where a database cannot take its book.
     """
-    opened = open_books(database_url, books, connections=lanes + 8, writers=lanes)
-    engine = Engine(opened, operator, keyring, metrics or Metrics(), lanes)
+    opened = open_books(database_url, books, connections=lanes + 12, writers=lanes)
+    engine = Engine(
+        opened,
+        operator,
+        keyring,
+        metrics or Metrics(),
+        lanes,
+        webhooks=webhooks,
+        audit_export=audit_export,
+        gateways=gateways,
+    )
     try:
         await engine.ping()
         await opened.check(lanes)
         await engine.recover_batches()
         await engine.publish_catalogue()
     except BaseException:
-        await opened.dispose()
+        await engine.close()
         raise
     return engine

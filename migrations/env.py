@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from alembic import context
 
 import engine.accounts.tables
+import engine.audit.tables
 import engine.balances.tables
 import engine.books.tables
+import engine.disputes.tables
 import engine.events.tables
 import engine.guard.tables
 import engine.payments.tables
