@@ -30,7 +30,7 @@ PURCHASE, REFUND, INQUIRY = "000000", "200000", "380000"
 ON_FILE, REMOTE = "100", "59"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOKEN = re.compile(r"[\x21-\x7e]{1,100}")
-#: without field 2: what would carry a card number is refused by the packing itself
+#: without field 2: a message that carries a card number cannot be read either
 SPEC: dict[str, dict[str, Any]] = {field: dict(rule) for field, rule in default_ascii.items() if field != "2"}
 
 
@@ -39,7 +39,9 @@ class Unreadable(Exception):
 
 
 def pack(message: Message) -> bytes:
-    """A message behind its length."""
+    """A message behind its length. Raises ``ValueError`` for one that carries a card number."""
+    if "2" in message:
+        raise ValueError("field 2: a card number is never sent")
     raw, _ = iso8583.encode(message, SPEC)
     return len(raw).to_bytes(LENGTH_BYTES) + bytes(raw)
 
