@@ -6,7 +6,10 @@ reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference;
 reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
-``renewal.done`` product, price, expires_at, reference; ``renewal.failed`` product, price, missing;
+``gift.undone`` and ``gift.taken_back`` amount, unit, balance, reference; ``advance.done`` amount, fee, owed, balance,
+reference; ``advance.recovered`` amount, owed; ``alert.used_share`` unit, product, share, left; ``alert.unusual_use``
+unit, used, usual; ``alert.rolled_over`` unit, product, amount, expires_at; ``renewal.notice`` product, price,
+expires_at; ``renewal.done`` product, price, expires_at, reference; ``renewal.failed`` product, price, missing;
 ``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
 ``security.chat_linked`` app; ``security.link_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
 ``alarm.voucher_guessing`` tries, minutes. How a topic is treated (quiet hours, STOP, caps): ``engine.notices.rules``.
@@ -159,6 +162,84 @@ def _not_renewed(body: dict[str, Any], currency: str, operator: Operator) -> Tex
     )
 
 
+def _gift_undone(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    unit = Unit(body["unit"])
+    return text(
+        "{amount} taken back. Balance {balance}. Ref {reference}",
+        amount=Quantity(unit, body["amount"], currency),
+        balance=Quantity(unit, body["balance"], currency),
+        reference=body["reference"],
+    )
+
+
+def _gift_taken_back(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    unit = Unit(body["unit"])
+    return text(
+        "{amount} was sent to you by mistake and taken back. Balance {balance}. Ref {reference}",
+        amount=Quantity(unit, body["amount"], currency),
+        balance=Quantity(unit, body["balance"], currency),
+        reference=body["reference"],
+    )
+
+
+def _advanced(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "Advance of {amount}. Your next recharge pays back {owed}. Balance {balance}. Ref {reference}",
+        amount=Money(body["amount"], currency),
+        owed=Money(body["owed"], currency),
+        balance=Money(body["balance"], currency),
+        reference=body["reference"],
+    )
+
+
+def _recovered(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    amount = Money(body["amount"], currency)
+    if not body["owed"]:
+        return text("{amount} of your recharge paid back your advance.", amount=amount)
+    owed = Money(body["owed"], currency)
+    return text("{amount} of your recharge went to your advance. Still owed: {owed}.", amount=amount, owed=owed)
+
+
+def _renews_soon(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "{product} renews after {day} for {price}. Dial {code} to stop it.",
+        product=product_name(operator, body["product"]),
+        day=_day(body),
+        price=Money(body["price"], currency),
+        code=f"*{operator.service_code}#",
+    )
+
+
+def _share_used(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    product = product_name(operator, body["product"])
+    if not body["left"]:
+        return text("{product} is used up. Dial {code}.", product=product, code=f"*{operator.service_code}#")
+    return text(
+        "{share}% of {product} used: {left} left. Dial {code}.",
+        share=body["share"],
+        product=product,
+        left=Quantity(Unit(body["unit"]), body["left"], currency),
+        code=f"*{operator.service_code}#",
+    )
+
+
+def _unusual(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "You used {used} today, much more than usual. Dial {code} to see for what.",
+        used=Quantity(Unit(body["unit"]), body["used"], currency),
+        code=f"*{operator.service_code}#",
+    )
+
+
+def _rolled_over(body: dict[str, Any], currency: str, operator: Operator) -> Text:
+    return text(
+        "{amount} of {product} live on until {day}.",
+        amount=Quantity(Unit(body["unit"]), body["amount"], currency),
+        product=product_name(operator, body["product"]),
+        day=_day(body),
+    )
+
+
 def _pin_changed(_body: dict[str, Any], _currency: str, operator: Operator) -> Text:
     return text("Your PIN was changed. If it was not you, call {number}.", number=operator.support_number)
 
@@ -217,6 +298,14 @@ TOPICS: dict[str, Topic] = {
     "alert.cap_reached": _cap_reached,
     "gift.sent": _gift_sent,
     "gift.received": _gift_received,
+    "gift.undone": _gift_undone,
+    "gift.taken_back": _gift_taken_back,
+    "advance.done": _advanced,
+    "advance.recovered": _recovered,
+    "alert.used_share": _share_used,
+    "alert.unusual_use": _unusual,
+    "alert.rolled_over": _rolled_over,
+    "renewal.notice": _renews_soon,
     "renewal.done": _renewed,
     "renewal.failed": _not_renewed,
     "security.pin_changed": _pin_changed,

@@ -10,6 +10,12 @@ def product_name(operator: Operator, code: str) -> Names | Text | str:
     """The product's name in every language; a code no longer in the catalogue stands for itself."""
     if code == "airtime":
         return text("Airtime")
+    if code == "gift":
+        return text("Gift")
+    if code == "credit_line":
+        return text("Credit limit")
+    if code == "adjustment":
+        return text("Correction")
     product = find_product(operator.products, code)
     return code if product is None else Names(product.name)
 

@@ -93,6 +93,8 @@ _POLICIES: dict[str, Policy] = {
     "renewal": _RENEWAL,
     "alert.low_balance": _TIMELY,
     "alert.cap_reached": _TIMELY,
+    "alert.used_share": _TIMELY,
+    "alert.unusual_use": _TIMELY,
     "alert": _NOTICE,
     "campaign": _CAMPAIGN,
 }
