@@ -13,6 +13,7 @@ from engine.accounts.service import Accounts
 from engine.audit.receipts import Receipts
 from engine.audit.rules import Signer
 from engine.audit.service import Chain, Trail
+from engine.balances.renewing import Agreements
 from engine.balances.service import Balances
 from engine.books.databases import Books, open_books
 from engine.books.history import History
@@ -29,6 +30,8 @@ from engine.payments.gateways import Gateways, no_gateways
 from engine.payments.service import Payments
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
+from engine.usage.history import Usage
+from engine.usage.service import Sessions
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
@@ -72,6 +75,12 @@ class Engine:
         #: who is told of what happens: ``subscribe``, ``unsubscribe``, ``list``, and the queue of what is on its way
         self.events = Events(database, keyring, self.audit, webhooks or WebhookSettings())
         self.disputes = Disputes(books, self._door.post, self.audit)
+        #: charging sessions: find them, and let go what nobody reports
+        self.sessions = Sessions(database, operator, self._door)
+        #: where a balance went, how long it lasts, and what limits a line has
+        self.usage = usage = Usage(database, operator)
+        #: renewals, advances and gifts: what may be asked for, and what is due
+        self.agreements = Agreements(database, operator, self._door)
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
@@ -100,6 +109,7 @@ class Engine:
         self.seal_voucher = self.vouchers.seal
         self.done_before = history.done_before
         self.explain = history.explain
+        self.explain_usage = usage.explain_usage
         self.receipt = Receipts(database).receipt
         self.seal_history = Chain(database, Signer(keyring), audit_export).seal
         self.claim_messages = messages.claim_messages

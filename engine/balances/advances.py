@@ -6,7 +6,7 @@ back, the amount first and then the fee.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.balances.facts import AdvanceFacts, StandingFacts
 from engine.balances.rules import credit_main, promised_end
@@ -25,7 +25,12 @@ def eligible(case: Case, rules: AdvanceRules, standing: StandingFacts | None) ->
     """Whether this line may borrow: old enough, recharged often enough, and with little left."""
     if standing is None or case.facts.postpaid or case.total(Unit.MONEY) >= rules.balance_below:
         return False
-    since = case.now - timedelta(days=rules.days)
+    return in_good_standing(rules, standing, case.now)
+
+
+def in_good_standing(rules: AdvanceRules, standing: StandingFacts, now: datetime) -> bool:
+    """Whether a line is old enough and was recharged often enough."""
+    since = now - timedelta(days=rules.days)
     return standing.opened_at <= since and sum(at >= since for at in standing.recharges) >= rules.recharges
 
 

@@ -1,0 +1,140 @@
+"""What people ask about their use: why a balance went down, how long it will last, what limits they set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.tables import line
+from engine.books.tables import operation, transfer
+from engine.usage.advice import outlook
+from engine.usage.facts import MeterFacts
+from engine.usage.meters import meter_now
+from engine.usage.tables import meter
+from engine.words import Answer, Code, Deduction, Meter, Outlook, SpendingRules, Subscriber, Unit
+from settings import Operator
+
+#: What a deduction was for stands under one of these in an answer's details.
+_WHAT = ("category", "product", "receiver", "reason")
+
+
+class Usage:
+    """The use of lines, as the books have it."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator) -> None:
+        """Reads go to the writer: a replica may not know yet what a person just did."""
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._operator = operator
+
+    async def explain_usage(self, subscriber: Subscriber, days: int = 7, most: int = 20) -> list[Deduction]:
+        """Why balances of the account went down, the latest first: what, when, which bucket, which rule, how much."""
+        query = (
+            sa.select(sa.cast(operation.c.answer, sa.Text))
+            .where(
+                operation.c.shard == subscriber.account.shard,
+                operation.c.account_id == subscriber.account.account_id,
+                operation.c.booked_at > datetime.now(UTC) - timedelta(days=days),
+                operation.c.code == Code.OK,
+                operation.c.key.in_(
+                    sa.select(transfer.c.key).where(
+                        transfer.c.shard == subscriber.account.shard,
+                        transfer.c.account_id == subscriber.account.account_id,
+                        transfer.c.booked_at > datetime.now(UTC) - timedelta(days=days),
+                        transfer.c.debit == "balance",
+                    )
+                ),
+            )
+            .order_by(operation.c.booked_at.desc())
+            .limit(most)
+        )
+        async with self._reads.connect() as connection:
+            stored = (await connection.execute(query)).scalars().all()
+        told = [one for answer in stored for one in deductions(msgspec.json.decode(answer, type=Answer))]
+        return told[:most]
+
+    async def spending_rules(self, subscriber: Subscriber) -> SpendingRules:
+        """Whether money pays when this line's bundles are used up, and what it used against its own limits."""
+        meters = await self._meters(subscriber)
+        said = sa.select(line.c.out_of_bundle).where(
+            line.c.shard == subscriber.account.shard,
+            line.c.account_id == subscriber.account.account_id,
+            line.c.line_id == subscriber.line_id,
+        )
+        async with self._reads.connect() as connection:
+            allowed = (await connection.execute(said)).scalar_one()
+        return SpendingRules(
+            out_of_bundle=self._operator.policy.out_of_bundle if allowed is None else allowed,
+            meters=tuple(_meter(one) for one in meters),
+        )
+
+    async def outlook(self, subscriber: Subscriber) -> list[Outlook]:
+        """How long what is left lasts at the line's usual pace, by unit, and what would be cheaper."""
+        meters = await self._meters(subscriber)
+        now = datetime.now(UTC)
+        return [outlook(self._operator, subscriber, _meter(one), now) for one in meters if one.unit is not Unit.MONEY]
+
+    async def _meters(self, subscriber: Subscriber) -> list[MeterFacts]:
+        columns = ("unit", "day_from", "today", "day_cap", "month_from", "this_month", "month_cap", "usual")
+        query = (
+            sa.select(*(meter.c[name] for name in columns))
+            .where(
+                meter.c.shard == subscriber.account.shard,
+                meter.c.account_id == subscriber.account.account_id,
+                meter.c.line_id == subscriber.line_id,
+            )
+            .order_by(meter.c.unit)
+        )
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        now, zone = datetime.now(UTC), self._operator.timezone
+        return [meter_now(MeterFacts(Unit(row.unit), *row[1:]), Unit(row.unit), now, zone) for row in rows]
+
+
+def _meter(known: MeterFacts) -> Meter:
+    return Meter(
+        unit=known.unit,
+        today=known.today,
+        day_cap=known.day_cap,
+        this_month=known.this_month,
+        month_cap=known.month_cap,
+        # Before the first day is over, today is all that is known.
+        usual=known.today if known.usual is None else known.usual,
+    )
+
+
+def deductions(answer: Answer) -> list[Deduction]:
+    """What an answer took from buckets, bucket by bucket."""
+    what, tariff = _reason(answer)
+    return [
+        Deduction(
+            at=answer.booked_at,
+            kind=answer.kind,
+            reference=answer.reference,
+            what=what,
+            product=effect.product,
+            unit=effect.unit,
+            amount=effect.before - effect.after,
+            before=effect.before,
+            after=effect.after,
+            tariff=tariff if effect.unit is Unit.MONEY else None,
+        )
+        for effect in answer.effects
+        if effect.after < effect.before
+    ]
+
+
+def _reason(answer: Answer) -> tuple[str | None, str | None]:
+    """What it was for, and the tariff that was applied."""
+    # A session's request tells it group by group; those that cost something are the reason.
+    groups: list[dict[str, Any]] = answer.details.get("groups", [])
+    paid = [group for group in groups if group.get("charged")]
+    if paid:
+        categories = [str(group["category"]) for group in paid if "category" in group]
+        tariffs = [str(group["tariff"]) for group in paid if "tariff" in group]
+        return ", ".join(dict.fromkeys(categories)) or None, ", ".join(dict.fromkeys(tariffs)) or None
+    said = next((str(answer.details[name]) for name in _WHAT if answer.details.get(name)), None)
+    return said, answer.details.get("tariff")
