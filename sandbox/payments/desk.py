@@ -91,6 +91,8 @@ class Desk:
         for payment in self.ledger.all():
             if payment.due_at is not None:
                 self._finish_later(payment)
+            for _ in range(payment.untold):
+                self.later(self._tell(payment))
 
     async def close(self) -> None:
         """Let everything go; what is due stays due."""
@@ -129,6 +131,7 @@ class Desk:
 
     def told(self, payment: Payment, times: int = 1) -> None:
         """Remember a payment that has changed, and tell the shop beside."""
+        payment.untold += times
         self.ledger.save(payment)
         for _ in range(times):
             self.later(self._tell(payment))
@@ -136,6 +139,7 @@ class Desk:
     async def tell_first(self, payment: Payment) -> None:
         """Let a payment become what it is to be, and let the shop hear of it before it is answered, if it listens."""
         payment.become(payment.then)
+        payment.untold += 1
         self.ledger.save(payment)
         telling = asyncio.create_task(self._tell(payment))
         self._tasks.add(telling)
@@ -144,6 +148,8 @@ class Desk:
 
     async def _tell(self, payment: Payment) -> None:
         await self.tellers[payment.face](payment)
+        payment.untold -= 1
+        self.ledger.save(payment)
 
     async def wait_for(self, seconds: float) -> None:
         """Take ``seconds``, unless this server ends before."""

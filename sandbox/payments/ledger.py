@@ -47,6 +47,8 @@ class Payment(msgspec.Struct, kw_only=True):
     due_at: float | None = None
     then: str = "captured"
     tells: int = 1
+    #: callbacks that are on their way
+    untold: int = 0
     #: the answer that a repeat gets, as JSON
     answer: str = ""
     details: dict[str, str] = {}

@@ -35,7 +35,7 @@ class Shop:
     async def start(self) -> None:
         application = web.Application()
         application.router.add_post("/{tail:.*}", self._take)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -127,7 +127,7 @@ class Broken:
     async def start(self) -> None:
         application = web.Application()
         application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -250,24 +251,33 @@ async def test_a_wrong_key_moves_nothing(providers: PaymentsSandbox, shop: Shop)
 
 async def test_the_provider_remembers_over_its_own_restart(shop: Shop, tmp_path: Path) -> None:
     state = tmp_path / "payments.jsonl"
-    server = PaymentsSandbox(state=state, pace=0.6)
+    paid, waiting = at_shop(shop, payer=CARD), at_shop(shop)
+    # Nobody answers the first callback, so it is still on its way when the server stops.
+    shop.status = 503
+    async with running(state) as gateway:
+        await gateway.charge(paid)
+        assert (await gateway.charge(waiting)).state is GatewayState.PENDING
+        await shop.until(1)
+    state.write_bytes(state.read_bytes() + b'{"face": "native", "id": "cut sho')
+    shop.status = 200
+    shop.heard.clear()
+    async with running(state) as gateway:
+        assert (await gateway.status(ref(paid))).state is GatewayState.CAPTURED
+        told = {gateway.read_callback(one).events[0].payment_id for one in await shop.until(2)}
+        assert told == {paid.payment_id, waiting.payment_id}
+
+
+@asynccontextmanager
+async def running(state: Path) -> AsyncIterator[Gateway]:
+    """A gateway at a server with a memory, and with payers who take their time."""
+    server = PaymentsSandbox(state=state, pace=1.0)
     await server.start()
     gateway = made(server.base_url)
-    paid, waiting = at_shop(shop, payer=CARD), at_shop(shop)
-    await gateway.charge(paid)
-    assert (await gateway.charge(waiting)).state is GatewayState.PENDING
-    await gateway.stop()
-    await server.stop()
-    state.write_bytes(state.read_bytes() + b'{"face": "native", "id": "cut sho')
-    again = PaymentsSandbox(state=state, pace=0.6)
-    await again.start()
-    gateway = made(again.base_url)
-    assert (await gateway.status(ref(paid))).state is GatewayState.CAPTURED
-    heard = await shop.until(2)
-    told = {gateway.read_callback(one).events[0].payment_id for one in heard}
-    assert waiting.payment_id in told
-    await gateway.stop()
-    await again.stop()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
+        await server.stop()
 
 
 # --- callbacks ---
