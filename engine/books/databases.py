@@ -99,10 +99,16 @@ def migrate_books(owner_url: str, elsewhere: Mapping[str, str] | None = None) ->
 
     Needs the owners' addresses. Run it again whenever a book has moved.
     """
+    for url in (owner_url, *_by_address(elsewhere or {})):
+        migrate(url)
+    allot_books(owner_url, elsewhere)
+
+
+def allot_books(owner_url: str, elsewhere: Mapping[str, str] | None = None) -> None:
+    """Let the application write each book in the database where it lives, and in no other. All are migrated."""
     addresses = _by_address(elsewhere or {})
     moved = {book for books in addresses.values() for book in books}
     for url, here in ({owner_url: tuple(TABLES.keys() - moved)} | addresses).items():
-        migrate(url)
         owner = sa.create_engine(driver_url(url))
         with owner.begin() as connection:
             for statement in _allotment(here):

@@ -13,7 +13,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from engine.books.databases import migrate_books
+from engine.books.databases import allot_books
 from engine.payments.tables import payment
 from engine.storage.database import driver_url
 from engine.storage.sharding import new_id
@@ -46,9 +46,9 @@ def make_database(server_url: str, template: str) -> str:
 
 @asynccontextmanager
 async def apart(billing_url: str, servers: Mapping[str, Server]) -> AsyncIterator[dict[str, str]]:
-    """Book → a database of its own on that server, migrated together with billing's; dropped afterwards."""
+    """Book → a database of its own on that server, where alone it may be written; dropped afterwards."""
     elsewhere = {book: make_database(*server) for book, server in servers.items()}
-    migrate_books(billing_url, elsewhere)
+    allot_books(billing_url, elsewhere)
     try:
         yield elsewhere
     finally:

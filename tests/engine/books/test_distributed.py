@@ -284,9 +284,9 @@ async def test_an_engine_that_opens_finishes_what_is_decided(
 async def test_a_decision_is_kept_while_anything_of_its_batch_is_prepared(
     split: Engine, database_url: str, addresses: dict[str, str], books: Books
 ) -> None:
-    line = await open_line(split)
-    earlier, payment = capture(database_url, [line, line], AMOUNT)
-    await split.post(settling(line, earlier, AMOUNT))
+    first, line = await open_line(split), await open_line(split)
+    earlier, payment = capture(database_url, [first, line], AMOUNT)
+    await split.post(settling(first, earlier, AMOUNT))
     await left_behind(books, split.operator, settling(line, payment, AMOUNT), "committed")
     held = {batch_of(name) for url in addresses.values() for name in prepared_in(url)}
     assert len(held) == 1 and len(await decisions(books)) > 1

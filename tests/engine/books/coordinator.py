@@ -1,0 +1,83 @@
+"""A coordinator as a process of its own, stopped at every step: ``python -m tests.engine.books.coordinator``.
+
+Its first line of input says where the books are, every further line which payments to settle. At each step of a batch it
+tells the step and waits for leave to go on; so whoever drives it can kill it, put it to sleep or restart a database
+exactly there. What it says: ``ready``, ``at STEP HOME``, ``done CODE,CODE…``. What it hears: JSON, and ``go``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import uvloop
+
+from engine.books.databases import open_books
+from engine.books.service import Door
+from engine.words import Answer, Operation, Reverse, Settle
+from runtime.logs import configure_logs
+from runtime.metrics import Metrics
+from settings import load_operator
+
+
+class Arrangement(msgspec.Struct):
+    """Where the books are."""
+
+    operator: str
+    billing: str
+    elsewhere: dict[str, str]
+
+
+class Wire:
+    """Lines to and from whoever drives this process."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._turn = asyncio.Lock()
+
+    def say(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    async def hear(self) -> bytes:
+        return await self._reader.readline()
+
+    async def witness(self, step: str, home: str) -> None:
+        """One step at a time: several databases come to theirs at once."""
+        async with self._turn:
+            self.say(f"at {step} {home}")
+            await self.hear()
+
+
+def asked_of(line: bytes) -> list[Operation]:
+    """What to post: settlements, and settlements to take back."""
+    return msgspec.json.decode(line, type=list[Settle | Reverse])  # type: ignore[return-value]
+
+
+def told(results: list[Answer | BaseException]) -> str:
+    """A code for each operation; ``unavailable`` where it was not answered."""
+    return ",".join(result.code if isinstance(result, Answer) else "unavailable" for result in results)
+
+
+async def work() -> None:
+    """Serve batches until the input ends."""
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    wire = Wire(reader)
+    where = msgspec.json.decode(await wire.hear(), type=Arrangement)
+    books = open_books(where.billing, where.elsewhere, connections=4, writers=2)
+    door = Door(books, load_operator(where.operator), Metrics(), 1, wire.witness)
+    wire.say("ready")
+    while line := await wire.hear():
+        results: list[Any] = await asyncio.gather(*map(door.post, asked_of(line)), return_exceptions=True)
+        wire.say(f"done {told(results)}")
+    await door.close()
+    await books.dispose()
+
+
+if __name__ == "__main__":
+    configure_logs("coordinator", logging.CRITICAL)
+    uvloop.run(work())
