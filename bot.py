@@ -37,6 +37,8 @@ from dialogs.machine import Machine
 from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
+from engine.events.sender import EventSender
+from engine.payments.gateways import configured_gateways
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
@@ -51,6 +53,9 @@ EVERY_SECONDS = 60.0
 RECOVER_SECONDS = 2.0
 #: accounts whose buckets are expired in one go; a full run is followed by the next at once
 EXPIRE_LIMIT = 500
+#: seconds between two looks for payments that are due, and how many are taken on at a time
+PAYMENTS_SECONDS = 0.5
+PAYMENTS_LIMIT = 200
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 20.0
 
@@ -90,11 +95,29 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
     async def tell_expiring() -> bool:
         return await engine.tell_expiring(EXPIRE_LIMIT) >= EXPIRE_LIMIT
 
-    async def tidy() -> bool:
-        await engine.tidy()
+    async def expire_sessions() -> bool:
+        return await engine.sessions.expire_sessions(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    async def forget_sessions() -> bool:
+        return await engine.sessions.forget_sessions(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    async def renew_due() -> bool:
+        return await engine.agreements.renew_due(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    async def tell_renewals() -> bool:
+        return await engine.agreements.tell_renewals(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    async def seal_history() -> bool:
+        await engine.seal_history()
         return False
 
-    return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy
+    async def tidy() -> bool:
+        await engine.tidy()
+        await engine.events.tidy()
+        return False
+
+    usage = expire_sessions, forget_sessions, renew_due, tell_renewals
+    return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy, seal_history, *usage
 
 
 def recovering(engine: Engine) -> Callable[[], Awaitable[bool]]:
@@ -105,6 +128,15 @@ def recovering(engine: Engine) -> Callable[[], Awaitable[bool]]:
         return False
 
     return recover_batches
+
+
+def resuming(engine: Engine) -> Callable[[], Awaitable[bool]]:
+    """The job that takes payments on, from wherever they were left."""
+
+    async def resume_payments() -> bool:
+        return await engine.resume_payments(PAYMENTS_LIMIT) >= PAYMENTS_LIMIT
+
+    return resume_payments
 
 
 def conversations(
@@ -147,7 +179,15 @@ async def run(settings: Settings) -> None:
     redis = connect(settings.redis_url)
     metrics = Metrics()
     engine = await open_engine(
-        settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics, books=settings.books
+        settings.database_url,
+        operator,
+        keyring,
+        lanes=settings.lanes,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        webhooks=settings.webhooks,
+        audit_export=settings.audit_export,
     )
     texts = Texts(operator.languages, operator.timezone)
     talking = conversations(settings, engine=engine, texts=texts, redis=redis, keyring=keyring, metrics=metrics)
@@ -177,11 +217,15 @@ async def run(settings: Settings) -> None:
     if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
     tasks = [asyncio.create_task(worker.run(stop))]
+    tasks += [asyncio.create_task(EventSender(engine.events, settings.webhooks).run(stop))]
     tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
     if settings.telegram is not None:
         bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")
         tasks += [asyncio.create_task(listen(settings, bot, lease, commands(texts), stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
+    if settings.payment_gateways:
+        await engine.payments.start()
+        tasks += [asyncio.create_task(every(PAYMENTS_SECONDS, resuming(engine), stop))]
     if settings.books:
         tasks += [asyncio.create_task(every(RECOVER_SECONDS, recovering(engine), stop))]
     try:

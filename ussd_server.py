@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvloop
@@ -20,6 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from channels.callers import guarded
 from channels.chat.telegram import service as telegram
 from channels.conversation import Conversation
 from channels.health import CarrierHealth, part, show
@@ -37,6 +39,8 @@ from dialogs.machine import Machine
 from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
+from engine.payments.callbacks import PATHS, callback
+from engine.payments.gateways import configured_gateways
 from network.http import Gate
 from network.nchf.service import ChargingData
 from portal import simulator
@@ -104,7 +108,14 @@ async def open_services(settings: Settings) -> Services:
     redis = connect(settings.redis_url)
     store = SessionStore(redis, keyring)
     engine = await open_engine(
-        settings.database_url, operator, keyring, lanes=settings.lanes, metrics=metrics, books=settings.books
+        settings.database_url,
+        operator,
+        keyring,
+        lanes=settings.lanes,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        webhooks=settings.webhooks,
     )
     machine, notices = Machine(dialogs, texts), Notices(texts, operator)
     conversation = Conversation(
@@ -152,6 +163,7 @@ async def app(settings: Settings) -> web.Application:
     application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
     if settings.telegram is not None and settings.telegram.mode == "webhook":
         telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
+    application.add_routes(payment_routes(settings, services.engine))
     application.add_routes(
         [
             web.get("/health/live", live),
@@ -176,6 +188,21 @@ async def app(settings: Settings) -> web.Application:
         )
     application.on_cleanup.append(_close)
     return application
+
+
+def payment_routes(settings: Settings, engine: Engine) -> list[web.RouteDef]:
+    """``POST /payments/{gateway}/callback[/{secret}]`` of every payment gateway, for those who may call it."""
+    table = []
+    for name, given in settings.payment_gateways.items():
+        handler = guarded(
+            name,
+            partial(callback, engine.payments, name),
+            secret="",
+            allow=given.allow,
+            proxies=given.trusted_proxies,
+        )
+        table += [web.post(path.format(name=name), handler) for path in PATHS]
+    return table
 
 
 async def live(_request: web.Request) -> web.Response:
@@ -229,6 +256,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     application = await app(settings)
+    await application[SERVICES].engine.payments.start()
     try:
         await application[SERVICES].store.load()
     except (RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The HTTP side of payments: one route for all gateways' callbacks. Nothing of a path, header or body is ever logged."""
+"""The HTTP side of payments: one route for all gateways' callbacks. No path, header or body is ever logged."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from engine.payments.service import Payments
 from engine.recharge.gateways.callbacks import BODY_LIMIT
 from engine.recharge.gateways.contract import CallbackRequest
 
-#: below ``/payments``, for every gateway; the segment is a payment's own secret, or the provider's
-PATHS = ("/{gateway}/callback", "/{gateway}/callback/{secret}")
+#: of one gateway; the segment is a payment's own secret, or the provider's
+PATHS = ("/payments/{name}/callback", "/payments/{name}/callback/{{secret}}")
 
 
 async def callback(payments: Payments, name: str, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import structlog
 
+from engine.recharge.gateways.configured import gateway_routes, payment_gateways
 from engine.recharge.gateways.contract import (
     ChargeRequest,
     GatewayState,
@@ -16,7 +17,6 @@ from engine.recharge.gateways.contract import (
     PaymentRef,
     RefundRequest,
 )
-from engine.recharge.gateways.configured import gateway_routes, payment_gateways
 from engine.recharge.gateways.routing import GatewayRoutes
 from engine.words import PaymentMethod
 from runtime.metrics import Metrics

@@ -7,8 +7,9 @@ captured ones are settled, what cannot be credited goes back, and what nobody ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -43,6 +44,8 @@ log = structlog.get_logger(__name__)
 S, G = PaymentState, GatewayState
 
 LEASE = timedelta(seconds=CALL_LEASE)
+#: seconds that one call waits for what it has begun
+PATIENCE = 1.0
 
 
 class Recovery:
@@ -66,27 +69,44 @@ class Recovery:
         self._progress = progress
         self._inbox = inbox
         self._description = description
+        self._under_way: set[asyncio.Task[None]] = set()
         self._claims = Writer[int, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
         self._events = Writer[int, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
         self._holders = Writer[Stored, Holder | None](database, self._read_holders)
 
     async def close(self) -> None:
         """Finish what is under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         for writer in (self._claims, self._events, self._holders):
             await writer.close()
 
     async def resume_due(self, limit: int = 200) -> int:
-        """Take up to ``limit`` payments and as many events on that are due. Returns how many there were."""
-        payments, events = await asyncio.gather(self._claims(limit), self._events(limit))
+        """Take up to ``limit`` payments and as many events on that are due. Returns how many there were.
+
+        Those whose gateway takes long go on beside, and count towards ``limit`` of the next call: nobody waits for them.
+        """
+        free = limit - len(self._under_way)
+        if free <= 0:
+            await asyncio.wait(self._under_way, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            return 0
+        payments, events = await asyncio.gather(self._claims(free), self._events(free))
         work = [*(self._resume(stored) for stored in payments), *(self._inbox.resume(event) for event in events)]
-        results = await asyncio.gather(*work, return_exceptions=True)
-        for error in results:
+        tasks = {asyncio.create_task(self._bounded(one)) for one in work}
+        self._under_way |= tasks
+        if tasks:
+            await asyncio.wait(tasks, timeout=PATIENCE)
+        self._under_way = {task for task in self._under_way if not task.done()}
+        return len(tasks)
+
+    async def _bounded(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except EngineUnavailable as error:
             # Its lease ends, and it is looked at again.
-            if isinstance(error, EngineUnavailable):
-                log.warning("recovery_waits", reason=str(error))
-            elif isinstance(error, BaseException):
-                log.error("recovery_failed", exc_info=error)
-        return len(work)
+            log.warning("recovery_waits", reason=str(error))
+        except Exception:
+            log.exception("recovery_failed")
 
     async def _claim(self, connection: Connection, batch: Sequence[int]) -> list[list[Stored]]:
         claimed = await store.claim(connection, batch[0], datetime.now(UTC), LEASE)

@@ -95,15 +95,16 @@ class Payments:
         subscriber: Subscriber,
         method: PaymentMethod,
         amount: int,
-        payer: Payer,
         *,
         key: UUID,
+        msisdn: str = "",
+        token: str = "",
         source: str,
         product: str | None = None,
         description: str = "",
         wait_seconds: float = 3.0,
     ) -> Payment:
-        """Ask ``payer`` for ``amount`` minor units, to be credited to ``subscriber``'s line.
+        """Ask whoever has ``msisdn`` (E.164) or a card's ``token`` for ``amount`` minor units for ``subscriber``'s line.
 
         The same ``key`` again is the same payment: nobody is asked twice. Answers with the payment as it stands once
         the gateway has said something, or after ``wait_seconds``; what comes later comes by message. ``product``: what
@@ -111,6 +112,7 @@ class Payments:
 
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
+        payer = Payer(msisdn=msisdn, token=token)
         candidates = self._gateways.candidates(method, payer.msisdn)
         if not 0 < amount <= LARGEST:
             raise PaymentRefused("amount")
