@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from engine.balances import rules
+from engine.balances import ends, rules
 from engine.books.case import Case
 from engine.books.facts import Facts
 from engine.books.tables import Ledger
+from engine.usage import rules as usage
 from engine.words import AccountRef, Bucket, Charge, Code, Unit
 from settings import Operator
 
@@ -65,7 +66,7 @@ def test_a_charge_takes_all_or_nothing_in_order_and_leaves_the_rest_alone(
 ) -> None:
     case = case_of(held, operator, amount, category)
     assert isinstance(case.operation, Charge)
-    verdict = rules.charge(case, case.operation)
+    verdict = usage.charge(case, case.operation)
 
     # The model: one octet at a time from whichever bucket is first in line.
     usable = {
@@ -100,7 +101,7 @@ def test_a_charge_takes_all_or_nothing_in_order_and_leaves_the_rest_alone(
 @given(st.lists(buckets(), max_size=8, unique_by=lambda b: b.bucket_id))
 def test_expiry_takes_exactly_what_is_over_and_not_reserved(operator: Operator, held: list[Bucket]) -> None:
     case = case_of(held, operator)
-    rules.expire(case)
+    ends.expire(case)
     over = {
         b.bucket_id: b.reserved
         for b in held

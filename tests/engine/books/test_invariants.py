@@ -73,7 +73,29 @@ PLANTED = {
             "ALTER TABLE bucket DROP CONSTRAINT ck_bucket_reserved;"
             "UPDATE bucket SET reserved = amount + 1 WHERE account_id = '%(account)s' AND product = 'airtime'"
         ),
-        {("bucket_reserved", "trader")},
+        {("bucket_reserved", "trader"), ("reserved_legs", "trader")},
+    ),
+    "reserved_legs": (
+        "UPDATE bucket SET reserved = 1 WHERE account_id = %(account)s AND product = 'airtime'",
+        {("reserved_legs", "trader")},
+    ),
+    "reservation_ends": (
+        (
+            "INSERT INTO reservation SELECT shard, account_id, gen_random_uuid(), 1, 'octets', 'open', 0, '[]', 0, 0, 0,"
+            " NULL, 0, 0, now(), now(), now() - interval '2 days' FROM account WHERE account_id = %(account)s"
+        ),
+        {("reservation_ends", "trader")},
+    ),
+    "clearing": (
+        "UPDATE batch_total SET ledger = 'clearing', credits = credits + 1 WHERE ledger = 'sales'",
+        {("batch_totals", None), ("clearing", None)},
+    ),
+    "advances": (
+        (
+            "INSERT INTO advance SELECT shard, account_id, gen_random_uuid(), line_id, 100, 10, 100, 10, now()"
+            " FROM line WHERE account_id = %(account)s"
+        ),
+        {("advances", "trader")},
     ),
     "key_once": (
         (
