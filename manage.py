@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from commands import dialog, doctor, gateway, line, notify, voucher
+from commands import audit, dialog, dispute, doctor, gateway, line, notify, receipt, voucher
 from commands.demo import demo
 from engine.books.databases import migrate_books
 from runtime.embedded.process import EmbeddedError
@@ -19,11 +19,14 @@ from settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Rasid: the operator's command line.")
 app.command()(demo)
+app.add_typer(audit.app, name="audit")
 app.add_typer(dialog.app, name="dialog")
+app.add_typer(dispute.app, name="dispute")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
+app.add_typer(receipt.app, name="receipt")
 app.add_typer(voucher.app, name="voucher")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]

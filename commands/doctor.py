@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.installation import Installation, run
+from commands.installation import By, Installation, Why, run
 from engine.books.invariants import CHECKS, Violation, freeze, run_check
 
 app = typer.Typer(help="Prove the books.", invoke_without_command=True)
@@ -21,12 +21,14 @@ SHOWN = 20
 
 @app.callback()
 def doctor(
+    by: By,
     freeze_accounts: Annotated[
         bool, typer.Option("--freeze", help="Let no money out of the accounts that are named, until staff has looked.")
     ] = False,
     hours: Annotated[
         int | None, typer.Option(min=1, help="Look only at what was booked in the last hours, not at all there is.")
     ] = None,
+    why: Why = "",
 ) -> None:
     """Check every invariant of the books. Exit code 1 if one is broken."""
     console = Console()
@@ -35,7 +37,10 @@ def doctor(
     async def work(installation: Installation) -> list[Violation]:
         found = await _check(installation, since, console)
         if found and freeze_accounts:
-            frozen = await freeze(installation.database, found)
+            async with installation.trail.doing("doctor.freeze", by=by, why=why, detail={"violations": len(found)}):
+                frozen = await freeze(installation.database, found)
+            for account in frozen:
+                await installation.trail.record("account.frozen", by=by, why=why, account=account)
             console.print(f"{len(frozen)} accounts frozen", style="yellow")
         return found
 

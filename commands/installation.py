@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar
 
 import typer
 from babel.numbers import get_currency_precision
@@ -16,16 +17,32 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
+from engine.audit.service import Trail
 from engine.books.databases import Books, open_books
 from engine.recharge.batch_rules import MoveRefused
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
 from runtime.keyring import Keyring
-from settings import Operator, SettingsError, load_operator, load_settings
+from settings import Operator, Settings, SettingsError, load_operator, load_settings
 
 Result = TypeVar("Result")
 
 #: Far above any voucher's worth, far below what a bigint of minor units holds.
 MOST = 10**12
+
+
+def os_user() -> str:
+    """Who runs this command, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+#: who and why: every command that changes something writes both into the audit trail
+By = Annotated[
+    str, typer.Option("--by", default_factory=os_user, help="Who does this; by default the user of this machine.")
+]
+Why = Annotated[str, typer.Option("--why", help="Why; kept in the audit trail.")]
 
 
 class Installation(NamedTuple):
@@ -37,6 +54,9 @@ class Installation(NamedTuple):
     accounts: Accounts
     #: all books, each in its database; ``database`` is billing's
     books: Books
+    settings: Settings
+    #: what staff does is written down here
+    trail: Trail
 
 
 @asynccontextmanager
@@ -44,12 +64,12 @@ async def open_installation() -> AsyncIterator[Installation]:
     """The installation that the settings name, closed again afterwards. Raises ``SettingsError``."""
     settings = load_settings()
     operator = load_operator(settings.operator)
-    books = open_books(settings.database_url, settings.books, connections=2, writers=1)
+    books = open_books(settings.database_url, settings.books, connections=4, writers=1)
     database = books.billing
     keyring = settings.keyring()
     accounts = Accounts(database, operator, keyring)
     try:
-        yield Installation(database, operator, keyring, accounts, books)
+        yield Installation(database, operator, keyring, accounts, books, settings, Trail(database))
     finally:
         await accounts.close()
         await books.dispose()

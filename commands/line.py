@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid5
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.installation import Installation, major_units, minor_units, refuse, run
+from commands.installation import By, Installation, Why, major_units, minor_units, refuse, run
 from engine.books.invariants import unfreeze as let_spend
 from engine.books.service import Door
 from engine.words import Adjust, Answer, LineStatus, Subscriber, Unit
@@ -19,22 +20,27 @@ from runtime.metrics import Metrics
 app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
 
 Msisdn = Annotated[str, typer.Argument(help="The number, in international or national form.")]
-By = Annotated[str, typer.Option("--by", help="Who does this.")]
 
 
 @app.command()
 def add(
     msisdn: Msisdn,
+    *,
     imsi: Annotated[str | None, typer.Option(help="The SIM's IMSI.")] = None,
     language: Annotated[str | None, typer.Option(help="One of the operator's languages; else its first.")] = None,
     status: Annotated[LineStatus, typer.Option(help="How the line starts.")] = LineStatus.PREACTIVE,
     ask_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, without showing it.")] = False,
+    why: Why = "",
+    by: By,
 ) -> None:
     """Open a line on a new account."""
     pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True) if ask_pin else None
 
     async def work(installation: Installation) -> Subscriber:
-        return await installation.accounts.create_line(msisdn, imsi, language, pin, status=status)
+        async with installation.trail.doing("line.add", by=by, why=why, detail={"status": status.value}):
+            line = await installation.accounts.create_line(msisdn, imsi, language, pin, status=status)
+        await installation.trail.record("line.added", by=by, why=why, account=line.account, line_id=line.line_id)
+        return line
 
     _show(run(work))
 
@@ -60,31 +66,35 @@ def status(
 
     async def work(installation: Installation) -> Subscriber:
         accounts = installation.accounts
-        await accounts.set_status(await accounts.subscriber(msisdn), to, reason=reason, by=by)
+        line = await accounts.subscriber(msisdn)
+        async with _doing(installation, "line.status", line, by, reason, before=line.status.value, to=to.value):
+            await accounts.set_status(line, to, reason=reason, by=by)
         return await accounts.subscriber(msisdn)
 
     _show(run(work))
 
 
 @app.command("pin-reset")
-def pin_reset(msisdn: Msisdn) -> None:
+def pin_reset(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """Take the PIN away: the person sets a new one."""
 
     async def work(installation: Installation) -> None:
-        accounts = installation.accounts
-        await accounts.clear_pin(await accounts.subscriber(msisdn))
+        line = await installation.accounts.subscriber(msisdn)
+        async with _doing(installation, "line.pin_reset", line, by, why):
+            await installation.accounts.clear_pin(line)
 
     run(work)
     Console().print("the PIN is gone")
 
 
 @app.command()
-def unlock(msisdn: Msisdn) -> None:
+def unlock(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """End the locks that wrong PINs and wrong voucher numbers have put on a line."""
 
     async def work(installation: Installation) -> None:
-        accounts = installation.accounts
-        await accounts.unlock(await accounts.subscriber(msisdn))
+        line = await installation.accounts.subscriber(msisdn)
+        async with _doing(installation, "line.unlock", line, by, why):
+            await installation.accounts.unlock(line)
 
     run(work)
     Console().print("unlocked")
@@ -107,6 +117,10 @@ def adjust(
         minor = minor_units(amount, line.currency)
         door = Door(installation.books, installation.operator, Metrics(), lanes=1)
         try:
+            detail = {"amount": -minor if take else minor, "ticket": ticket}
+            await installation.trail.record(
+                "line.adjust", by=by, why=reason, account=line.account, line_id=line.line_id, detail=detail
+            )
             answer = await door.post(
                 Adjust(
                     account=line.account,
@@ -131,28 +145,37 @@ def adjust(
 
 
 @app.command()
-def unfreeze(msisdn: Msisdn) -> None:
+def unfreeze(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """Let an account spend again that ``doctor --freeze`` stopped, once its books are right."""
 
     async def work(installation: Installation) -> None:
         line = await installation.accounts.subscriber(msisdn)
-        await let_spend(installation.database, [line.account])
+        async with _doing(installation, "line.unfreeze", line, by, why):
+            await let_spend(installation.database, [line.account])
 
     run(work)
     Console().print("the account may spend again")
 
 
 @app.command()
-def erase(msisdn: Msisdn, by: By) -> None:
+def erase(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """Forget the person: the account's key is destroyed, its lines end, the books stay whole. There is no way back."""
     typer.confirm("The account's numbers cannot be read ever again. Go on?", abort=True)
 
     async def work(installation: Installation) -> None:
         line = await installation.accounts.subscriber(msisdn)
-        await installation.accounts.erase_person(line.account, by=by)
+        async with _doing(installation, "line.erase", line, by, why):
+            await installation.accounts.erase_person(line.account, by=by)
 
     run(work)
     Console().print("erased")
+
+
+def _doing(
+    installation: Installation, what: str, line: Subscriber, by: str, why: str, **detail: Any
+) -> AbstractAsyncContextManager[None]:
+    """In the audit trail, on whom it is done."""
+    return installation.trail.doing(what, by=by, why=why, account=line.account, line_id=line.line_id, detail=detail)
 
 
 def _show(subscriber: Subscriber) -> None:

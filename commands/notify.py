@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from channels.layout import septets, transliterate, units
-from commands.installation import Installation, refuse, run
+from commands.installation import By, Installation, Why, refuse, run
 from dialogs.samples import money_sample
 from dialogs.texts import Texts
 from dialogs.values import Money
@@ -44,6 +44,8 @@ GZIP = b"\x1f\x8b"
 @app.callback()
 def notify(
     context: typer.Context,
+    *,
+    by: By,
     segment: Annotated[
         Path | None, typer.Option(help="CSV of numbers, plain or gzip: the column msisdn, else the first.")
     ] = None,
@@ -52,6 +54,7 @@ def notify(
         str | None, typer.Option(help="The campaign's name; by default made of the template and the file's content.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, count and show; write nothing.")] = False,
+    why: Why = "",
 ) -> None:
     """Write to every number of a file once. Started again, it goes on where it was stopped."""
     if context.invoked_subcommand is not None:
@@ -67,7 +70,10 @@ def notify(
         if dry_run:
             await _look(campaigns, segment, say, operator.templates[template], console)
             return
-        campaign = await campaigns.start(name or f"{template}-{_content_digest(segment)}", template)
+        called = name or f"{template}-{_content_digest(segment)}"
+        detail = {"campaign": called, "template": template}
+        async with installation.trail.doing("notify.campaign", by=by, why=why, detail=detail):
+            campaign = await campaigns.start(called, template)
         console.print(f"campaign {campaign.name}", highlight=False)
         await _write(campaigns, campaign, segment, say, console)
         _tell_when(operator, console)
@@ -115,11 +121,15 @@ def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many,
 @app.command()
 def resend(
     message_ids: Annotated[list[UUID], typer.Argument(help="Messages, as `notify parked` shows them.")],
+    by: By,
+    why: Why = "",
 ) -> None:
     """Send parked messages again. Exit code 1 if some are not parked."""
 
     async def work(installation: Installation) -> list[UUID]:
         messages = _messages(installation)
+        detail = {"messages": [str(one) for one in message_ids]}
+        await installation.trail.record("notify.resend", by=by, why=why, detail=detail)
         return [one for one in message_ids if not await messages.resend_message(one)]
 
     left = run(work)

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from commands.export import Recipient, read_recipient, write_export
-from commands.installation import Installation, guarded, major_units, minor_units, refuse, run
+from commands.installation import By, Installation, Why, guarded, major_units, minor_units, refuse, run
 from engine.recharge.batch_rules import Numbers
 from engine.recharge.batches import Batch, Voucher, VoucherBatches
 from engine.recharge.tables import BatchState
@@ -22,7 +22,6 @@ from engine.recharge.tables import BatchState
 app = typer.Typer(help="Voucher batches: make, move, list, block.", no_args_is_help=True)
 
 BatchId = Annotated[UUID, typer.Argument(help="The batch, as `voucher list` shows it.")]
-By = Annotated[str, typer.Option("--by", help="Who does this.")]
 
 
 def _batches(installation: Installation) -> VoucherBatches:
@@ -38,6 +37,7 @@ def generate(  # noqa: PLR0917 - typer reads options from here; nobody calls it 
     recipient: Annotated[str | None, typer.Option(help="The printer's age public key: age1…")] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="A file with a passphrase, instead of a key.")] = None,
     expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC) of sale.")] = None,
+    why: Why = "",
 ) -> None:
     """Make a batch of vouchers and write its numbers, encrypted with age, for the printer."""
     target = guarded(lambda: read_recipient(recipient, passphrase_file))
@@ -48,11 +48,13 @@ def generate(  # noqa: PLR0917 - typer reads options from here; nobody calls it 
     async def work(installation: Installation) -> Batch:
         value = minor_units(face_value, installation.operator.currency)
         vouchers = _batches(installation)
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task("making vouchers", total=count)
-            batch, numbers = await vouchers.create_batch(
-                value, count, by, expires_at=expires_at, progress=lambda more: progress.advance(bar, more)
-            )
+        detail = {"face_value": value, "count": count}
+        async with installation.trail.doing("voucher.generate", by=by, why=why, detail=detail):
+            with Progress(console=Console(stderr=True)) as progress:
+                bar = progress.add_task("making vouchers", total=count)
+                batch, numbers = await vouchers.create_batch(
+                    value, count, by, expires_at=expires_at, progress=lambda more: progress.advance(bar, more)
+                )
         try:
             _export(out, target, batch, numbers)
         except BaseException:
@@ -81,11 +83,14 @@ def move(
     batch_id: BatchId,
     to: Annotated[BatchState, typer.Argument(help="The state to take it to.")],
     by: By,
+    why: Why = "",
 ) -> None:
     """Take a batch on: created → printed → shipped → active ⇄ blocked, or recalled. A second person activates it."""
 
     async def work(installation: Installation) -> Batch:
-        return await _batches(installation).move_batch(batch_id, to, by)
+        detail = {"batch": str(batch_id), "to": to.value}
+        async with installation.trail.doing("voucher.move", by=by, why=why, detail=detail):
+            return await _batches(installation).move_batch(batch_id, to, by)
 
     _show([run(work)])
 
@@ -128,11 +133,14 @@ def block(
     batch_id: BatchId,
     serials: Annotated[list[int], typer.Argument(help="Serials of the vouchers, as printed.")],
     by: By,
+    why: Why = "",
 ) -> None:
     """Block single vouchers, lost or stolen ones. Exit code 1 if some were not unused any more."""
 
     async def work(installation: Installation) -> list[int]:
-        return await _batches(installation).block_voucher(batch_id, serials, by)
+        detail = {"batch": str(batch_id), "serials": sorted(serials)}
+        async with installation.trail.doing("voucher.block", by=by, why=why, detail=detail):
+            return await _batches(installation).block_voucher(batch_id, serials, by)
 
     blocked = run(work)
     left = sorted(set(serials) - set(blocked))

@@ -35,6 +35,8 @@ PAUSE = 0.5
 PATIENCE = 10.0
 #: seconds after which another process takes what this one claimed; far above ``PATIENCE``
 LEASE = timedelta(seconds=60)
+#: outcomes written down at a time
+WRITERS = 2
 #: answers that mean nobody is there, or not now: too many requests, bad gateway, unavailable, gateway time-out
 AWAY = frozenset({429, 502, 503, 504})
 
@@ -83,6 +85,8 @@ class EventSender:
         self._lease = lease
         self._breakers: dict[UUID, Breaker] = {}
         self._busy: dict[UUID, asyncio.Task[None]] = {}
+        # The pool of connections belongs to others too.
+        self._writing = asyncio.Semaphore(WRITERS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fan out and deliver until ``stop``; calls that are under way are finished."""
@@ -141,10 +145,11 @@ class EventSender:
             breaker.failed()
         else:
             breaker.succeeded()
-        if error is None:
-            await self._events.delivered(one)
-            return
-        state = await self._events.failed(one, error, self._retries)
+        async with self._writing:
+            if error is None:
+                await self._events.delivered(one)
+                return
+            state = await self._events.failed(one, error, self._retries)
         told = {"subscription": str(target.subscription_id), "event_id": str(one.event_id), "error": error}
         if state is SendState.PARKED:
             log.error("event_parked", attempts=one.attempts, **told)
