@@ -67,7 +67,10 @@ def outcome_of(intent: Mapping[str, Any]) -> Outcome:
     """What a PaymentIntent says of its payment. ``unknown`` where it makes no sense."""
     state = STATES.get(str(intent.get("status")))
     reference, currency = intent.get("id"), str(intent.get("currency", "")).upper()
-    amount = intent.get("amount_received" if state is GatewayState.CAPTURED else "amount")
+    amount = intent.get("amount")
+    if state is GatewayState.CAPTURED:
+        # Stripe always says it; who plays Stripe without it takes amounts as a whole.
+        amount = intent.get("amount_received", amount)
     if state is None or not isinstance(reference, str) or not isinstance(amount, int) or not currency:
         return unknown(f"status_{intent.get('status')}")
     try:
