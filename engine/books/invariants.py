@@ -20,6 +20,7 @@ from engine.books.checks import Check
 from engine.books.comparisons import COMPARISONS, Comparison, compare
 from engine.books.databases import Books
 from engine.books.sheets import Book
+from engine.payments.invariants import CHECKS as OF_PAYMENTS
 from engine.usage.invariants import CHECKS as OF_USAGE
 from engine.words import AccountRef
 
@@ -167,6 +168,15 @@ _SETTLED_ONCE = """
     WHERE event = 'settled' GROUP BY shard, account_id, payment_id HAVING count(*) > 1
 """
 
+_ANNOUNCED = """
+    SELECT o.shard, o.account_id, concat_ws(' ', o.kind, 'key', o.key), 'an event', 'none'
+    FROM (SELECT * FROM operation WHERE $recent) o
+    WHERE o.code = 'ok' AND o.kind IN ('settle', 'set_aside', 'return', 'reverse')
+      AND NOT EXISTS (SELECT FROM (SELECT * FROM event WHERE $created) e
+                      WHERE e.shard = o.shard AND e.account_id = o.account_id AND e.operation_key = o.key
+                        AND split_part(e.topic, '.', 1) IN ('settlement', 'payment'))
+"""
+
 # Through the parents: the application's role may not read a partition by its own name.
 _PARTITIONS = """
     SELECT NULL, NULL, CAST(part AS text), 0, count(*)
@@ -194,8 +204,10 @@ CHECKS: tuple[Check | Comparison, ...] = (
     Check("face_value", "a recharge credits exactly the face value of its voucher", _FACE_VALUE),
     Check("partitions", "every booking lies in the partition of its month", _PARTITIONS),
     Check("settled_once", "a payment is credited at most once", _SETTLED_ONCE, Book.HISTORY),
+    Check("announced", "outside systems are told of every settlement, and of its end", _ANNOUNCED),
     *COMPARISONS,
     *OF_USAGE,
+    *OF_PAYMENTS,
 )
 
 _ALL = {"recent": "TRUE", "redeemed": "TRUE", "created": "TRUE", "touched": "TRUE"}

@@ -30,6 +30,8 @@ TOPICS = (
     "settlement.completed",
     "settlement.reversed",
     "settlement.charged_back",
+    "payment.set_aside",
+    "payment.returned",
     "provisioning.changed",
 )
 
