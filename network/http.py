@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from engine.words import EngineUnavailable
 from settings import ApiKeySettings, Right
 
 log = structlog.get_logger(__name__)
@@ -17,11 +19,19 @@ log = structlog.get_logger(__name__)
 #: no request of these interfaces is longer, in bytes
 BODY_LIMIT = 256 * 1024
 
+#: a field that is not there, as msgspec tells it: the object's path follows
+_MISSING = re.compile(r"^Object missing required field `(.+)`$")
+
+#: amounts are exact: a ``Decimal`` is written as the number that it is
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
 Body = TypeVar("Body")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: the name of the client that a request came from, for the audit trail
 CLIENT = web.RequestKey("client", str)
+#: what it sent, as it came
+BODY = web.RequestKey("body", bytes)
 
 
 class Problem(Exception):
@@ -35,12 +45,27 @@ class Problem(Exception):
         self.invalid = dict(invalid or {})
 
 
+def wrong(cause: str, field: str, reason: str, status: int = 400) -> Problem:
+    """The refusal of one field."""
+    return Problem(status, cause, f"{field}: {reason}", {field: reason})
+
+
 def problem_json(problem: Problem) -> web.Response:
     """RFC 9457 problem details with the members that 3GPP adds (TS 29.571 §5.2.4.1)."""
     body: dict[str, object] = {"status": problem.status, "cause": problem.cause, "detail": problem.detail}
     if problem.invalid:
         body["invalidParams"] = [{"param": name, "reason": reason} for name, reason in problem.invalid.items()]
-    return web.Response(status=problem.status, body=msgspec.json.encode(body), content_type="application/problem+json")
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(body),
+        content_type="application/problem+json",
+        headers=challenge(problem),
+    )
+
+
+def challenge(problem: Problem) -> dict[str, str]:
+    """The header that goes with 401 (RFC 9110 §11.6.1)."""
+    return {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
 
 
 class Gate:
@@ -54,7 +79,10 @@ class Gate:
         self._clients = {bytes.fromhex(key.digest): (name, key.rights) for name, key in keys.items()}
 
     def open(self, right: Right, handler: Handler, refuse: Callable[[Problem], web.Response] = problem_json) -> Handler:
-        """``handler`` for clients that have ``right``; every ``Problem`` is answered as ``refuse`` spells it."""
+        """``handler`` for clients that have ``right``; every ``Problem`` is answered as ``refuse`` spells it.
+
+        Without Postgres the answer is 503: what was asked may have happened, and the same request may be sent again.
+        """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
@@ -63,12 +91,15 @@ class Gate:
             except Problem as problem:
                 log.info("request_refused", path=_route(request), status=problem.status, cause=problem.cause)
                 return refuse(problem)
+            except EngineUnavailable:
+                log.warning("request_not_decided", path=_route(request))
+                return refuse(Problem(503, "SYSTEM_FAILURE", "not decided: send the same request again"))
 
         return guarded
 
     def _client(self, request: web.Request, right: Right) -> str:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        known = self._clients.get(hashlib.sha256(key.strip().encode()).digest())
+        known = self._clients.get(hashlib.sha256(key.strip().encode(errors="replace")).digest())
         if scheme.lower() != "bearer" or known is None:
             raise Problem(401, "UNAUTHORIZED", "no key, or none that is known: Authorization: Bearer …")
         name, rights = known
@@ -85,19 +116,31 @@ def _route(request: web.Request) -> str:
 
 async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Body], cause: str) -> Body:
     """The body as ``decoder`` reads it. Raises ``Problem`` 400 that names the field, or 413."""
-    body = await request.read()
-    if len(body) > BODY_LIMIT:
-        raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
+    body = request[BODY] = await _body(request, cause)
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or "body"
-        raise Problem(400, cause, f"{field}: {reason}", {field: reason}) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        path = path.rstrip("`").lstrip(".")
+        missing = _MISSING.match(reason)
+        if missing is not None:
+            path, reason = f"{path}.{missing[1]}".lstrip("."), "missing"
+        raise wrong(cause, path or "body", reason) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, cause, f"not JSON: {error}", {"body": "not JSON"}) from None
+
+
+async def _body(request: web.Request, cause: str) -> bytes:
+    # Not ``request.read``: its limit is the whole server's, and that is one for short forms.
+    parts, size = [], 0
+    async for part in request.content.iter_any():
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """``body`` as JSON; fields that are None or unset are left out where its type says so."""
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers)
+    return web.Response(status=status, body=_ENCODER.encode(body), content_type="application/json", headers=headers)

@@ -43,6 +43,10 @@ def session(case: Case, asked: SessionRequest) -> Verdict:
     if asked.act is SessionAct.EVENT:
         return _verdict([_event(case, asked, report) for report in asked.reports])
     holdings = kept_holdings(case, asked)
+    ended = _ended(case, asked)
+    if ended:
+        # Use that is told late is charged; there is nothing left to be used under this name.
+        asked = msgspec.structs.replace(asked, reports=tuple(_without_request(report) for report in asked.reports))
     groups = [_report(case, asked, holdings, report) for report in asked.reports]
     if asked.act is SessionAct.RELEASE:
         for holding in holdings.values():
@@ -50,11 +54,22 @@ def session(case: Case, asked: SessionRequest) -> Verdict:
     for holding in holdings.values():
         write(case, holding)
     write_session(case, asked)
-    return _verdict(groups)
+    return _verdict(groups, ended=ended)
 
 
-def _verdict(groups: list[GroupAnswer]) -> Verdict:
-    return Verdict(Code.OK, {"groups": [_plain(group) for group in groups]})
+def _ended(case: Case, asked: SessionRequest) -> bool:
+    """Whether an update comes after the session's end."""
+    known = case.facts.session
+    return asked.act is SessionAct.UPDATE and known is not None and known.closed_at is not None
+
+
+def _without_request(report: GroupReport) -> GroupReport:
+    return msgspec.structs.replace(report, requested=None)
+
+
+def _verdict(groups: list[GroupAnswer], *, ended: bool = False) -> Verdict:
+    details: dict[str, object] = {"groups": [_plain(group) for group in groups]}
+    return Verdict(Code.OK, details | {"ended": True} if ended else details)
 
 
 def _plain(group: GroupAnswer) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -13,7 +14,6 @@ from engine.words import (
     Answer,
     BadNumber,
     Code,
-    EngineUnavailable,
     LineRef,
     SessionAct,
     SessionRequest,
@@ -21,15 +21,20 @@ from engine.words import (
     granted,
     session_key,
 )
-from network.http import CLIENT, Gate, Problem, json_response, read_json
+from network.http import BODY, CLIENT, Gate, Problem, json_response, read_json, wrong
 from network.nchf import wire
-from network.nchf.reference import Reference, read_reference
 from network.nchf.translate import FAILED, information, reports
+from network.reference import Reference, read_reference
 from runtime.keyring import Keyring
 
 ROOT = "/nchf-convergedcharging/v3/chargingdata"
 #: who speaks, in the engine's books
 INTERFACE = "nchf"
+#: what a ``ChargingDataRef`` is a reference of
+KIND = "charging-data"
+
+#: forms of SUPI and GPSI that are well-formed and no line's (TS 29.571 §5.3.2): nobody here is called so
+_FOREIGN_FORMS = ("nai-", "gci-", "gli-", "extid-", "extgroupid-")
 
 _DECODER = msgspec.json.Decoder(wire.ChargingDataRequest)
 
@@ -45,10 +50,11 @@ _CAUSES = {
 class ChargingData:
     """Create, update and release of charging sessions, and one-time events."""
 
-    def __init__(self, engine: Engine, keyring: Keyring) -> None:
-        """Sessions are named under the current master key."""
+    def __init__(self, engine: Engine, keyring: Keyring, public_url: str = "") -> None:
+        """``public_url`` is where others reach us, for ``Location``; without it that is a path."""
         self._engine = engine
         self._keyring = keyring
+        self._root = public_url + ROOT
 
     def routes(self, gate: Gate) -> list[web.RouteDef]:
         """What is mounted, for clients with the right ``charging``."""
@@ -62,10 +68,9 @@ class ChargingData:
         """``POST /chargingdata``: 201 with a ``Location``; the same request again gets the same resource and answer."""
         asked = await read_json(request, _DECODER, FAILED)
         line = await self._line(asked)
-        session = _session_of(asked)
-        act = SessionAct.EVENT if asked.one_time_event else SessionAct.CREATE
-        answer = await self._post(request, asked, Reference(line, session), act)
-        headers = {"Location": f"{ROOT}/{Reference(line, session).text(self._keyring)}"}
+        reference = Reference(line, _session_of(asked, request[BODY]))
+        answer = await self._post(request, asked, reference, _act(asked))
+        headers = {"Location": f"{self._root}/{reference.text(self._keyring, KIND)}"}
         return json_response(_response(asked, answer), 201, headers)
 
     async def update(self, request: web.Request) -> web.StreamResponse:
@@ -73,6 +78,9 @@ class ChargingData:
         reference = self._reference(request)
         asked = await read_json(request, _DECODER, FAILED)
         answer = await self._post(request, asked, reference, SessionAct.UPDATE)
+        if answer.details.get("ended"):
+            # What it reports is charged all the same.
+            raise Problem(404, FAILED, "this charging data resource was released")
         return json_response(_response(asked, answer))
 
     async def release(self, request: web.Request) -> web.StreamResponse:
@@ -83,28 +91,39 @@ class ChargingData:
         return web.Response(status=204)
 
     def _reference(self, request: web.Request) -> Reference:
-        reference = read_reference(request.match_info["reference"], self._keyring)
+        reference = read_reference(request.match_info["reference"], self._keyring, KIND)
         if reference is None:
             raise Problem(404, FAILED, "no such charging data resource")
         return reference
 
     async def _line(self, asked: wire.ChargingDataRequest) -> LineRef:
-        if asked.subscriber_identifier is None:
-            raise Problem(400, FAILED, "subscriberIdentifier is missing", {"subscriberIdentifier": "missing"})
-        try:
-            return await self._engine.line_of(asked.subscriber_identifier)
-        except BadNumber as error:
-            reason = f"{error.args[0]}: imsi-… or msisdn-… of this operator is meant"
-            raise Problem(400, FAILED, f"subscriberIdentifier: {reason}", {"subscriberIdentifier": reason}) from None
-        except UnknownLine:
-            raise Problem(404, "USER_UNKNOWN", "no such subscriber") from None
+        """By SUPI and, where that is nobody's, by the GPSI of the PDU session."""
+        details = asked.pdu_session_charging_information
+        user = None if details is None else details.user_information
+        named = {
+            "subscriberIdentifier": asked.subscriber_identifier,
+            "pDUSessionChargingInformation.userInformation.servedGPSI": None if user is None else user.served_gpsi,
+        }
+        given = {field: name for field, name in named.items() if name is not None}
+        if not given:
+            raise wrong(FAILED, "subscriberIdentifier", "missing")
+        for field, name in given.items():
+            try:
+                return await self._engine.line_of(name)
+            except BadNumber as error:
+                if not name.startswith(_FOREIGN_FORMS):
+                    reason = f"{error.args[0]}: imsi-… or msisdn-… of this operator is meant"
+                    raise wrong(FAILED, field, reason) from None
+            except UnknownLine:
+                continue
+        raise Problem(404, "USER_UNKNOWN", "no such subscriber")
 
     async def _post(
         self, request: web.Request, asked: wire.ChargingDataRequest, reference: Reference, act: SessionAct
     ) -> Answer:
-        name = str(reference.session)
+        name = str(reference.thing)
         if asked.invocation_time_stamp.tzinfo is None:
-            raise Problem(400, FAILED, "invocationTimeStamp: no time zone", {"invocationTimeStamp": "no time zone"})
+            raise wrong(FAILED, "invocationTimeStamp", "no time zone")
         operation = SessionRequest(
             account=reference.line.account,
             line_id=reference.line.line_id,
@@ -119,26 +138,41 @@ class ChargingData:
             node=asked.nf_consumer_identification.n_f_name or "",
             notify=asked.notify_uri or "",
         )
-        try:
-            answer = await self._engine.post(operation)
-        except EngineUnavailable:
-            raise Problem(503, "SYSTEM_FAILURE", "not decided: send the same request again") from None
+        answer = await self._engine.post(operation)
         if not answer.ok:
             raise Problem(*_CAUSES.get(Code(answer.code), (403, "END_USER_REQUEST_DENIED", answer.code)))
         return answer
 
 
-def _session_of(asked: wire.ChargingDataRequest) -> UUID:
-    """The name of a new session: the same for a create that is sent again (TS 32.290 §5.4.1, retransmission)."""
+def _act(asked: wire.ChargingDataRequest) -> SessionAct:
+    """What a create means. After the event (PEC) what was used is charged: nothing is left to refuse."""
+    if not asked.one_time_event:
+        return SessionAct.CREATE
+    return SessionAct.RELEASE if asked.one_time_event_type == "PEC" else SessionAct.EVENT
+
+
+def _session_of(asked: wire.ChargingDataRequest, body: bytes) -> UUID:
+    """The name of a new session: the same for a create that is sent again (TS 32.290 §5.4.1, retransmission).
+
+    Events carry nothing that numbers them: two in one second are told apart by all that they say.
+    """
     consumer, details = asked.nf_consumer_identification, asked.pdu_session_charging_information
     parts = (
         consumer.n_f_name or consumer.n_f_fqdn or consumer.node_functionality,
         asked.subscriber_identifier,
-        asked.charging_id if details is None or details.charging_id is None else details.charging_id,
+        asked.charging_id,
+        None if details is None else (details.charging_id, details.s_m_fcharging_id),
         asked.invocation_time_stamp.isoformat(),
         asked.invocation_sequence_number,
+        _said(body) if asked.one_time_event else "",
     )
     return uuid5(NAMESPACE_OID, "|".join(["nchf", *map(str, parts)]))
+
+
+def _said(body: bytes) -> str:
+    said = msgspec.json.decode(body)
+    said.pop("retransmissionIndicator", None)
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 
 
 def _response(asked: wire.ChargingDataRequest, answer: Answer) -> wire.ChargingDataResponse:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.words import FinalUnit, GroupAnswer, GroupReport, ResultCode, Unit, Used
-from network.http import Problem
+from network.http import wrong
 from network.nchf import wire
 
 FAILED = "CHARGING_FAILED"
+
+#: what a rating group can be counted in
+_NAMED = (Unit.OCTETS, Unit.SECONDS, Unit.MESSAGES)
 
 #: what the network does when the last grant is used up
 _FINAL = {
@@ -19,22 +22,22 @@ _FINAL = {
 
 
 def reports(usages: Sequence[wire.MultipleUnitUsage]) -> tuple[GroupReport, ...]:
-    """The rating groups of a request. Raises ``Problem`` for one that comes twice or counts in two units at once."""
+    """The rating groups of a request. Raises ``Problem`` for one that comes twice or asks for two units at once."""
     read = tuple(_report(number, usage) for number, usage in enumerate(usages))
     groups = {report.rating_group for report in read}
     if len(groups) < len(read):
-        raise _wrong("multipleUnitUsage", "a rating group comes twice")
+        raise wrong(FAILED, "multipleUnitUsage", "a rating group comes twice")
     return read
 
 
 def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
-    where = f"multipleUnitUsage[{number}]"
     asked = usage.requested_unit
-    measured = ([] if asked is None else [asked]) + list(usage.used_unit_container)
-    units = {unit for one in measured for unit in _units(one)}
-    if len(units) > 1:
-        raise _wrong(where, f"counted in {' and '.join(sorted(units))} at once")
-    unit = units.pop() if units else Unit.OCTETS
+    wanted = [] if asked is None else _counted([asked])
+    if len(wanted) > 1 and asked is not None and all(_amount(asked, unit) for unit in wanted):
+        reason = f"counted in {' and '.join(wanted)} at once"
+        raise wrong(FAILED, f"multipleUnitUsage[{number}].requestedUnit", reason)
+    # A network element may measure more than it was granted (the time of a volume): the quota's unit is charged.
+    unit = next(iter(wanted or _counted(usage.used_unit_container)), Unit.OCTETS)
     return GroupReport(
         rating_group=usage.rating_group,
         unit=unit,
@@ -43,13 +46,16 @@ def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     )
 
 
-def _units(units: wire.Units) -> Iterable[Unit]:
-    if units.total_volume or units.uplink_volume or units.downlink_volume:
-        yield Unit.OCTETS
-    if units.time:
-        yield Unit.SECONDS
-    if units.service_specific_units:
-        yield Unit.MESSAGES
+def _counted(measured: Sequence[wire.Units]) -> list[Unit]:
+    """The units that are named: those with an amount first, and among them volume first."""
+    named = [unit for unit in _NAMED if any(_named(one, unit) for one in measured)]
+    return sorted(named, key=lambda unit: not any(_amount(one, unit) for one in measured))
+
+
+def _named(units: wire.Units, unit: Unit) -> bool:
+    if unit is Unit.OCTETS:
+        return not (units.total_volume is units.uplink_volume is units.downlink_volume is None)
+    return (units.time if unit is Unit.SECONDS else units.service_specific_units) is not None
 
 
 def _amount(units: wire.Units, unit: Unit) -> int:
@@ -102,7 +108,3 @@ def _final(action: FinalUnit, redirect_to: str | None) -> wire.FinalUnitIndicati
         else wire.RedirectServer(redirect_address_type="URL", redirect_server_address=redirect_to)
     )
     return wire.FinalUnitIndication(final_unit_action=_FINAL[action], redirect_server=server)
-
-
-def _wrong(field: str, reason: str) -> Problem:
-    return Problem(400, FAILED, f"{field}: {reason}", {field: reason})

@@ -11,8 +11,11 @@ from typing import Annotated
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+#: Uint64 in the specification; nobody uses a petabyte between two reports, and sums of these stay sums that books hold
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**50)]
 Uint32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+#: Uint32 in the specification; what is kept of a session knows half of them
+RatingGroup = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -29,7 +32,7 @@ class NFIdentification(Wire, frozen=True, kw_only=True):
 
 
 class Units(Wire, frozen=True, kw_only=True):
-    """Requested, used or granted units: at most one kind of them is counted in a rating group."""
+    """Requested, used or granted units. A rating group's quota is counted in one kind of them."""
 
     time: Uint32 | None = None
     total_volume: Count | None = None
@@ -48,15 +51,23 @@ class UsedUnitContainer(Units, frozen=True, kw_only=True):
 class MultipleUnitUsage(Wire, frozen=True, kw_only=True):
     """One rating group: what was used, and what is asked for (an empty ``requestedUnit`` asks for what is right)."""
 
-    rating_group: Uint32
+    rating_group: RatingGroup
     requested_unit: Units | None = None
-    used_unit_container: tuple[UsedUnitContainer, ...] = ()
+    used_unit_container: Annotated[tuple[UsedUnitContainer, ...], msgspec.Meta(max_length=1000)] = ()
 
 
-class ChargingIds(Wire, frozen=True, kw_only=True):
-    """What names a PDU session beside the resource: it keeps two creates of one subscriber apart."""
+class UserInformation(Wire, frozen=True, kw_only=True):
+    """Whose PDU session it is, beside the SUPI."""
+
+    served_gpsi: Name | None = msgspec.field(default=None, name="servedGPSI")
+
+
+class PDUSessionChargingInformation(Wire, frozen=True, kw_only=True):
+    """Of a PDU session what names it (so that two creates of one subscriber are kept apart) and its subscriber."""
 
     charging_id: int | None = None
+    s_m_fcharging_id: str | None = msgspec.field(default=None, name="sMFchargingId")
+    user_information: UserInformation | None = None
 
 
 class ChargingDataRequest(Wire, frozen=True, kw_only=True):
@@ -69,9 +80,10 @@ class ChargingDataRequest(Wire, frozen=True, kw_only=True):
     charging_id: int | None = None
     retransmission_indicator: bool = False
     one_time_event: bool = False
+    one_time_event_type: str | None = None
     notify_uri: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$", max_length=2000)] | None = None
-    multiple_unit_usage: tuple[MultipleUnitUsage, ...] = ()
-    pdu_session_charging_information: ChargingIds | None = msgspec.field(
+    multiple_unit_usage: Annotated[tuple[MultipleUnitUsage, ...], msgspec.Meta(max_length=100)] = ()
+    pdu_session_charging_information: PDUSessionChargingInformation | None = msgspec.field(
         default=None, name="pDUSessionChargingInformation"
     )
 
@@ -112,14 +124,7 @@ class ChargingDataResponse(Wire, frozen=True, kw_only=True):
     multiple_unit_information: tuple[MultipleUnitInformation, ...] = ()
 
 
-class ReauthorizationDetails(Wire, frozen=True, kw_only=True):
-    """Which rating group is to be asked for again."""
-
-    rating_group: int
-
-
 class ChargingNotifyRequest(Wire, frozen=True, kw_only=True):
-    """What we tell the network element at its ``notifyUri`` (§6.1.6.2.1.3)."""
+    """What we tell the network element at its ``notifyUri`` (§6.1.6.2.1.3): of no rating group, it means all."""
 
     notification_type: str
-    reauthorization_details: tuple[ReauthorizationDetails, ...] = ()
