@@ -18,7 +18,7 @@ ACCOUNTS = Accounts()
 #: seconds of a payer's phone
 PACE = 0.05
 #: seconds that a gateway waits in these tests where it is to wait in vain
-IMPATIENT = 0.4
+IMPATIENT = 0.6
 
 
 class Shop:

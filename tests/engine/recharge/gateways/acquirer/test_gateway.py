@@ -143,7 +143,7 @@ async def test_a_payment_without_an_answer_is_unknown_and_taken_back(
     bank: Any, providers: PaymentsSandbox, script: Any, play: str
 ) -> None:
     gateway = await bank(IMPATIENT)
-    await script(play, seconds=0.8)
+    await script(play, seconds=1.2)
     request = by_token()
     assert (await gateway.charge(request)).state is GatewayState.UNKNOWN
     await heard(providers, "0400")

@@ -139,7 +139,7 @@ async def test_one_payment_told_by_push_and_by_c2b_bears_one_reference(
 async def test_a_push_without_an_answer_is_unknown_and_stays_so_without_a_reference(
     impatient: Gateway, shop: Shop, script: Any, play: str
 ) -> None:
-    await script(play, seconds=0.6)
+    await script(play, seconds=1.2)
     request = pushed(shop)
     assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
     assert (await impatient.status(ref(request))).state is GatewayState.UNKNOWN

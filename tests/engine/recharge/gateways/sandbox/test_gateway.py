@@ -121,7 +121,7 @@ async def test_a_refusal_says_why(gateway: Gateway, shop: Shop, script: Any, rea
 async def test_no_answer_is_unknown_and_never_declined_until_the_status_tells(
     impatient: Gateway, shop: Shop, script: Any, play: str, then: GatewayState
 ) -> None:
-    await script(play, seconds=0.8)
+    await script(play, seconds=5.0)
     request = at_shop(shop, payer=CARD)
     assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
     assert (await impatient.status(ref(request))).state is then
@@ -131,7 +131,7 @@ async def test_no_answer_is_unknown_and_never_declined_until_the_status_tells(
 async def test_a_payment_that_succeeds_after_the_time_out_is_told_all_the_same(
     impatient: Gateway, shop: Shop, script: Any, play: str
 ) -> None:
-    await script(play, seconds=0.6)
+    await script(play, seconds=1.2)
     request = at_shop(shop)
     assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
     [heard] = await shop.until(1)

@@ -154,7 +154,7 @@ async def test_what_waits_for_the_payer_can_be_ended(gateway: Gateway, script: A
 async def test_no_answer_is_unknown_until_the_search_finds_the_payment(
     impatient: Gateway, script: Any, play: str, then: GatewayState
 ) -> None:
-    await script(play, seconds=1.5)
+    await script(play, seconds=5.0)
     request = by_card()
     assert (await impatient.charge(request)).state is GatewayState.UNKNOWN
     assert (await impatient.status(ref(request))).state is then
