@@ -1,7 +1,7 @@
 """A coordinator as a process of its own, stopped at every step: ``python -m tests.engine.books.coordinator``.
 
-Its first line of input says where the books are, every further line which payments to settle. At each step of a batch it
-tells the step and waits for leave to go on; so whoever drives it can kill it, put it to sleep or restart a database
+Its first line of input says where the books are, every further line which payments to settle. At each step of a batch
+it tells the step and waits for leave to go on; so whoever drives it can kill it, put it to sleep or restart a database
 exactly there. What it says: ``ready``, ``at STEP HOME``, ``done CODE,CODE…``. What it hears: JSON, and ``go``.
 """
 

@@ -10,6 +10,7 @@ import pytest
 from engine.books.invariants import CHECKS, check_all, freeze, unfreeze
 from engine.storage.database import open_database
 from engine.words import Charge, Code, Purchase, Refund, Unit
+from tests.engine.books.apart import capture, settling
 from tests.engine.shop import asking, open_line, redeeming, sell_vouchers
 
 
@@ -21,8 +22,8 @@ async def database(database_url):
 
 
 @pytest.fixture
-async def trader(engine):
-    """A line that has recharged, bought, used and been refunded: each kind of booking is there."""
+async def trader(engine, database_url):
+    """A line that has recharged, paid, bought, used and been refunded: each kind of booking is there."""
     line = await open_line(engine, money=100_000)
     (number, other) = await sell_vouchers(engine, 5000, 2)
     assert (await engine.post(redeeming(engine, line, number))).ok
@@ -34,6 +35,8 @@ async def trader(engine):
     assert (await engine.post(returned)).ok
     assert (await engine.post(asking(Refund, line, refunded_key=returned.key, reason="test"))).ok
     assert (await engine.post(asking(Charge, line, unit=Unit.MONEY, amount=700))).ok
+    (payment,) = capture(database_url, [line], 500)
+    assert (await engine.post(settling(line, payment, 500))).ok
     # Another account, so that a violation has someone to be told apart from.
     someone_else = await open_line(engine, money=1_000)
     assert (await engine.post(redeeming(engine, someone_else, other))).ok
@@ -134,6 +137,10 @@ PLANTED = {
         ),
         {("outbox", "trader")},
     ),
+    "announced": (
+        "DELETE FROM event WHERE account_id = %(account)s AND topic = 'settlement.completed'",
+        {("announced", "trader")},
+    ),
     "refund_once": (
         (
             "UPDATE operation SET reverses = (SELECT reverses FROM operation WHERE account_id = %(account)s"
@@ -158,6 +165,37 @@ PLANTED = {
         ),
         {("face_value", "trader")},
     ),
+    "settled_once": (
+        (
+            "INSERT INTO payment_history SELECT shard, account_id, gen_random_uuid(), payment_id, event, amount,"
+            " currency, gateway, gateway_ref, booked_at, batch_id FROM payment_history WHERE account_id = %(account)s"
+        ),
+        {("settled_once", "trader"), ("payment_history", "trader")},
+    ),
+    "payment_history": (
+        "DELETE FROM payment_history WHERE account_id = %(account)s",
+        {("payment_history", "trader")},
+    ),
+    "receivables": (
+        "UPDATE receivable SET amount = amount + 1 WHERE account_id = %(account)s",
+        {("receivables", "trader")},
+    ),
+    "a receivable that is gone": (
+        "DELETE FROM receivable WHERE account_id = %(account)s",
+        {("receivables", "trader")},
+    ),
+    "provisioning": (
+        "UPDATE provisioning_rule SET status = 'exhausted' WHERE account_id = %(account)s AND counter = 'voice'",
+        {("provisioning", "trader")},
+    ),
+    "a rule that is gone": (
+        "DELETE FROM provisioning_rule WHERE account_id = %(account)s",
+        {("provisioning", "trader")},
+    ),
+    "a rule that nobody made": (
+        "UPDATE line SET policy = '{}' WHERE account_id = %(account)s",
+        {("provisioning", "trader")},
+    ),
     "partitions": (
         (
             "INSERT INTO operation SELECT shard, account_id, gen_random_uuid(), '2001-01-01', kind, code, reference,"
@@ -165,6 +203,29 @@ PLANTED = {
             " FROM operation WHERE account_id = %(account)s AND code <> 'ok'"
         ),
         {("partitions", None)},
+    ),
+    "payment_settled": (
+        "UPDATE payment SET state = 'declined', captured = NULL WHERE account_id = %(account)s",
+        {("payment_settled", "trader")},
+    ),
+    "settled_whole": (
+        "DELETE FROM receipt WHERE account_id = %(account)s",
+        {("settled_whole", "trader")},
+    ),
+    "captured_accounted": (
+        "UPDATE payment SET state = 'declined', captured = amount WHERE account_id = %(account)s",
+        {("captured_accounted", "trader"), ("payment_settled", "trader")},
+    ),
+    "payment_ends": (
+        "UPDATE payment SET state = 'pending', captured = NULL, next_check_at = NULL WHERE account_id = %(account)s",
+        {("payment_ends", "trader"), ("payment_settled", "trader")},
+    ),
+    "owed_back": (
+        (
+            "INSERT INTO receivable SELECT shard, account_id, key, 7, 'unapplied', 'fees', amount, currency,"
+            " counterparty, document_id, booked_at, batch_id FROM receivable WHERE account_id = %(account)s LIMIT 1"
+        ),
+        {("owed_back", "trader")},
     ),
 }
 
