@@ -248,9 +248,10 @@ class AdvanceRules(Strict):
     fee_percent: int = Field(default=10, ge=0, le=50)
     #: only who has less than this, minor units
     balance_below: int = Field(gt=0)
-    #: only lines that are so old and were recharged so often in that time
-    days: int = Field(default=30, ge=0)
-    recharges: int = Field(default=1, ge=0)
+    #: only lines that are so old, and were recharged so often within ``recharge_days``
+    line_days: int = Field(default=30, ge=0)
+    recharges: int = Field(default=1, ge=0, le=100)
+    recharge_days: int = Field(default=30, ge=1)
 
 
 class RenewalRules(Strict):

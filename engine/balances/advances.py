@@ -30,8 +30,10 @@ def eligible(case: Case, rules: AdvanceRules, standing: StandingFacts | None) ->
 
 def in_good_standing(rules: AdvanceRules, standing: StandingFacts, now: datetime) -> bool:
     """Whether a line is old enough and was recharged often enough."""
-    since = now - timedelta(days=rules.days)
-    return standing.opened_at <= since and sum(at >= since for at in standing.recharges) >= rules.recharges
+    if standing.opened_at > now - timedelta(days=rules.line_days):
+        return False
+    since = now - timedelta(days=rules.recharge_days)
+    return sum(at >= since for at in standing.recharges) >= rules.recharges
 
 
 def advance(case: Case, operation: Advance) -> Verdict:

@@ -21,7 +21,6 @@ from engine.notices.outbox import write_message
 from engine.words import AccountRef, AdvanceOffer, Answer, Code, Gift, Renew, Subscriber, Unit
 from settings import Operator
 
-
 #: How long a renewal waits that the account or its line may not have now.
 REFUSED_WAIT = timedelta(hours=1)
 
@@ -150,7 +149,7 @@ class Agreements:
             operation.c.account_id == account_id,
             operation.c.kind.in_(("recharge", "settle")),
             operation.c.code == Code.OK,
-            operation.c.booked_at > datetime.now(UTC) - timedelta(days=rules.days),
+            operation.c.booked_at > datetime.now(UTC) - timedelta(days=rules.recharge_days),
         )
         async with self._reads.connect() as connection:
             open_now = int((await connection.execute(owed)).scalar_one())

@@ -1,4 +1,4 @@
-"""A case on the desk: an account in memory, and requests of its sessions one after the other, as the one door runs them.
+"""A case on the desk: an account in memory, its requests run one after the other, as the one door runs them.
 
 What a request leaves behind (buckets, reservations, meters, session) is carried to the next one, so that rules are held
 against whole sessions without a database.
