@@ -84,7 +84,8 @@ class Recovery:
     async def resume_due(self, limit: int = 200) -> int:
         """Take up to ``limit`` payments and as many events on that are due. Returns how many there were.
 
-        Those whose gateway takes long go on beside, and count towards ``limit`` of the next call: nobody waits for them.
+        Those whose gateway takes long go on beside, and count towards ``limit`` of the next call: nobody waits for
+        them.
         """
         free = limit - len(self._under_way)
         if free <= 0:

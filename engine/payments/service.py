@@ -104,7 +104,7 @@ class Payments:
         description: str = "",
         wait_seconds: float = 3.0,
     ) -> Payment:
-        """Ask whoever has ``msisdn`` (E.164) or a card's ``token`` for ``amount`` minor units for ``subscriber``'s line.
+        """Ask whoever has ``msisdn`` (E.164) or a card's ``token`` for ``amount`` minor units for a subscriber's line.
 
         The same ``key`` again is the same payment: nobody is asked twice. Answers with the payment as it stands once
         the gateway has said something, or after ``wait_seconds``; what comes later comes by message. ``product``: what
