@@ -20,7 +20,8 @@ from engine.books.history import History
 from engine.books.recovery import Recovery
 from engine.books.service import Door
 from engine.disputes.service import Disputes
-from engine.events.service import Events
+from engine.events.rules import Retries
+from engine.events.service import Delivery, Events
 from engine.guard.service import Guard
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
@@ -36,7 +37,7 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
 
-__all__ = ["BatchState", "Engine", "open_engine"]
+__all__ = ["BatchState", "Delivery", "Engine", "Retries", "open_engine"]
 
 
 class Engine:

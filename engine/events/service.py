@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -87,6 +88,7 @@ class Events:
         self._keyring = keyring
         self._trail = trail
         self._allowed = allowed
+        self._followed: dict[str, UUID] = {}
 
     # -- subscriptions ------------------------------------------------------------------------------------------------
 
@@ -112,11 +114,35 @@ class Events:
             await connection.execute(sa.insert(subscription).values(row))
         return made
 
+    async def follow(self, name: str, topics: Iterable[str]) -> UUID:
+        """A queue for a part of this installation that acts on events: made once, found again by its ``name``.
+
+        Nobody is called: whoever follows takes what is due with ``claim`` and says what came of it.
+        """
+        known = self._followed.get(name)
+        if known is not None:
+            return known
+        queue = uuid5(NAMESPACE_OID, f"follow|{name}")
+        row = {
+            "subscription_id": queue,
+            "callback": f"{store.INTERNAL}{name}",
+            "query": "",
+            "topics": list(topics_of("", topics)),
+            "key_id": self._keyring.current,
+            "sealed_secret": b"",
+            "made_by": "rasid",
+            "made_at": _now(),
+        }
+        async with self._database.begin() as connection:
+            await connection.execute(insert(subscription).values(row).on_conflict_do_nothing())
+        self._followed[name] = queue
+        return queue
+
     async def unsubscribe(self, subscription_id: UUID, *, by: str, why: str = "hub") -> None:
         """Tell it nothing more; what is on its way is dropped. Raises ``LookupError`` if there is none."""
         ended = (
             sa.update(subscription)
-            .where(subscription.c.subscription_id == subscription_id, subscription.c.ended_at.is_(None))
+            .where(subscription.c.subscription_id == subscription_id, *store.of_others())
             .values(ended_at=_now())
             .returning(subscription.c.subscription_id)
         )
@@ -129,15 +155,13 @@ class Events:
 
     async def list(self) -> Sequence[Subscription]:
         """Those that have not ended, oldest first."""
-        query = sa.select(subscription).where(subscription.c.ended_at.is_(None)).order_by(subscription.c.made_at)
+        query = sa.select(subscription).where(*store.of_others()).order_by(subscription.c.made_at)
         async with self._reads.connect() as connection:
             return [_subscription(row) for row in await connection.execute(query)]
 
     async def find(self, subscription_id: UUID) -> Subscription:
         """One that has not ended. Raises ``LookupError``."""
-        query = sa.select(subscription).where(
-            subscription.c.subscription_id == subscription_id, subscription.c.ended_at.is_(None)
-        )
+        query = sa.select(subscription).where(subscription.c.subscription_id == subscription_id, *store.of_others())
         async with self._reads.connect() as connection:
             row = (await connection.execute(query)).first()
         if row is None:

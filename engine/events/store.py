@@ -16,6 +16,9 @@ from engine.events.tables import SendState, event_delivery, subscription
 #: Any number, the same in every process: one fans out at a time, so that an account's events keep their order.
 FAN_LOCK = 724357
 
+#: what stands as the callback of a queue that a part of this installation follows by itself
+INTERNAL = "internal:"
+
 #: Every event to the queues of all who want it, in the order in which they were made. An event that nobody wants is
 #: done too.
 FAN_OUT = """
@@ -92,8 +95,13 @@ async def due_subscriptions(connection: AsyncConnection, now: datetime) -> list[
         )
         .correlate(subscription)
     )
-    query = sa.select(subscription).where(subscription.c.ended_at.is_(None), due)
+    query = sa.select(subscription).where(*of_others(), due)
     return list(await connection.execute(query))
+
+
+def of_others() -> tuple[sa.ColumnElement[bool], ...]:
+    """The subscriptions that are not ended and whose callback is somebody's address."""
+    return subscription.c.ended_at.is_(None), ~subscription.c.callback.startswith(INTERNAL)
 
 
 async def drop_due(connection: AsyncConnection, subscription_id: UUID, now: datetime) -> None:
