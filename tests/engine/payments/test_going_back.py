@@ -1,0 +1,112 @@
+"""Money that cannot stay: it goes back by itself, once, and the books show both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.words import LineStatus, PaymentMethod, PaymentState, Unit
+from tests.engine.payments.house import House
+
+
+async def owed_back(house: House) -> int:
+    """What the receivables ledger says is owed to payers."""
+    ((amount,),) = await house.rows(
+        "SELECT coalesce(sum(CASE WHEN credit = 'unapplied' THEN amount ELSE -amount END), 0)"
+        " FROM receivable WHERE 'unapplied' IN (debit, credit)"
+    )
+    return int(amount)
+
+
+async def held_by_gateways(house: House) -> int:
+    """What the ledger says gateways owe us."""
+    ((amount,),) = await house.rows(
+        "SELECT coalesce(sum(CASE WHEN debit = 'gateway' THEN amount ELSE -amount END), 0)"
+        " FROM receivable WHERE 'gateway' IN (debit, credit)"
+    )
+    return int(amount)
+
+
+@pytest.mark.parametrize("status", [LineStatus.TERMINATED, LineStatus.BARRED])
+async def test_money_for_a_line_that_cannot_take_it_goes_back_by_itself(house: House, status: LineStatus) -> None:
+    line = await house.line()
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    await house.engine.accounts.set_status(line, status, reason="test", by="test")
+    ended = await house.ended(payment)
+    assert ended.state is PaymentState.REFUNDED
+    assert await house.taken() == await owed_back(house) == await held_by_gateways(house) == 0
+    events = await house.rows("SELECT event FROM payment_history ORDER BY booked_at")
+    assert [event for (event,) in events] == ["set_aside", "returned"]
+    await house.right()
+
+
+async def test_an_amount_that_was_not_asked_for_goes_back_whole(house: House) -> None:
+    line = await house.line()
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    await house.run("UPDATE payment SET amount = 6000 WHERE payment_id = %s", payment.payment_id)
+    assert (await house.ended(payment)).state is PaymentState.REFUNDED
+    assert await house.taken() == await house.money(line) == await held_by_gateways(house) == 0
+    await house.right()
+
+
+async def test_a_refund_takes_the_credit_back_and_then_the_gateway_gives_the_money(house: House) -> None:
+    line = await house.line()
+    payment = await house.ended(await house.pay(line, 5_000))
+    for _ in range(2):
+        answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+        assert answer is not None and answer.ok
+    assert await house.money(line) == 0
+    assert await owed_back(house) == 5_000
+    assert (await house.ended(payment)).state is PaymentState.REFUNDED
+    assert await house.taken() == await owed_back(house) == await held_by_gateways(house) == 0
+    await house.right()
+
+
+async def test_what_is_spent_cannot_be_refunded(house: House) -> None:
+    line = await house.line()
+    product = min(house.engine.products(), key=lambda one: one.price)
+    payment = await house.ended(await house.pay(line, product.price, product=product.code))
+    assert (await house.engine.subscriber(line.msisdn)).total(Unit.MONEY) == 0
+    answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    assert answer is not None and answer.code == "balance_too_low"
+    assert (await house.engine.payment(payment.payment_id)) == payment
+
+
+async def test_a_chargeback_takes_what_is_left_and_books_the_rest_as_a_loss(house: House) -> None:
+    line = await house.line()
+    payment = await house.ended(await house.pay(line, 5_000, method=PaymentMethod.CARD, token="card"))
+    await dispute(house, payment.gateway_ref)
+    charged_back = await house.until(payment, PaymentState.CHARGED_BACK)
+    assert charged_back.reason == "chargeback"
+    assert await house.money(line) == await held_by_gateways(house) == 0
+    await house.right()
+
+
+async def dispute(house: House, gateway_ref: str | None) -> None:
+    """The payer's bank takes a payment of the sandbox's back, and the sandbox tells."""
+    payment: Any = house.sandbox.desk.ledger.by_id("native", gateway_ref or "")
+    payment.dispute()
+    house.sandbox.desk.told(payment)
+
+
+async def test_a_refund_that_the_gateway_refuses_is_left_to_staff_who_may_have_it_tried_again(house: House) -> None:
+    line = await house.line()
+    payment = await house.ended(await house.pay(line, 5_000))
+    known: Any = house.sandbox.desk.ledger.by_id("native", payment.gateway_ref or "")
+    known.state = "held"  # the sandbox gives back only what it has taken
+    await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    await house.hurry()
+    await house.engine.resume_payments()
+    waiting = await house.engine.payment(payment.payment_id)
+    assert waiting is not None and (waiting.state, waiting.reason) == (PaymentState.REFUNDING, "refund_refused")
+    assert not await house.looks(payment.payment_id)
+    assert await owed_back(house) == 5_000
+    await house.right()
+    known.state = "captured"
+    await house.engine.payments.look_again(payment.payment_id, "console:alice")
+    assert (await house.ended(payment)).state is PaymentState.REFUNDED
+    assert await held_by_gateways(house) == 0
+    await house.right()
