@@ -12,11 +12,15 @@ from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
 from engine.books.invariants import CHECKS, Violation, freeze, run_check
+from engine.books.recovery import Prepared, Recovery
 
 app = typer.Typer(help="Prove the books.", invoke_without_command=True)
 
 #: The table shows at most so many violations of one rule.
 SHOWN = 20
+
+#: What is prepared for longer, in seconds, has been orphaned: recovery would have finished it long ago.
+ORPHANED = 60.0
 
 
 @app.callback()
@@ -30,11 +34,11 @@ def doctor(
     ] = None,
     why: Why = "",
 ) -> None:
-    """Check every invariant of the books. Exit code 1 if one is broken."""
+    """Check every invariant of the books, and that no batch over several databases hangs. Exit code 1 if one does."""
     console = Console()
     since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
 
-    async def work(installation: Installation) -> list[Violation]:
+    async def work(installation: Installation) -> tuple[list[Violation], list[Prepared]]:
         found = await _check(installation, since, console)
         if found and freeze_accounts:
             async with installation.trail.doing("doctor.freeze", by=by, why=why, detail={"violations": len(found)}):
@@ -42,11 +46,12 @@ def doctor(
             for account in frozen:
                 await installation.trail.record("account.frozen", by=by, why=why, account=account)
             console.print(f"{len(frozen)} accounts frozen", style="yellow")
-        return found
+        return found, await _prepared(installation, console)
 
-    violations = run(work)
+    violations, orphans = run(work)
     if violations:
         console.print(_table(violations))
+    if violations or orphans:
         raise typer.Exit(1)
     console.print("the books are right", style="green")
 
@@ -61,6 +66,28 @@ async def _check(installation: Installation, since: datetime | None, console: Co
         console.print(f"{mark:>22}  {check.rule} [dim]({check.name}, {perf_counter() - started:.2f} s)[/]")
         violations += found
     return violations
+
+
+async def _prepared(installation: Installation, console: Console) -> list[Prepared]:
+    """Show what is prepared in the databases of the books. Returns what has been so for too long."""
+    if not installation.books.homes:
+        return []
+    recovery = Recovery(installation.books)
+    try:
+        prepared = await recovery.prepared()
+    finally:
+        await recovery.close()
+    orphans = [one for one in prepared if one.age > ORPHANED]
+    mark = f"[red]{len(orphans)} orphaned[/]" if orphans else "[green]holds[/]"
+    console.print(f"{mark:>22}  what a batch prepared is finished within seconds [dim](prepared)[/]")
+    if prepared:
+        table = Table(title=f"{len(prepared)} prepared transactions", title_justify="left")
+        for heading in ("book", "name", "seconds ago", "decided"):
+            table.add_column(heading, overflow="fold")
+        for one in prepared:
+            table.add_row(one.home.name, one.name, f"{one.age:.0f}", one.verdict or "not yet")
+        console.print(table)
+    return orphans
 
 
 def _table(violations: list[Violation]) -> Table:
