@@ -12,58 +12,26 @@ from uuid import uuid4
 import pytest
 
 from engine.recharge.gateways.contract import (
-    BadCallback,
-    BadRow,
-    CallbackRequest,
     DeclineReason,
     GatewayState,
     Payer,
     RefundRequest,
-    SettlementRow,
 )
 from engine.recharge.gateways.http import NotSent
 from engine.recharge.gateways.mpesa.client import Daraja, password, timestamp
 from engine.recharge.gateways.mpesa.gateway import Gateway
 from engine.recharge.gateways.mpesa.options import MpesaOptions
-from engine.recharge.gateways.options import Tools, WrongOptions
 from sandbox.payments.server import PaymentsSandbox
+from tests.engine.recharge.gateways.mpesa.account import OPTIONS, made, pushed
 from tests.engine.recharge.gateways.peers import (
-    ACCOUNTS,
     IMPATIENT,
     SENSELESS,
     Broken,
     Shop,
-    asked_until,
-    callback,
     charge,
-    get_text,
     post,
     ref,
 )
-
-SECRET = "Zq3kV9wXy2mN7pRt"
-OPTIONS = {
-    "consumer_key": ACCOUNTS.mpesa_consumer_key,
-    "consumer_secret": ACCOUNTS.mpesa_consumer_secret,
-    "shortcode": ACCOUNTS.mpesa_shortcode,
-    "passkey": ACCOUNTS.mpesa_passkey,
-    "initiator": "rasid",
-    "security_credential": "encrypted",
-    "path_secret": SECRET,
-}
-
-
-def made(base_url: str, public_url: str = "https://rasid.example", seconds: float = 5.0, **options: Any) -> Gateway:
-    tools = Tools(timeout_seconds=seconds, public_url=public_url)
-    return Gateway("mobile-money", {**OPTIONS, "base_url": base_url, **options}, tools)
-
-
-@pytest.fixture
-async def gateway(providers: PaymentsSandbox, shop: Shop) -> AsyncIterator[Gateway]:
-    gateway = made(f"{providers.base_url}/mpesa", shop.url)
-    await gateway.start()
-    yield gateway
-    await gateway.stop()
 
 
 @pytest.fixture
@@ -71,10 +39,6 @@ async def impatient(providers: PaymentsSandbox, shop: Shop) -> AsyncIterator[Gat
     gateway = made(f"{providers.base_url}/mpesa", shop.url, IMPATIENT)
     yield gateway
     await gateway.stop()
-
-
-def pushed(shop: Shop, **given: Any) -> Any:
-    return charge(callback_url=f"{shop.url}/payments/mobile-money/callback/own-secret", **given)
 
 
 async def test_a_push_is_pending_its_callback_names_the_receipt_and_the_query_agrees(
@@ -304,175 +268,3 @@ async def test_what_cannot_be_reversed_is_refused_before_it_is_asked(gateway: Ga
         refund = RefundRequest(payment=ref(charge(), reference), refund_id=uuid4(), amount=amount, reason="x")
         outcome = await gateway.refund(refund)
         assert (outcome.state, outcome.provider_code) == (GatewayState.DECLINED, why)
-
-
-# --- callbacks ---
-
-
-def offline() -> Gateway:
-    return made("http://127.0.0.1:9")
-
-
-def refused(request: CallbackRequest) -> BadCallback:
-    with pytest.raises(BadCallback) as error:
-        offline().read_callback(request)
-    return error.value
-
-
-def stk(**given: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "Amount": 50.0,
-        "MpesaReceiptNumber": "RKTQDM7W6S",
-        "TransactionDate": 20261121134211,
-        "PhoneNumber": 254712345678,
-        **given,
-    }
-    items = [{"Name": name, "Value": value} for name, value in values.items()]
-    callback = {
-        "CheckoutRequestID": "ws_CO_1",
-        "ResultCode": 0,
-        "CallbackMetadata": {"Item": [*items, {"Name": "Balance"}]},
-    }
-    return {"Body": {"stkCallback": callback}}
-
-
-def body(content: Any) -> bytes:
-    return json.dumps(content).encode()
-
-
-def test_a_transaction_date_is_nairobis() -> None:
-    [event] = offline().read_callback(callback(body(stk()), "own")).events
-    assert event.outcome.at == datetime(2026, 11, 21, 10, 42, 11, tzinfo=UTC)
-
-
-def test_a_number_hidden_behind_stars_is_nobodys() -> None:
-    [event] = offline().read_callback(callback(body(stk(PhoneNumber="2547****678")), "own")).events
-    assert event.payer_msisdn is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        stk(Amount=0),
-        stk(Amount=-50),
-        stk(Amount=50.001),
-        stk(Amount=10**14),
-        stk(Amount=float("1e300")),
-        stk(Amount=True),
-        stk(Amount=None),
-        stk(Amount="fifty"),
-        stk(MpesaReceiptNumber="x'; --"),
-        stk(MpesaReceiptNumber=None),
-        stk(TransactionDate=20261399000000),
-        stk(TransactionDate="now"),
-        {"Body": {}},
-        {"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1"}}},
-        {"Body": {"stkCallback": {"CheckoutRequestID": "ws_CO_1", "ResultCode": 0}}},
-        {"Body": {"stkCallback": {"CheckoutRequestID": ["x"], "ResultCode": 1}}},
-        {"Body": {"stkCallback": {"CheckoutRequestID": "w", "ResultCode": 0, "CallbackMetadata": {"Item": [1]}}}},
-        [],
-    ],
-    ids=range(18),
-)
-def test_a_callback_that_makes_no_sense_is_refused(content: Any) -> None:
-    assert refused(callback(body(content), "own")).status == 400
-
-
-def test_truncated_and_oversized_callbacks_are_refused() -> None:
-    whole = body(stk())
-    assert refused(callback(whole[:-9], "own")).status == 400
-    assert refused(callback(whole + b" " * 70_000, "own")).status == 413
-    assert refused(callback(b"[" * 60_000, "own")).status == 400
-
-
-def test_a_callback_on_no_payments_path_is_refused() -> None:
-    assert refused(callback(body(stk()))).status == 404
-
-
-@pytest.mark.parametrize("segment", ["-check", f"{SECRET}-", f"{SECRET}-refund-x", f"{SECRET}-pay-{uuid4().hex}"])
-def test_a_path_that_only_begins_like_ours_is_nothing_of_ours(segment: str) -> None:
-    confirmation = {"TransID": "RKTQDM7W6S", "TransAmount": "10", "BusinessShortCode": "600638"}
-    assert refused(callback(body(confirmation), segment)).status in {400, 404}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"BusinessShortCode": "600999"},
-        {"TransAmount": "-10"},
-        {"TransAmount": "1e3"},
-        {"TransAmount": "99999999999999999999"},
-        {"TransTime": "20261340"},
-        {"BillRefNumber": "\x00"},
-        {"BillRefNumber": "x" * 41},
-        {"TransID": ""},
-    ],
-    ids=str,
-)
-def test_a_confirmation_that_makes_no_sense_is_refused(change: dict[str, str]) -> None:
-    whole = {
-        "TransID": "RKTQDM7W6S",
-        "TransTime": "20261121134211",
-        "TransAmount": "10.00",
-        "BusinessShortCode": "600638",
-        "BillRefNumber": "0712345678",
-        "MSISDN": "ab" * 32,
-    }
-    assert offline().read_callback(callback(body(whole), f"{SECRET}-paid")).events[0].payer_msisdn is None
-    assert refused(callback(body(whole | change), f"{SECRET}-paid")).status == 400
-
-
-# --- settings and statement ---
-
-
-@pytest.mark.parametrize(
-    ("options", "public_url", "named"),
-    [
-        ({"kind": "till"}, "https://x.example", "till"),
-        ({"till": "123456"}, "https://x.example", "till"),
-        ({"initiator": ""}, "https://x.example", "initiator"),
-        ({"shortcode": "abc"}, "https://x.example", "shortcode"),
-        ({}, "", "public_url"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused_by_name(options: dict[str, str], public_url: str, named: str) -> None:
-    with pytest.raises(WrongOptions, match=named):
-        made("http://127.0.0.1:9", public_url, **options)
-
-
-async def test_the_statement_lists_payments_and_reversals(
-    gateway: Gateway, providers: PaymentsSandbox, shop: Shop
-) -> None:
-    request = pushed(shop, amount=1_250_000)
-    pending = await gateway.charge(request)
-    await asked_until(
-        lambda: gateway.status(ref(request, pending.gateway_ref)), lambda said: said.state is GatewayState.CAPTURED
-    )
-    receipt = gateway.read_callback((await shop.until(1))[0]).events[0].outcome.gateway_ref
-    refund = RefundRequest(payment=ref(request, receipt), refund_id=uuid4(), amount=1_250_000, reason="x")
-    await gateway.refund(refund)
-    text = await get_text(f"{providers.base_url}/mpesa/statement.csv")
-    rows = list(gateway.read_settlement(text.splitlines(keepends=True)))
-    assert [(row.gateway_ref, row.amount, row.state) for row in rows if isinstance(row, SettlementRow)] == [
-        (receipt, 1_250_000, GatewayState.CAPTURED),
-        (receipt, -1_250_000, GatewayState.REFUNDED),
-    ]
-    assert len(rows) == 2 and rows[0].account_number == "7F3K2M"
-
-
-def test_broken_rows_of_the_statement_are_named_and_charges_are_no_payments() -> None:
-    head = "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Reason Type,Linked Transaction ID"
-    lines = [
-        "Organization Statement",
-        f"{head},A/C No.",
-        "RKTQDM7W6S,21-11-2026 13:42:11,Pay Bill,Completed,50.00,,Pay Bill Online,,7F3K2M",
-        "RKTQDM7W6T,21-11-2026 13:42:11,Pay Bill,Completed,fifty,,Pay Bill Online,,7F3K2M",
-        "RKTQDM7W6U,21-11-2026 13:42:11,Charge,Completed,,-0.55,Pay Bill Charge,RKTQDM7W6S,",
-        "RKTQDM7W6V,21-11-2026 13:42:11,Pay Bill,Failed,50.00,,Pay Bill Online,,7F3K2M",
-        "RKTQDM7W6W,31-13-2026 13:42:11,Pay Bill,Completed,50.00,,Pay Bill Online,,7F3K2M",
-        "RKTQDM7W6X,21-11-2026 13:42:11,Pay Bill,Completed,,,Pay Bill Online,,7F3K2M",
-    ]
-    rows = list(offline().read_settlement(lines))
-    assert [row.line for row in rows if isinstance(row, BadRow)] == [4, 7, 8]
-    [row] = [row for row in rows if isinstance(row, SettlementRow)]
-    assert row.at == datetime(2026, 11, 21, 10, 42, 11, tzinfo=UTC)
