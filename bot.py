@@ -39,6 +39,7 @@ from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from engine.events.sender import EventSender
 from engine.payments.gateways import configured_gateways
+from network.nchf.reauthorization import Reauthorization
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
@@ -107,6 +108,10 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
     async def tell_renewals() -> bool:
         return await engine.agreements.tell_renewals(EXPIRE_LIMIT) >= EXPIRE_LIMIT
 
+    async def bill_last_month() -> bool:
+        await engine.bills.bill_last_month()
+        return False
+
     async def seal_history() -> bool:
         await engine.seal_history()
         return False
@@ -116,7 +121,7 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
         await engine.events.tidy()
         return False
 
-    usage = expire_sessions, forget_sessions, renew_due, tell_renewals
+    usage = expire_sessions, forget_sessions, renew_due, tell_renewals, bill_last_month
     return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy, seal_history, *usage
 
 
@@ -218,6 +223,8 @@ async def run(settings: Settings) -> None:
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
     tasks = [asyncio.create_task(worker.run(stop))]
     tasks += [asyncio.create_task(EventSender(engine.events, settings.webhooks).run(stop))]
+    if any("charging" in key.rights for key in settings.api_keys.values()):
+        tasks += [asyncio.create_task(Reauthorization(engine).run(stop))]
     tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
     if settings.telegram is not None:
         bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")

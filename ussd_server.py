@@ -172,7 +172,7 @@ async def app(settings: Settings) -> web.Application:
         ]
     )
     gate = Gate(settings.api_keys)
-    application.add_routes(ChargingData(services.engine, services.keyring).routes(gate))
+    application.add_routes(ChargingData(services.engine, services.keyring, settings.public_url).routes(gate))
     if settings.simulator:
         simulator.mount(
             application,
