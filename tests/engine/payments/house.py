@@ -29,7 +29,7 @@ from tests.engine.shop import open_line
 PATH_SECRET = "c2b_path_secret_of_ours"  # noqa: S105 - a test's
 
 
-def gateway_settings(sandbox_url: str, **more: Any) -> dict[str, PaymentGatewaySettings]:
+def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) -> dict[str, PaymentGatewaySettings]:
     """The sandbox under its three HTTP faces."""
     accounts = Accounts()
     native = {
@@ -39,7 +39,7 @@ def gateway_settings(sandbox_url: str, **more: Any) -> dict[str, PaymentGatewayS
         **more,
     }
     mpesa = {
-        "base_url": sandbox_url,
+        "base_url": f"{sandbox_url}/mpesa",
         "consumer_key": accounts.mpesa_consumer_key,
         "consumer_secret": accounts.mpesa_consumer_secret,
         "passkey": accounts.mpesa_passkey,
@@ -49,15 +49,16 @@ def gateway_settings(sandbox_url: str, **more: Any) -> dict[str, PaymentGatewayS
         "security_credential": "credential",
     }
     stripe = {
-        "base_url": sandbox_url,
+        "base_url": f"{sandbox_url}/stripe",
         "secret_key": accounts.stripe_secret_key,
         "webhook_secrets": (accounts.stripe_webhook_secret,),
     }
     made = {
         "sandbox": {"adapter": "sandbox", "options": native, "timeout_seconds": 1.0},
-        "mpesa": {"adapter": "mpesa", "options": mpesa, "methods": ("mobile_money",), "cost": 10},
-        "stripe": {"adapter": "stripe", "options": stripe, "methods": ("card",), "cost": 10},
+        "mpesa": {"adapter": "mpesa", "options": mpesa, "timeout_seconds": 1.0, "cost": 10},
+        "stripe": {"adapter": "stripe", "options": stripe, "timeout_seconds": 1.0, "cost": 10},
     }
+    made = {name: given for name, given in made.items() if name in (only or made)}
     return {name: PaymentGatewaySettings.model_validate(given) for name, given in made.items()}
 
 

@@ -1,0 +1,154 @@
+"""M-Pesa through the whole engine: pushes, payments that payers begin, and both told of the same money."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.words import LineStatus, PaymentState
+from runtime.keyring import Keyring
+from sandbox.payments.ledger import Payment as Made
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.engine.payments.house import PATH_SECRET, House, opened
+
+RECEIPT = "SJK7QW9XYZ"
+
+
+@pytest.fixture
+async def mpesa(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house that takes M-Pesa only."""
+    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
+        yield one
+
+
+async def begun_by_payer(house: House, account: str, shillings: int = 50, receipt: str = RECEIPT) -> Made:
+    """Somebody pays the paybill and types ``account``; Safaricom asks nobody before, and confirms."""
+    details = {"receipt": receipt, "phone": "254700000123", "account": account, "c2b": "only"}
+    made = Made(face="mpesa", id=f"c2b_{receipt}", key=receipt, amount=shillings * 100, currency="KES", details=details)
+    made.become("captured")
+    house.sandbox.desk.told(made)
+    return made
+
+
+async def came(house: House, receipt: str = RECEIPT) -> Any:
+    """The payment of a receipt, once it has come to an end."""
+    async with asyncio.timeout(20):
+        while True:
+            payment = await house.engine.payments.find_by_gateway_ref("mpesa", receipt)
+            if payment is not None and payment.state.final:
+                return payment
+            await house.engine.resume_payments()
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("play", ["approve", "twice", "early", "duplicate"])
+async def test_a_push_is_credited_once_however_it_is_told(mpesa: House, play: str) -> None:
+    line = await mpesa.line()
+    await mpesa.plays(play)
+    payment = await mpesa.ended(await mpesa.pay(line, 5_000))
+    await asyncio.sleep(0.5)  # what is told twice is told by then
+    assert payment.state is PaymentState.SETTLED
+    assert await mpesa.money(line) == await mpesa.taken() == 5_000
+    assert len(await mpesa.engine.payments_of(line.account)) == 1
+    await mpesa.right()
+
+
+async def test_a_lost_callback_is_made_good_by_asking(mpesa: House) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("lost")
+    payment = await mpesa.pay(line, 5_000)
+    await mpesa.hurry()
+    assert (await mpesa.ended(payment)).state is PaymentState.SETTLED
+    await mpesa.right()
+
+
+async def test_a_forged_success_on_a_payments_own_path_is_not_believed(mpesa: House) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("late", seconds=30.0)
+    payment = await mpesa.pay(line, 5_000, wait_seconds=2.0)
+    ((digest,),) = await mpesa.rows("SELECT count(*) FROM gateway_event")
+    assert digest == 0
+    items = [{"Name": "Amount", "Value": 50.0}, {"Name": "MpesaReceiptNumber", "Value": RECEIPT}]
+    items += [{"Name": "TransactionDate", "Value": 20260101101010}, {"Name": "PhoneNumber", "Value": 254700000123}]
+    forged = {
+        "Body": {
+            "stkCallback": {
+                "MerchantRequestID": "1",
+                "CheckoutRequestID": "ws_CO_forged",
+                "ResultCode": 0,
+                "ResultDesc": "ok",
+                "CallbackMetadata": {"Item": items},
+            }
+        }
+    }
+    for path in ("0" * 48, "guess"):
+        url = f"{mpesa.base_url}/payments/mpesa/callback/{path}"
+        async with mpesa.http.post(url, json=forged) as answer:
+            assert answer.status == 200
+    assert await mpesa.money(line) == 0
+    found = await mpesa.engine.payment(payment.payment_id)
+    assert found is not None and not found.state.final
+    ((refused,),) = await mpesa.rows("SELECT refused FROM gateway_event")
+    assert refused == "path"
+
+
+async def test_who_types_a_number_of_ours_pays_for_that_line(mpesa: House) -> None:
+    line = await mpesa.line()
+    await begun_by_payer(mpesa, f"0{line.msisdn.removeprefix('+254')}")
+    payment = await came(mpesa)
+    assert (payment.state, payment.line_id) == (PaymentState.SETTLED, line.line_id)
+    assert await mpesa.money(line) == 5_000
+    await mpesa.right()
+
+
+async def test_money_for_a_number_that_nobody_knows_goes_back_by_itself(mpesa: House) -> None:
+    await begun_by_payer(mpesa, "no such account")
+    payment = await came(mpesa)
+    assert (payment.state, payment.line_id) == (PaymentState.REFUNDED, None)
+    assert await mpesa.taken() == 0
+    await mpesa.right()
+
+
+async def test_who_quotes_a_payments_reference_but_pays_again_is_credited_again(mpesa: House) -> None:
+    line = await mpesa.line()
+    payment = await mpesa.ended(await mpesa.pay(line, 5_000))
+    await mpesa.until(payment, PaymentState.SETTLED)
+    await begun_by_payer(mpesa, payment.reference)
+    assert (await came(mpesa)).payment_id != payment.payment_id
+    assert await mpesa.money(line) == 10_000
+    await mpesa.right()
+
+
+async def test_a_payer_is_told_before_paying_that_an_account_is_none_of_ours(mpesa: House) -> None:
+    line = await mpesa.line()
+    closed = await mpesa.line(status=LineStatus.ACTIVE)
+    await mpesa.engine.accounts.set_status(closed, LineStatus.BARRED, reason="test", by="test")
+    answers = {}
+    for account in (line.msisdn.lstrip("+"), closed.msisdn.lstrip("+"), "nonsense"):
+        body = {"account": account, "amount": 50, "msisdn": "254700000123"}
+        async with mpesa.http.post(f"{mpesa.sandbox.base_url}/mpesa/pay", json=body) as answer:
+            answers[account] = (msgspec.json.decode(await answer.read()))["accepted"]
+    assert list(answers.values()) == [True, False, False]
+
+
+async def test_what_payers_typed_and_who_they_are_is_nowhere_in_the_clear(mpesa: House) -> None:
+    line = await mpesa.line()
+    typed = f"0{line.msisdn.removeprefix('+254')}"
+    await begun_by_payer(mpesa, typed)
+    await came(mpesa)
+    kept = await mpesa.rows(
+        "SELECT to_jsonb(e)::text FROM gateway_event e UNION ALL SELECT to_jsonb(p)::text FROM payment p"
+        " UNION ALL SELECT to_jsonb(v)::text FROM payment_event v"
+    )
+    everything = " ".join(text for (text,) in kept)
+    assert RECEIPT in everything
+    assert typed.lstrip("0") not in everything
+    assert "700000123" not in everything
+    assert PATH_SECRET not in everything
