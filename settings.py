@@ -349,6 +349,8 @@ class Operator(Strict):
     transfers: tuple[TransferRules, ...] = ()
     advances: AdvanceRules | None = None
     renewals: RenewalRules = RenewalRules()
+    #: a bill of a postpaid account is due so many local days after its period
+    bill_due_days: int = Field(default=14, ge=1, le=365)
     policy: Policy = Policy()
     notifications: Notifications = Notifications()
     texts: TextRules = TextRules()
@@ -581,6 +583,53 @@ class ApiKeySettings(Strict):
     rights: frozenset[Right] = frozenset()
 
 
+class RadiusClient(Strict):
+    """One access server, or a proxy before several, that reports what sessions used (RFC 2866)."""
+
+    #: where its packets come from; of networks that hold an address the smallest counts
+    addresses: tuple[IPvAnyNetwork, ...] = Field(min_length=1)
+    #: what both sides know; RFC 2865 §3 wants at least 16 octets
+    secret: str = Field(min_length=1, max_length=253, repr=False)
+    #: attribute → what it holds, in the order in which they are tried: whose session it is
+    line_from: dict[
+        Literal["3GPP-IMSI", "Chargeable-User-Identity", "Calling-Station-Id", "User-Name"], Literal["msisdn", "imsi"]
+    ] = Field(
+        default={
+            "3GPP-IMSI": "imsi",
+            "Chargeable-User-Identity": "msisdn",
+            "Calling-Station-Id": "msisdn",
+            "User-Name": "msisdn",
+        },
+        min_length=1,
+    )
+    #: what its traffic is rated as: one of the operator's rating groups
+    rating_group: int = Field(default=0, ge=0, le=2**31 - 1)
+    #: what is charged: its octets, or the seconds of its sessions
+    unit: Literal["octets", "seconds"] = "octets"
+    #: it counts as input what the person receives, against RFC 2866 §5.3
+    swapped: bool = False
+    #: where it takes CoA and Disconnect requests (RFC 5176); 0: nowhere
+    coa_port: int = Field(default=3799, ge=0, le=65535)
+    #: the Filter-Id that a CoA request names when there is something left, and when not; empty: Disconnect instead
+    filter_active: str = Field(default="rasid-active", max_length=253)
+    filter_exhausted: str = Field(default="rasid-exhausted", max_length=253)
+
+    @property
+    def secret_bytes(self) -> bytes:
+        """The secret as it is hashed."""
+        return self.secret.encode()
+
+
+class RadiusSettings(Strict):
+    """The RADIUS accounting server (RFC 2866), a part of ``ussd_server.py``."""
+
+    #: address and UDP port that it binds; port 0 takes any that is free
+    host: str = "0.0.0.0"  # noqa: S104 - access servers send from outside; ``clients`` says which
+    port: int = Field(default=1813, ge=0, le=65535)
+    #: name in logs and metrics → who reports
+    clients: dict[Annotated[str, NAME], RadiusClient] = Field(min_length=1)
+
+
 #: the bot among those who carry messages: in routes, in metrics, and in what people ask for
 CHAT = "telegram"
 
@@ -664,6 +713,8 @@ class Settings(BaseSettings):
     #: name of the client, as it stands in the audit trail → its key's digest and what it may do
     api_keys: dict[Annotated[str, NAME], ApiKeySettings] = {}
     telegram: TelegramSettings | None = None
+    #: the accounting server; None: none
+    radius: RadiusSettings | None = None
     #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)

@@ -6,10 +6,11 @@ reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference;
 reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
-``gift.undone`` and ``gift.taken_back`` amount, unit, balance, reference; ``advance.done`` amount, fee, owed, balance,
-reference; ``advance.recovered`` amount, owed; ``alert.used_share`` unit, product, share, left; ``alert.unusual_use``
-unit, used, usual; ``alert.rolled_over`` unit, product, amount, expires_at; ``renewal.notice`` product, price,
-expires_at; ``renewal.done`` product, price, expires_at, reference; ``renewal.failed`` product, price, missing;
+``bill.issued`` number, amount, due_at; ``gift.undone`` and ``gift.taken_back`` amount, unit, balance, reference;
+``advance.done`` amount, fee, owed, balance, reference; ``advance.recovered`` amount, owed; ``alert.used_share`` unit,
+product, share, left; ``alert.unusual_use`` unit, used, usual; ``alert.rolled_over`` unit, product, amount,
+expires_at; ``renewal.notice`` product, price, expires_at; ``renewal.done`` product, price, expires_at, reference;
+``renewal.failed`` product, price, missing;
 ``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
 ``security.chat_linked`` app; ``security.link_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
 ``alarm.voucher_guessing`` tries, minutes. How a topic is treated (quiet hours, STOP, caps): ``engine.notices.rules``.
@@ -162,6 +163,15 @@ def _not_renewed(body: dict[str, Any], currency: str, operator: Operator) -> Tex
     )
 
 
+def _billed(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "Your bill {number}: {amount}, due by {day}.",
+        number=body["number"],
+        amount=Money(body["amount"], currency),
+        day=LastDay(datetime.fromisoformat(body["due_at"])),
+    )
+
+
 def _gift_undone(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
     unit = Unit(body["unit"])
     return text(
@@ -298,6 +308,7 @@ TOPICS: dict[str, Topic] = {
     "alert.cap_reached": _cap_reached,
     "gift.sent": _gift_sent,
     "gift.received": _gift_received,
+    "bill.issued": _billed,
     "gift.undone": _gift_undone,
     "gift.taken_back": _gift_taken_back,
     "advance.done": _advanced,

@@ -29,6 +29,7 @@ from engine.notices.told import Told
 from engine.notices.wishes import Wishes
 from engine.payments.gateways import Gateways, no_gateways
 from engine.payments.service import Payments
+from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
 from engine.usage.history import Usage
@@ -82,6 +83,8 @@ class Engine:
         self.usage = usage = Usage(database, operator)
         #: renewals, advances and gifts: what may be asked for, and what is due
         self.agreements = Agreements(database, operator, self._door)
+        #: bills of postpaid accounts
+        self.bills = Bills(database, operator, self._door)
         chats = Chats(database, operator, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)

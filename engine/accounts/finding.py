@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.rules import parse_imsi, parse_msisdn
+from engine.accounts.rules import FIXED, MOBILE, parse_imsi, parse_msisdn
 from engine.accounts.secrets import Address
 from engine.accounts.tables import NumberKind, directory
 from engine.storage.bulk import array
@@ -50,7 +50,7 @@ class Finder:
         if kind == NumberKind.IMSI:
             return await self._find((NumberKind.IMSI, parse_imsi(number)))
         if kind == NumberKind.MSISDN:
-            return await self._find((NumberKind.MSISDN, parse_msisdn(number, self._country)))
+            return await self._find((NumberKind.MSISDN, parse_msisdn(number, self._country, MOBILE | FIXED)))
         raise BadNumber("malformed")
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from settings import PinRules
 LONGEST_INPUT = 32
 SEPARATORS = frozenset(" -./()\u00a0\u2009\u202f\u2010\u2011\u2013\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2069")
 MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+FIXED = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP})
 LONGEST_LOCK = timedelta(days=1)
 
 #: Which status may follow which. A terminated line stays so: its number goes to a new line.
@@ -48,8 +49,10 @@ def plain_digits(text: str) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def parse_msisdn(raw: str, country: str) -> str:
+def parse_msisdn(raw: str, country: str, kinds: frozenset[int] = MOBILE) -> str:
     """A mobile number of ``country`` (ISO 3166 alpha-2) in E.164 with ``+``, however it was written.
+
+    ``kinds`` are the kinds of numbers that are meant, where those are not mobile ones.
 
     Takes it with ``+``, with ``00``, with neither (as gateways send it), or in national form; digits of any script.
     Raises ``BadNumber``: ``malformed``, ``foreign`` (a good number of another country) or ``not_mobile``.
@@ -69,7 +72,7 @@ def parse_msisdn(raw: str, country: str) -> str:
     if phonenumbers.region_code_for_number(number) != country:
         raise BadNumber("foreign")
     # Toll-free and premium-rate numbers are valid numbers too.
-    if phonenumbers.number_type(number) not in MOBILE:
+    if phonenumbers.number_type(number) not in kinds:
         raise BadNumber("not_mobile")
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 

@@ -18,10 +18,10 @@ from engine.accounts import store
 from engine.accounts.chats import forget_chats
 from engine.accounts.pins import Pins
 from engine.accounts.rows import to_subscribers
-from engine.accounts.rules import NumberTaken, check_status, parse_imsi, parse_msisdn
+from engine.accounts.rules import FIXED, MOBILE, NumberTaken, check_status, parse_imsi, parse_msisdn
 from engine.accounts.secrets import Address, DataKey
 from engine.accounts.store import line_ref
-from engine.accounts.tables import NumberKind
+from engine.accounts.tables import AccountKind, LineKind, NumberKind
 from engine.storage.sharding import new_id, shard_of
 from engine.storage.steady import SteadyConnection
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber, UnknownLine
@@ -68,12 +68,14 @@ class Accounts:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    async def subscriber(self, msisdn: str) -> Subscriber:
+    async def subscriber(self, msisdn: str, *, fixed: bool = False) -> Subscriber:
         """The line with this number and its live buckets, as of the last commit; concurrent calls share one query.
+
+        ``fixed``: a number of a fixed line is meant.
 
         Raises ``BadNumber`` (malformed, foreign, not a mobile) and ``UnknownLine``.
         """
-        return await self._read(parse_msisdn(msisdn, self._operator.country))
+        return await self._read(parse_msisdn(msisdn, self._operator.country, FIXED if fixed else MOBILE))
 
     async def find_imsi(self, imsi: str) -> LineRef:
         """The line that a SIM's IMSI belongs to. Raises ``BadNumber`` and ``UnknownLine``."""
@@ -154,13 +156,18 @@ class Accounts:
         *,
         account: AccountRef | None = None,
         status: LineStatus = LineStatus.PREACTIVE,
+        postpaid: bool = False,
+        fixed: bool = False,
     ) -> Subscriber:
-        """Open a line, on a new prepaid account unless one is given, in one transaction.
+        """Open a line, on a new account unless one is given, in one transaction.
+
+        ``postpaid``: the new account pays afterwards (``SetCreditLimit`` opens its credit line); ``fixed``: the number
+        is that of a fixed line.
 
         Raises ``BadNumber``, ``BadPin``, ``NumberTaken``, ``ValueError`` (language not offered) and ``LookupError``
         (the account does not exist or was erased).
         """
-        number = parse_msisdn(msisdn, self._operator.country)
+        number = parse_msisdn(msisdn, self._operator.country, FIXED if fixed else MOBILE)
         sim = None if imsi is None else parse_imsi(imsi)
         language = self._offered(language or self._operator.languages[0])
         account_id = new_id() if account is None else account.account_id
@@ -168,10 +175,12 @@ class Accounts:
         pin_hash = None if pin is None else await self._pins.hash_new(ref.line_id, pin)
         now = datetime.now(UTC)
         async with self._database.begin() as connection:
-            key = await self._account_key(connection, ref, new=account is None, now=now)
+            opens = None if account else AccountKind.POSTPAID if postpaid else AccountKind.PREPAID
+            key = await self._account_key(connection, ref, new=opens, now=now)
             await store.insert_line(
                 connection,
                 ref,
+                kind=LineKind.FIXED if fixed else LineKind.MOBILE,
                 status=status,
                 language=language,
                 sealed_msisdn=key.seal(NumberKind.MSISDN, number),
@@ -250,14 +259,17 @@ class Accounts:
             if not await store.update_line(connection, ref, **values):
                 raise UnknownLine
 
-    async def _account_key(self, connection: AsyncConnection, ref: LineRef, *, new: bool, now: datetime) -> DataKey:
+    async def _account_key(
+        self, connection: AsyncConnection, ref: LineRef, *, new: AccountKind | None, now: datetime
+    ) -> DataKey:
         owner = AccountRef(ref.shard, ref.account_id)
-        if new:
+        if new is not None:
             key = DataKey.fresh(ref.account_id)
             wrapped = key.wrap(self._keyring, self._keyring.current)
             await store.insert_account(
                 connection,
                 owner,
+                kind=new,
                 currency=self._operator.currency,
                 key_id=self._keyring.current,
                 wrapped_key=wrapped,

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection as Driver
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.accounts.tables import NumberKind, account, chat, directory, line
+from engine.accounts.tables import AccountKind, LineKind, NumberKind, account, chat, directory, line
 from engine.storage.bulk import array
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber
 
@@ -70,13 +70,21 @@ async def subscribers(
 
 
 async def insert_account(
-    connection: AsyncConnection, ref: AccountRef, *, currency: str, key_id: int, wrapped_key: bytes, now: datetime
+    connection: AsyncConnection,
+    ref: AccountRef,
+    *,
+    kind: AccountKind,
+    currency: str,
+    key_id: int,
+    wrapped_key: bytes,
+    now: datetime,
 ) -> None:
-    """A new prepaid account with its wrapped data key."""
+    """A new account with its wrapped data key."""
     await connection.execute(
         account.insert().values(
             shard=ref.shard,
             account_id=ref.account_id,
+            kind=kind.value,
             currency=currency,
             key_id=key_id,
             wrapped_key=wrapped_key,
@@ -101,6 +109,7 @@ async def insert_line(
     connection: AsyncConnection,
     ref: LineRef,
     *,
+    kind: LineKind,
     status: LineStatus,
     language: str,
     sealed_msisdn: bytes,
@@ -112,6 +121,7 @@ async def insert_line(
     await connection.execute(
         line.insert().values(
             **ref._asdict(),
+            kind=kind.value,
             status=status.value,
             language=language,
             sealed_msisdn=sealed_msisdn,

@@ -17,6 +17,7 @@ from engine.books.facts import Facts
 from engine.guard.rules import LAYERS
 from engine.payments import rules as payments
 from engine.provisioning.rules import provision
+from engine.receivables import billing
 from engine.recharge import rules as recharge
 from engine.usage import meters, rules as usage
 from engine.usage.alerts import alerts
@@ -30,6 +31,7 @@ from engine.words import (
     Code,
     Expire,
     Extend,
+    MakeBill,
     Operation,
     OutOfBundle,
     Purchase,
@@ -67,6 +69,7 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     Renew: lambda case: wishes.renew(case, cast(Renew, case.operation)),
     OutOfBundle: lambda case: wishes.out_of_bundle(case, cast(OutOfBundle, case.operation)),
     SetCap: lambda case: meters.set_cap(case, cast(SetCap, case.operation)),
+    MakeBill: lambda case: billing.make_bill(case, cast(MakeBill, case.operation)),
     SetCreditLimit: lambda case: wishes.set_credit_limit(case, cast(SetCreditLimit, case.operation)),
     Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
     SetAside: lambda case: payments.set_aside(case, cast(SetAside, case.operation)),

@@ -111,3 +111,5 @@ class Facts:
     renewal: RenewalFacts | None = None
     #: of a postpaid account, minor units
     credit_limit: int = 0
+    #: used from the credit line in the period that is billed, minor units
+    billable: int = 0

@@ -13,6 +13,7 @@ from engine.books.asking import Question, Row, given
 from engine.books.facts import BillFacts, Facts, OriginalFacts, PaymentFacts, Transfer, VoucherFacts
 from engine.books.tables import Ledger, operation
 from engine.payments.tables import payment
+from engine.receivables.questions import QUESTIONS as OF_RECEIVABLES
 from engine.recharge.tables import BatchState, VoucherState, voucher
 from engine.storage.sharding import shard_of
 from engine.usage.questions import QUESTIONS as OF_USAGE
@@ -129,6 +130,7 @@ QUESTIONS = (
         _add_leg,
     ),
     *OF_BALANCES,
+    *OF_RECEIVABLES,
     *OF_USAGE,
 )
 

@@ -111,6 +111,12 @@ SHEETS = {
         _sheet("announced", event, "shard account_id event_id line_id operation_key topic body", "created_at"),
         _sheet("paid", payment, "shard account_id payment_id state reason next_check_at", "changed_at", how="update"),
         _sheet("receipts", receipt, "shard account_id key reference body", "issued_at"),
+        _sheet(
+            "issued",
+            bill,
+            "shard account_id bill_id number amount open_amount currency period_from period_to due_at",
+            "issued_at changed_at",
+        ),
         _sheet("billed", bill, "shard account_id bill_id open_amount", "changed_at", how="update"),
         _sheet(
             "sessions",

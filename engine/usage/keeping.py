@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from engine.books.case import Case
@@ -11,16 +13,30 @@ from engine.usage.tables import ReservationState
 from engine.words import SessionAct, SessionRequest
 
 
+#: A session that is opened once more so soon is the same one: its opening was sent again.
+SAME_OPENING = timedelta(minutes=1)
+
+
 def holdings(case: Case, asked: SessionRequest) -> dict[int, Holding]:
-    """What the session's groups hold. One that is opened anew after its end has used nothing yet."""
-    known = case.facts.session
-    anew = (
-        asked.act is SessionAct.CREATE
-        and known is not None
-        and known.closed_at is not None
-        and asked.asked_at > known.closed_at
-    )
+    """What the session's groups hold. One that begins again under its old name has used nothing yet."""
+    anew = begins_again(case.facts.session, asked)
+    if anew:
+        for found in case.facts.reservations:
+            end(case, holding_of(case, found), ReservationState.RELEASED)
     return {found.rating_group: holding_of(case, found, anew=anew) for found in case.facts.reservations}
+
+
+def begins_again(known: SessionFacts | None, asked: SessionRequest) -> bool:
+    """Whether a request opens a session once more under a name that was used before.
+
+    After the session's end, or, where totals are reported, without one: then its network element was restarted and
+    says nothing of what was before. What was sent before either is a request that came late.
+    """
+    if asked.act is not SessionAct.CREATE or known is None:
+        return False
+    if known.closed_at is not None:
+        return asked.asked_at > known.closed_at
+    return asked.cumulative and asked.asked_at > known.opened_at + SAME_OPENING
 
 
 def holding_of(case: Case, found: ReservationFacts, *, anew: bool = False) -> Holding:
@@ -70,7 +86,7 @@ def write_session(case: Case, asked: SessionRequest) -> None:
     """The session's row, if this request opens or ends it or says something new of it."""
     known = case.facts.session
     ends = asked.act is SessionAct.RELEASE
-    if known is None or (asked.act is SessionAct.CREATE and known.closed_at is not None):
+    if known is None or begins_again(known, asked):
         what = (asked.session_key, asked.line_id, asked.interface, asked.session_id, asked.node, asked.notify)
         wanted = SessionFacts(*what, case.now, case.now if ends else None)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
@@ -139,6 +140,21 @@ class SetCreditLimit(Operation, frozen=True, kw_only=True, tag="set_credit_limit
 
     limit: int
     reason: str
+
+
+class MakeBill(Operation, frozen=True, kw_only=True, tag="make_bill"):
+    """Bill a postpaid account for what it used from ``period_from`` up to ``period_to``; posted by the schedule.
+
+    ``due_at`` is not part of what is meant: a bill that is asked for again is the one that was made.
+    """
+
+    period_from: datetime
+    period_to: datetime
+    due_at: datetime
+
+    def meant(self) -> tuple[Any, ...]:
+        """The account and the period."""
+        return (self.account, self.period_from, self.period_to)
 
 
 class Meter(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "alert.cap_reached": {"unit": "money", "cap": 1_000_000},
     "gift.sent": {"unit": "money", "amount": 500, "number": "0712...001", "balance": 9_450, "reference": "7F3K2M"},
     "gift.received": {"unit": "money", "amount": 500, "number": "0712...001", "balance": 9_450, "reference": "7F3K2M"},
+    "bill.issued": {"number": "202611-0F3A9B12CD", "amount": 1_234_567, "due_at": AT},
     "gift.undone": {"unit": "money", "amount": 500, "balance": 9_450, "reference": "7F3K2M"},
     "gift.taken_back": {"unit": "money", "amount": 500, "balance": 9_450, "reference": "7F3K2M"},
     "advance.done": {"amount": 5_000, "fee": 500, "owed": 5_500, "balance": 5_012, "reference": "7F3K2M"},

@@ -1,0 +1,32 @@
+"""Making bills of postpaid accounts: what was used from the credit line in a period becomes owed. Pure decision."""
+
+from __future__ import annotations
+
+from engine.books.case import Case, Verdict
+from engine.receivables.tables import Owing
+from engine.words import Code, MakeBill
+
+
+def make_bill(case: Case, operation: MakeBill) -> Verdict:
+    """Bill what the account used in the period; nothing used makes no bill."""
+    used = case.facts.billable
+    if not case.facts.postpaid:
+        return Verdict(Code.LIMIT_REFUSED)
+    if used <= 0:
+        return Verdict(Code.OK, {"amount": 0})
+    number = f"{operation.period_from:%Y%m}-{operation.key.hex[-10:].upper()}"
+    case.write(
+        "issued",
+        operation.key,
+        number,
+        used,
+        used,
+        case.facts.currency,
+        operation.period_from,
+        operation.period_to,
+        operation.due_at,
+    )
+    case.write("owed", operation.key, 0, Owing.BILLED, Owing.REVENUE, used, case.facts.currency, None, operation.key)
+    details = {"amount": used, "number": number, "due_at": operation.due_at.isoformat()}
+    case.messages.append(("bill.issued", details))
+    return Verdict(Code.OK, details)
