@@ -14,7 +14,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import campaign, charts, door, messages, profiles, results, turns
+from bench import campaign, charts, door, messages, profiles, results, settlements, turns
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
@@ -35,6 +35,7 @@ class Part(StrEnum):
     DOOR = "door"
     TURNS = "turns"
     MESSAGES = "messages"
+    SETTLEMENTS = "settlements"
     #: long, and nothing in it is a median: only when asked for
     CAMPAIGN = "campaign"
 
@@ -47,7 +48,7 @@ class Profiled(StrEnum):
 
 
 #: what is measured where nothing is said
-USUAL = (Part.DOOR, Part.TURNS, Part.MESSAGES)
+USUAL = (Part.DOOR, Part.SETTLEMENTS, Part.TURNS, Part.MESSAGES)
 
 
 class Sizes(NamedTuple):
@@ -108,6 +109,10 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         keyring = Keyring({1: os.urandom(32)})
         return await door.measure(
             house, operator, keyring, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
+        )
+    if part is Part.SETTLEMENTS:
+        return await settlements.measure(
+            house, operator, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
         )
     if part is Part.TURNS:
         return await turns.measure(

@@ -80,6 +80,16 @@ def _door(chapter: dict[str, Any]) -> tuple[Any, Any]:
     return rates, _latencies("How long a recharge takes", ours, labels)
 
 
+def _settlements(chapter: dict[str, Any]) -> tuple[Any, Any]:
+    by_subject = {one["subject"]: one for one in chapter["series"] if one["subject"] != "tpc-b"}
+    floor = max((one for one in chapter["series"] if one["subject"] == "tpc-b"), key=lambda one: float(one["rate"]))
+    labels = list(by_subject)
+    rates = _bars("Settlements per second through the one door, 256 callers, each durable", labels, "per second")
+    rates.add("settlement", [one["rate"] for one in by_subject.values()])
+    rates.add(f"pgbench TPC-B at its best ({_many(floor['load'], 'client')})", [floor["rate"]] * len(labels))
+    return rates, _latencies("How long a settlement takes", list(by_subject.values()), labels)
+
+
 def _turns(chapter: dict[str, Any]) -> tuple[Any, Any]:
     subjects = ("balance turn", "menu, then balance", "fixed answer")
     by_subject = {name: [one for one in chapter["series"] if one["subject"] == name] for name in subjects}
@@ -115,4 +125,4 @@ def _many(count: int, what: str) -> str:
 
 
 #: the chapters that are drawn
-CHARTS = {"door": _door, "turns": _turns, "messages": _messages}
+CHARTS = {"door": _door, "settlements": _settlements, "turns": _turns, "messages": _messages}

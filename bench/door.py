@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import perf_counter, process_time
 from uuid import uuid4
 
 from bench import tpcb
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series
 from bench.house import House
-from bench.machine import cpu_seconds
 from bench.people import Person, fresh_vouchers, settle_people
+from bench.posting import post_all
 from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.storage.database import open_database
 from engine.words import Recharge, VoucherToken
-from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from settings import Operator, Settings
 
@@ -57,42 +53,19 @@ class Shop:
 
     async def recharge(self, vouchers: Sequence[VoucherToken], callers: int, seconds: float) -> Sample:
         """The measured part: every voucher is new, every answer must be ok."""
-        latencies: list[float] = []
-        waiting = iter(vouchers)
-        # As the servers do; and lines and vouchers are the benchmark's, so the engine's collector is not to walk them.
-        settle_collector()
-        postgres, python = cpu_seconds(self.house.postgres.pid), process_time()
-        started = perf_counter()
-        await asyncio.gather(*(self._call(waiting, started + seconds, latencies) for _ in range(callers)))
-        ended = perf_counter()
-        spent = {
-            "python": process_time() - python,
-            "postgres": cpu_seconds(self.house.postgres.pid) - postgres,
-        }
-        gc.unfreeze()
-        return sample(ended - started, latencies, spent)
+        return await post_all(self.house, self.engine, self._recharges(vouchers), callers, seconds)
 
-    async def _call(self, waiting: Iterator[VoucherToken], until: float, latencies: list[float]) -> None:
-        people = self.people
-        for voucher in waiting:
-            person = random.choice(people)
-            asked = perf_counter()
-            answer = await self.engine.post(
-                Recharge(
-                    account=person.account,
-                    line_id=person.line_id,
-                    key=uuid4(),
-                    asked_at=datetime.now(UTC),
-                    source="ussd:bench",
-                    voucher=voucher,
-                )
+    def _recharges(self, vouchers: Sequence[VoucherToken]) -> Iterator[Recharge]:
+        for voucher in vouchers:
+            person = random.choice(self.people)
+            yield Recharge(
+                account=person.account,
+                line_id=person.line_id,
+                key=uuid4(),
+                asked_at=datetime.now(UTC),
+                source="ussd:bench",
+                voucher=voucher,
             )
-            now = perf_counter()
-            if not answer.ok:
-                raise RuntimeError(f"a fresh voucher was refused: {answer.code}")
-            latencies.append(now - asked)
-            if now > until:
-                return
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_pa
     assert run.returncode == 0, said.decode()
     results = json.loads((tmp_path / "results.json").read_text())
     door, turns, messages = results["door"], results["turns"], results["messages"]
+    settlements = results["settlements"]
     assert "campaign" not in results
     assert {(one["subject"], one["load"]) for one in door["series"]} == {
         *(("tpc-b", clients) for clients in (1, 2, 4, 8, 16, 32)),
@@ -41,17 +42,24 @@ async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_pa
         for subject in ("fixed answer", "balance turn", "menu, then balance")
         for connections in (32, 128)
     }
+    assert {(one["subject"], one["load"]) for one in settlements["series"] if one["subject"] != "tpc-b"} == {
+        ("one database", 256),
+        ("three databases", 256),
+    }
     assert all(
-        one["rate"] > 0 and len(one["samples"]) == 1 for part in (door, turns, messages) for one in part["series"]
+        one["rate"] > 0 and len(one["samples"]) == 1
+        for part in (door, settlements, turns, messages)
+        for one in part["series"]
     )
-    assert door["facts"]["violations"] == 0
+    assert door["facts"]["violations"] == settlements["facts"]["violations"] == 0
+    assert {one["target"] for one in settlements["ratios"]} == {3.0, 1.0}
     assert (door["facts"]["fsync"], door["facts"]["synchronous_commit"]) == ("on", "on")
     assert {one["target"] for one in door["ratios"] + turns["ratios"]} == {None, 2.5, 0.25}
     assert turns["memory_mb"]["server idle"] > 0
     assert {one["subject"] for one in messages["series"]} == {
         *("text delivered", "bare post", "charge", "alert after a charge", "submit_sm", "submit_sm, bare socket")
     }
-    parts = ("door", "turns", "messages")
+    parts = ("door", "settlements", "turns", "messages")
     for chart in (*parts, *(f"{part}-latency" for part in parts)):
         drawn = ET.parse(tmp_path / f"{chart}.svg").getroot()
         assert drawn.tag == "{http://www.w3.org/2000/svg}svg"

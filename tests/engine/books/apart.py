@@ -97,6 +97,7 @@ def capture(billing_url: str, lines: Sequence[Subscriber], amount: int) -> list[
                     "source": "test",
                     "created_at": now,
                     "changed_at": now,
+                    "next_check_at": now,
                 }
                 for line, payment_id in zip(lines, ids, strict=True)
             ],
