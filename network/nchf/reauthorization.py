@@ -74,8 +74,7 @@ class Reauthorization:
         return len(claimed)
 
     async def _tell(self, http: aiohttp.ClientSession, one: Delivery) -> None:
-        sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
-        listening = [session for session in sessions if session.interface == INTERFACE and session.notify]
+        listening = await self._listening(one) if _serves_more(one) else []
         errors = await asyncio.gather(*(self._notify(http, session) for session in listening))
         error = next(filter(None, errors), None)
         if error is None:
@@ -83,6 +82,10 @@ class Reauthorization:
         else:
             state = await self._engine.events.failed(one, error, RETRIES)
             log.warning("reauthorization_not_taken", state=state, attempts=one.attempts, error=error)
+
+    async def _listening(self, one: Delivery) -> list[OpenSession]:
+        sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
+        return [session for session in sessions if session.interface == INTERFACE and session.notify]
 
     async def _notify(self, http: aiohttp.ClientSession, session: OpenSession) -> str | None:
         """What is wrong, if anything."""
@@ -102,6 +105,12 @@ class Reauthorization:
         else:
             breaker.succeeded()
         return None if status // 100 == 2 or status in GONE else f"status {status}"
+
+
+def _serves_more(one: Delivery) -> bool:
+    """Whether something is served now or longer. That something no longer is, a session learns with its next quota."""
+    rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
+    return any(rule["status"] == "active" for rule in rules)
 
 
 async def _pause(stop: asyncio.Event) -> None:
