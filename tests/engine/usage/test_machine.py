@@ -54,7 +54,9 @@ from tests.engine.usage.desk import MB, group
 
 AMOUNTS = st.sampled_from([1, 700, 999_999, MB, 3 * MB, 40 * MB])
 LINES = st.integers(0, 2)
-SESSIONS = st.integers(0, 3)
+SESSIONS = st.integers(0, 1)
+ACTS = st.sampled_from(["create", "update", "update", "update", "release"])
+USES = st.sampled_from([0, 1, 700, 400_000, MB, 3 * MB, 20 * MB])
 
 
 class Auditor:
@@ -98,6 +100,8 @@ class Market(RuleBasedStateMachine):
         self.gifts: list[tuple[int, int, Transfer]] = []
         self.undone: set[Any] = set()
         self.since = datetime.now(UTC)
+        for line in range(3):
+            self.gets_octets(line, 40 * MB)
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -139,8 +143,12 @@ class Market(RuleBasedStateMachine):
     def consents(self, line: int, allowed: bool) -> None:
         assert not self.post(line, asking(OutOfBundle, self.lines[line], allowed=allowed))[1]
 
-    @rule(line=LINES, session=SESSIONS, used=AMOUNTS, act=st.sampled_from(["create", "update", "update", "release"]))
-    def reports(self, line: int, session: int, used: int, act: str) -> None:
+    @rule(line=LINES, session=SESSIONS, asked=st.lists(st.tuples(ACTS, USES), min_size=3, max_size=6))
+    def talks(self, line: int, session: int, asked: list[tuple[str, int]]) -> None:
+        for act, used in asked:
+            self.reports(line, session, act, used)
+
+    def reports(self, line: int, session: int, act: str, used: int) -> None:
         name, place = f"{self.lines[line].line_id}|{session}", (line, session)
         self.sequence[place] += 1
         asked = asking(
