@@ -65,7 +65,7 @@ class Engine:
         self._database = database = books.billing
         self.operator = operator
         self._door = Door(books, operator, metrics, lanes)
-        self._recovery = Recovery(books)
+        self._recovery = Recovery(books, metrics)
         self._balances = Balances(database, operator, self._door)
         history = History(database)
         guard = Guard(database, operator)

@@ -76,7 +76,26 @@ class Metrics:
             "rasid_gateway_callbacks", "Callbacks of payment gateways", ["gateway", "outcome"]
         )
         self.settlement_seconds = self._histogram(
-            "rasid_settlement_seconds", "From a callback's arrival to its settlement's commit", ["gateway"], TURN_BUCKETS
+            "rasid_settlement_seconds",
+            "From a callback's arrival to its settlement's commit",
+            ["gateway"],
+            TURN_BUCKETS,
+        )
+        #: kind: start, interim_update, stop …; outcome: answered, or why not: unknown_client, bad_secret, malformed,
+        #: unknown_line, under_way (its twin is), too_many, unavailable, failed, or the engine's refusal
+        self.radius_packets = self._counter(
+            "rasid_radius_packets", "Requests of access servers", ["client", "kind", "outcome"]
+        )
+        #: command as RFC 8506 and RFC 6733 abbreviate it; result: Result-Code
+        self.diameter_requests = self._counter(
+            "rasid_diameter_requests", "Requests of Diameter peers", ["peer", "command", "result"]
+        )
+        #: home: the first book of a database beside billing's; as the last recovery saw it
+        self.prepared_seconds = Gauge(
+            "rasid_prepared_seconds",
+            "Age of the oldest part of a batch that waits in a database",
+            ["home"],
+            registry=self.registry,
         )
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 

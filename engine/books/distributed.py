@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.books.databases import Books, Home
 from engine.books.decisions import Decided
 from engine.books.journal import Statement, statements
+from engine.books.sheets import SHEETS
 from engine.books.store import Connection
 from engine.books.tables import BatchVerdict, decision
 from engine.storage.sharding import new_id, shard_of
@@ -45,6 +46,14 @@ DECIDED = "SELECT verdict FROM decision WHERE shard = %(shard)s AND batch_id = %
 
 class Overruled(Exception):
     """A recovery decided that this batch is not to be: nothing of it took effect, and it may be run again."""
+
+
+class BookUnreachable(Exception):
+    """A database of a book cannot be reached. ``keys`` are of the operations that cannot do without other books."""
+
+    def __init__(self, reason: str, keys: frozenset[UUID] = frozenset()) -> None:
+        super().__init__(reason)
+        self.keys = keys
 
 
 def name_of(batch_id: UUID, home: Home) -> str:
@@ -120,8 +129,8 @@ class Writer:
     async def write(self, billing: Connection, decided: Sequence[Decided], now: datetime) -> None:
         """Write what was decided and commit, in one round trip to each database and one more to finish.
 
-        Raises ``Overruled``, and whatever a database refuses: then nothing was done, or the answer was lost after the
-        commit. ``let_go`` must follow; running the batch again is right in both cases.
+        Raises ``Overruled``, ``BookUnreachable``, and whatever a database refuses: then nothing was done, or the answer
+        was lost after the commit. ``let_go`` must follow; running the batch again is right in both cases.
         """
         batch_id = new_id()
         parts = statements(decided, now, batch_id, self._books.home)
@@ -133,7 +142,10 @@ class Writer:
                 await billing.commit()
             return
         self._open = batch_id
-        await _all(self._prepare(home, batch_id, part) for home, part in others.items())
+        try:
+            await _all(self._prepare(home, batch_id, part) for home, part in others.items())
+        except BookUnreachable as error:
+            raise BookUnreachable(str(error), self._needing_others(decided)) from error
         await self._witness("prepared", "billing")
         await _commit(billing, own, batch_id)
         await self._witness("committed", "billing")
@@ -162,16 +174,28 @@ class Writer:
 
     async def _prepare(self, home: Home, batch_id: UUID, part: Statement) -> None:
         await self._witness("preparing", home.name)
-        connection = await self._others[home].driver()
         prepare = f"PREPARE TRANSACTION '{name_of(batch_id, home)}'".encode()
-        async with connection.pipeline():
-            await connection.execute("BEGIN", prepare=False)
-            await connection.execute(*part)
-            prepared = await connection.execute(prepare, prepare=False)
+        try:
+            connection = await self._others[home].driver()
+            async with connection.pipeline():
+                await connection.execute("BEGIN", prepare=False)
+                await connection.execute(*part)
+                prepared = await connection.execute(prepare, prepare=False)
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except (psycopg.OperationalError, psycopg.InterfaceError, SQLAlchemyError, OSError) as error:
+            raise BookUnreachable(f"{home.name}: {error}") from error
         if prepared.statusmessage != "PREPARE TRANSACTION":
             # Postgres answers so, and not with an error, where the transaction had failed before.
             raise psycopg.OperationalError(f"{home.name} did not prepare: {prepared.statusmessage}")
         await self._witness("prepared", home.name)
+
+    def _needing_others(self, decided: Sequence[Decided]) -> frozenset[UUID]:
+        return frozenset(
+            case.operation.key
+            for case, _ in decided
+            if any(self._books.home(SHEETS[sheet].book) is not None for sheet in case.rows)
+        )
 
     async def _settle(self) -> None:
         """Learn or decide what became of the open batch, and carry it out. Raises where billing cannot be asked."""

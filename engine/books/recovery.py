@@ -19,6 +19,7 @@ from engine.books.databases import Books, Home
 from engine.books.distributed import PREFIX, UNREACHABLE, batch_of, decide, finish
 from engine.books.tables import BatchVerdict
 from engine.storage.steady import SteadyConnection
+from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +55,17 @@ class Prepared(NamedTuple):
 class Recovery:
     """Looks for prepared transactions in the databases of the books, and finishes them."""
 
-    def __init__(self, books: Books, *, grace: float = GRACE, retention: timedelta = RETENTION) -> None:
-        """``grace``: seconds that a batch without a decision is left alone."""
+    def __init__(
+        self,
+        books: Books,
+        metrics: Metrics | None = None,
+        *,
+        grace: float = GRACE,
+        retention: timedelta = RETENTION,
+    ) -> None:
+        """``grace``: seconds that a batch without a decision is left alone. ``metrics`` are told what waits."""
         self._books = books
+        self._metrics = metrics
         self._grace = grace
         self._retention = retention
         self._billing = SteadyConnection(books.billing)
@@ -104,7 +113,10 @@ class Recovery:
         complete = True
         for home in self._books.homes:
             try:
-                found += await self._of(home)
+                waiting = await self._of(home)
+                found += waiting
+                if self._metrics is not None:
+                    self._metrics.prepared_seconds.labels(home.name).set(max((one.age for one in waiting), default=0.0))
             except UNREACHABLE as error:
                 complete = False
                 await self._others[home].let_go()

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic, perf_counter
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.books import store
 from engine.books.databases import Books
 from engine.books.decisions import Asked, decide, reference_of, request_hash
-from engine.books.distributed import Overruled, Witness, Writer, unwatched
+from engine.books.distributed import BookUnreachable, Overruled, Witness, Writer, unwatched
 from engine.words import Answer, Code, EngineUnavailable, Operation, Recharge
 from runtime.batching import Batcher
 from runtime.metrics import Metrics
@@ -35,7 +36,7 @@ LARGEST_BATCH = 250
 #: How long a lane tries to reach Postgres again before it tells its callers, in seconds.
 PATIENCE = 8.0
 
-#: How long a lane tries an operation whose account somebody else keeps locked, in seconds.
+#: How long a lane tries an operation whose account somebody else keeps locked, or whose book is away, in seconds.
 LOCK_PATIENCE = 3.0
 
 Result = Answer | BaseException
@@ -49,6 +50,12 @@ def touches(operation: Operation) -> Iterable[Hashable]:
         yield other.account
     if isinstance(operation, Recharge):
         yield from operation.voucher.digests
+
+
+def _keys(operation: Operation) -> set[UUID]:
+    """The keys that an operation books under: its own, and that of what it does to a second account."""
+    other = operation.other()
+    return {operation.key} if other is None else {operation.key, other.key}
 
 
 def answer_without_effect(operation: Operation, code: Code, now: datetime) -> Answer:
@@ -111,6 +118,13 @@ class Lane:
                 # Others wait behind this one in the lane, so it is not given all of their patience.
                 deadline = min(deadline, started + LOCK_PATIENCE)
                 reason: Exception = error
+            except BookUnreachable as error:
+                await self._writer.let_go()
+                needing = [one for one in batch if _keys(one) & error.keys]
+                if 0 < len(needing) < len(batch):
+                    return await self._separate(batch, needing)
+                deadline = min(deadline, started + LOCK_PATIENCE)
+                reason = error
             except (psycopg.OperationalError, psycopg.InterfaceError, SQLAlchemyError, OSError, Overruled) as error:
                 await self._writer.let_go()
                 reason = error
@@ -131,6 +145,14 @@ class Lane:
         """Come closer to the operation that cannot be done; all others go through."""
         middle = len(batch) // 2
         return [*await self._persist(batch[:middle]), *await self._persist(batch[middle:])]
+
+    async def _separate(self, batch: Sequence[Operation], late: Sequence[Operation]) -> Sequence[Result]:
+        """Whoever needs no book that is away goes first and does not wait for it."""
+        delayed = {id(one) for one in late}
+        soon = [one for one in batch if id(one) not in delayed]
+        results = dict(zip(map(id, soon), await self._persist(soon), strict=True))
+        results |= dict(zip(map(id, late), await self._persist(late), strict=True))
+        return [results[id(one)] for one in batch]
 
     async def _commit(self, batch: Sequence[Operation]) -> Sequence[Result]:
         connection = await self._writer.billing()

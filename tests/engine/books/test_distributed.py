@@ -10,13 +10,14 @@ import psycopg
 import pytest
 
 from engine.api import Engine, open_engine
-from engine.books.databases import TABLES, Books, migrate_books, open_books
+from engine.books.databases import TABLES, Books, Home, migrate_books, open_books
 from engine.books.distributed import batch_of
 from engine.books.invariants import check_all
 from engine.books.recovery import Recovery
 from engine.books.service import Door
+from engine.books.sheets import Book
 from engine.books.tables import BatchVerdict
-from engine.words import Charge, Code, Operation, Reverse, Unit
+from engine.words import Charge, Code, EngineUnavailable, Operation, Reverse, Unit
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import MOVABLE_BOOKS, Operator, SettingsError
@@ -170,6 +171,27 @@ async def test_an_operation_that_another_book_refuses_fails_alone_and_leaves_not
     assert rows_of(addresses["receivables"], "receivable") == rows_of(addresses["history"], "payment_history") == 4
     assert [prepared_in(url) for url in addresses.values()] == [[], [], []]
     assert BatchVerdict.ABORT in await decisions(books)
+    assert await check_all(books) == []
+
+
+async def test_who_needs_no_book_that_is_away_does_not_wait_for_it(
+    split: Engine, database_url: str, books: Books
+) -> None:
+    paying, using = await open_line(split), await open_line(split, money=10_000)
+    (payment,) = capture(database_url, [paying], AMOUNT)
+    gone = open_books("postgresql://nobody@127.0.0.1:1/none", connections=1)
+    lame = Books(books.billing, (*books.homes[:1], Home("history", gone.billing, (Book.HISTORY,)), *books.homes[2:]))
+    door = Door(lame, split.operator, Metrics(), 1)
+    refused, answer = await asyncio.gather(
+        door.post(settling(paying, payment, AMOUNT)),
+        door.post(asking(Charge, using, unit=Unit.MONEY, amount=10)),
+        return_exceptions=True,
+    )
+    assert isinstance(refused, EngineUnavailable)
+    assert not isinstance(answer, BaseException) and answer.ok
+    await door.close()
+    await gone.dispose()
+    assert (await split.post(settling(paying, payment, AMOUNT))).ok
     assert await check_all(books) == []
 
 
