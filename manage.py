@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from commands import audit, dialog, dispute, doctor, gateway, line, notify, receipt, voucher
+from commands import audit, dialog, dispute, doctor, events, gateway, line, notify, receipt, voucher
 from commands.demo import demo
 from engine.books.databases import migrate_books
 from runtime.embedded.process import EmbeddedError
@@ -24,6 +24,7 @@ app.add_typer(dialog.app, name="dialog")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(events.app, name="events")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import time
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -281,6 +282,20 @@ class Policy(Strict):
     unusual_times: int = Field(default=0, ge=0, le=1000)
 
 
+class ReconciliationRules(Strict):
+    """How gateways' statements are matched with the books."""
+
+    #: what becomes of money that a gateway has and nobody was credited, where nothing but the credit is missing: it
+    #: waits for staff (``never``), is credited once the gateway confirms it, or because the statement says so
+    credit: Literal["never", "confirmed", "stated"] = "confirmed"
+    #: hours that both sides of one payment may lie apart
+    late_hours: int = Field(default=24, ge=1, le=24 * 14)
+    #: minutes from a statement's ends within which a booking may be stated by the next one
+    edge_minutes: int = Field(default=60, ge=0, le=24 * 60)
+    #: local hour from which yesterday's statement is fetched, where the gateway offers it
+    fetch_hour: int = Field(default=4, ge=0, le=23)
+
+
 class DemoSubscriber(Strict):
     """A line that the demo creates, with what it has in its main bucket."""
 
@@ -349,6 +364,7 @@ class Operator(Strict):
     transfers: tuple[TransferRules, ...] = ()
     advances: AdvanceRules | None = None
     renewals: RenewalRules = RenewalRules()
+    reconciliation: ReconciliationRules = ReconciliationRules()
     #: a bill of a postpaid account is due so many local days after its period
     bill_due_days: int = Field(default=14, ge=1, le=365)
     policy: Policy = Policy()
@@ -573,6 +589,14 @@ class WebhookSettings(Strict):
     #: hosts by name, and networks, that may be called although they are private, by http too: ``crm.internal``,
     #: ``10.1.0.0/16``
     allow: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:/_-]{1,255}$")], ...] = ()
+
+    @field_validator("allow")
+    @classmethod
+    def _hosts_or_networks(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        for one in allow:
+            if "/" in one or ":" in one:
+                ip_network(one)
+        return allow
 
 
 class ApiKeySettings(Strict):

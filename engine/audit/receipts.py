@@ -87,7 +87,7 @@ class Receipts:
         """
         async with self._reads.connect() as connection:
             found = await find_operation(connection, what, account)
-            contents = await rows.contents(connection, found.account.shard, [_row(found)])
+            contents = await rows.contents(connection, [(found.account.shard, _row(found))])
             if not contents:
                 raise NoReceipt("nothing that was done has this reference")
             said = contents[0].said

@@ -104,7 +104,7 @@ class Root(NamedTuple):
 
 def moment(at: datetime) -> str:
     """A time as it stands in canonical encodings: UTC, microseconds, ``Z``."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -145,7 +146,7 @@ class Chain:
         tips = await store.last_roots(reader)
         sealed = 0
         for kind in Kind:
-            async for page in rows.booked_since(reader, kind, since, now, lowest):
+            async for page in rows.booked_since(reader, kind, since, lowest):
                 fresh = [one for one in page if (one.shard, one.row) not in done]
                 roots = await self._link(reader, fresh, tips, now)
                 if roots:
@@ -158,25 +159,30 @@ class Chain:
         self, reader: AsyncConnection, booked: Sequence[Booked], tips: dict[int, Root], now: datetime
     ) -> list[Root]:
         """The next root of each shard that has rows; ``tips`` moves on to them."""
-        by_shard: dict[int, list[Booked]] = {}
-        for one in booked:
-            by_shard.setdefault(one.shard, []).append(one)
-        roots = []
-        for shard, of_shard in sorted(by_shard.items()):
-            span = min(one.at for one in of_shard), max(one.at for one in of_shard)
-            found = await rows.contents(reader, shard, [one.row for one in of_shard], span)
-            before = tips.get(shard)
-            # Hashing is work for another thread: messages leave from this one.
-            root = await asyncio.to_thread(self._made, before, shard, found, now)
-            tips[shard] = root
-            roots.append(root)
-        return roots
+        if not booked:
+            return []
+        span = min(one.at for one in booked), max(one.at for one in booked)
+        found = await rows.contents(reader, [(one.shard, one.row) for one in booked], span)
+        # Hashing is work for another thread: messages leave from this one.
+        return await asyncio.to_thread(self._linked, found, tips, now)
 
-    def _made(self, before: Root | None, shard: int, found: Sequence[Content], now: datetime) -> Root:
-        in_order = sorted(found, key=lambda one: (one.at, one.row))
-        leaves = [row_leaf(one.row, one.said) for one in in_order]
-        span = in_order[0].at, in_order[-1].at
-        return self._signer.sign(seal(before, shard, leaves, span=span, at=now, key_id=self._signer.key_id))
+    def _linked(self, found: Sequence[Content], tips: dict[int, Root], now: datetime) -> list[Root]:
+        roots = []
+        in_order = sorted(found, key=lambda one: (one.shard, one.at, one.row))
+        for shard, of_shard in groupby(in_order, key=lambda one: one.shard):
+            sealed = list(of_shard)
+            leaves = [row_leaf(one.row, one.said) for one in sealed]
+            link = seal(
+                tips.get(shard),
+                shard,
+                leaves,
+                span=(sealed[0].at, sealed[-1].at),
+                at=now,
+                key_id=self._signer.key_id,
+            )
+            tips[shard] = self._signer.sign(link)
+            roots.append(tips[shard])
+        return roots
 
     async def _keep(self, writer: AsyncConnection, name: str, seen: rows.Horizon, now: datetime) -> None:
         """Remember what this run saw; see ``engine.audit.tables.audit_progress`` for the meaning of each value."""

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.audit.rules import LeafId, Root, pack, unpack
+from engine.audit.rules import LATEST, LeafId, Root, pack, unpack
 from engine.audit.tables import audit_exported, audit_progress, audit_root
 from engine.storage.sharding import SHARDS
 
@@ -64,12 +64,12 @@ async def sealed_since(connection: AsyncConnection, since: datetime) -> set[tupl
 
 
 async def root_holding(connection: AsyncConnection, shard: int, begins: bytes, booked_at: datetime) -> Root | None:
-    """The first root of a shard that holds a leaf which begins so."""
+    """The first root of a shard that holds a leaf which begins so. A clock that was ahead may have booked it."""
     query = (
         sa.select(audit_root)
         .where(
             audit_root.c.shard == shard,
-            audit_root.c.sealed_at >= booked_at,
+            audit_root.c.sealed_at >= booked_at - LATEST,
             sa.func.position(sa.literal(begins, sa.LargeBinary).op("IN")(audit_root.c.leaves)) > 0,
         )
         .order_by(audit_root.c.seq)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from engine.audit import export, rows, store
 from engine.audit.export import BadLine, Place
 from engine.audit.merkle import root_of
-from engine.audit.rules import GENESIS, LATE, Kind, LeafId, Root, row_leaf, signature_holds
+from engine.audit.rules import GENESIS, LATE, Kind, Leaf, LeafId, Root, row_leaf, signature_holds
 from engine.storage.sharding import SHARDS
 from engine.words import AccountRef
 
@@ -117,34 +117,38 @@ class Verifier:
         progress: Callable[[int], None],
     ) -> AsyncIterator[Finding]:
         sealed: set[LeafId] = set()
+        waiting: list[tuple[int, Leaf]] = []
         before: Root | None = None
         async for root in store.roots_of(connection, shard, since):
             for finding in self._link(before, root, whole=since is None):
                 yield finding
-            trusted = root if self._sound(root) else None
             known = exported.pop(root.seq, None)
-            if known is not None and known[0] != root.hash():
-                yield Finding("root differs from the export", shard, root.seq)
-            elif known is None and outside is not None and newest is not None and root.sealed_at <= newest - self._late:
+            expected = outside is not None and newest is not None and root.sealed_at <= newest - self._late
+            if known is None and expected:
                 yield Finding("root is missing in the export", shard, root.seq)
-            if known is not None and (trusted is None or known[0] != root.hash()):
-                trusted = known[1].read()
+            elif known is not None and known[0] != root.hash():
+                yield Finding("root differs from the export", shard, root.seq)
+            trusted = self._trusted(root, known)
             if trusted is None:
                 yield Finding("root does not fit its leaves: its rows cannot be told", shard, root.seq)
             else:
-                async for finding in self._rows(connection, trusted):
-                    yield finding
+                waiting += [(root.seq, leaf) for leaf in trusted.leaves]
                 sealed.update(leaf.row for leaf in trusted.leaves)
+            if len(waiting) >= CHUNK:
+                async for finding in self._rows(connection, shard, waiting):
+                    yield finding
+                waiting = []
             progress(len(root.leaves))
             before = root
         # What only stands outside was there once.
         for seq, (_, place) in sorted(exported.items()):
             yield Finding("root is missing in the database", shard, seq)
             gone = place.read()
-            async for finding in self._rows(connection, gone):
-                yield finding
+            waiting += [(seq, leaf) for leaf in gone.leaves]
             sealed.update(leaf.row for leaf in gone.leaves)
             newest = max(newest or gone.sealed_at, gone.sealed_at)
+        async for finding in self._rows(connection, shard, waiting):
+            yield finding
         if newest is not None:
             async for finding in self._unsealed(connection, shard, since, newest - self._late, sealed):
                 yield finding
@@ -160,23 +164,29 @@ class Verifier:
         elif root.prev_hash != before.hash():
             yield Finding("root does not follow from the one before it", root.shard, root.seq)
 
-    def _sound(self, root: Root) -> bool:
-        return _whole(root) and signature_holds(root.statement(), root.signature, self._keys)
+    def _trusted(self, root: Root, known: tuple[bytes, Place] | None) -> Root | None:
+        """The root whose leaves can be believed: the export's where the database's is not what was signed."""
+        if known is not None and (known[0] != root.hash() or not _whole(root)):
+            return known[1].read()
+        sound = _whole(root) and signature_holds(root.statement(), root.signature, self._keys)
+        return root if sound else None
 
-    async def _rows(self, connection: AsyncConnection, root: Root) -> AsyncIterator[Finding]:
-        for place in range(0, len(root.leaves), CHUNK):
-            leaves = root.leaves[place : place + CHUNK]
+    async def _rows(
+        self, connection: AsyncConnection, shard: int, sealed: Sequence[tuple[int, Leaf]]
+    ) -> AsyncIterator[Finding]:
+        for place in range(0, len(sealed), CHUNK):
+            chunk = sealed[place : place + CHUNK]
             said: dict[LeafId, list[bytes]] = {}
-            for content in await rows.contents(connection, root.shard, [leaf.row for leaf in leaves]):
+            for content in await rows.contents(connection, [(shard, leaf.row) for _, leaf in chunk]):
                 said.setdefault(content.row, []).append(row_leaf(content.row, content.said).hash)
-            for leaf in leaves:
+            for seq, leaf in chunk:
                 found = said.get(leaf.row, [])
                 if not found:
-                    yield Finding("removed", root.shard, root.seq, leaf.row)
+                    yield Finding("removed", shard, seq, leaf.row)
                 elif leaf.hash not in found:
-                    yield Finding("changed", root.shard, root.seq, leaf.row)
+                    yield Finding("changed", shard, seq, leaf.row)
                 elif len(found) > 1:
-                    yield Finding("inserted beside the sealed one", root.shard, root.seq, leaf.row)
+                    yield Finding("inserted beside the sealed one", shard, seq, leaf.row)
 
     async def _unsealed(
         self, connection: AsyncConnection, shard: int, since: datetime | None, until: datetime, sealed: set[LeafId]

@@ -15,7 +15,7 @@ import typer
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
-from commands import audit, dispute, doctor, line, notify, receipt, voucher
+from commands import audit, dispute, doctor, events, line, notify, receipt, voucher
 from engine.api import open_engine
 from tests.engine.payers import settled
 
@@ -28,6 +28,7 @@ for name, part in {
     "audit": audit,
     "dispute": dispute,
     "doctor": doctor,
+    "events": events,
     "line": line,
     "notify": notify,
     "receipt": receipt,
@@ -224,3 +225,30 @@ def test_a_refund_that_the_door_refuses_leaves_the_case_open(manage, paid, owner
     said = manage("dispute", "resolve", number, "refund", "--reason", "believed", code=2)
     assert "balance too low; the case is open again" in said
     assert owner.execute("SELECT state FROM dispute").fetchone() == {"state": "open"}
+
+
+def test_another_system_is_subscribed_and_what_it_would_not_take_sent_again(manage, owner):
+    said = manage("events", "subscribe", "https://crm.example.com/x", "--query", "eventType=SettlementCompletedEvent")
+    (row,) = owner.execute("SELECT subscription_id, topics, made_by, sealed_secret FROM subscription").fetchall()
+    secret = said.split("secret ")[1].split()[0]
+    assert (row["topics"], row["made_by"], len(secret)) == (["settlement.completed"], "amina", 64)
+    assert secret.encode() not in bytes(row["sealed_secret"])
+    listed = manage("events", "list")
+    assert "crm.example.com" in listed and secret not in listed
+    owner.execute(
+        "INSERT INTO event_delivery (shard, account_id, subscription_id, event_id, state, attempts, due_at, made_at,"
+        " error) VALUES (1, gen_random_uuid(), %s, gen_random_uuid(), 'parked', 9, now(), now(), 'status 400')",
+        (row["subscription_id"],),
+    )
+    assert "status 400" in manage("events", "parked")
+    assert "1 due again" in manage("events", "resend", row["subscription_id"], "--why", "mended")
+    manage("events", "unsubscribe", row["subscription_id"], "--why", "moved")
+    assert "crm.example.com" not in manage("events", "list")
+    assert "no subscription" in manage("events", "unsubscribe", row["subscription_id"], code=2)
+    assert "callback: " in manage("events", "subscribe", "https://127.0.0.1/", code=2)
+    told = owner.execute("SELECT what, why FROM staff_action ORDER BY at").fetchall()
+    assert [(one["what"], one["why"]) for one in told] == [
+        ("events.subscribe", "hub"),
+        ("events.resend", "mended"),
+        ("events.unsubscribe", "moved"),
+    ]

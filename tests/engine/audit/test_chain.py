@@ -276,6 +276,18 @@ async def test_a_row_by_a_clock_that_is_hours_off_is_found_by_the_wide_run(histo
     assert await verified() == []
 
 
+async def test_a_row_by_a_clock_that_is_ahead_is_sealed_at_once(history, chain, owner, verified):
+    assert await chain.seal() == 0
+    owner.execute(
+        "INSERT INTO payment_event (shard, account_id, payment_id, event_id, state, what, body, at)"
+        " VALUES (%s, %s, %s, %s, 'captured', 'callback', '{}', now() + interval '3 minutes')",
+        (*history[0].account, new_id(), new_id()),
+    )
+    assert await chain.seal() == 1
+    assert await chain.seal() == 0
+    assert await verified() == []
+
+
 async def test_one_process_seals_at_a_time(history, chain, database):
     async with database.connect() as other:
         await other.exec_driver_sql(f"SELECT pg_advisory_lock({store.CHAIN_LOCK})")

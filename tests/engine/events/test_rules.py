@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from pydantic import ValidationError
 
 from engine.events.rules import (
     TOPICS,
@@ -132,6 +133,12 @@ def test_what_must_not_be_called_is_refused(callback):
 )
 def test_public_https_may_be_called(callback):
     check_callback(callback, NOBODY)
+
+
+@pytest.mark.parametrize("allow", ["10.0.0.0/99", "https://crm.internal", "10.1.2.3/8", "a b"])
+def test_what_is_neither_host_nor_network_is_refused_in_the_settings(allow):
+    with pytest.raises(ValidationError, match="allow"):
+        WebhookSettings(allow=(allow,))
 
 
 def test_the_settings_allow_hosts_and_networks():
