@@ -152,12 +152,14 @@ class House:
 
 @asynccontextmanager
 async def opened(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox, **more: Any
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox, *, port: int = 0, **more: Any
 ) -> AsyncIterator[House]:
     """A house around a sandbox that runs."""
     serving: dict[str, Engine] = {}
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
+        if not serving:
+            raise web.HTTPServiceUnavailable
         return await callback(serving["engine"].payments, request.match_info["gateway"], request)
 
     listener = web.Application()
@@ -166,7 +168,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
         base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         gateways = gateway_settings(sandbox.base_url, **more)
         settings: Any = SimpleNamespace(payment_gateways=gateways, public_url=base_url)
