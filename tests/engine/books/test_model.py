@@ -42,7 +42,9 @@ class Model:
         for effect in answer.effects:
             moved[effect.unit] += effect.after - effect.before
         if isinstance(operation, Charge):
-            assert moved[operation.unit] == -operation.amount
+            # Of calls and texts, what no bundle covers is paid with money.
+            assert moved[operation.unit] == -operation.amount or -operation.amount < moved[operation.unit] <= 0
+            assert moved[operation.unit] == -operation.amount or moved[Unit.MONEY] < 0
         elif isinstance(operation, Adjust):
             assert moved[operation.unit] == operation.amount
         elif isinstance(operation, Purchase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ def under(tmp_path: Path, policy: str) -> Operator:
     for preset in (ROOT / "examples" / "policies").glob("*.toml"):
         (folder / preset.name).write_text(preset.read_text())
     sample = (ROOT / "examples" / "kenya.toml").read_text()
-    lines = [line for line in sample.splitlines() if not line.startswith("policy")]
-    (tmp_path / "operator.toml").write_text(f'policy = "{policy}"\n' + "\n".join(lines))
+    own = re.sub(r"^\[policy\]$.*?(?=^# ---)", "", sample, flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "operator.toml").write_text(f'policy = "{policy}"\n{own}')
     loaded = load_operator(tmp_path / "operator.toml")
     more = {name: value for name, value in RATES.items() if name != "policy"}
     return Operator.model_validate(loaded.model_dump() | more)
