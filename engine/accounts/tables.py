@@ -77,6 +77,8 @@ line = sa.Table(
     # Whether money pays when bundles are used up; NULL: the person never said.
     sa.Column("out_of_bundle", sa.Boolean),
     sa.Column("opened_at", Timestamp, nullable=False),
+    # When the line was last given another SIM; NULL: never.
+    sa.Column("sim_changed_at", Timestamp),
     one_of("kind", LineKind),
     one_of("status", LineStatus),
     sa.ForeignKeyConstraint(["shard", "account_id"], ["account.shard", "account.account_id"]),

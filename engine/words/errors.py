@@ -28,11 +28,14 @@ class TooManyCodes(EngineError):
 
 
 class PaymentRefused(EngineError):
-    """Not a payment that could be asked for: nothing was stored, and nobody was asked.
+    """Not a payment that could be asked for: nobody was asked. ``args[0]`` is the reason, see ``engine.words.Refused``.
 
-    ``args[0]`` is the reason: ``amount``, ``line`` (there is none, or it is closed), ``product`` (not on sale), ``method``
-    (no gateway takes it) or ``conflict`` (the same key stands for another payment).
+    ``limit``: what a limit allows, minor units, where one was the reason.
     """
+
+    def __init__(self, reason: str, limit: int | None = None) -> None:
+        super().__init__(reason)
+        self.limit = limit
 
 
 class EngineUnavailable(EngineError):

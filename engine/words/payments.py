@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from engine.words.accounts import AccountRef
+from engine.words.accounts import AccountRef, LineRef
 from engine.words.operations import Operation
 
 
@@ -84,6 +85,80 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     product: str | None
     created_at: datetime
     changed_at: datetime
+
+
+class SavedCard(NamedTuple):
+    """A card that a line can pay with again. What the gateway charges it by stays sealed."""
+
+    line: LineRef
+    card_id: UUID
+    #: who gave its token: only there can it be charged
+    gateway: str
+    brand: str
+    last_four: str
+    #: the first moment at which it is no longer valid
+    expires_at: datetime
+
+
+class Refused(StrEnum):
+    """Why a payment is not asked for. Dialogs must have a sentence for each (checked at start)."""
+
+    #: not above nothing, or absurd
+    AMOUNT = "amount"
+    #: there is no such line, or it is closed
+    LINE = "line"
+    #: not on sale
+    PRODUCT = "product"
+    #: no gateway takes it, or the operator does not
+    METHOD = "method"
+    #: the same key stands for another payment
+    CONFLICT = "conflict"
+    #: no such card, or it was forgotten
+    CARD_UNKNOWN = "card_unknown"
+    CARD_EXPIRED = "card_expired"
+    #: less than the method's least, ``limit``
+    AMOUNT_TOO_LOW = "amount_too_low"
+    #: more than the method's most, ``limit``
+    AMOUNT_TOO_HIGH = "amount_too_high"
+    #: with this one the day would hold more than ``limit``
+    DAILY_LIMIT = "daily_limit"
+    #: the balance would be more than ``limit``
+    BALANCE_LIMIT = "balance_limit"
+    #: as many wait for an answer as may
+    TOO_MANY_WAITING = "too_many_waiting"
+    #: staff put it on the block list
+    BLOCKED = "blocked"
+    #: the fraud layer's score is too high
+    RISK = "risk"
+    #: nobody knows how often it was tried lately, so it is not
+    RISK_UNKNOWN = "risk_unknown"
+
+
+class Ruled(StrEnum):
+    """What the validation layers decide of a payment."""
+
+    ALLOW = "allow"
+    #: staff looks at it first
+    REVIEW = "review"
+    REFUSE = "refuse"
+
+
+class ListKind(StrEnum):
+    """What staff can put on a list, and what is counted in windows."""
+
+    #: the number that is recharged
+    SUBSCRIBER = "subscriber"
+    #: the number or card that pays
+    PAYER = "payer"
+    #: what a person pays from, as its channel knows it
+    DEVICE = "device"
+
+
+class Listed(StrEnum):
+    """What being on a list means."""
+
+    BLOCK = "block"
+    ALLOW = "allow"
 
 
 class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
