@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 
 from commands.announcing import announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
+from commands.providers import payment_providers
 from commands.seed import seed
 from engine.api import open_engine
 from engine.books.databases import migrate_books
@@ -108,6 +109,8 @@ async def _serve(
         _check_port(settings)
         if settings.telegram is None:
             settings = await sandbox.enter_async_context(_bot_api(settings))
+        if not settings.payment_gateways:
+            settings = await sandbox.enter_async_context(payment_providers(settings, folder))
         sample = load_operator(settings.operator)
         await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
         vouchers = await _seed(settings, sample)
@@ -179,6 +182,7 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "RASID_SIMULATOR": "true",
         "RASID_GATEWAYS": json.dumps(GATEWAYS),
         "RASID_CARRIERS": json.dumps(_carriers()),
+        "RASID_AUDIT_EXPORT": str(folder / "audit"),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
