@@ -65,6 +65,10 @@ def _webhook_secrets(settings: Settings) -> dict[str, Any]:
         for name, carrier in settings.carriers.items()
         if "auth_token" in carrier.options
     }
+    for name, gateway in settings.payment_gateways.items():
+        proof = gateway.options.get("webhook_secrets") or gateway.options.get("path_secret")
+        if proof:
+            signed[name] = proof[0] if isinstance(proof, tuple) else proof
     if settings.telegram is not None and settings.telegram.secret_token:
         signed["telegram"] = settings.telegram.secret_token
     return signed
