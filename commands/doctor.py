@@ -32,6 +32,10 @@ def doctor(
     hours: Annotated[
         int | None, typer.Option(min=1, help="Look only at what was booked in the last hours, not at all there is.")
     ] = None,
+    recover: Annotated[
+        bool,
+        typer.Option("--recover", help="Finish what batches over several databases left prepared, as bot.py does."),
+    ] = False,
     why: Why = "",
 ) -> None:
     """Check every invariant of the books, and that no batch over several databases hangs. Exit code 1 if one does."""
@@ -39,6 +43,9 @@ def doctor(
     since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
 
     async def work(installation: Installation) -> tuple[list[Violation], list[Prepared]]:
+        if recover:
+            async with installation.trail.doing("doctor.recover", by=by, why=why):
+                console.print(f"{await _recovered(installation)} part(s) of batches finished", style="yellow")
         found = await _check(installation, since, console)
         if found and freeze_accounts:
             async with installation.trail.doing("doctor.freeze", by=by, why=why, detail={"violations": len(found)}):
@@ -66,6 +73,14 @@ async def _check(installation: Installation, since: datetime | None, console: Co
         console.print(f"{mark:>22}  {check.rule} [dim]({check.name}, {perf_counter() - started:.2f} s)[/]")
         violations += found
     return violations
+
+
+async def _recovered(installation: Installation) -> int:
+    recovery = Recovery(installation.books)
+    try:
+        return await recovery.run()
+    finally:
+        await recovery.close()
 
 
 async def _prepared(installation: Installation, console: Console) -> list[Prepared]:
