@@ -140,7 +140,7 @@ def undo(case: Case) -> Verdict:
     rules = rules_of(case.operator, given.unit)
     if rules is None or case.now > original.booked_at + timedelta(minutes=rules.undo_minutes):
         return Verdict(Code.UNDO_TOO_LATE)
-    if receiver is None or receiver.facts.original is None:
+    if receiver is None or receiver.facts.frozen or receiver.facts.original is None:
         return Verdict(Code.NOTHING_TO_UNDO)
     theirs = {bucket.bucket_id: bucket for bucket in receiver.facts.buckets}
     got = receiver.facts.original.transfers

@@ -269,6 +269,7 @@ def test_whatever_happens_in_whatever_order_the_auditor_agrees(
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+            # Making a story of a broken one shorter takes minutes: it is told as it was found.
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),
         ),
     )
