@@ -16,7 +16,7 @@ from engine.audit.service import Chain, Trail
 from engine.balances.renewing import Agreements
 from engine.balances.service import Balances
 from engine.books.databases import Books, open_books
-from engine.books.history import History
+from engine.books.history import Done, History
 from engine.books.recovery import Recovery
 from engine.books.service import Door
 from engine.disputes.service import Disputes
@@ -32,13 +32,14 @@ from engine.payments.service import Payments
 from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
+from engine.reconciliation.service import Reconciliation
 from engine.usage.history import Usage
 from engine.usage.service import Sessions
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
 
-__all__ = ["BatchState", "Delivery", "Engine", "Retries", "open_engine"]
+__all__ = ["BatchState", "Delivery", "Done", "Engine", "Retries", "open_engine"]
 
 
 class Engine:
@@ -92,13 +93,24 @@ class Engine:
         self.told = Told(database)
         self._messages = messages = Messages(database, operator, self.accounts, chats)
 
+        served = gateways or no_gateways(metrics)
         self.payments = payments = Payments(
             database,
             operator,
             keyring,
             accounts=self.accounts,
             door=self._door,
-            gateways=gateways or no_gateways(metrics),
+            gateways=served,
+        )
+
+        #: what gateways state, against the books
+        self.reconciliation = Reconciliation(
+            books,
+            operator,
+            keyring,
+            payments=payments,
+            gateways=served,
+            trail=self.audit,
         )
 
         # The names that callers use, each bound to the area that does the work.
@@ -113,6 +125,7 @@ class Engine:
         self.seal_voucher = self.vouchers.seal
         self.done_before = history.done_before
         self.explain = history.explain
+        self.operations = history.operations
         self.explain_usage = usage.explain_usage
         self.receipt = Receipts(database).receipt
         self.seal_history = Chain(database, Signer(keyring), audit_export).seal

@@ -17,7 +17,8 @@ import engine.guard.tables
 import engine.payments.tables
 import engine.provisioning.tables
 import engine.receivables.tables
-import engine.recharge.tables  # noqa: F401 - imported for the tables they hang on the metadata
+import engine.recharge.tables
+import engine.reconciliation.tables  # noqa: F401 - imported for the tables they hang on the metadata
 from engine.storage.schema import metadata
 
 #: Partitions are made by ``ensure_partitions`` as time goes on; the models only know their parents.

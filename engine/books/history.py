@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -12,6 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.decisions import request_hash
 from engine.books.tables import operation, transfer
 from engine.words import AccountRef, Answer, Code, Operation
+
+
+class Done(NamedTuple):
+    """A stored operation: who asked, of which line if of one, and what became of it."""
+
+    source: str
+    line_id: UUID | None
+    answer: Answer
 
 
 class History:
@@ -38,6 +48,39 @@ class History:
         async with self._reads.connect() as connection:
             stored = (await connection.execute(query)).scalar_one_or_none()
         return None if stored is None else msgspec.json.decode(stored, type=Answer)
+
+    async def operations(
+        self,
+        account: AccountRef,
+        *,
+        kinds: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: tuple[datetime, UUID] | None = None,
+        most: int = 50,
+    ) -> list[Done]:
+        """What was asked of an account, the latest first, at most ``most``.
+
+        ``kinds`` are of ``Answer.kind``, ``sources`` what a source begins with; ``since`` is counted in, ``until`` is
+        not. ``after`` is time and key of the last one of the page before.
+        """
+        chosen = [operation.c.shard == account.shard, operation.c.account_id == account.account_id]
+        chosen += [operation.c.kind.in_(kinds)] if kinds else []
+        chosen += [sa.or_(*(operation.c.source.startswith(one, autoescape=True) for one in sources))] if sources else []
+        chosen += [operation.c.booked_at >= since] if since is not None else []
+        chosen += [operation.c.booked_at < until] if until is not None else []
+        if after is not None:
+            chosen.append(sa.tuple_(operation.c.booked_at, operation.c.key) < sa.tuple_(*after))
+        query = (
+            sa.select(operation.c.source, operation.c.line_id, sa.cast(operation.c.answer, sa.Text))
+            .where(*chosen)
+            .order_by(operation.c.booked_at.desc(), operation.c.key.desc())
+            .limit(most)
+        )
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Done(source, line_id, msgspec.json.decode(answer, type=Answer)) for source, line_id, answer in rows]
 
     async def explain(self, account: AccountRef, key: UUID) -> dict[str, object] | None:
         """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".

@@ -159,6 +159,21 @@ class Inbox:
     async def _work(self, taken: Taken, arrived: Arrived) -> str:
         return "again" if arrived.done else await self._events.work(taken, arrived.found)
 
+    async def take_statement(self, name: str, event: Event) -> str:
+        """Do what a settlement file of the gateway ``name`` says of one payment, once, as if it had called to say so.
+
+        Money for nobody that is served stays where it is: ``account``. Returns how far it came: ``done``, ``again``,
+        ``waiting`` (the recovery loop goes on), ``refused``. Raises ``EngineUnavailable``.
+        """
+        if event.payment_id is None and not await self._serves(event.account_number):
+            return "account"
+        given = CallbackRequest(path_secret="", headers={}, body=b"", remote="", received_at=datetime.now(UTC))
+        arrival = self._arrival(name, event, given)
+        arrived = await self._keeper(arrival)
+        if not arrived.same:
+            return "conflict"
+        return await self._work(_taken(event, arrival, on_path=False), arrived)
+
     async def resume(self, waiting: Waiting) -> str:
         """Do an event whose taker is gone."""
         event = unseal_event(self._keyring, dict(waiting.body or {}))

@@ -70,6 +70,7 @@ class Payments:
         self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
 
         self.take_callback = self._inbox.take
+        self.take_statement = self._inbox.take_statement
         self.resume_due = self._recovery.resume_due
 
     async def start(self) -> None:

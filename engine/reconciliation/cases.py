@@ -1,0 +1,260 @@
+"""The SQL of discrepancies and figures as people work with them: finding, giving to somebody, ending."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.reconciliation.staging import Run
+from engine.reconciliation.store import Connection
+from engine.reconciliation.tables import (
+    Kind,
+    Resolution,
+    State,
+    discrepancy,
+    discrepancy_change,
+    reconciliation_figure,
+    reconciliation_run,
+)
+from engine.storage.sharding import new_id
+from engine.words import AccountRef
+
+#: what is stated, and what is booked as taken from it, each in its currency
+_BOTH_SIDES = "LATERAL (VALUES (stated_currency, stated), (booked_currency, -booked)) AS v(currency, amount)"
+#: characters of an id that name it
+LEAST = 6
+
+
+class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in which statement and books differ. Amounts are minor units, below 0 what was given back."""
+
+    discrepancy_id: UUID
+    gateway: str
+    day: date
+    kind: Kind
+    reason: str
+    name: str
+    account: AccountRef | None
+    payment_id: UUID | None
+    stated: int
+    stated_currency: str | None
+    stated_at: datetime | None
+    booked: int
+    booked_currency: str | None
+    booked_at: datetime | None
+    exact: bool
+    live: bool
+    state: State
+    owner: str | None
+    resolution: Resolution | None
+    found_at: datetime
+    changed_at: datetime
+    sealed_account: bytes | None = None
+
+    @property
+    def number(self) -> str:
+        """What people quote."""
+        return self.discrepancy_id.hex[:8]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done with a discrepancy."""
+
+    what: str
+    by: str
+    why: str
+    at: datetime
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's day in one currency, minor units: what it captured less what it gave back, and what became of it."""
+
+    gateway: str
+    day: date
+    currency: str
+    rows: int
+    captured: int
+    fees: int
+    #: what the books say of the same
+    settled: int
+    #: what differs and is not resolved, how much of it the gateway has more than the books
+    open: int
+    #: what differs for a reason that somebody has given
+    explained: int
+
+    @property
+    def rest(self) -> int:
+        """Captured − settled − explained − open: 0, or the figures are wrong."""
+        return self.captured - self.settled - self.explained - self.open
+
+
+async def driver_of(connection: AsyncConnection) -> Connection:
+    """The driver's connection under one of SQLAlchemy's, in its transaction."""
+    driver: Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+    return driver
+
+
+async def keep_run(
+    driver: Connection, run_id: UUID, run: Run, *, by: str, digest: bytes | None, started: datetime
+) -> None:
+    """Keep what a run came to."""
+    broken = [{"line": one.line, "reason": one.reason} for one in run.broken_lines]
+    await driver.execute(
+        "INSERT INTO reconciliation_run (run_id, gateway, source, digest, first_day, last_day, rows, broken,"
+        " broken_lines, found, by, started_at, finished_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            *(run_id, run.gateway, run.source, digest, run.first_day, run.last_day, run.rows, run.broken),
+            *(Jsonb(broken), run.found, by.strip(), started, datetime.now(UTC)),
+        ),
+    )
+
+
+async def was_reconciled(connection: AsyncConnection, gateway: str, day: date) -> bool:
+    """Whether a statement of a gateway's day was reconciled."""
+    run = reconciliation_run.c
+    query = sa.select(run.run_id).where(
+        run.gateway == gateway, run.first_day <= day, run.last_day >= day, run.source != "status"
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
+async def figures(connection: AsyncConnection, gateway: str | None, first: date | None) -> list[Figure]:
+    """Figures, newest day first."""
+    differ = (
+        sa.select(
+            discrepancy.c.gateway,
+            discrepancy.c.day,
+            sa.literal_column("v.currency").label("currency"),
+            sa.func.sum(sa.literal_column("v.amount")).filter(discrepancy.c.state != State.RESOLVED).label("open"),
+            sa.func.sum(sa.literal_column("v.amount")).filter(discrepancy.c.state == State.RESOLVED).label("explained"),
+        )
+        .select_from(
+            discrepancy.join(
+                sa.text(_BOTH_SIDES),
+                sa.true(),
+            )
+        )
+        .where(discrepancy.c.live, discrepancy.c.counted, sa.text("v.currency IS NOT NULL"))
+        .group_by(discrepancy.c.gateway, discrepancy.c.day, sa.text("v.currency"))
+        .subquery()
+    )
+    figure = reconciliation_figure.c
+    query = (
+        sa.select(
+            *(figure[name] for name in ("gateway", "day", "currency", "rows", "captured", "fees", "settled")),
+            sa.cast(sa.func.coalesce(differ.c.open, 0), sa.BigInteger).label("open"),
+            sa.cast(sa.func.coalesce(differ.c.explained, 0), sa.BigInteger).label("explained"),
+        )
+        .select_from(
+            reconciliation_figure.outerjoin(
+                differ,
+                sa.and_(
+                    differ.c.gateway == figure.gateway,
+                    differ.c.day == figure.day,
+                    differ.c.currency == figure.currency,
+                ),
+            )
+        )
+        .order_by(figure.day.desc(), figure.gateway, figure.currency)
+    )
+    if gateway is not None:
+        query = query.where(figure.gateway == gateway)
+    if first is not None:
+        query = query.where(figure.day >= first)
+    rows = (await connection.execute(query)).mappings()
+    return [_figure(row) for row in rows]
+
+
+def _figure(row: RowMapping) -> Figure:
+    values: dict[str, Any] = {name: row[name] for name in Figure.__struct_fields__}
+    return Figure(**values)
+
+
+async def find(
+    connection: AsyncConnection,
+    gateway: str | None,
+    first: date | None,
+    last: date | None,
+    *,
+    resolved: bool,
+    limit: int | None,
+) -> list[Discrepancy]:
+    """Discrepancies by day and name."""
+    one = discrepancy.c
+    query = sa.select(discrepancy).order_by(one.day, one.gateway, one.name, one.discrepancy_id).limit(limit)
+    conditions: list[sa.ColumnElement[bool]] = []
+    conditions += [one.gateway == gateway] if gateway is not None else []
+    conditions += [one.day >= first] if first is not None else []
+    conditions += [one.day <= last] if last is not None else []
+    conditions += [] if resolved else [one.state != State.RESOLVED]
+    rows = (await connection.execute(query.where(*conditions))).mappings()
+    return [_discrepancy(row) for row in rows]
+
+
+async def one(connection: AsyncConnection, which: str, *, lock: bool = False) -> Discrepancy:
+    """The discrepancy whose id begins so. Raises ``LookupError`` if none does, or several do."""
+    begins = which.strip().lower().replace("-", "")
+    if not LEAST <= len(begins) <= 32 or not set(begins) <= set("0123456789abcdef"):
+        raise LookupError(f"no discrepancy {which[:40]!r}: at least {LEAST} hexadecimal digits of its id are meant")
+    low, high = UUID(begins.ljust(32, "0")), UUID(begins.ljust(32, "f"))
+    query = sa.select(discrepancy).where(discrepancy.c.discrepancy_id.between(low, high)).limit(2)
+    rows = (await connection.execute(query.with_for_update() if lock else query)).mappings().all()
+    if len(rows) != 1:
+        raise LookupError(f"{'several discrepancies begin' if rows else 'no discrepancy begins'} with {begins}")
+    return _discrepancy(rows[0])
+
+
+def _discrepancy(row: RowMapping) -> Discrepancy:
+    values: dict[str, Any] = {name: row[name] for name in Discrepancy.__struct_fields__ if name != "account"}
+    values |= {"kind": Kind(row["kind"]), "state": State(row["state"])}
+    values["resolution"] = None if row["resolution"] is None else Resolution(row["resolution"])
+    account = None if row["account_id"] is None else AccountRef(row["shard"], row["account_id"])
+    return Discrepancy(**values, account=account)
+
+
+async def change(
+    connection: AsyncConnection,
+    before: Discrepancy,
+    state: State,
+    *,
+    owner: str | None,
+    resolution: Resolution | None,
+    **more: Any,
+) -> Discrepancy:
+    """Let a discrepancy come to a state. Returns it as it then stands."""
+    query = (
+        sa.update(discrepancy)
+        .where(discrepancy.c.discrepancy_id == before.discrepancy_id)
+        .values(state=state, owner=owner, resolution=resolution, changed_at=datetime.now(UTC), **more)
+        .returning(discrepancy)
+    )
+    return _discrepancy((await connection.execute(query)).mappings().one())
+
+
+async def note(connection: AsyncConnection, discrepancy_id: UUID, what: str, *, by: str, why: str) -> None:
+    """Write down what was done."""
+    row = {
+        "discrepancy_id": discrepancy_id,
+        "change_id": new_id(),
+        "what": what,
+        "by": by.strip(),
+        "why": why.strip(),
+        "at": datetime.now(UTC),
+    }
+    await connection.execute(sa.insert(discrepancy_change).values(row))
+
+
+async def changes(connection: AsyncConnection, discrepancy_id: UUID) -> list[Change]:
+    """All that was done with a discrepancy, in order."""
+    row = discrepancy_change.c
+    query = sa.select(row.what, row.by, row.why, row.at).where(row.discrepancy_id == discrepancy_id)
+    found = await connection.execute(query.order_by(row.at, row.change_id))
+    return [Change(what=what, by=by, why=why, at=at) for what, by, why, at in found]

@@ -1,0 +1,116 @@
+"""Crediting money that a gateway has and the books do not: an event of the gateway like any other, through one door."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from cryptography.exceptions import InvalidTag
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.payments.service import Payments
+from engine.recharge.gateways.contract import Event, GatewayState, Outcome
+from engine.reconciliation import cases, store
+from engine.reconciliation.cases import Discrepancy
+from engine.reconciliation.rules import Days
+from engine.reconciliation.staging import Sealer
+from engine.reconciliation.tables import Kind, Resolution, State
+from engine.words import EngineUnavailable, Payment, PaymentState
+from settings import ReconciliationRules
+
+log = structlog.get_logger(__name__)
+
+#: credits on their way at a time
+AT_ONCE = 32
+#: who credits where the operator's rule does
+BY_RULE = "rule"
+_ENDED = {
+    PaymentState.SETTLED: Resolution.CREDITED,
+    PaymentState.REFUNDING: Resolution.RETURNED,
+    PaymentState.REFUNDED: Resolution.RETURNED,
+}
+
+
+class Crediting:
+    """Has missing credits made, by the operator's rule or because staff says so."""
+
+    def __init__(self, database: AsyncEngine, rules: ReconciliationRules, payments: Payments, sealer: Sealer) -> None:
+        self._database = database
+        self._rules = rules
+        self._payments = payments
+        self._sealer = sealer
+
+    async def run(self, gateway: str, of: Days) -> int:
+        """Credit the exact matches of these days that nobody has decided about, by the rule. Returns how many were."""
+        if self._rules.credit == "never":
+            return 0
+        async with self._database.connect() as connection:
+            waiting = await cases.find(connection, gateway, of.first, of.last, resolved=False, limit=None)
+        queue = [one for one in waiting if one.live and one.exact and one.state is State.OPEN]
+        credited = 0
+        for start in range(0, len(queue), AT_ONCE):
+            page = queue[start : start + AT_ONCE]
+            ended = await asyncio.gather(*(self._by_rule(one) for one in page))
+            credited += ended.count(Resolution.CREDITED)
+        return credited
+
+    async def _by_rule(self, one: Discrepancy) -> Resolution | None:
+        try:
+            return await self._credited(one, BY_RULE, f"exact match, {self._rules.credit}")
+        except (ValueError, EngineUnavailable) as error:
+            # It stays open: a person looks at it, or the next run.
+            log.warning("missing_credit_stays_open", discrepancy=one.number, reason=str(error))
+            return None
+
+    async def credit(self, one: Discrepancy, *, by: str, why: str) -> Resolution:
+        """Credit one that staff has decided about. Raises ``ValueError`` that says why it could not be credited."""
+        if one.state is State.RESOLVED or not one.live:
+            raise ValueError(f"it is resolved: {one.resolution}")
+        if one.kind is not Kind.MISSING_HERE or not one.exact:
+            raise ValueError("only what is missing here, and nothing but the credit, can be credited")
+        return await self._credited(one, by, why)
+
+    async def _credited(self, one: Discrepancy, by: str, why: str) -> Resolution:
+        word = await self._payments.take_statement(one.gateway, self._event(one))
+        payment = await self._payments.find_by_gateway_ref(one.gateway, one.name)
+        ended = None if payment is None else _ENDED.get(payment.state)
+        if payment is None or ended is None:
+            raise ValueError(f"not credited: {word}" if payment is None else f"not credited: it is {payment.state}")
+        await self._end(one, payment, ended, by=by, why=why)
+        return ended
+
+    def _event(self, one: Discrepancy) -> Event:
+        confirmed = self._rules.credit != "stated"
+        account_number = None
+        if one.account is None and one.sealed_account is not None:
+            try:
+                account_number = self._sealer.unseal(one.sealed_account, one.name)
+            except (InvalidTag, KeyError):
+                raise ValueError("the key of what the payer typed is gone") from None
+        return Event(
+            # A statement's word counts once, like a callback's.
+            event_id=f"settlement:{'confirmed' if confirmed else 'stated'}:{one.name}",
+            outcome=Outcome(
+                state=GatewayState.CAPTURED,
+                gateway_ref=one.name,
+                amount=one.stated,
+                currency=one.stated_currency,
+                provider_code="settlement",
+            ),
+            payment_id=None if one.account is None else one.payment_id,
+            account_number=account_number,
+            ask_status=confirmed,
+        )
+
+    async def _end(self, one: Discrepancy, payment: Payment, ended: Resolution, *, by: str, why: str) -> None:
+        async with self._database.begin() as connection:
+            current = await cases.one(connection, one.discrepancy_id.hex, lock=True)
+            if not current.live or current.state is State.RESOLVED:
+                return
+            shard, account_id = payment.account
+            known = {"shard": shard, "account_id": account_id, "payment_id": payment.payment_id, "live": False}
+            await cases.change(connection, current, State.RESOLVED, owner=current.owner, resolution=ended, **known)
+            await cases.note(connection, one.discrepancy_id, f"resolved:{ended}", by=by, why=why)
+            driver = await cases.driver_of(connection)
+            await store.refigure(driver, one.gateway, [one.day], datetime.now(UTC))

@@ -1,0 +1,142 @@
+"""One run: a statement laid beside the books, matched, and what differs kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.books.databases import Books
+from engine.books.sheets import Book
+from engine.payments import names, store as payments
+from engine.payments.course import Stored, could_be
+from engine.recharge.gateways.contract import GatewayState, Outcome
+from engine.reconciliation import store
+from engine.reconciliation.rules import Days, judge
+from engine.reconciliation.staging import Block, Sealer, Statement
+from engine.reconciliation.store import Alone, Connection, Found, Scope
+from settings import ReconciliationRules
+
+#: in which order a movement's names are believed
+_BY_REF, _BY_ID, _BY_REFERENCE = range(3)
+#: how far around the days of a statement a booking of it is looked for
+AROUND = timedelta(days=2)
+
+
+def scope_of(gateway: str, run_id: UUID, days: Days, zone: str, rules: ReconciliationRules) -> Scope:
+    """What a run looks at, by the operator's rules."""
+    return Scope(
+        gateway=gateway,
+        run_id=run_id,
+        days=days,
+        zone=zone,
+        now=datetime.now(UTC),
+        around=max(AROUND, timedelta(hours=rules.late_hours)),
+        late=timedelta(hours=rules.late_hours),
+        edge=timedelta(minutes=rules.edge_minutes),
+    )
+
+
+@asynccontextmanager
+async def staged(database: AsyncEngine) -> AsyncIterator[Connection]:
+    """A connection with the temporary tables of one run."""
+    async with _driver(database) as driver:
+        await store.begin(driver)
+        try:
+            yield driver
+        finally:
+            await store.end(driver)
+
+
+@asynccontextmanager
+async def _driver(database: AsyncEngine) -> AsyncIterator[Connection]:
+    async with database.connect() as connection:
+        driver: Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        try:
+            yield driver
+        except BaseException:
+            await connection.invalidate()
+            raise
+
+
+async def send(driver: Connection, statement: Statement, progress: Callable[[int], None]) -> None:
+    """Read a statement to its end and stage its rows; ``progress`` hears of every block how many lines it took."""
+    blocks = statement.blocks()
+    async with driver.cursor() as cursor, cursor.copy("COPY stated FROM STDIN") as copy:
+        while (block := await asyncio.to_thread(_next, blocks)) is not None:
+            await copy.write(block.text)
+            progress(block.lines)
+    await driver.commit()
+
+
+def _next(blocks: Iterator[Block]) -> Block | None:
+    return next(blocks, None)
+
+
+async def match(driver: Connection, books: Books, scope: Scope, sealer: Sealer) -> int:
+    """Match what is staged, in one transaction that the caller commits. Returns how many discrepancies it found."""
+    await store.keep(driver, scope)
+    async with AsyncExitStack() as stack:
+        history = books[Book.HISTORY]
+        apart = None if history is books.billing else await stack.enter_async_context(_driver(history))
+        await store.lay_out_books(driver, apart, scope)
+    await store.match(driver, scope)
+    async for page in store.alone(driver):
+        await store.add_judged(driver, scope.gateway, await _judged(driver, scope, page, sealer))
+    await store.find_rest(driver, scope)
+    return await store.merge(driver, scope, counted=True)
+
+
+async def _judged(driver: Connection, scope: Scope, page: Sequence[Alone], sealer: Sealer) -> list[Found]:
+    """What becomes of movements that match no booking of these days: their payments are found one by one."""
+    wanted = [
+        (number * 3 + rank, locator)
+        for number, one in enumerate(page)
+        for rank, locator in _locators(scope.gateway, one, sealer)
+    ]
+    located = dict(await payments.locate(driver, wanted))
+    owned = [_payment(scope.gateway, one, number, located) for number, one in enumerate(page)]
+    others = [
+        (payment.gateway_ref, one.told.amount > 0)
+        for one, payment in zip(page, owned, strict=True)
+        if payment is not None and payment.gateway_ref not in (None, one.told.name)
+    ]
+    elsewhere = await store.stated_elsewhere(driver, scope.gateway, [(ref or "", paid) for ref, paid in others])
+    found = []
+    for one, payment in zip(page, owned, strict=True):
+        side = None if payment is None else (payment.gateway_ref, one.told.amount > 0)
+        other = payment is not None and payment.gateway_ref != one.told.name and side in elsewhere
+        judged = judge(one.told, payment, scope.late, elsewhere=other)
+        found.append(Found(one.told, one.day, judged, None if payment is None else payment.key, one.sealed))
+    return found
+
+
+def _locators(gateway: str, one: Alone, sealer: Sealer) -> list[tuple[int, names.Locator]]:
+    locators = [(_BY_REF, names.by_gateway_ref(gateway, one.told.name))]
+    if one.told.payment_id is not None:
+        locators.append((_BY_ID, names.by_id(one.told.payment_id)))
+    if one.sealed is not None:
+        try:
+            locators.append((_BY_REFERENCE, names.by_reference(sealer.unseal(one.sealed, one.told.name))))
+        except (InvalidTag, KeyError):
+            return locators
+    return locators
+
+
+def _payment(gateway: str, one: Alone, number: int, located: dict[int, Stored]) -> Stored | None:
+    """The payment that a movement's names lead to, as an event of that provider would find it."""
+    for rank in (_BY_REF, _BY_ID):
+        payment = located.get(number * 3 + rank)
+        if payment is not None and payment.gateway == gateway:
+            return payment
+    named = located.get(number * 3 + _BY_REFERENCE)
+    said = Outcome(
+        state=GatewayState.CAPTURED, gateway_ref=one.told.name, amount=one.told.amount, currency=one.told.currency
+    )
+    fits = named is not None and named.gateway == gateway and could_be(named, said)
+    return named if fits else None

@@ -1,0 +1,134 @@
+"""What follows from a statement and a payment that the set-based match could not bring together: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from engine.payments.course import Stored
+from engine.recharge.gateways.contract import GatewayState, Outcome
+from engine.reconciliation.tables import Kind
+from engine.words import PaymentState
+
+S, G = PaymentState, GatewayState
+
+#: What the payer paid stands in the books, or has stood there.
+_BOOKED_IN = frozenset({S.SETTLED, S.REFUNDING, S.REFUNDED, S.CHARGED_BACK})
+_BOOKED_BACK = frozenset({S.REFUNDED, S.CHARGED_BACK})
+
+#: codes of what is known here
+UNKNOWN_HERE, CAME_AND_WENT, TOLD_TWICE, NOT_STATED = "payment_unknown", "came_and_went", "told_twice", "not_stated"
+
+
+class Told(NamedTuple):
+    """One movement that a gateway states."""
+
+    name: str
+    payment_id: UUID | None
+    #: minor units; below 0: given back
+    amount: int
+    currency: str
+    at: datetime
+    #: the other side of it is stated too, the same amount, and the books have neither
+    undone: bool = False
+    #: what the payer typed as the account is known
+    named: bool = False
+
+
+class Judged(NamedTuple):
+    """What the books have of it. ``kind`` is None where both agree."""
+
+    kind: Kind | None
+    reason: str
+    booked: int = 0
+    currency: str | None = None
+    booked_at: datetime | None = None
+    #: missing here, and nothing but the credit is missing
+    exact: bool = False
+
+
+class Days(NamedTuple):
+    """The days of a statement, in the operator's time zone, and the moments at which they begin and end."""
+
+    first: date
+    last: date
+    begins: datetime
+    ends: datetime
+
+
+def days(first: date, last: date, zone: str) -> Days:
+    """The days from ``first`` to ``last``. Raises ``ValueError``."""
+    if last < first:
+        raise ValueError(f"until: {last} is before {first}")
+    local = ZoneInfo(zone)
+    begins = datetime.combine(first, time(), local)
+    return Days(first, last, begins, datetime.combine(last + timedelta(days=1), time(), local))
+
+
+def judge(told: Told, payment: Stored | None, late: timedelta, *, elsewhere: bool = False) -> Judged:
+    """What a stated movement is that no booking of these days matches.
+
+    ``payment`` is the one that its names lead to; ``elsewhere``: the gateway states that payment under another
+    reference too. What both sides have, further apart than ``late``, is a matter of timing.
+    """
+    if told.undone and (payment is None or not _booked(payment, paid=told.amount > 0)):
+        # The money came and went without touching the books: nothing is owed to anybody.
+        return Judged(None, CAME_AND_WENT, told.amount, told.currency)
+    if payment is None:
+        missing = Kind.MISSING_HERE if told.amount > 0 else Kind.STATUS
+        return Judged(missing, UNKNOWN_HERE, exact=told.amount > 0 and told.named)
+    if elsewhere:
+        return Judged(Kind.DUPLICATE, TOLD_TWICE)
+    money, currency = payment.money
+    if not _booked(payment, paid=told.amount > 0):
+        same = (told.amount, told.currency) == (payment.amount, payment.currency)
+        kind = Kind.MISSING_HERE if told.amount > 0 else Kind.STATUS
+        return Judged(kind, payment.state, exact=kind is Kind.MISSING_HERE and same)
+    booked = money if told.amount > 0 else -money
+    kind_ = _compared(told, booked, currency)
+    if kind_ is None and payment.state == S.SETTLED and abs(payment.changed_at - told.at) > late:
+        kind_ = Kind.TIMING
+    return Judged(kind_, payment.state, booked, currency, payment.changed_at)
+
+
+def _booked(payment: Stored, *, paid: bool) -> bool:
+    state = S(payment.state)
+    if state in _BOOKED_BACK and payment.captured is None:
+        return False  # given back before it was ever ours
+    return state in (_BOOKED_IN if paid else _BOOKED_BACK)
+
+
+def _compared(told: Told, booked: int, currency: str) -> Kind | None:
+    if told.currency != currency:
+        return Kind.CURRENCY
+    return None if told.amount == booked else Kind.AMOUNT
+
+
+def asked(payment: Stored, outcome: Outcome, late: timedelta) -> tuple[Told, Judged] | None:
+    """What a gateway's answer about a payment means; None where it gave none that tells."""
+    if outcome.state is G.UNKNOWN:
+        return None
+    name = payment.gateway_ref or str(payment.payment_id)
+    money, currency = payment.money
+    amount = outcome.amount if outcome.amount is not None else money
+    told = Told(name, payment.payment_id, amount, outcome.currency or currency, outcome.at or payment.changed_at)
+    if outcome.state is G.CAPTURED:
+        return told, judge(told, payment, late)
+    back = outcome.state in (G.REFUNDED, G.CHARGEBACK)
+    if back:
+        told = told._replace(amount=-amount)
+        if not _booked(payment, paid=True):
+            return told, Judged(None, CAME_AND_WENT, -amount, told.currency)
+        return told, judge(told, payment, late)
+    nothing = told._replace(amount=0)
+    if _booked(payment, paid=True) and not _booked(payment, paid=False):
+        return nothing, Judged(Kind.MISSING_AT_GATEWAY, outcome.state.value, money, currency, payment.changed_at)
+    return nothing, Judged(None, payment.state)
+
+
+def likeliest(counted: Iterable[tuple[date, int]]) -> date | None:
+    """The day that a statement is of: the one that most of its rows lie in; None of an empty one."""
+    return max(counted, key=lambda one: (one[1], one[0]), default=(None, 0))[0]
