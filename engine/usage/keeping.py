@@ -12,7 +12,6 @@ from engine.usage.paying import Holding, let_go
 from engine.usage.tables import ReservationState
 from engine.words import SessionAct, SessionRequest
 
-
 #: A session that is opened once more so soon is the same one: its opening was sent again.
 SAME_OPENING = timedelta(minutes=1)
 
