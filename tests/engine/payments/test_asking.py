@@ -1,0 +1,144 @@
+"""Who is asked, and who never is: routes, holds, refused intents, and gateways that cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from engine.api import open_engine
+from engine.words import LineStatus, PaymentMethod, PaymentRefused, PaymentState
+from runtime.embedded.process import free_port
+from runtime.keyring import Keyring
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.engine.payments.house import House, opened
+from tests.engine.payments.test_callbacks import event, post, signed
+
+
+@pytest.fixture
+async def unreachable(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house whose cheapest gateway is not there."""
+    where = f"http://127.0.0.1:{free_port()}"
+    async with opened(database_url, operator, keyring, sandbox, base_url=where) as one:
+        yield one
+
+
+@pytest.fixture
+async def holding(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house whose gateway only holds, until it is confirmed."""
+    async with opened(database_url, operator, keyring, sandbox, only=("sandbox",), hold=True) as one:
+        yield one
+
+
+async def test_what_has_not_left_us_goes_to_the_next_gateway(unreachable: House) -> None:
+    line = await unreachable.line()
+    payment = await unreachable.pay(line, 5_000, wait_seconds=5.0)
+    assert payment.gateway == "mpesa"
+    assert (await unreachable.ended(payment)).state is PaymentState.SETTLED
+    assert await unreachable.money(line) == 5_000
+    await unreachable.right()
+
+
+async def test_an_unknown_payment_stays_where_it_is(house: House) -> None:
+    line = await house.line()
+    await house.plays("hang")
+    payment = await house.pay(line, 5_000, wait_seconds=5.0)
+    assert (payment.state, payment.gateway) == (PaymentState.UNKNOWN, "sandbox")
+    assert (await house.ended(payment)).gateway == "sandbox"
+
+
+async def test_where_nobody_can_be_reached_it_ends_at_once(unreachable: House) -> None:
+    line = await unreachable.line()
+    payment = await unreachable.pay(line, 5_000, method=PaymentMethod.BANK, token="card", wait_seconds=5.0)
+    assert (payment.state, payment.reason) == (PaymentState.DECLINED, "unreachable")
+    await unreachable.right()
+
+
+@pytest.mark.parametrize("token", [{}, {"token": "card"}])
+async def test_what_is_held_is_confirmed_and_then_credited(holding: House, token: dict[str, str]) -> None:
+    line = await holding.line()
+    ended = await holding.ended(await holding.pay(line, 5_000, **token))
+    assert ended.state is PaymentState.SETTLED
+    assert await holding.money(line) == await holding.taken() == 5_000
+    await holding.right()
+
+
+async def test_a_hold_for_a_line_that_closed_is_let_go_not_taken(holding: House) -> None:
+    line = await holding.line()
+    payment = await holding.pay(line, 5_000)
+    await holding.until(payment, PaymentState.HELD)
+    await holding.engine.accounts.set_status(line, LineStatus.TERMINATED, reason="test", by="test")
+    ended = await holding.ended(payment)
+    assert (ended.state, ended.reason) == (PaymentState.DECLINED, "line_closed")
+    assert await holding.taken() == 0
+    await holding.right()
+
+
+async def test_what_could_not_be_a_payment_is_refused_before_anything_is_stored(house: House) -> None:
+    line = await house.line()
+    closed = await house.line()
+    await house.engine.accounts.set_status(closed, LineStatus.TERMINATED, reason="test", by="test")
+    for who, amount, more, reason in (
+        (line, 0, {}, "amount"),
+        (line, -5, {}, "amount"),
+        (line, 10**16, {}, "amount"),
+        (line, 100, {"product": "nothing"}, "product"),
+        (closed, 100, {}, "line"),
+    ):
+        with pytest.raises(PaymentRefused, match=reason):
+            await house.pay(who, amount, **more)
+    assert await house.rows("SELECT FROM payment") == []
+
+
+async def test_an_engine_without_gateways_says_so(
+    database_url: str, operator: Operator, keyring: Keyring, house: House
+) -> None:
+    line = await house.line()
+    engine = await open_engine(database_url, operator, keyring)
+    try:
+        assert engine.payment_methods() == frozenset()
+        with pytest.raises(PaymentRefused, match="method"):
+            await engine.pay(line, PaymentMethod.CARD, 100, key=uuid4(), source="test", token="card")
+    finally:
+        await engine.close()
+
+
+async def test_two_processes_that_recover_at_once_credit_once(
+    house: House, database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> None:
+    lines = [await house.line() for _ in range(12)]
+    await house.plays("lost", times=12)
+    payments = await asyncio.gather(*(house.pay(line, 5_000) for line in lines))
+    async with opened(database_url, operator, keyring, sandbox) as other:
+        for _ in range(4):
+            await house.hurry()
+            await asyncio.gather(house.engine.resume_payments(), other.engine.resume_payments())
+    for payment in payments:
+        assert (await house.ended(payment)).state is PaymentState.SETTLED
+    assert [await house.money(line) for line in lines] == [5_000] * 12
+    await house.right()
+
+
+async def test_a_payment_that_nobody_ever_resolves_ends_and_can_still_be_credited(house: House) -> None:
+    line = await house.line()
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    await house.sandbox.stop()
+    await house.run(
+        "UPDATE payment SET created_at = created_at - interval '30 hours', state = 'unknown', next_check_at = now()"
+    )
+    ended = await house.ended(payment)
+    assert (ended.state, ended.reason) == (PaymentState.DECLINED, "unresolved")
+    late = event(payment.payment_id)
+    assert await post(house, late, signed(late)) == 200
+    await house.until(payment, PaymentState.SETTLED)
+    assert await house.money(line) == 5_000
+    await house.right()
+    await house.sandbox.start()
