@@ -7,9 +7,11 @@ cost if every caller had a transaction and a hot branch row of their own making.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 
+import psycopg
 import sqlalchemy as sa
 
 from bench.figures import Sample
@@ -33,8 +35,10 @@ class PgbenchFailed(Exception):
 
 
 async def set_up(house: House, scale: int = SCALE) -> str:
-    """A database with pgbench's tables. Returns the owner's address."""
-    url = await house.create_database(DATABASE, migrated=False)
+    """A database with pgbench's tables, made anew for each part that is measured. Returns the owner's address."""
+    url = house.url(DATABASE).render_as_string(hide_password=False)
+    with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+        await house.create_database(DATABASE, migrated=False)
     await _pgbench(house, "--initialize", "--quiet", f"--scale={scale}")
     return url
 
