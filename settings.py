@@ -197,7 +197,7 @@ class QuotaRules(Strict):
     #: ask again after so many seconds at the latest
     validity_seconds: int = Field(default=600, ge=1, le=86_400)
     #: what is not reported so long after that is let go
-    grace_seconds: int = Field(default=60, ge=0, le=86_400)
+    grace_seconds: int = Field(default=30, ge=0, le=86_400)
     #: give back what stands idle so long; 0: never
     holding_seconds: int = Field(default=300, ge=0, le=86_400)
     #: a quota is meant to last so long at the session's pace
@@ -373,6 +373,8 @@ class DemoSubscriber(Strict):
     pin: str = Field(pattern=r"^[0-9]+$")
     #: minor units
     balance: int = Field(ge=0)
+    #: codes of what it has bought, beside that balance
+    products: tuple[str, ...] = ()
 
 
 class Demo(Strict):
@@ -537,6 +539,8 @@ def _demo_problems(operator: Operator) -> list[tuple[str, str]]:
             problems.append((f"{where}.msisdn", f"no mobile number of {operator.country}"))
         if line.language not in operator.languages:
             problems.append((f"{where}.language", f"{line.language} is not among languages"))
+        on_sale = {product.code for product in operator.products}
+        problems += [(f"{where}.products", f"no such product: {code}") for code in line.products if code not in on_sale]
         if len(line.pin) != operator.pins.digits:
             problems.append((f"{where}.pin", f"must have {operator.pins.digits} digits"))
     problems += [("demo.vouchers", "a face value must be above 0") for value in operator.demo.vouchers if value <= 0]

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid5
 
 from engine.api import BatchState, Engine
-from engine.words import Adjust, LineStatus, Unit, UnknownLine
+from engine.words import Adjust, LineStatus, Operation, Purchase, Subscriber, Unit, UnknownLine
 from settings import DemoSubscriber
 
 #: of each face value, at every start
@@ -29,23 +29,34 @@ async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
         opened = await engine.create_line(
             line.msisdn, imsi=line.imsi, language=line.language, pin=line.pin, status=LineStatus.ACTIVE
         )
-    if not line.balance:
-        return
-    # Asked for at every start: the key lets it happen once, also where the demo was killed in between.
-    answer = await engine.post(
-        Adjust(
-            account=opened.account,
-            line_id=opened.line_id,
-            key=uuid5(opened.line_id, "opening balance"),
-            asked_at=datetime.now(UTC),
-            source="console:demo",
-            unit=Unit.MONEY,
-            amount=line.balance,
-            reason="opening balance of the demo",
-        )
-    )
+    prices = {product.code: product.price for product in engine.operator.products}
+    await _give(engine, opened, "opening balance", line.balance)
+    for code in line.products:
+        await _give(engine, opened, f"the price of {code}", prices[code])
+        await _post(engine, Purchase(**_asked(opened, f"opening {code}"), product=code, price=prices[code]))
+
+
+async def _give(engine: Engine, line: Subscriber, what: str, amount: int) -> None:
+    if amount:
+        asked = _asked(line, what)
+        await _post(engine, Adjust(**asked, unit=Unit.MONEY, amount=amount, reason=f"{what} of the demo"))
+
+
+def _asked(line: Subscriber, what: str) -> dict[str, Any]:
+    """Asked for at every start: the key lets it happen once, also where the demo was killed in between."""
+    return {
+        "account": line.account,
+        "line_id": line.line_id,
+        "key": uuid5(line.line_id, what),
+        "asked_at": datetime.now(UTC),
+        "source": "console:demo",
+    }
+
+
+async def _post(engine: Engine, operation: Operation) -> None:
+    answer = await engine.post(operation)
     if not answer.ok:
-        raise RuntimeError(f"the opening balance was refused: {answer.code}")
+        raise RuntimeError(f"{operation.source} was refused: {answer.code}")
 
 
 async def _vouchers(engine: Engine, face_value: int) -> list[dict[str, Any]]:
