@@ -26,7 +26,7 @@ from sandbox.payments.server import PaymentsSandbox
 from settings import Operator, PaymentGatewaySettings
 from tests.engine.shop import open_line
 
-PATH_SECRET = "c2b_path_secret_of_ours"  # noqa: S105 - a test's
+PATH_SECRET = "c2b_path_secret_of_ours"
 
 
 def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) -> dict[str, PaymentGatewaySettings]:

@@ -1,7 +1,7 @@
 """A process that pays, is called back and recovers, and dies by SIGKILL at a chosen step: ``python -m`` with one JSON.
 
-A step is one transaction of payments, one operation through the door, or one call to a gateway; death comes right before
-or right after it. Every life is a fork, so there can be hundreds. Prints what the sandbox's payers were asked for.
+A step is one transaction of payments, one operation through the door, or one call to a gateway; death comes right
+before or right after it. Every life is a fork, so there can be hundreds. Prints what the sandbox's payers were asked for.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def live(orders: Orders, number: int, play: str, *, to_the_end: bool = Fal
             for begun in range(number):
                 await pay(house, orders, begun)
             # What time would bring about: nobody is asked any more, and late payers are not waited for.
-            await house.run("UPDATE payment SET created_at = created_at - interval '10 minutes'")
+            await house.run("UPDATE payment SET requested_at = requested_at - interval '10 minutes'")
             left: list[Any] = []
             for _ in range(200):
                 await house.hurry()

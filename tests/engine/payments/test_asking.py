@@ -132,7 +132,7 @@ async def test_a_payment_that_nobody_ever_resolves_ends_and_can_still_be_credite
     payment = await house.pay(line, 5_000)
     await house.sandbox.stop()
     await house.run(
-        "UPDATE payment SET created_at = created_at - interval '30 hours', state = 'unknown', next_check_at = now()"
+        "UPDATE payment SET requested_at = requested_at - interval '30 hours', state = 'unknown', next_check_at = now()"
     )
     ended = await house.ended(payment)
     assert (ended.state, ended.reason) == (PaymentState.DECLINED, "unresolved")
@@ -142,3 +142,18 @@ async def test_a_payment_that_nobody_ever_resolves_ends_and_can_still_be_credite
     assert await house.money(line) == 5_000
     await house.right()
     await house.sandbox.start()
+
+
+async def test_a_payment_that_was_held_back_is_asked_for_once_it_is_let_go(house: House) -> None:
+    line = await house.line()
+    await house.plays("hang")
+    payment = await house.pay(line, 5_000, wait_seconds=5.0)
+    # As staff leaves it that has looked for a day: nobody was asked yet.
+    await house.run(
+        "UPDATE payment SET state = 'created', requested_at = NULL, created_at = created_at - interval '1 day',"
+        " next_check_at = now() WHERE payment_id = %s",
+        payment.payment_id,
+    )
+    assert (await house.ended(payment)).state is PaymentState.SETTLED
+    assert await house.money(line) == await house.taken() == 5_000
+    await house.right()

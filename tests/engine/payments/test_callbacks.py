@@ -1,4 +1,4 @@
-"""What arrives at the callback path: believed only as a whole, done once, and a line in the audit trail where refused."""
+"""What arrives at the callback path: believed as a whole, done once, and a line in the audit trail where refused."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_one_payments_path_does_not_serve_another(house: House) -> None:
     first, second = await house.line(), await house.line()
     await house.plays("hang", times=2)
     one, two = await house.pay(first, 5_000), await house.pay(second, 5_000)
-    known = {posted: secret for posted, secret in await paths(house)}
+    known = dict(await paths(house))
     body = event(one.payment_id)
     assert await post(house, body, signed(body), f"sandbox/callback/{known[two.payment_id]}") == 200
     assert await refused(house) == ["path"]
