@@ -21,7 +21,8 @@ from engine.words import (
     granted,
     session_key,
 )
-from network.http import BODY, CLIENT, Gate, Problem, json_response, read_json, wrong
+from network.endpoints import Endpoint
+from network.http import BODY, CLIENT, Problem, json_response, read_json, wrong
 from network.nchf import wire
 from network.nchf.translate import FAILED, information, reports
 from network.reference import Reference, read_reference
@@ -56,13 +57,15 @@ class ChargingData:
         self._keyring = keyring
         self._root = public_url + ROOT
 
-    def routes(self, gate: Gate) -> list[web.RouteDef]:
-        """What is mounted, for clients with the right ``charging``."""
-        return [
-            web.post(ROOT, gate.open("charging", self.create)),
-            web.post(f"{ROOT}/{{reference}}/update", gate.open("charging", self.update)),
-            web.post(f"{ROOT}/{{reference}}/release", gate.open("charging", self.release)),
-        ]
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What is offered."""
+        body, answer, one = wire.ChargingDataRequest, wire.ChargingDataResponse, f"{ROOT}/{{ref}}"
+        release = Endpoint("POST", f"{one}/release", "charging", self.release, "End a session", 204, None, body)
+        return (
+            Endpoint("POST", ROOT, "charging", self.create, "Open a session, or charge an event", 201, answer, body),
+            Endpoint("POST", f"{one}/update", "charging", self.update, "Report use, ask for quota", 200, answer, body),
+            release,
+        )
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """``POST /chargingdata``: 201 with a ``Location``; the same request again gets the same resource and answer."""
@@ -91,7 +94,7 @@ class ChargingData:
         return web.Response(status=204)
 
     def _reference(self, request: web.Request) -> Reference:
-        reference = read_reference(request.match_info["reference"], self._keyring, KIND)
+        reference = read_reference(request.match_info["ref"], self._keyring, KIND)
         if reference is None:
             raise Problem(404, FAILED, "no such charging data resource")
         return reference

@@ -128,3 +128,19 @@ class ChargingNotifyRequest(Wire, frozen=True, kw_only=True):
     """What we tell the network element at its ``notifyUri`` (§6.1.6.2.1.3): of no rating group, it means all."""
 
     notification_type: str
+
+
+class InvalidParam(Wire, frozen=True, kw_only=True):
+    """One field and what is wrong with it."""
+
+    param: str
+    reason: str
+
+
+class ProblemDetails(Wire, frozen=True, kw_only=True):
+    """A refusal (TS 29.571 §5.2.4.1, RFC 9457)."""
+
+    status: int
+    cause: str
+    detail: str
+    invalid_params: tuple[InvalidParam, ...] = ()

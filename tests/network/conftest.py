@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine.api import Engine
+from network import openapi
 from network.http import Gate
-from network.nchf.service import ChargingData
+from network.interfaces import interfaces
 from runtime.keyring import Keyring
 from tests.network.api import API_KEYS, Api
 
@@ -19,13 +20,12 @@ from tests.network.api import API_KEYS, Api
 async def api(engine: Engine, keyring: Keyring) -> AsyncIterator[Api]:
     """A client that may do everything, of a server on a socket."""
     application = web.Application()
-    gate = Gate(API_KEYS)
-    application.add_routes(ChargingData(engine, keyring).routes(gate))
+    gate, offered = Gate(API_KEYS), interfaces(engine, keyring)
+    for interface in offered:
+        application.add_routes(interface.routes(gate))
+    application.add_routes(openapi.routes(offered))
     server = TestServer(application)
     await server.start_server()
     async with Api(str(server.make_url(""))) as client:
         yield client
     await server.close()
-
-
-Asking = Callable[..., Awaitable[dict]]

@@ -1,0 +1,283 @@
+"""TMF654 over real HTTP: buckets and balances read, topped up, corrected, given, held; history; who may."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from engine.api import Engine
+from engine.books.invariants import check_all
+from engine.words import LineStatus, Purchase, Unit
+from tests.engine.shop import asking, credit, open_line, sell_vouchers
+from tests.network.api import READ_KEY, Api
+from tests.network.tmf.system import BALANCES, action, exact, of
+
+
+async def test_a_lines_buckets_are_listed_in_tmf_words_with_or_without_plus(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=15_050)
+    await engine.post(asking(Purchase, line, product="data_day_100mb", price=2_000))
+    for number in (line.msisdn, line.msisdn[1:], f" {line.msisdn[1:]}"):
+        said = await api.get(of("bucket", number))
+        assert (said.status, said.headers["X-Total-Count"]) == (200, "2")
+        by_type = {one["usageType"]: one for one in said.body}
+        assert set(by_type) == {"monetary", "data"}
+        data, money = by_type["data"], by_type["monetary"]
+        assert data["remainingValue"] == {"amount": 100_000_000, "units": "B"}
+        assert data["reservedValue"] == {"amount": 0, "units": "B"}
+        assert (data["name"], data["status"], data["@type"]) == ("100 MB 1 day", "active", "Bucket")
+        assert data["product"][0]["id"] == "data_day_100mb"
+        assert data["validFor"]["endDateTime"] > data["validFor"]["startDateTime"]
+        assert money["remainingValue"] == {"amount": 130.5, "units": "KES"}
+        assert money["logicalResource"] == [{"id": line.msisdn, "name": "MSISDN"}]
+    assert exact(said.raw, "remainingValue") in (Decimal(100_000_000), Decimal("130.50"))
+
+
+async def test_a_bucket_is_found_by_the_id_that_it_was_listed_with(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=5_000)
+    (listed,) = (await api.get(of("bucket", line.msisdn))).body
+    assert (await api.get(listed["href"])).body == listed
+    for wrong in (listed["id"][:-1] + ("A" if listed["id"][-1] != "A" else "B"), "1", "..", "%20"):
+        assert (await api.get(f"{BALANCES}/bucket/{wrong}")).status == 404
+
+
+async def test_the_bucket_of_one_kind_of_resource_is_not_taken_for_another(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=5_000)
+    (listed,) = (await api.get(of("bucket", line.msisdn))).body
+    for path in ("topupBalance", "balanceActionHistory", "accumulatedBalance", "reserveBalance"):
+        assert (await api.get(f"{BALANCES}/{path}/{listed['id']}")).status == 404
+
+
+async def test_fields_choose_attributes_and_pages_lead_through_a_list(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=50_000)
+    for product, price in (("data_day_100mb", 2_000), ("voice_day_30min", 2_000), ("sms_week_200", 3_000)):
+        assert (await engine.post(asking(Purchase, line, product=product, price=price))).ok
+    said = await api.get(of("bucket", line.msisdn, fields="remainingValue,usageType"))
+    assert {frozenset(one) for one in said.body} == {frozenset({"id", "href", "remainingValue", "usageType"})}
+    assert all(isinstance(one["remainingValue"]["amount"], int | float) for one in said.body)
+    seen, path = [], of("bucket", line.msisdn, limit="3")
+    while path:
+        page = await api.get(path)
+        seen += [one["id"] for one in page.body]
+        path = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert len(seen) == len(set(seen)) == 4
+    only = await api.get(of("bucket", line.msisdn, usageType="voice"))
+    assert [one["usageType"] for one in only.body] == ["voice"]
+
+
+async def test_accumulated_balances_are_the_sums_of_the_buckets(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=50_000)
+    for _ in range(2):
+        await engine.post(asking(Purchase, line, product="data_day_100mb", price=2_000))
+    said = {one["name"]: one for one in (await api.get(of("accumulatedBalance", line.msisdn))).body}
+    assert said["data"]["totalBalance"] == {"amount": 200_000_000, "units": "B"}
+    assert len(said["data"]["bucket"]) == 2 and len(said["monetary"]["bucket"]) == 1
+    assert (await api.get(said["data"]["href"])).body == said["data"]
+
+
+async def test_a_voucher_tops_up_once_whatever_is_sent_again(api: Api, engine: Engine) -> None:
+    line, other = await open_line(engine), await open_line(engine)
+    (number,) = await sell_vouchers(engine, 5_000)
+    asked = action(line, "monetary", voucher=number)
+    headers = {"Idempotency-Key": "topup-1"}
+    first = await api.post(f"{BALANCES}/topupBalance", asked, headers=headers)
+    again = await api.post(f"{BALANCES}/topupBalance", asked, headers=headers)
+    assert first.status == again.status == 201 and first.raw == again.raw
+    assert (first.body["status"], first.body["@type"]) == ("completed", "TopupBalance")
+    assert first.body["amount"] == {"amount": 50, "units": "KES"}
+    assert number not in first.raw.decode()
+    assert (await api.get(first.headers["Location"])).body == first.body
+    used = await api.post(f"{BALANCES}/topupBalance", action(other, "monetary", voucher=number))
+    assert (used.status, used.body["code"], used.body["status"]) == (409, "VOUCHER_REDEEMED", "409")
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 5_000
+    assert (await engine.subscriber(other.msisdn)).total(Unit.MONEY) == 0
+
+
+async def test_one_key_sent_fifty_times_at_once_is_one_top_up(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    asked = action(line, "monetary", 10, "KES", reason="campaign")
+    path, headers = f"{BALANCES}/topupBalance", {"Idempotency-Key": "k"}
+    said = await asyncio.gather(*(api.post(path, asked, headers=headers) for _ in range(50)))
+    assert {one.status for one in said} == {201} and len({one.raw for one in said}) == 1
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 1_000
+
+
+async def test_the_same_key_with_another_amount_is_a_conflict_and_another_path_is_another_intent(
+    api: Api, engine: Engine
+) -> None:
+    line = await open_line(engine)
+    headers = {"Idempotency-Key": "k"}
+    topup, adjust = f"{BALANCES}/topupBalance", f"{BALANCES}/adjustBalance"
+    assert (await api.post(topup, action(line, "monetary", 10), headers=headers)).status == 201
+    other = await api.post(topup, action(line, "monetary", 11), headers=headers)
+    assert (other.status, other.body["code"]) == (409, "KEY_CONFLICT")
+    assert (await api.post(adjust, action(line, "monetary", 10), headers=headers)).status == 201
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("usage_type", "amount", "units", "unit", "held"),
+    [
+        ("monetary", "12.34", "KES", Unit.MONEY, 1_234),
+        ("monetary", 0.07, None, Unit.MONEY, 7),
+        ("monetary", 1e2, "KES", Unit.MONEY, 10_000),
+        ("data", "1.5", "GB", Unit.OCTETS, 1_500_000_000),
+        ("data", 1, "GiB", Unit.OCTETS, 2**30),
+        ("data", 77, None, Unit.OCTETS, 77),
+        ("voice", 2.5, "minutes", Unit.SECONDS, 150),
+        ("sms", 20, "SMS", Unit.MESSAGES, 20),
+    ],
+)
+async def test_amounts_are_converted_exactly(
+    *, api: Api, engine: Engine, usage_type: str, amount: object, units: str | None, unit: Unit, held: int
+) -> None:
+    line = await open_line(engine)
+    said = await api.post(f"{BALANCES}/topupBalance", action(line, usage_type, amount, units))
+    assert said.status == 201
+    assert (await engine.subscriber(line.msisdn)).total(unit) == held
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (action("LINE", "monetary", "0.001", "KES"), "amount.amount"),
+        (action("LINE", "monetary", 1, "USD"), "amount.units"),
+        (action("LINE", "monetary", 0, "KES"), "amount.amount"),
+        (action("LINE", "monetary", -1, "KES"), "amount.amount"),
+        (action("LINE", "monetary", "1e400", "KES"), "amount.amount"),
+        (action("LINE", "monetary", "NaN", "KES"), "amount.amount"),
+        (action("LINE", "monetary", "x", "KES"), "amount.amount"),
+        (action("LINE", "data", 1, "KES"), "amount.units"),
+        (action("LINE", "data", "0.5", "B"), "amount.amount"),
+        (action("LINE", "fuel", 1), "usageType"),
+        (action("LINE", "monetary"), "amount"),
+        (action("LINE", "monetary", voucher="abc"), "voucher"),
+        (action("12", "monetary", 1), "logicalResource[0].id"),
+        ({"usageType": "monetary", "amount": {"amount": 1}}, "logicalResource"),
+        (action("LINE", "monetary", 1, bucket={"id": "nobody's"}), "bucket.id"),
+        (action("LINE", "monetary", 1, partyAccount={"id": "0199d5e5-7e4e-7000-8000-000000000000"}), "partyAccount.id"),
+    ],
+)
+async def test_a_bad_attribute_is_named_and_nothing_is_credited(
+    api: Api, engine: Engine, asked: dict, field: str
+) -> None:
+    line = await open_line(engine)
+    resource = [{"id": line.msisdn} if one["id"] == "LINE" else one for one in asked.get("logicalResource", [])]
+    said = await api.post(f"{BALANCES}/topupBalance", asked | {"logicalResource": resource})
+    assert said.status in (400, 404) and said.body["message"].startswith(f"{field}: "), said.body
+    assert said.body["status"] == str(said.status) and said.body["code"] and said.body["reason"]
+    assert not (await engine.subscriber(line.msisdn)).total(Unit.MONEY)
+
+
+async def test_a_correction_may_deduct_and_never_below_zero(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=1_000)
+    path = f"{BALANCES}/adjustBalance"
+    done = await api.post(path, action(line, "monetary", "-4.50", "KES", reason="complaint 12"))
+    assert (done.status, done.body["reason"]) == (201, "complaint 12")
+    assert done.body["amount"] == {"amount": -4.5, "units": "KES"}
+    (impact,) = done.body["impactedBucket"]
+    assert (impact["before"]["amount"], impact["after"]["amount"]) == (10, 5.5)
+    low = await api.post(path, action(line, "monetary", -6, "KES"))
+    assert (low.status, low.body["code"]) == (409, "BALANCE_TOO_LOW")
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 550
+
+
+async def test_a_bucket_alone_names_the_line(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=1_000)
+    (bucket,) = (await api.get(of("bucket", line.msisdn))).body
+    asked = {"usageType": "monetary", "amount": {"amount": 1}, "bucket": {"id": bucket["id"]}}
+    said = await api.post(f"{BALANCES}/topupBalance", asked | {"partyAccount": {"id": "crm-4711"}})
+    assert said.status == 201 and said.body["bucket"]["id"] == bucket["id"]
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 1_100
+    other = await open_line(engine)
+    mixed = await api.post(f"{BALANCES}/topupBalance", asked | {"logicalResource": [{"id": other.msisdn}]})
+    assert (mixed.status, mixed.body["message"].partition(":")[0]) == (400, "bucket.id")
+
+
+async def test_what_is_held_is_not_free_until_it_is_cancelled_once(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10_000_000, Unit.OCTETS)
+    path, headers = f"{BALANCES}/reserveBalance", {"Idempotency-Key": "r1"}
+    asked = action(line, "data", 2, "MB")
+    held = await api.post(path, asked, headers=headers)
+    assert (held.status, held.body["status"]) == (201, "completed")
+    assert held.body["amount"] == {"amount": 2_000_000, "units": "B"}
+    assert held.body["validFor"]["endDateTime"] > held.body["confirmationDate"]
+    assert (await api.post(path, asked, headers=headers)).raw == held.raw
+    (bucket,) = (await api.get(of("bucket", line.msisdn, usageType="data"))).body
+    assert bucket["reservedValue"]["amount"] == 2_000_000 and bucket["remainingValue"]["amount"] == 8_000_000
+    assert (await api.get(held.body["href"])).body["status"] == "completed"
+    for _ in range(2):
+        let = await api.ask("PATCH", held.body["href"], {"status": "cancelled", "reason": "not used"})
+        assert (let.status, let.body["status"]) == (200, "cancelled")
+    assert (await api.get(held.body["href"])).body["status"] == "cancelled"
+    assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 10_000_000
+    assert await check_all(engine._database) == []
+
+
+async def test_nothing_is_held_where_nothing_is_left_and_money_is_not_held_by_itself(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=1_000)
+    path = f"{BALANCES}/reserveBalance"
+    none = await api.post(path, action(line, "data", 2, "MB"))
+    assert (none.status, none.body["code"]) == (409, "QUOTA_LIMIT_REACHED")
+    money = await api.post(path, action(line, "monetary", 2, "KES"))
+    assert (money.status, money.body["message"].partition(":")[0]) == (400, "usageType")
+    assert (await api.ask("PATCH", f"{path}/x", {"status": "cancelled"})).status == 404
+
+
+async def test_the_history_tells_everything_page_after_page_without_gap(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    path = f"{BALANCES}/topupBalance"
+    for amount in range(1, 8):
+        assert (await api.post(path, action(line, "monetary", amount, description=f"top-up {amount}"))).status == 201
+    await credit(engine, line, 100)
+    for listing, count in (("topupBalance", 7), ("balanceActionHistory", 8)):
+        seen, following = [], of(listing, line.msisdn, limit="3")
+        while following:
+            page = await api.get(following)
+            assert page.status == 200 and len(page.body) <= 3
+            seen += page.body
+            following = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
+        assert len({one["id"] for one in seen}) == len(seen) == count
+        assert [one["confirmationDate"] for one in seen] == sorted((o["confirmationDate"] for o in seen), reverse=True)
+        for one in seen[:2]:
+            assert (await api.get(one["href"])).body == one
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=201", "offset=-1", "offset=99999999999", "after=zzz", "after=%C3%A4"]
+)
+async def test_a_page_that_is_none_is_400(api: Api, engine: Engine, query: str) -> None:
+    line = await open_line(engine)
+    said = await api.get(f"{of('balanceActionHistory', line.msisdn)}&{query}")
+    assert said.status == 400 and said.body["message"].partition(":")[0] == query.partition("=")[0]
+
+
+async def test_an_unknown_line_is_404_and_what_is_no_number_400(api: Api) -> None:
+    for path in ("bucket", "accumulatedBalance", "balanceActionHistory", "topupBalance"):
+        assert (await api.get(of(path, "+254799999999"))).status == 404
+        for number in ("", "x", "+491701234567"):
+            assert (await api.get(of(path, number))).status == 400
+        assert (await api.get(f"{BALANCES}/{path}")).status == 400
+
+
+async def test_a_barred_line_shows_as_suspended_and_gives_nothing(api: Api, engine: Engine) -> None:
+    line, other = await open_line(engine, money=1_000), await open_line(engine)
+    await engine.accounts.set_status(line, LineStatus.BARRED, reason="test", by="test")
+    (bucket,) = (await api.get(of("bucket", line.msisdn))).body
+    assert bucket["status"] == "suspended"
+    gift = action(line, "monetary", 1, receiverLogicalResource={"id": other.msisdn})
+    said = await api.post(f"{BALANCES}/transferBalance", gift)
+    assert (said.status, said.body["code"]) == (403, "LINE_BARRED")
+
+
+async def test_reading_needs_a_right_and_changing_another(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=1_000)
+    async with Api(api.base, READ_KEY) as reader, Api(api.base, None) as nobody:
+        assert (await reader.get(of("bucket", line.msisdn))).status == 200
+        denied = await reader.post(f"{BALANCES}/topupBalance", action(line, "monetary", 1))
+        assert (denied.status, denied.body["code"]) == (403, "FORBIDDEN")
+        unknown = await nobody.get(of("bucket", line.msisdn))
+        assert (unknown.status, unknown.body["code"]) == (401, "UNAUTHORIZED")
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 1_000
