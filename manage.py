@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from commands import audit, dialog, dispute, doctor, events, gateway, line, notify, receipt, voucher
+from commands import audit, dialog, dispute, doctor, events, gateway, line, notify, receipt, reconcile, voucher
 from commands.demo import demo
 from engine.books.databases import migrate_books
 from runtime.embedded.process import EmbeddedError
@@ -28,6 +28,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(voucher.app, name="voucher")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]

@@ -73,6 +73,25 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class PastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that is over. ``digest`` tells its file from others."""
+
+    run_id: UUID
+    gateway: str
+    source: str
+    digest: bytes | None
+    first_day: date
+    last_day: date
+    rows: int
+    broken: int
+    #: the first of them: ``line`` and ``reason``
+    broken_lines: list[dict[str, Any]]
+    found: int
+    by: str
+    started_at: datetime
+    finished_at: datetime
+
+
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway's day in one currency, minor units: what it captured less what it gave back, and what became of it."""
 
@@ -115,6 +134,18 @@ async def keep_run(
             *(Jsonb(broken), run.found, by.strip(), started, datetime.now(UTC)),
         ),
     )
+
+
+async def runs(connection: AsyncConnection, gateway: str | None, limit: int) -> list[PastRun]:
+    """The latest runs, newest first."""
+    query = sa.select(reconciliation_run).order_by(reconciliation_run.c.run_id.desc()).limit(limit)
+    if gateway is not None:
+        query = query.where(reconciliation_run.c.gateway == gateway)
+    return [PastRun(**_plain(row)) for row in (await connection.execute(query)).mappings()]
+
+
+def _plain(row: RowMapping) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
 
 
 async def was_reconciled(connection: AsyncConnection, gateway: str, day: date) -> bool:
@@ -169,34 +200,42 @@ async def figures(connection: AsyncConnection, gateway: str | None, first: date 
         query = query.where(figure.gateway == gateway)
     if first is not None:
         query = query.where(figure.day >= first)
-    rows = (await connection.execute(query)).mappings()
-    return [_figure(row) for row in rows]
+    return [Figure(**_plain(row)) for row in (await connection.execute(query)).mappings()]
 
 
-def _figure(row: RowMapping) -> Figure:
-    values: dict[str, Any] = {name: row[name] for name in Figure.__struct_fields__}
-    return Figure(**values)
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which discrepancies are meant; None leaves it open."""
+
+    gateway: str | None = None
+    first: date | None = None
+    last: date | None = None
+    #: what is resolved too
+    resolved: bool = False
+    #: only those whose credit, and nothing else, is missing, and that nobody has decided about
+    creditable: bool = False
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """As the statement asks for them."""
+        one = discrepancy.c
+        asked: list[sa.ColumnElement[bool]] = []
+        asked += [one.gateway == self.gateway] if self.gateway is not None else []
+        asked += [one.day >= self.first] if self.first is not None else []
+        asked += [one.day <= self.last] if self.last is not None else []
+        asked += [] if self.resolved else [one.state != State.RESOLVED]
+        asked += [one.live, one.exact, one.state == State.OPEN] if self.creditable else []
+        return asked
 
 
 async def find(
-    connection: AsyncConnection,
-    gateway: str | None,
-    first: date | None,
-    last: date | None,
-    *,
-    resolved: bool,
-    limit: int | None,
+    connection: AsyncConnection, wanted: Wanted, *, after: Discrepancy | None = None, limit: int
 ) -> list[Discrepancy]:
-    """Discrepancies by day and name."""
+    """Discrepancies by day and name; ``after`` is the last one of the page before."""
     one = discrepancy.c
-    query = sa.select(discrepancy).order_by(one.day, one.gateway, one.name, one.discrepancy_id).limit(limit)
-    conditions: list[sa.ColumnElement[bool]] = []
-    conditions += [one.gateway == gateway] if gateway is not None else []
-    conditions += [one.day >= first] if first is not None else []
-    conditions += [one.day <= last] if last is not None else []
-    conditions += [] if resolved else [one.state != State.RESOLVED]
-    rows = (await connection.execute(query.where(*conditions))).mappings()
-    return [_discrepancy(row) for row in rows]
+    order = (one.day, one.name, one.discrepancy_id)
+    query = sa.select(discrepancy).where(*wanted.conditions()).order_by(*order).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(*order) > sa.tuple_(after.day, after.name, after.discrepancy_id))
+    return [_discrepancy(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def one(connection: AsyncConnection, which: str, *, lock: bool = False) -> Discrepancy:

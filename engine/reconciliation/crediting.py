@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.payments.service import Payments
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome
 from engine.reconciliation import cases, store
-from engine.reconciliation.cases import Discrepancy
+from engine.reconciliation.cases import Discrepancy, Wanted
 from engine.reconciliation.rules import Days
 from engine.reconciliation.staging import Sealer
 from engine.reconciliation.tables import Kind, Resolution, State
@@ -45,15 +45,16 @@ class Crediting:
         """Credit the exact matches of these days that nobody has decided about, by the rule. Returns how many were."""
         if self._rules.credit == "never":
             return 0
-        async with self._database.connect() as connection:
-            waiting = await cases.find(connection, gateway, of.first, of.last, resolved=False, limit=None)
-        queue = [one for one in waiting if one.live and one.exact and one.state is State.OPEN]
-        credited = 0
-        for start in range(0, len(queue), AT_ONCE):
-            page = queue[start : start + AT_ONCE]
+        wanted = Wanted(gateway=gateway, first=of.first, last=of.last, creditable=True)
+        credited, last = 0, None
+        while True:
+            async with self._database.connect() as connection:
+                page = await cases.find(connection, wanted, after=last, limit=AT_ONCE)
+            if not page:
+                return credited
             ended = await asyncio.gather(*(self._by_rule(one) for one in page))
             credited += ended.count(Resolution.CREDITED)
-        return credited
+            last = page[-1]
 
     async def _by_rule(self, one: Discrepancy) -> Resolution | None:
         try:

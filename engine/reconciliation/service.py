@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from engine.payments.gateways import Gateways
 from engine.payments.service import Payments
 from engine.reconciliation import cases, matching, store
 from engine.reconciliation.asking import ask
-from engine.reconciliation.cases import Change, Discrepancy, Figure
+from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
 from engine.reconciliation.crediting import Crediting
 from engine.reconciliation.rules import Days, days, likeliest
 from engine.reconciliation.staging import Run, Sealer, Statement
@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 #: a statement that can be fetched is looked for so many days back
 FETCH_DAYS = 3
+#: discrepancies that are read at a time
+PAGE = 500
+ANY_OPEN = Wanted()
 
 
 class Reconciliation:
@@ -162,23 +165,30 @@ class Reconciliation:
             return await cases.figures(connection, gateway, first)
 
     async def discrepancies(
-        self,
-        gateway: str | None = None,
-        *,
-        first: date | None = None,
-        last: date | None = None,
-        resolved: bool = False,
-        limit: int = 200,
+        self, wanted: Wanted = ANY_OPEN, *, after: Discrepancy | None = None, limit: int = PAGE
     ) -> list[Discrepancy]:
-        """What differs, oldest day first; what is resolved only if asked for."""
+        """What differs, oldest day first; ``after`` is the last one of the page before."""
         async with self._books.billing.connect() as connection:
-            return await cases.find(connection, gateway, first, last, resolved=resolved, limit=limit)
+            return await cases.find(connection, wanted, after=after, limit=limit)
+
+    async def each(self, wanted: Wanted) -> AsyncIterator[Discrepancy]:
+        """All of them, however many, page by page."""
+        page = await self.discrepancies(wanted)
+        while page:
+            for one in page:
+                yield one
+            page = await self.discrepancies(wanted, after=page[-1])
 
     async def discrepancy(self, which: str) -> tuple[Discrepancy, list[Change]]:
         """One discrepancy by its id, or the beginning of it, and all that was done with it. Raises ``LookupError``."""
         async with self._books.billing.connect() as connection:
             one = await cases.one(connection, which)
             return one, await cases.changes(connection, one.discrepancy_id)
+
+    async def runs(self, gateway: str | None = None, limit: int = 50) -> list[PastRun]:
+        """The latest runs, newest first."""
+        async with self._books.billing.connect() as connection:
+            return await cases.runs(connection, gateway, limit)
 
     async def assign(self, which: str, owner: str, *, by: str, why: str) -> Discrepancy:
         """Give a discrepancy to somebody. Raises ``LookupError``, and ``ValueError`` if it is resolved."""

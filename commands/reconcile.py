@@ -1,0 +1,325 @@
+"""``manage.py reconcile``: what gateways state, against the books, and what becomes of what differs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from typer.core import TyperGroup
+
+from commands.installation import By, Why, guarded, major_units
+from engine.api import Engine, open_engine
+from engine.payments.gateways import configured_gateways
+from engine.reconciliation import report
+from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
+from engine.reconciliation.staging import Run
+from engine.reconciliation.tables import Resolution
+from runtime.metrics import Metrics
+from settings import load_operator, load_settings
+
+Result = TypeVar("Result")
+
+#: broken lines and discrepancies that the terminal shows; the reports have all
+SHOWN = 20
+
+
+class Group(TyperGroup):
+    """``reconcile GATEWAY FILE`` is ``reconcile file GATEWAY FILE``: what is done every day is short."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the usual command before what is no command."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="Reconcile gateways with the books: `reconcile GATEWAY FILE`, or one of the commands below.",
+)
+
+Which = Annotated[str, typer.Argument(help="The discrepancy, by the first digits of its id.")]
+Gateway = Annotated[str, typer.Argument(help="The gateway's name in the settings.")]
+GatewayOption = Annotated[str | None, typer.Option(help="Only this gateway.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day of the file, operator's time.")]
+AskedDay = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day, operator's time.")]
+Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write all discrepancies as CSV.")]
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[Engine]:
+    settings, metrics = load_settings(), Metrics()
+    engine = await open_engine(
+        settings.database_url,
+        load_operator(settings.operator),
+        settings.keyring(),
+        lanes=1,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        webhooks=settings.webhooks,
+        audit_export=settings.audit_export,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def _run(work: Callable[[Engine], Coroutine[Any, Any, Result]]) -> Result:
+    async def opened() -> Result:
+        async with _opened() as engine:
+            return await work(engine)
+
+    return guarded(lambda: asyncio.run(opened()))
+
+
+@app.command("file")
+def reconcile_file(
+    gateway: Gateway,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The settlement file.")],
+    *,
+    by: By,
+    day: Day = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day of a file of several days.")
+    ] = None,
+    html: Html = None,
+    csv: Csv = None,
+) -> None:
+    """Match a settlement file with the books. Exit code 1 if something is open or could not be read."""
+    if until is not None and day is None:
+        raise typer.BadParameter("--until needs --day")
+
+    async def work(engine: Engine) -> bool:
+        await engine.payments.start()
+        # Errors of the encoding are errors of a line.
+        with file.open(encoding="utf-8", errors="replace", newline="") as opened, _bar() as progress:
+            task = progress.add_task(f"reading {file.name}", total=file.stat().st_size)
+
+            def lines() -> Iterator[str]:
+                for line in opened:
+                    read[0] += len(line)
+                    yield line
+
+            read = [0]
+            run = await engine.reconciliation.reconcile(
+                gateway,
+                lines(),
+                by=by,
+                source=f"file:{file.name}",
+                first=_date(day),
+                last=_date(until),
+                progress=lambda _: progress.update(task, completed=read[0]),
+            )
+            progress.update(task, completed=file.stat().st_size)
+        return await _told(engine, run, html, csv)
+
+    if _run(work):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ask(gateway: Gateway, *, day: AskedDay, by: By, html: Html = None, csv: Csv = None) -> None:
+    """Ask the gateway what became of each payment of a day. Exit code 1 if something is open."""
+
+    async def work(engine: Engine) -> bool:
+        await engine.payments.start()
+        with _bar() as progress:
+            task = progress.add_task(f"asking {gateway}", total=None)
+            run = await engine.reconciliation.ask(
+                gateway, day.date(), by=by, progress=lambda more: progress.advance(task, more)
+            )
+        return await _told(engine, run, html, csv)
+
+    if _run(work):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_open(
+    gateway: GatewayOption = None,
+    since: Since = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Those that are resolved, too.")] = False,
+    html: Html = None,
+    csv: Csv = None,
+) -> None:
+    """What is open, oldest day first."""
+    wanted = Wanted(gateway=gateway, first=_date(since), resolved=resolved)
+
+    async def work(engine: Engine) -> list[Discrepancy]:
+        await _reports(engine, wanted, html, csv)
+        return await engine.reconciliation.discrepancies(wanted)
+
+    Console().print(_table(_run(work)))
+
+
+@app.command("figures")
+def show_figures(gateway: GatewayOption = None, since: Since = None) -> None:
+    """Captured, settled, explained and open of each gateway's days. Exit code 1 if they leave a rest."""
+
+    async def work(engine: Engine) -> list[Figure]:
+        return await engine.reconciliation.figures(gateway, _date(since))
+
+    found = _run(work)
+    _show_figures(found)
+    if any(one.rest for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def runs(gateway: GatewayOption = None) -> None:
+    """The latest runs, newest first."""
+
+    async def work(engine: Engine) -> list[PastRun]:
+        return await engine.reconciliation.runs(gateway)
+
+    table = Table("when", "gateway", "source", "days", "rows", "broken", "found", "by")
+    for one in _run(work):
+        days = f"{one.first_day}" if one.first_day == one.last_day else f"{one.first_day} to {one.last_day}"
+        when = f"{one.started_at:%Y-%m-%d %H:%M} UTC"
+        table.add_row(when, one.gateway, one.source, days, f"{one.rows:,}", f"{one.broken:,}", f"{one.found:,}", one.by)
+    Console().print(table)
+
+
+@app.command()
+def show(which: Which) -> None:
+    """One discrepancy, and all that was done with it."""
+
+    async def work(engine: Engine) -> tuple[Discrepancy, list[Change]]:
+        return await engine.reconciliation.discrepancy(which)
+
+    one, changes = _run(work)
+    console = Console()
+    console.print(_table([one]))
+    table = Table("when", "what", "by", "why")
+    for change in changes:
+        table.add_row(f"{change.at:%Y-%m-%d %H:%M:%S} UTC", change.what, change.by, change.why)
+    console.print(table)
+
+
+@app.command()
+def assign(
+    which: Which, owner: Annotated[str, typer.Argument(help="Who is to follow it.")], *, by: By, why: Why = ""
+) -> None:
+    """Give a discrepancy to somebody."""
+
+    async def work(engine: Engine) -> Discrepancy:
+        return await engine.reconciliation.assign(which, owner, by=by, why=why or "assigned")
+
+    Console().print(_table([_run(work)]))
+
+
+@app.command()
+def resolve(
+    which: Which,
+    resolution: Annotated[Resolution, typer.Argument(help="How it ends; `credited` credits it now.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why: it is kept.")],
+    by: By,
+) -> None:
+    """End a discrepancy."""
+
+    async def work(engine: Engine) -> Discrepancy:
+        await engine.payments.start()
+        return await engine.reconciliation.resolve(which, resolution, by=by, why=reason)
+
+    Console().print(_table([_run(work)]))
+
+
+def _bar() -> Progress:
+    return Progress(console=Console(stderr=True))
+
+
+def _date(day: datetime | None) -> date | None:
+    return None if day is None else day.date()
+
+
+async def _told(engine: Engine, run: Run, html: Path | None, csv: Path | None) -> bool:
+    """Tell what a run came to, and write the reports. Returns whether something is left to do."""
+    console = Console()
+    days = f"{run.first_day}" if run.first_day == run.last_day else f"{run.first_day} to {run.last_day}"
+    console.print(
+        f"{run.gateway}, {days}: {run.rows:,} rows, {run.broken:,} broken, {run.found:,} discrepancies, "
+        f"{run.credited:,} credited" + (f", {run.unanswered:,} not answered" if run.unanswered else ""),
+        highlight=False,
+    )
+    for bad in run.broken_lines[:SHOWN]:
+        console.print(f"line {bad.line}: {bad.reason}", style="red", markup=False, highlight=False)
+    if run.broken > SHOWN:
+        console.print(f"and {run.broken - SHOWN:,} more lines", style="red", highlight=False)
+    wanted = Wanted(gateway=run.gateway, first=run.first_day, last=run.last_day)
+    found = await engine.reconciliation.discrepancies(wanted, limit=SHOWN)
+    if found:
+        console.print(_table(found))
+    figures = await engine.reconciliation.figures(run.gateway, run.first_day)
+    _show_figures([one for one in figures if one.day <= run.last_day])
+    await _reports(engine, wanted, html, csv)
+    return bool(found or run.broken or run.unanswered)
+
+
+async def _reports(engine: Engine, wanted: Wanted, html: Path | None, csv: Path | None) -> None:
+    reconciliation = engine.reconciliation
+    if csv is not None:
+        with _whole(csv) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            await report.write_csv(file, reconciliation.each(wanted))
+    if html is not None:
+        page = report.html(
+            wanted.gateway or "of all gateways",
+            engine.operator.name,
+            figures=await reconciliation.figures(wanted.gateway, wanted.first),
+            discrepancies=await reconciliation.discrepancies(wanted, limit=report.MOST + 1),
+            runs=await reconciliation.runs(wanted.gateway, limit=10),
+        )
+        with _whole(html) as partial:
+            partial.write_text(page, encoding="utf-8")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """What has the right name is whole: it is written beside it, and moved there at the end."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        os.replace(partial, path)  # noqa: PTH105 - Path.replace would do the same
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _show_figures(found: list[Figure]) -> None:
+    table = Table("gateway", "day", "captured", "settled", "explained", "open", "rest", title="figures")
+    for one in found:
+        amounts = (one.captured, one.settled, one.explained, one.open, one.rest)
+        table.add_row(one.gateway, f"{one.day}", *(major_units(amount, one.currency) for amount in amounts))
+    Console().print(table)
+
+
+def _table(found: list[Discrepancy]) -> Table:
+    headings = ("number", "gateway", "day", "kind", "reason", "reference", "stated", "booked", "state", "owner", "end")
+    table = Table(*headings)
+    for one in found:
+        table.add_row(
+            *(one.number, one.gateway, f"{one.day}", one.kind.value, one.reason, one.name),
+            *(_money(one.stated, one.stated_currency), _money(one.booked, one.booked_currency)),
+            *(one.state.value, one.owner or "", one.resolution or ""),
+        )
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
+
+
+def _money(amount: int, currency: str | None) -> str:
+    return "" if currency is None else major_units(amount, currency)
