@@ -2,8 +2,9 @@
 
 Bodies hold codes and amounts only:
 ``recharge.done`` amount, balance, expires_at, reference; ``purchase.done`` product, price, balance, expires_at,
-reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference; ``refund.done`` amount, unit, balance,
-reference; ``alert.low_balance`` unit, left, threshold;
+reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference; ``payment.declined`` and
+``payment.action`` amount, currency, reference, the latter the ``url`` that the payer follows;
+``refund.done`` amount, unit, balance, reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
 ``bill.issued`` number, amount, due_at; ``gift.undone`` and ``gift.taken_back`` amount, unit, balance, reference;
@@ -82,6 +83,22 @@ def _payment_reversed(body: dict[str, Any], currency: str, _operator: Operator) 
         amount=Money(body["amount"], currency),
         balance=Money(body["balance"], currency),
         reference=body["reference"],
+    )
+
+
+def _payment_declined(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "Your payment of {amount} did not go through. Ref {reference}",
+        amount=Money(body["amount"], body.get("currency", currency)),
+        reference=body["reference"],
+    )
+
+
+def _payment_action(body: dict[str, Any], currency: str, _operator: Operator) -> Text:
+    return text(
+        "To pay {amount}: {link}",
+        amount=Money(body["amount"], body.get("currency", currency)),
+        link=body["url"],
     )
 
 
@@ -301,6 +318,8 @@ TOPICS: dict[str, Topic] = {
     "purchase.done": _purchased,
     "payment.done": _paid,
     "payment.reversed": _payment_reversed,
+    "payment.declined": _payment_declined,
+    "payment.action": _payment_action,
     "refund.done": _refunded,
     "alert.low_balance": _low,
     "alert.expired": _expired,

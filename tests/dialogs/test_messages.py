@@ -23,6 +23,13 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "payment.done": {"amount": 10_000, "balance": 1_234_567, "reference": "7F3K2M"},
     "payment.reversed": {"amount": 10_000, "balance": 1_234_567, "reference": "7F3K2M"},
+    "payment.declined": {"amount": 10_000, "currency": "KES", "reference": "7F3K2M", "reason": "funds"},
+    "payment.action": {
+        "amount": 10_000,
+        "currency": "KES",
+        "reference": "7F3K2M",
+        "url": "https://bank.example/3ds/Zm9yIHRoZSBwYXllcg",
+    },
     "refund.done": {"amount": 30_000, "unit": "money", "balance": 40_000, "reference": "7F3K2M"},
     "alert.low_balance": {"unit": "octets", "left": 19_999_999, "threshold": 20_000_000},
     "alert.expired": {"unit": "octets", "amount": 1_000_000, "product": "data_week_1gb"},
