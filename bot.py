@@ -54,6 +54,8 @@ EVERY_SECONDS = 60.0
 RECOVER_SECONDS = 2.0
 #: accounts whose buckets are expired in one go; a full run is followed by the next at once
 EXPIRE_LIMIT = 500
+#: seconds between two looks for overdue sessions: with their grace they are let go within a minute
+SWEEP_SECONDS = 10.0
 #: seconds between two looks for payments that are due, and how many are taken on at a time
 PAYMENTS_SECONDS = 0.5
 PAYMENTS_LIMIT = 200
@@ -96,9 +98,6 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
     async def tell_expiring() -> bool:
         return await engine.tell_expiring(EXPIRE_LIMIT) >= EXPIRE_LIMIT
 
-    async def expire_sessions() -> bool:
-        return await engine.sessions.expire_sessions(EXPIRE_LIMIT) >= EXPIRE_LIMIT
-
     async def forget_sessions() -> bool:
         return await engine.sessions.forget_sessions(EXPIRE_LIMIT) >= EXPIRE_LIMIT
 
@@ -121,8 +120,17 @@ def schedules(engine: Engine) -> tuple[Callable[[], Awaitable[bool]], ...]:
         await engine.events.tidy()
         return False
 
-    usage = expire_sessions, forget_sessions, renew_due, tell_renewals, bill_last_month
+    usage = forget_sessions, renew_due, tell_renewals, bill_last_month
     return expire_due, watch_vouchers, ensure_partitions, tell_expiring, tidy, seal_history, *usage
+
+
+def sweeping(engine: Engine) -> Callable[[], Awaitable[bool]]:
+    """The job that lets go what sessions hold although nobody reports."""
+
+    async def expire_sessions() -> bool:
+        return await engine.sessions.expire_sessions(EXPIRE_LIMIT) >= EXPIRE_LIMIT
+
+    return expire_sessions
 
 
 def recovering(engine: Engine) -> Callable[[], Awaitable[bool]]:
@@ -230,6 +238,7 @@ async def run(settings: Settings) -> None:
         bot, lease = talking.bot(settings.telegram), Lease(redis, "telegram")
         tasks += [asyncio.create_task(listen(settings, bot, lease, commands(texts), stop))]
     tasks += [asyncio.create_task(every(EVERY_SECONDS, job, stop)) for job in schedules(engine)]
+    tasks += [asyncio.create_task(every(SWEEP_SECONDS, sweeping(engine), stop))]
     if settings.payment_gateways:
         await engine.payments.start()
         tasks += [asyncio.create_task(every(PAYMENTS_SECONDS, resuming(engine), stop))]

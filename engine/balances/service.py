@@ -17,6 +17,9 @@ from engine.books.service import Door
 from engine.words import AccountRef, Expire
 from settings import Operator
 
+#: Buckets of one account that are taken to end together.
+BUCKETS = 4
+
 
 class Balances:
     """The balances and the catalogue of one operator."""
@@ -34,17 +37,24 @@ class Balances:
         and within one minute the same account has the same key.
         """
         now = datetime.now(UTC)
+        # The oldest ends first, and only so many: at midnight millions of buckets end at once.
+        oldest = (
+            sa.select(bucket.c.shard, bucket.c.account_id)
+            .where(bucket.c.amount > bucket.c.reserved, bucket.c.amount > 0, bucket.c.expires_at <= now)
+            .order_by(bucket.c.expires_at)
+            .limit(limit * BUCKETS)
+            .subquery()
+        )
         one_line = (
             sa.select(line.c.line_id)
-            .where(line.c.shard == bucket.c.shard, line.c.account_id == bucket.c.account_id)
+            .where(line.c.shard == oldest.c.shard, line.c.account_id == oldest.c.account_id)
             .order_by(line.c.line_id)
             .limit(1)
             .scalar_subquery()
         )
         overdue = (
-            sa.select(bucket.c.shard, bucket.c.account_id, one_line)
-            .where(bucket.c.amount > bucket.c.reserved, bucket.c.expires_at <= now)
-            .group_by(bucket.c.shard, bucket.c.account_id)
+            sa.select(oldest.c.shard, oldest.c.account_id, one_line)
+            .group_by(oldest.c.shard, oldest.c.account_id)
             .limit(limit)
         )
         async with self._database.connect() as connection:

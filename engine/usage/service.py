@@ -21,6 +21,10 @@ from settings import Operator
 REMEMBERED = timedelta(days=7)
 
 
+#: Rating groups of one account that are taken to be overdue together.
+GROUPS = 4
+
+
 class Sessions:
     """The charging sessions of one operator."""
 
@@ -68,10 +72,17 @@ class Sessions:
         lock, and the same reservations make the same key.
         """
         until = datetime.now(UTC) - self._grace
-        overdue = (
-            sa.select(reservation.c.shard, reservation.c.account_id, sa.func.max(reservation.c.expires_at))
+        # The oldest first, and only so many: when a network element dies, all of its sessions are overdue at once.
+        oldest = (
+            sa.select(reservation.c.shard, reservation.c.account_id, reservation.c.expires_at)
             .where(reservation.c.state == ReservationState.OPEN, reservation.c.expires_at <= until)
-            .group_by(reservation.c.shard, reservation.c.account_id)
+            .order_by(reservation.c.expires_at)
+            .limit(limit * GROUPS)
+            .subquery()
+        )
+        overdue = (
+            sa.select(oldest.c.shard, oldest.c.account_id, sa.func.max(oldest.c.expires_at))
+            .group_by(oldest.c.shard, oldest.c.account_id)
             .limit(limit)
         )
         async with self._reads.connect() as connection:
