@@ -35,7 +35,7 @@ PRUNE_EVERY = 3600.0
 
 LIST = f"""
     SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8
-    FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE '{PREFIX}%%' ORDER BY prepared, gid"""
+    FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE '{PREFIX}%' ORDER BY prepared, gid"""
 VERDICTS = "SELECT batch_id, verdict FROM decision WHERE batch_id = ANY (%(batches)s)"
 PRUNE = "DELETE FROM decision WHERE decided_at < %(until)s AND batch_id <> ALL (%(held)s)"
 
@@ -119,12 +119,15 @@ class Recovery:
                     self._metrics.prepared_seconds.labels(home.name).set(max((one.age for one in waiting), default=0.0))
             except UNREACHABLE as error:
                 complete = False
-                await self._others[home].let_go()
                 log.warning("recovery.unreachable", home=home.name, reason=str(error))
         return found, complete
 
     async def _of(self, home: Home) -> list[Prepared]:
-        rows = await (await (await self._others[home].driver()).execute(LIST)).fetchall()
+        try:
+            rows = await (await (await self._others[home].driver()).execute(LIST)).fetchall()
+        except UNREACHABLE:
+            await self._others[home].let_go()
+            raise
         named = ((name, batch_of(name), age) for name, age in rows)
         return [Prepared(home, name, batch_id, age) for name, batch_id, age in named if batch_id is not None]
 

@@ -111,6 +111,28 @@ def test_a_wrong_value_is_named(
     assert setting in refused(file)
 
 
+def test_books_may_live_elsewhere_under_owners_of_their_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASID_BOOKS", json.dumps({"history": "postgresql://a/h", "receivables": "postgresql://b/r"}))
+    monkeypatch.setenv("RASID_BOOK_OWNERS", json.dumps({"history": "postgresql://owner@a/h"}))
+    settings = load_settings(file)
+    assert settings.book_owner_urls == {"history": "postgresql://owner@a/h", "receivables": "postgresql://b/r"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("RASID_BOOKS", {"billing": "postgresql://a/b"}, "no book that can live elsewhere"),
+        ("RASID_BOOKS", {"history": "mysql://a/b"}, "must start with postgresql://"),
+        ("RASID_BOOK_OWNERS", {"history": "postgresql://a/b"}, "book_owners names history, which books does not"),
+    ],
+)
+def test_books_that_cannot_live_elsewhere_are_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: dict[str, str], reason: str
+) -> None:
+    monkeypatch.setenv(variable, json.dumps(value))
+    assert any(reason in said for said in refused(file).values())
+
+
 def test_a_variable_that_is_not_json_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RASID_GATEWAYS", "{")
     assert "gateways" in refused(file)["environment"]
