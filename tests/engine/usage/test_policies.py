@@ -69,3 +69,23 @@ def test_a_postpaid_account_agreed_to_pay_for_what_it_uses(rated: Operator) -> N
 def test_a_preset_that_is_not_there_is_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError):
         under(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"rates": [{"code": "x", "unit": "octets", "price": 1, "category": "none"}]}, "rates.x.category"),
+        ({"rates": [{"code": "x", "unit": "octets", "price": 1}] * 2}, "rates"),
+        ({"categories": [{"code": "a", "rating_groups": [1]}, {"code": "social", "rating_groups": [1]}], "rates": []},
+         "rating_groups"),
+        ({"categories": [{"code": "a"}], "rates": []}, "products.social_day.grants"),
+        ({"rates": [{"code": "x", "unit": "octets", "price": 1, "time_from": "10:00"}]}, "time_from"),
+        ({"quota": {"octets": [10, 1]}}, "octets"),
+        ({"quota": {"final_unit": "redirect"}}, "redirect_to"),
+    ],
+)  # fmt: skip
+def test_charging_settings_that_contradict_themselves_are_refused_by_name(
+    operator: Operator, change: dict[str, object], named: str
+) -> None:
+    with pytest.raises((SettingsError, ValueError), match=named):
+        Operator.model_validate(operator.model_dump() | change)
