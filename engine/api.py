@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
+from redis.asyncio import Redis
 
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
@@ -22,6 +23,10 @@ from engine.books.service import Door
 from engine.disputes.service import Disputes
 from engine.events.rules import Retries
 from engine.events.service import Delivery, Events
+from engine.guard.cards import Cards
+from engine.guard.lists import Lists
+from engine.guard.payments import PaymentGuard
+from engine.guard.review import Reviews
 from engine.guard.service import Guard
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
@@ -60,6 +65,7 @@ class Engine:
         webhooks: WebhookSettings | None = None,
         audit_export: Path | None = None,
         gateways: Gateways | None = None,
+        redis: Redis | None = None,
     ) -> None:
         """Put the areas together on one installation's books; ``open_engine`` is the usual way to get one."""
         self._books = books
@@ -94,6 +100,9 @@ class Engine:
         self._messages = messages = Messages(database, operator, self.accounts, chats)
 
         served = gateways or no_gateways(metrics)
+        self.cards = cards = Cards(database, keyring)
+        #: whom staff blocks or trusts
+        self.lists = Lists(database, keyring, self.audit)
         self.payments = payments = Payments(
             database,
             operator,
@@ -101,7 +110,11 @@ class Engine:
             accounts=self.accounts,
             door=self._door,
             gateways=served,
+            guard=PaymentGuard(operator, keyring, metrics, redis),
+            cards=cards,
         )
+        #: payments that the guard holds back
+        self.reviews = Reviews(database, keyring, payments.step, self.audit)
 
         #: what gateways state, against the books
         self.reconciliation = Reconciliation(
@@ -151,7 +164,12 @@ class Engine:
         self.linked = chats.linked
         self.unlink = chats.unlink
         self.chats = chats.chats
+        self.saved_cards = cards.of_line
+        self.save_card = cards.save
+        self.forget_card = cards.forget
+        self.paid_by = self.reviews.paid_by
         self.pay = payments.pay
+        self.asked_before = payments.asked_before
         self.payment = payments.payment
         self.payments_of = payments.payments_of
         self.find_payment = payments.find_payment
@@ -206,14 +224,15 @@ async def open_engine(
     webhooks: WebhookSettings | None = None,
     audit_export: Path | None = None,
     gateways: Gateways | None = None,
+    redis: Redis | None = None,
 ) -> Engine:
     """An engine on migrated databases. Raises what the driver raises when one of them cannot be reached.
 
     ``lanes`` writers group concurrent operations into commits; two keep Postgres busy while Python decides. ``books``
     says book → address of those that do not live in ``database_url``; what a process that died left prepared there is
     finished first. ``webhooks`` says whom events may be sent to, ``audit_export`` where signed roots go; ``gateways``
-    are who payments are asked of. Raises
-    ``SettingsError`` where a database cannot take its book.
+    are who payments are asked of, ``redis`` is where the guard counts attempts to pay (without it none are: for tools,
+    which ask nobody for money). Raises ``SettingsError`` where a database cannot take its book.
     """
     opened = open_books(database_url, books, connections=lanes + 12, writers=lanes)
     engine = Engine(
@@ -225,6 +244,7 @@ async def open_engine(
         webhooks=webhooks,
         audit_export=audit_export,
         gateways=gateways,
+        redis=redis,
     )
     try:
         await engine.ping()

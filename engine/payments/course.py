@@ -92,6 +92,11 @@ class Stored(NamedTuple):
         return (self.captured or self.amount, self.captured_currency or self.currency)
 
     @property
+    def asked_at(self) -> datetime:
+        """When a gateway was asked for it first: what staff held back begins then."""
+        return self.requested_at or self.created_at
+
+    @property
     def key(self) -> tuple[int, UUID, UUID]:
         """Its primary key."""
         return (self.shard, self.account_id, self.payment_id)
@@ -224,14 +229,14 @@ def next_look(stored: Stored, now: datetime) -> datetime:
 
 def may_ask_again(stored: Stored, now: datetime) -> bool:
     """Whether a payment that its provider has never heard of may be asked for once more."""
-    return stored.created_at + ASK_AGAIN_WITHIN > now
+    return stored.asked_at + ASK_AGAIN_WITHIN > now
 
 
 def payer_late(stored: Stored, now: datetime) -> bool:
     """Whether the payer has had time enough."""
-    return stored.created_at + PAYER_WITHIN[PaymentMethod(stored.method)] < now
+    return stored.asked_at + PAYER_WITHIN[PaymentMethod(stored.method)] < now
 
 
 def hopeless(stored: Stored, now: datetime) -> bool:
     """Whether nobody is going to say any more what became of it."""
-    return stored.created_at + PAYER_WITHIN[PaymentMethod(stored.method)] + RESOLVE_WITHIN < now
+    return stored.asked_at + PAYER_WITHIN[PaymentMethod(stored.method)] + RESOLVE_WITHIN < now

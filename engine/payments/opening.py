@@ -10,15 +10,16 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.guard.payments import Intent, Looked, PaymentGuard
 from engine.payments import names, store
 from engine.payments.course import Stored
 from engine.payments.gateways import CALL_LEASE
 from engine.payments.sealing import fresh_key, seal_payer
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
-from engine.recharge.gateways.contract import Payer
+from engine.recharge.gateways.contract import DeclineReason, Payer
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, LineStatus, PaymentMethod, PaymentRefused, PaymentState
+from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState, Refused, Ruled
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 
@@ -39,6 +40,28 @@ class Wanted(NamedTuple):
     product: str | None = None
     #: it came by itself, and the provider calls it so
     gateway_ref: str | None = None
+    #: when the saved card ends that is to pay
+    card_ends: datetime | None = None
+    #: whether the line pays for itself with its own number
+    own_number: bool = True
+    #: what the person pays from, as its channel knows it
+    device: str = ""
+
+    def intent(self) -> Intent:
+        """As the guard looks at it."""
+        return Intent(
+            account=self.account,
+            line_id=self.line_id,
+            payment_id=self.payment_id,
+            method=self.method,
+            amount=self.amount,
+            source=self.source,
+            payer=self.payer.token or self.payer.msisdn,
+            card_ends=self.card_ends,
+            own_number=self.own_number,
+            device=self.device,
+            asks=self.gateway_ref is None,
+        )
 
 
 class Opened(NamedTuple):
@@ -49,14 +72,18 @@ class Opened(NamedTuple):
 
 
 class Opening:
-    """Stores payments. Concurrent calls share their transactions."""
+    """Stores payments that the guard lets pass. Concurrent calls share their transactions."""
 
-    def __init__(self, database: AsyncEngine, keyring: Keyring, currency: str, metrics: Metrics) -> None:
+    def __init__(
+        self, database: AsyncEngine, keyring: Keyring, currency: str, metrics: Metrics, guard: PaymentGuard
+    ) -> None:
         self._keyring = keyring
         self._currency = currency
         self._metrics = metrics
+        self._guard = guard
+        # One of an account at a time: what the guard counts of it, it then knows.
         self._writer = Writer[Wanted, Opened | PaymentRefused](
-            database, self._write, touches=lambda wanted: (wanted.payment_id,), kept=True
+            database, self._write, touches=lambda wanted: (wanted.account,), kept=True
         )
         self._suspense = Writer[None, None](database, self._open_suspense)
 
@@ -93,19 +120,21 @@ class Opening:
 
     async def _write(self, connection: Connection, batch: Sequence[Wanted]) -> list[Opened | PaymentRefused]:
         now = datetime.now(UTC)
-        holders = await store.holders(connection, [(*wanted.account, wanted.line_id) for wanted in batch])
-        results: list[Opened | PaymentRefused] = [PaymentRefused("line")] * len(batch)
+        looked = await self._guard.decide(connection, [wanted.intent() for wanted in batch])
+        results: list[Opened | PaymentRefused] = [_refusal(one) for one in looked]
         places, payments, locators, evidence = [], [], [], []
-        for place, (wanted, holder) in enumerate(zip(batch, holders, strict=True)):
-            if holder is None or not _may_be_paid(wanted, holder):
+        for place, (wanted, one) in enumerate(zip(batch, looked, strict=True)):
+            if one.known is None or (one.ruling is not None and one.ruling.verdict is Ruled.REFUSE):
                 continue
-            stored = self._stored(wanted, holder, now)
+            holder = Holder(one.known.currency, one.known.key_id, one.known.wrapped_key, one.known.status)
+            held = one.ruling is not None and one.ruling.verdict is Ruled.REVIEW
+            stored = self._stored(wanted, holder, now, held=held)
             places.append(place)
             payments.append(stored)
             locators += [(one.shard, one.digest, *stored.key) for one in self._locators(stored)]
             evidence.append(_evidence(stored, now))
         if not payments:
-            await connection.rollback()
+            await connection.commit()
             return results
         kept, new = await store.open_payments(connection, payments, locators, evidence)
         for place, asked, stored in zip(places, payments, kept, strict=True):
@@ -116,13 +145,14 @@ class Opening:
                 asked.product,
                 asked.line_id,
             )
-            results[place] = Opened(stored, fresh) if same else PaymentRefused("conflict")
+            results[place] = Opened(stored, fresh) if same else PaymentRefused(Refused.CONFLICT)
             if fresh:
                 self._metrics.payments.labels(stored.gateway, stored.state).inc()
         return results
 
-    def _stored(self, wanted: Wanted, holder: Holder, now: datetime) -> Stored:
+    def _stored(self, wanted: Wanted, holder: Holder, now: datetime, *, held: bool) -> Stored:
         came = wanted.gateway_ref is not None
+        state = PaymentState.REVIEW if held else PaymentState.PENDING if came else PaymentState.REQUESTED
         return Stored(
             *wanted.account,
             payment_id=wanted.payment_id,
@@ -135,16 +165,16 @@ class Opening:
             currency=wanted.currency or holder.currency,
             captured=None,
             captured_currency=None,
-            state=(PaymentState.PENDING if came else PaymentState.REQUESTED).value,
-            reason=None,
+            state=state.value,
+            reason=DeclineReason.FRAUD.value if held else None,
             reference=names.reference(wanted.account, wanted.payment_id),
             product=wanted.product,
             sealed_payer=seal_payer(self._keyring, wanted.account.account_id, holder, wanted.payer),
             source=wanted.source,
             attempts=0,
-            # Until then whoever stores it is at it.
-            next_check_at=now + timedelta(seconds=CALL_LEASE),
-            requested_at=now,
+            # Until then whoever stores it is at it; what is held waits for staff.
+            next_check_at=None if held else now + timedelta(seconds=CALL_LEASE),
+            requested_at=None if held else now,
             created_at=now,
             changed_at=now,
         )
@@ -157,10 +187,11 @@ class Opening:
         ]
 
 
-def _may_be_paid(wanted: Wanted, holder: Holder) -> bool:
-    if wanted.gateway_ref is not None:  # the money has come: what cannot be credited goes back
-        return True
-    return wanted.line_id is None or holder.status not in (None, LineStatus.TERMINATED)
+def _refusal(one: Looked) -> PaymentRefused:
+    """Why it is not stored, if it is not."""
+    code = one.ruling.code if one.ruling is not None else None
+    limit = one.ruling.limit if one.ruling is not None else None
+    return PaymentRefused(code or Refused.LINE, limit)
 
 
 def _evidence(stored: Stored, now: datetime) -> tuple[Any, ...]:

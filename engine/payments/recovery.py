@@ -36,7 +36,7 @@ from engine.payments.sealing import unseal_payer
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, RefundRequest
-from engine.words import EngineUnavailable, LineStatus, PaymentState
+from engine.words import EngineUnavailable, LineStatus, PaymentMethod, PaymentState
 from runtime.keyring import Keyring
 
 log = structlog.get_logger(__name__)
@@ -127,7 +127,9 @@ class Recovery:
     async def _resume(self, stored: Stored) -> None:
         now = datetime.now(UTC)
         state = S(stored.state)
-        if is_waiting(stored):
+        if state is S.CREATED:
+            after = await self._ask_first(stored)
+        elif is_waiting(stored):
             after = await self._resolve(stored, now)
         elif state is S.HELD:
             after = await self._confirm(stored, now)
@@ -147,6 +149,24 @@ class Recovery:
             return current._replace(next_check_at=next_look(current, now))
 
         await self._progress.step(Step(stored.key, wait, "postponed", {}))
+
+    async def _ask_first(self, stored: Stored) -> Stored:
+        """Ask for what nobody was asked for yet: staff has let it pass."""
+
+        def ask(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            if current.state != S.CREATED:
+                return current
+            later = now + LEASE
+            return current._replace(state=S.REQUESTED.value, requested_at=now, next_check_at=later, changed_at=now)
+
+        holder = await self._holders(stored)
+        if holder is None or holder.status in (None, LineStatus.TERMINATED):
+            return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "not_asked")
+        asked = await self._progress.step(Step(stored.key, ask, "asked", {"gateway": stored.gateway}))
+        payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
+        # A card's token is worth something at its own gateway only.
+        others = self._gateways.candidates(PaymentMethod(stored.method), payer.msisdn) if payer.msisdn else []
+        return await self._asking.ask(asked, payer, self._description, others)
 
     async def _resolve(self, stored: Stored, now: datetime) -> Stored:
         """Find out what became of a payment that was asked for."""

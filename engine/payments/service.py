@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
 from engine.books.service import Door
+from engine.guard.cards import Cards
+from engine.guard.payments import PaymentGuard
 from engine.payments import names, store
 from engine.payments.asking import Asking
 from engine.payments.course import REFUND_REFUSED, Stored
@@ -24,7 +26,17 @@ from engine.payments.recovery import Recovery
 from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import Payer
-from engine.words import AccountRef, Answer, Payment, PaymentMethod, PaymentRefused, PaymentState, Subscriber
+from engine.words import (
+    AccountRef,
+    Answer,
+    Payment,
+    PaymentMethod,
+    PaymentRefused,
+    PaymentState,
+    Refused,
+    SavedCard,
+    Subscriber,
+)
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -48,10 +60,13 @@ class Payments:
         accounts: Accounts,
         door: Door,
         gateways: Gateways,
+        guard: PaymentGuard,
+        cards: Cards,
     ) -> None:
         self._operator = operator
         self._gateways = gateways
-        self._opening = Opening(database, keyring, operator.currency, gateways.metrics)
+        self._cards = cards
+        self._opening = Opening(database, keyring, operator.currency, gateways.metrics, guard)
         self._progress = Progress(database, door, gateways.metrics)
         self._asking = Asking(keyring, gateways, self._progress)
         events = Events(accounts, gateways, self._opening, self._progress)
@@ -69,6 +84,7 @@ class Payments:
         self._pages = Writer[tuple[AccountRef, datetime, int], list[Stored]](database, self._page)
         self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
 
+        self.step = self._progress.step
         self.take_callback = self._inbox.take
         self.take_statement = self._inbox.take_statement
         self.resume_due = self._recovery.resume_due
@@ -100,27 +116,33 @@ class Payments:
         key: UUID,
         msisdn: str = "",
         token: str = "",
+        card: SavedCard | None = None,
+        device: str = "",
         source: str,
         product: str | None = None,
         description: str = "",
         wait_seconds: float = 3.0,
     ) -> Payment:
-        """Ask whoever has ``msisdn`` (E.164) or a card's ``token`` for ``amount`` minor units for a subscriber's line.
+        """Ask whoever has ``msisdn`` (E.164), a card's ``token`` or a saved ``card`` for money for a subscriber's line.
 
-        The same ``key`` again is the same payment: nobody is asked twice. Answers with the payment as it stands once
-        the gateway has said something, or after ``wait_seconds``; what comes later comes by message. ``product``: what
-        is bought with it at once. ``description``: what the payer is told that it is for, in their language.
+        ``amount`` is in minor units. The same ``key`` again is the same payment: nobody is asked twice. Answers with
+        the payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes
+        by message. One that the guard holds back is in review, and nobody is asked before staff has looked.
+        ``device``: what the person pays from, as its channel knows it. ``product``: what is bought with it at once.
+        ``description``: what the payer is told that it is for, in their language.
 
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
-        payer = Payer(msisdn=msisdn, token=token)
+        payer = Payer(msisdn=msisdn, token=token if card is None else await self._cards.token(card))
         candidates = self._gateways.candidates(method, payer.msisdn)
+        if card is not None:
+            candidates = [name for name in candidates if name == card.gateway]
         if not 0 < amount <= LARGEST:
-            raise PaymentRefused("amount")
+            raise PaymentRefused(Refused.AMOUNT)
         if not candidates:
-            raise PaymentRefused("method")
+            raise PaymentRefused(Refused.METHOD)
         if product is not None and all(product != one.code for one in self._operator.products):
-            raise PaymentRefused("product")
+            raise PaymentRefused(Refused.PRODUCT)
         wanted = Wanted(
             account=subscriber.account,
             payment_id=names.payment_id_of(subscriber.account, key),
@@ -132,9 +154,12 @@ class Payments:
             payer=payer,
             source=source,
             product=product,
+            card_ends=None if card is None else card.expires_at,
+            own_number=bool(msisdn) and msisdn == subscriber.msisdn,
+            device=device,
         )
         stored, new = await self._opening.store(wanted)
-        if new:
+        if new and stored.state != PaymentState.REVIEW:
             asking = self._asking.ask(stored, payer, description or self._operator.name, candidates[1:])
             self._begin(stored.payment_id, asyncio.create_task(asking))
         task = self._under_way.get(stored.payment_id)
@@ -165,6 +190,31 @@ class Payments:
         """A payment by what a person quotes; of two with the same short reference, the first."""
         stored = await self._one(names.by_reference(reference))
         return None if stored is None else stored.payment()
+
+    async def asked_before(
+        self,
+        subscriber: Subscriber,
+        method: PaymentMethod,
+        amount: int,
+        *,
+        key: UUID,
+        product: str | None = None,
+        within_minutes: int = 10,
+    ) -> tuple[Payment | None, bool]:
+        """The same payment for the same line, asked for under whatever key in the last minutes and not refused.
+
+        With it, whether it is the one that ``key`` stands for: that one counts whenever it was asked for.
+        """
+        own = await self.payment(names.payment_id_of(subscriber.account, key))
+        if own is not None:
+            return own, True
+        since = datetime.now(UTC) - timedelta(minutes=within_minutes)
+        wanted = (subscriber.line_id, method, amount, product)
+        for one in await self.payments_of(subscriber.account):
+            same = (one.line_id, one.method, one.amount, one.product) == wanted
+            if same and one.created_at > since and one.state is not PaymentState.DECLINED:
+                return one, False
+        return None, False
 
     async def find_by_gateway_ref(self, gateway: str, gateway_ref: str) -> Payment | None:
         """A payment by its provider's reference."""

@@ -25,9 +25,7 @@ RIGHTS = {"payment_decision": "INSERT", "guard_list": "INSERT, UPDATE, DELETE", 
 def upgrade() -> None:
     """Apply."""
     op.add_column("line", sa.Column("sim_changed_at", TIME))
-    op.create_index(
-        "ix_payment_review", "payment", ["created_at"], postgresql_where=sa.text("state = 'review'")
-    )
+    op.create_index("ix_payment_review", "payment", ["created_at"], postgresql_where=sa.text("state = 'review'"))
     op.create_table(
         "payment_decision",
         _shard(),
