@@ -157,3 +157,19 @@ async def test_a_payment_that_was_held_back_is_asked_for_once_it_is_let_go(house
     assert (await house.ended(payment)).state is PaymentState.SETTLED
     assert await house.money(line) == await house.taken() == 5_000
     await house.right()
+
+
+async def test_a_payer_who_has_to_act_is_sent_the_link_and_a_late_refusal_is_told(house: House) -> None:
+    line = await house.line()
+    await house.plays("action")
+    payment = await house.pay(line, 5_000, wait_seconds=5.0)
+    assert payment.state is PaymentState.PENDING
+    ((url, owner),) = await house.rows("SELECT body->>'url', line_id FROM outbox WHERE topic = 'payment.action'")
+    assert owner == line.line_id
+    async with house.http.post(url, data={"yes": "0"}) as answer:
+        assert answer.status == 200
+    await house.until(payment, PaymentState.DECLINED)
+    assert await house.rows("SELECT body->>'reference' FROM outbox WHERE topic = 'payment.declined'") == [
+        (payment.reference,)
+    ]
+    assert await house.rows("SELECT FROM payment_event WHERE body::text LIKE '%%http%%'") == []
