@@ -199,6 +199,7 @@ async def run(settings: Settings) -> None:
         metrics=metrics,
         books=settings.books,
         gateways=configured_gateways(settings, metrics),
+        redis=redis,
         webhooks=settings.webhooks,
         audit_export=settings.audit_export,
     )

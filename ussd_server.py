@@ -41,8 +41,7 @@ from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from engine.payments.callbacks import PATHS, callback
 from engine.payments.gateways import configured_gateways
-from network.http import Gate
-from network.nchf.service import ChargingData
+from network import interfaces
 from portal import simulator
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
@@ -115,6 +114,7 @@ async def open_services(settings: Settings) -> Services:
         metrics=metrics,
         books=settings.books,
         gateways=configured_gateways(settings, metrics),
+        redis=redis,
         webhooks=settings.webhooks,
     )
     machine, notices = Machine(dialogs, texts), Notices(texts, operator)
@@ -171,8 +171,7 @@ async def app(settings: Settings) -> web.Application:
             web.get("/metrics", meters),
         ]
     )
-    gate = Gate(settings.api_keys)
-    application.add_routes(ChargingData(services.engine, services.keyring, settings.public_url).routes(gate))
+    interfaces.mount(application, settings, services.engine, services.keyring)
     if settings.simulator:
         simulator.mount(
             application,
