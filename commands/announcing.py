@@ -55,7 +55,14 @@ def _description(
         "webhook_secrets": _webhook_secrets(settings),
         "ports": {"http": settings.port} | ({"bot_api": urlsplit(bot_api).port} if bot_api else {}),
         "bot_api_url": bot_api,
+        "payment_sandbox_url": _payment_sandbox(settings),
     }
+
+
+def _payment_sandbox(settings: Settings) -> str | None:
+    """Where the sandbox's payment providers are played: what becomes of a payment is said at its ``/script``."""
+    found = (one.options.get("base_url") for one in settings.payment_gateways.values() if one.adapter == "sandbox")
+    return next((str(url) for url in found), None)
 
 
 def _webhook_secrets(settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A process that pays, is called back and recovers, and dies by SIGKILL at a chosen step: ``python -m`` with one JSON.
 
 A step is one transaction of payments, one operation through the door, or one call to a gateway; death comes right
-before or right after it. Every life is a fork, so there can be hundreds. Prints what the sandbox's payers were asked for.
+before or right after it. Every life is a fork, so there can be hundreds. Prints how many were killed.
 """
 
 from __future__ import annotations
