@@ -32,20 +32,8 @@ _GIVEN = unfolded(payment, _KEY, numbered=True)
 _OPENED = tuple(name for name in Stored._fields if name != "attempts")
 _LOCATED = ("shard", "digest", "owner_shard", "account_id", "payment_id")
 _EVIDENCE = ("shard", "account_id", "payment_id", "event_id", "state", "what", "body", "at")
-_TURNED = (
-    *_KEY,
-    "state",
-    "reason",
-    "next_check_at",
-    "gateway_ref",
-    "asked_ref",
-    "captured",
-    "captured_currency",
-    "gateway",
-    "requested_at",
-    "attempts",
-    "changed_at",
-)
+_CHANGING = "state reason next_check_at gateway_ref asked_ref captured captured_currency gateway requested_at attempts"
+_TURNED = (*_KEY, *_CHANGING.split(), "changed_at")
 _HEARD = (
     "shard",
     "digest",
