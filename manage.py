@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from commands import audit, dialog, dispute, doctor, events, gateway, line, notify, receipt, reconcile, voucher
+from commands import (
+    audit,
+    bill,
+    dialog,
+    dispute,
+    doctor,
+    events,
+    gateway,
+    ledger,
+    line,
+    notify,
+    receipt,
+    reconcile,
+    voucher,
+)
 from commands.demo import demo
 from engine.books.databases import migrate_books
 from runtime.embedded.process import EmbeddedError
@@ -20,11 +34,13 @@ from settings import SettingsError, load_settings
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Rasid: the operator's command line.")
 app.command()(demo)
 app.add_typer(audit.app, name="audit")
+app.add_typer(bill.app, name="bill")
 app.add_typer(dialog.app, name="dialog")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(events.app, name="events")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")

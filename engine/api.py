@@ -19,6 +19,7 @@ from engine.balances.service import Balances
 from engine.books.databases import Books, open_books
 from engine.books.history import Done, History
 from engine.books.recovery import Recovery
+from engine.books.reports import Reports
 from engine.books.service import Door
 from engine.disputes.service import Disputes
 from engine.events.rules import Retries
@@ -34,6 +35,7 @@ from engine.notices.told import Told
 from engine.notices.wishes import Wishes
 from engine.payments.gateways import Gateways, no_gateways
 from engine.payments.service import Payments
+from engine.receivables.ages import Receivables
 from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
@@ -125,6 +127,11 @@ class Engine:
             gateways=served,
             trail=self.audit,
         )
+
+        #: trial balance, account statements, journal
+        self.ledger = Reports(books, operator.currency, operator.timezone)
+        #: open bills by age, and what gateways owe
+        self.receivables = Receivables(books)
 
         # The names that callers use, each bound to the area that does the work.
         self.post = self._door.post

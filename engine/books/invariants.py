@@ -21,6 +21,7 @@ from engine.books.comparisons import COMPARISONS, Comparison, compare
 from engine.books.databases import Books
 from engine.books.sheets import Book
 from engine.payments.invariants import CHECKS as OF_PAYMENTS
+from engine.receivables.invariants import COMPARISONS as OF_RECEIVABLES
 from engine.usage.invariants import CHECKS as OF_USAGE
 from engine.words import AccountRef
 
@@ -206,6 +207,7 @@ CHECKS: tuple[Check | Comparison, ...] = (
     Check("settled_once", "a payment is credited at most once", _SETTLED_ONCE, Book.HISTORY),
     Check("announced", "outside systems are told of every settlement, and of its end", _ANNOUNCED),
     *COMPARISONS,
+    *OF_RECEIVABLES,
     *OF_USAGE,
     *OF_PAYMENTS,
 )
