@@ -19,9 +19,11 @@ from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
 from engine.audit.service import Trail
 from engine.books.databases import Books, open_books
+from engine.books.service import Door
 from engine.recharge.batch_rules import MoveRefused
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
 from runtime.keyring import Keyring
+from runtime.metrics import Metrics
 from settings import Operator, Settings, SettingsError, load_operator, load_settings
 
 Result = TypeVar("Result")
@@ -73,6 +75,16 @@ async def open_installation() -> AsyncIterator[Installation]:
     finally:
         await accounts.close()
         await books.dispose()
+
+
+@asynccontextmanager
+async def open_door(installation: Installation) -> AsyncIterator[Door]:
+    """The one door, for what staff posts; closed again once it has been answered."""
+    door = Door(installation.books, installation.operator, Metrics(), lanes=1)
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
 def run(work: Callable[[Installation], Coroutine[Any, Any, Result]]) -> Result:

@@ -11,15 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.installation import By, Installation, Why, major_units, minor_units, refuse, run
+from commands.installation import By, Installation, Why, major_units, minor_units, open_door, refuse, run
 from engine.books.invariants import unfreeze as let_spend
-from engine.books.service import Door
-from engine.words import Adjust, Answer, LineStatus, Subscriber, Unit
-from runtime.metrics import Metrics
+from engine.words import Adjust, Answer, LineStatus, Operation, SetCreditLimit, Subscriber, Unit
 
 app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
 
 Msisdn = Annotated[str, typer.Argument(help="The number, in international or national form.")]
+Fixed = Annotated[bool, typer.Option("--fixed", help="The number is that of a fixed line.")]
 
 
 @app.command()
@@ -30,6 +29,8 @@ def add(
     language: Annotated[str | None, typer.Option(help="One of the operator's languages; else its first.")] = None,
     status: Annotated[LineStatus, typer.Option(help="How the line starts.")] = LineStatus.PREACTIVE,
     ask_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, without showing it.")] = False,
+    postpaid: Annotated[bool, typer.Option("--postpaid", help="Billed by the month; see `line limit`.")] = False,
+    fixed: Fixed = False,
     why: Why = "",
     by: By,
 ) -> None:
@@ -38,7 +39,9 @@ def add(
 
     async def work(installation: Installation) -> Subscriber:
         async with installation.trail.doing("line.add", by=by, why=why, detail={"status": status.value}):
-            line = await installation.accounts.create_line(msisdn, imsi, language, pin, status=status)
+            line = await installation.accounts.create_line(
+                msisdn, imsi, language, pin, status=status, postpaid=postpaid, fixed=fixed
+            )
         await installation.trail.record("line.added", by=by, why=why, account=line.account, line_id=line.line_id)
         return line
 
@@ -46,11 +49,11 @@ def add(
 
 
 @app.command()
-def show(msisdn: Msisdn) -> None:
+def show(msisdn: Msisdn, *, fixed: Fixed = False) -> None:
     """Status, language and buckets of a line."""
 
     async def work(installation: Installation) -> Subscriber:
-        return await installation.accounts.subscriber(msisdn)
+        return await installation.accounts.subscriber(msisdn, fixed=fixed)
 
     _show(run(work))
 
@@ -115,33 +118,33 @@ def adjust(
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
         line = await installation.accounts.subscriber(msisdn)
         minor = minor_units(amount, line.currency)
-        door = Door(installation.books, installation.operator, Metrics(), lanes=1)
-        try:
-            detail = {"amount": -minor if take else minor, "ticket": ticket}
-            await installation.trail.record(
-                "line.adjust", by=by, why=reason, account=line.account, line_id=line.line_id, detail=detail
-            )
-            answer = await door.post(
-                Adjust(
-                    account=line.account,
-                    line_id=line.line_id,
-                    key=uuid5(line.line_id, f"ticket|{ticket}"),
-                    asked_at=datetime.now(UTC),
-                    source=f"staff:{by}",
-                    unit=Unit.MONEY,
-                    amount=-minor if take else minor,
-                    reason=reason,
-                )
-            )
-        finally:
-            await door.close()
-        return answer, await installation.accounts.subscriber(msisdn)
+        asked = Adjust(**_asked(line, by, ticket), unit=Unit.MONEY, amount=-minor if take else minor, reason=reason)
+        detail = {"amount": asked.amount, "ticket": ticket}
+        return await _post(installation, "line.adjust", line, asked, by=by, why=reason, detail=detail)
 
-    answer, line = run(work)
-    if not answer.ok:
-        refuse(f"refused: {answer.code.replace('_', ' ')}")
-    Console().print(f"booked at {answer.booked_at:%Y-%m-%d %H:%M} UTC, ref {answer.reference}", highlight=False)
-    _show(line)
+    _show_booked(*run(work))
+
+
+@app.command()
+def limit(
+    number: Msisdn,
+    amount: Annotated[str, typer.Argument(help="How much the account may owe, as people write it: 500 or 12.50.")],
+    *,
+    ticket: Annotated[str, typer.Option(help="The case this settles: the same ticket sets a limit once, ever.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the books.")],
+    by: By,
+    fixed: Fixed = False,
+) -> None:
+    """Set how much a postpaid account may owe."""
+
+    async def work(installation: Installation) -> tuple[Answer, Subscriber]:
+        line = await installation.accounts.subscriber(number, fixed=fixed)
+        minor = minor_units(amount, line.currency)
+        asked = SetCreditLimit(**_asked(line, by, ticket), limit=minor, reason=reason)
+        detail = {"limit": minor, "ticket": ticket}
+        return await _post(installation, "line.limit", line, asked, fixed=fixed, by=by, why=reason, detail=detail)
+
+    _show_booked(*run(work))
 
 
 @app.command()
@@ -169,6 +172,33 @@ def erase(msisdn: Msisdn, by: By, why: Why = "") -> None:
 
     run(work)
     Console().print("erased")
+
+
+def _asked(line: Subscriber, by: str, ticket: str) -> dict[str, Any]:
+    return {
+        "account": line.account,
+        "line_id": line.line_id,
+        "key": uuid5(line.line_id, f"ticket|{ticket}"),
+        "asked_at": datetime.now(UTC),
+        "source": f"staff:{by}",
+    }
+
+
+async def _post(
+    installation: Installation, what: str, line: Subscriber, asked: Operation, *, fixed: bool = False, **trail: Any
+) -> tuple[Answer, Subscriber]:
+    """Post what staff asks for, once it stands in the audit trail; and look at the line again."""
+    await installation.trail.record(what, account=line.account, line_id=line.line_id, **trail)
+    async with open_door(installation) as door:
+        answer = await door.post(asked)
+    return answer, await installation.accounts.subscriber(line.msisdn, fixed=fixed)
+
+
+def _show_booked(answer: Answer, line: Subscriber) -> None:
+    if not answer.ok:
+        refuse(f"refused: {answer.code.replace('_', ' ')}")
+    Console().print(f"booked at {answer.booked_at:%Y-%m-%d %H:%M} UTC, ref {answer.reference}", highlight=False)
+    _show(line)
 
 
 def _doing(

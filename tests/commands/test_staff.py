@@ -17,7 +17,7 @@ import typer
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
-from commands import doctor, line, voucher
+from commands import bill, doctor, line, voucher
 from commands.installation import major_units, minor_units
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ MSISDN = "+254712000001"
 PROGRAM = "from tests.commands.test_staff import app; app()"
 
 app = typer.Typer()
-for name, part in (("voucher", voucher), ("line", line), ("doctor", doctor)):
+for name, part in (("voucher", voucher), ("line", line), ("doctor", doctor), ("bill", bill)):
     app.add_typer(part.app, name=name)
 
 
@@ -226,6 +226,24 @@ def test_a_correction_is_booked_once_for_each_ticket_and_kept_with_its_reason(ma
         {"code": "ok", "source": "staff:amina", "reason": "lost recharge"},
         {"code": "balance_too_low", "source": "staff:amina", "reason": None},
     ]
+
+
+def test_a_postpaid_fixed_line_gets_a_limit_once_for_each_ticket_and_a_bill_for_a_month_that_is_over(manage, owner):
+    number = "+254202345678"
+    assert manage("line", "add", number, "--fixed", "--postpaid", "--status", "active")[0] == 0
+    for _ in range(2):
+        code, said = manage(
+            "line", "limit", number, "500", "--fixed", "--ticket", "T-1", "--reason", "contract", "--by", "amina"
+        )
+        assert code == 0 and "500.00" in said
+    assert owner.execute("SELECT count(*) AS n FROM operation WHERE kind = 'set_credit_limit'").fetchone() == {"n": 1}
+    assert manage("bill", "make", "2026-02-30")[0] == 2
+    assert manage("bill", "make", "2999-01")[0] == 2
+    # Nothing was used, so there is nothing to bill.
+    assert "0 bills" in manage("bill", "make", "2026-01", "--by", "amina")[1]
+    assert manage("bill", "list", number, "--fixed")[0] == 0
+    recorded = owner.execute("SELECT what FROM staff_action ORDER BY at").fetchall()
+    assert {"line.limit", "bill.make"} <= {row["what"] for row in recorded}
 
 
 def test_a_frozen_account_is_let_go_and_a_person_erased(manage, owner):
