@@ -31,9 +31,10 @@ from network.http import CLIENT, Problem, json_response, read_json, wrong
 from network.tmf import wire
 from network.tmf.amounts import BAD, amount_of, minor, positive, unit_of
 from network.tmf.answers import FIELDS, IDEMPOTENCY, chosen
-from network.tmf.lines import NOT_FOUND, ROOT, Lines, Owner
+from network.tmf.lines import NOT_FOUND, ROOT, Lines, Owner, masked
 from network.tmf.refusals import refusal
 from network.tmf.rendering import Rendering, receiver_of, reserved
+from network.tmf.specifications import ordinary_group
 
 #: who reserves, in the engine's books
 INTERFACE = "tmf654"
@@ -171,7 +172,7 @@ class Actions:
         if asked.amount is not None:
             wanted = positive(amount_of(asked.amount, asked.usage_type, self._lines.currency)[0])
         common = self._common(request, RESERVE, owner)
-        report = GroupReport(rating_group=self._rating_group(), unit=unit, requested=wanted)
+        report = GroupReport(rating_group=ordinary_group(self._engine.operator), unit=unit, requested=wanted)
         operation = _session(common, common["key"], SessionAct.CREATE, (report,))
         answer = await self._post(operation)
         if reserved(answer)[0] == 0:
@@ -180,13 +181,6 @@ class Actions:
                 raise Problem(409, group.result, "this use costs nothing: there is nothing to hold")
             raise Problem(409, group.result, "nothing is left that could be held")
         return self._created(RESERVE, owner, msgspec.structs.replace(answer, key=common["key"]), asked)
-
-    def _rating_group(self) -> int:
-        """The first that is charged for."""
-        for category in self._engine.operator.categories:
-            if category.rating_groups and not category.zero_rated:
-                return category.rating_groups[0]
-        return 0
 
     # -- cancelling ---------------------------------------------------------------------------------------------------
 
@@ -300,8 +294,3 @@ def _key(request: web.Request, path: str) -> UUID:
     if not 1 <= len(given) <= 255 or not given.isprintable():
         raise wrong(BAD, IDEMPOTENCY.name, "1 to 255 printable characters are meant")
     return uuid5(NAMESPACE_OID, "|".join((INTERFACE, path, request[CLIENT], given)))
-
-
-def masked(msisdn: str) -> str:
-    """A number as the other one may read it: ``+254712***001``."""
-    return f"{msisdn[:-6]}***{msisdn[-3:]}"

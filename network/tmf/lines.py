@@ -111,6 +111,11 @@ def account_ref(line: LineRef) -> wire.Ref:
     return wire.Ref(id=str(line.account_id))
 
 
+def masked(msisdn: str) -> str:
+    """A number as the other one may read it: ``+254712***001``."""
+    return f"{msisdn[:-6]}***{msisdn[-3:]}"
+
+
 def _other_account(given: str, line: LineRef) -> bool:
     # Other systems have names of their own for an account: only what looks like ours is held to it.
     try:

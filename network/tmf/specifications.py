@@ -39,10 +39,19 @@ def specifications(operator: Operator, root: str) -> list[wire.UsageSpecificatio
                     if kind is UsageType.DATA
                 ),
                 _characteristic("ratingGroup", "integer", rating_group, 0),
+                _characteristic("category", "string", "the traffic category by its code, instead", 0),
             ),
         )
         for kind, (name, counted) in _DESCRIBED.items()
     ]
+
+
+def ordinary_group(operator: Operator) -> int:
+    """The rating group of data that is nothing special: the first that is charged for."""
+    for category in operator.categories:
+        if category.rating_groups and not category.zero_rated:
+            return category.rating_groups[0]
+    return 0
 
 
 def _characteristic(name: str, value_type: str, description: str, least: int) -> wire.SpecCharacteristic:

@@ -21,7 +21,7 @@ from network.tmf.amounts import BAD, USAGE_TYPES, UsageType, money, quantity, un
 from network.tmf.answers import FIELDS, IDEMPOTENCY, PAGING, chosen, cursor, listed, page_of, sliced
 from network.tmf.lines import NOT_FOUND, Lines, Owner, line_of
 from network.tmf.refusals import refusal
-from network.tmf.specifications import COUNTS, specifications
+from network.tmf.specifications import COUNTS, ordinary_group, specifications
 
 ROOT = "/tmf-api/usageManagement/v4"
 INTERFACE = "tmf635"
@@ -65,7 +65,9 @@ class UsageManagement:
         number = asked.related_party[0].id if asked.related_party else said.get("msisdn")
         if not isinstance(number, str):
             raise wrong(BAD, "relatedParty", "missing: the line's number, here or as the characteristic msisdn")
-        report = _report(asked.usage_type, said)
+        unit, used = _measured(asked.usage_type, said)
+        group = self._rating_group(asked.usage_type, said)
+        report = GroupReport(rating_group=group, unit=unit, used=used, final=True)
         subscriber = await self._lines.subscriber(number, "relatedParty[0].id")
         name = str(_name(request, asked.id))
         operation = SessionRequest(
@@ -85,6 +87,20 @@ class UsageManagement:
             raise refusal(answer)
         made = self._usage(Owner(line_of(subscriber), subscriber.msisdn), answer)
         return json_response(made, 201, {"Location": made.href})
+
+    def _rating_group(self, usage_type: str, said: Mapping[str, Any]) -> int:
+        """The traffic category by its number or its code; ordinary data need not say it."""
+        given = _whole(said, "ratingGroup", 2**31 - 1)
+        known = {one.code: one for one in self._engine.operator.categories if one.rating_groups}
+        if given is not None or not known:
+            return given or 0
+        code = said.get("category")
+        if code is None and usage_type == UsageType.DATA:
+            return ordinary_group(self._engine.operator)
+        if not isinstance(code, str) or code not in known:
+            field = "ratingGroup" if code is None else "category"
+            raise wrong(BAD, f"usageCharacteristic.{field}", f"a category is meant: {', '.join(known)}")
+        return known[code].rating_groups[0]
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         """``GET /usage?relatedParty.id=&usageDate=``: the latest first, page after page by ``after``."""
@@ -205,11 +221,11 @@ def _used(answer: Answer) -> list[_Part]:
     ]
 
 
-def _report(usage_type: str, said: Mapping[str, Any]) -> GroupReport:
+def _measured(usage_type: str, said: Mapping[str, Any]) -> tuple[Unit, Used]:
+    """What was used. Raises ``Problem``."""
     unit = unit_of(usage_type)
     if unit is Unit.MONEY:
         raise wrong(BAD, "usageType", "data, voice or sms is meant")
-    group = _whole(said, "ratingGroup", 2**31 - 1) or 0
     up, down = _whole(said, "uplinkVolume"), _whole(said, "downlinkVolume")
     total = _whole(said, COUNTS[UsageType(usage_type)])
     if unit is Unit.OCTETS:
@@ -221,7 +237,7 @@ def _report(usage_type: str, said: Mapping[str, Any]) -> GroupReport:
         raise wrong(BAD, "usageCharacteristic", f"{COUNTS[UsageType(usage_type)]} is missing")
     else:
         used = Used(seconds=total) if unit is Unit.SECONDS else Used(messages=total)
-    return GroupReport(rating_group=group, unit=unit, used=used, final=True)
+    return unit, used
 
 
 def _whole(said: Mapping[str, Any], name: str, most: int = _MOST) -> int | None:

@@ -39,7 +39,7 @@ def opening(line: Subscriber | str, *groups: dict[str, Any], **more: Any) -> dic
     return asking(0, *groups, subscriberIdentifier=name, pDUSessionChargingInformation=details, **more)
 
 
-def group(rating_group: int = 1, *, wanted: dict[str, int] | None = None, **used: int) -> dict[str, Any]:
+def group(rating_group: int = 10, *, wanted: dict[str, int] | None = None, **used: int) -> dict[str, Any]:
     """One rating group: what is asked for (``{}``: as much as is right), and what was used."""
     said: dict[str, Any] = {"ratingGroup": rating_group}
     if wanted is not None:

@@ -128,7 +128,7 @@ async def test_the_last_quota_says_so_and_after_it_there_is_none(api: Api, engin
     assert only(created)["finalUnitIndication"] == {"finalUnitAction": "TERMINATE"}
     assert "volumeQuotaThreshold" not in only(created)
     update = await api.post(f"{resource(created)}/update", asking(1, group(wanted={}, totalVolume=MB // 2)))
-    assert only(update) == {"ratingGroup": 1, "resultCode": "QUOTA_LIMIT_REACHED"}
+    assert only(update) == {"ratingGroup": 10, "resultCode": "QUOTA_LIMIT_REACHED"}
 
 
 async def test_voice_is_granted_in_seconds_and_messages_in_units(api: Api, engine: Engine) -> None:
@@ -136,11 +136,19 @@ async def test_voice_is_granted_in_seconds_and_messages_in_units(api: Api, engin
     await credit(engine, line, 90, Unit.SECONDS)
     await credit(engine, line, 3, Unit.MESSAGES)
     created = await api.post(
-        ROOT, opening(line, group(1, wanted={"time": 60}), group(2, wanted={"serviceSpecificUnits": 1}))
+        ROOT, opening(line, group(100, wanted={"time": 60}), group(200, wanted={"serviceSpecificUnits": 1}))
     )
     voice, texts = created.body["multipleUnitInformation"]
     assert voice["grantedUnit"] == {"time": 60} and "timeQuotaThreshold" in voice
     assert texts["grantedUnit"] == {"serviceSpecificUnits": 1}
+
+
+async def test_free_traffic_needs_no_quota_and_an_unknown_kind_has_no_price(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    created = await api.post(ROOT, opening(line, group(30, wanted={}), group(77, wanted={})))
+    free, unknown = created.body["multipleUnitInformation"]
+    assert free == {"ratingGroup": 30, "resultCode": "QUOTA_MANAGEMENT_NOT_APPLICABLE"}
+    assert unknown == {"ratingGroup": 77, "resultCode": "RATING_FAILED"}
 
 
 async def test_what_is_measured_beside_the_quota_is_not_charged(api: Api, engine: Engine) -> None:
@@ -165,7 +173,7 @@ async def test_a_container_twice_in_one_request_is_counted_once(api: Api, engine
     line = await data_line(engine, 10 * MB)
     ref = resource(await api.post(ROOT, opening(line, group())))
     container = {"localSequenceNumber": 7, "totalVolume": MB}
-    twice = {"ratingGroup": 1, "usedUnitContainer": [container, container, container | {"localSequenceNumber": 8}]}
+    twice = {"ratingGroup": 10, "usedUnitContainer": [container, container, container | {"localSequenceNumber": 8}]}
     await api.post(f"{ref}/update", asking(1, twice))
     assert await left(engine, line) == 8 * MB
 
@@ -221,7 +229,7 @@ async def test_a_barred_line_opens_nothing_and_what_it_used_before_is_charged(ap
     barred = await api.post(ROOT, opening(line, group(wanted={})))
     assert (barred.status, barred.body["cause"]) == (403, "END_USER_REQUEST_DENIED")
     update = await api.post(f"{ref}/update", asking(1, group(wanted={}, totalVolume=MB)))
-    assert only(update) == {"ratingGroup": 1, "resultCode": "END_USER_SERVICE_DENIED"}
+    assert only(update) == {"ratingGroup": 10, "resultCode": "END_USER_SERVICE_DENIED"}
     assert await left(engine, line) == 9 * MB
 
 

@@ -38,7 +38,7 @@ async def test_a_use_is_charged_and_comes_back_rated(api: Api, engine: Engine) -
     await credit(engine, line, 10_000_000, Unit.OCTETS)
     said = await api.post(PATH, use(line, "data", uplinkVolume=1_000_000, downlinkVolume="2000000", ratingGroup=10))
     assert (said.status, said.body["status"]) == (201, "rated")
-    assert facts(said.body) == {"volume": 3_000_000, "ratingGroup": 10}
+    assert facts(said.body) == {"volume": 3_000_000, "ratingGroup": 10, "category": "internet"}
     (rated,) = said.body["ratedProductUsage"]
     assert rated["bucketValue"] == {"amount": 3_000_000, "units": "B"} and rated["isBilled"] is True
     assert rated["taxIncludedRatingAmount"] == {"value": 0, "unit": "KES"}
@@ -49,10 +49,10 @@ async def test_a_use_is_charged_and_comes_back_rated(api: Api, engine: Engine) -
 async def test_the_same_use_is_charged_once_also_when_it_comes_at_once(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
     await credit(engine, line, 600, Unit.SECONDS)
-    asked = use(line, "voice", "cdr-1", duration=61)
+    asked = use(line, "voice", "cdr-1", duration=61, ratingGroup=100)
     said = await asyncio.gather(*(api.post(PATH, asked) for _ in range(20)))
     assert len({one.raw for one in said}) == 1 and said[0].status == 201
-    other = await api.post(PATH, use(line, "voice", "cdr-1", duration=62))
+    other = await api.post(PATH, use(line, "voice", "cdr-1", duration=62, category="calls"))
     assert (other.status, other.body["code"]) == (409, "KEY_CONFLICT")
     assert (await engine.subscriber(line.msisdn)).total(Unit.SECONDS) == 539
 
@@ -60,18 +60,32 @@ async def test_the_same_use_is_charged_once_also_when_it_comes_at_once(api: Api,
 async def test_a_use_beyond_what_is_left_takes_the_rest_and_never_more(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
     await credit(engine, line, 2, Unit.MESSAGES)
-    said = await api.post(PATH, use(line, "sms", count=5))
+    said = await api.post(PATH, use(line, "sms", count=5, category="texts"))
     assert (said.status, facts(said.body)["count"]) == (201, 5)
     assert said.body["ratedProductUsage"][0]["bucketValue"]["amount"] == 2
     assert (await engine.subscriber(line.msisdn)).total(Unit.MESSAGES) == 0
     assert await check_all(engine._database) == []
 
 
+async def test_a_use_that_money_pays_tells_its_tariff_and_one_without_a_price_is_rejected(
+    api: Api, engine: Engine
+) -> None:
+    line = await open_line(engine, money=1_000)
+    said = await api.post(PATH, use(line, "voice", duration=90, category="calls"))
+    (rated,) = said.body["ratedProductUsage"]
+    assert rated["usageRatingTag"] == "voice"
+    assert rated["taxIncludedRatingAmount"] == {"value": 6, "unit": "KES"}
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 400
+    unknown = await api.post(PATH, use(line, "voice", duration=90, ratingGroup=77))
+    assert (unknown.status, unknown.body["status"]) == (201, "rejected")
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 400
+
+
 async def test_uses_are_listed_by_line_and_local_day(api: Api, engine: Engine) -> None:
     line, other = await open_line(engine), await open_line(engine)
     for count in (1, 2, 3):
-        await api.post(PATH, use(line, "sms", count=count))
-    await api.post(PATH, use(other, "sms", count=9))
+        await api.post(PATH, use(line, "sms", count=count, ratingGroup=200))
+    await api.post(PATH, use(other, "sms", count=9, ratingGroup=200))
     query = f"{PATH}?relatedParty.id={line.msisdn[1:]}"
     today = datetime.now(ZoneInfo("Africa/Nairobi")).date()
     for day, counts in ((today, [3, 2, 1]), (today - timedelta(days=1), [])):
@@ -95,6 +109,8 @@ async def test_uses_are_listed_by_line_and_local_day(api: Api, engine: Engine) -
         ("voice", {"duration": True}, "usageCharacteristic.duration"),
         ("voice", {"duration": {"a": 1}}, "usageCharacteristic.duration"),
         ("voice", {"duration": 1, "ratingGroup": 2**31}, "usageCharacteristic.ratingGroup"),
+        ("voice", {"duration": 1}, "usageCharacteristic.ratingGroup"),
+        ("voice", {"duration": 1, "category": "yoga"}, "usageCharacteristic.category"),
         ("monetary", {"count": 1}, "usageType"),
         ("walk", {"count": 1}, "usageType"),
     ],
@@ -109,7 +125,7 @@ async def test_a_bad_characteristic_is_named(
 
 async def test_a_use_of_nobody_is_404_and_one_without_a_line_400(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
-    asked = use(line, "sms", count=1)
+    asked = use(line, "sms", count=1, ratingGroup=200)
     assert (await api.post(PATH, asked | {"relatedParty": [{"id": "+254799999999"}]})).status == 404
     assert (await api.post(PATH, asked | {"relatedParty": []})).status == 400
     assert (await api.post(PATH, asked | {"usageDate": "2026-01-01T00:00:00"})).status == 400
