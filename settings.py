@@ -726,6 +726,36 @@ class RadiusSettings(Strict):
     clients: dict[Annotated[str, NAME], RadiusClient] = Field(min_length=1)
 
 
+class DiameterPeer(Strict):
+    """A packet gateway or a Diameter agent that connects to us."""
+
+    #: where it connects from; empty: anywhere
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    #: what its traffic is rated as where a request names no Rating-Group
+    rating_group: int = Field(default=0, ge=0, le=2**31 - 1)
+
+
+#: a DiameterIdentity (RFC 6733 §4.3.1): a fully qualified domain name
+Identity = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?$")]
+
+
+class DiameterSettings(Strict):
+    """The online charging server for Gy (RFC 8506, TS 32.299), a part of ``ussd_server.py``."""
+
+    #: address and TCP port that it binds; port 0 takes any that is free
+    host: str = "0.0.0.0"  # noqa: S104 - peers connect from outside; ``peers`` says which
+    port: int = Field(default=3868, ge=0, le=65535)
+    #: who we are
+    origin_host: Identity
+    origin_realm: Identity
+    #: Origin-Host → who may connect
+    peers: dict[Identity, DiameterPeer] = Field(min_length=1)
+    #: seconds of silence after which a peer is asked whether it is there (RFC 3539 §3.4.1: Tw)
+    watchdog_seconds: float = Field(default=30.0, ge=0.1, le=600)
+    #: what the network does with a session while no server answers it (RFC 8506 §8.14)
+    failure_handling: Literal["terminate", "continue", "retry_and_terminate"] = "terminate"
+
+
 #: the bot among those who carry messages: in routes, in metrics, and in what people ask for
 CHAT = "telegram"
 
@@ -811,6 +841,8 @@ class Settings(BaseSettings):
     telegram: TelegramSettings | None = None
     #: the accounting server; None: none
     radius: RadiusSettings | None = None
+    #: the online charging server for Gy; None: none
+    diameter: DiameterSettings | None = None
     #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)

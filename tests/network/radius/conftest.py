@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -14,11 +14,12 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, RadiusSettings
 from tests.engine.shop import credit, open_line
+from tests.network.radius.nas import SECRET, Nas
 
-SECRET = "a-secret-of-this-test"
 CATEGORIES = {
     "categories": [{"code": "internet", "rating_groups": [10]}, {"code": "social", "rating_groups": [20]}],
 }
+OpenNas = Callable[..., Awaitable[Nas]]
 IMSI = "639020000000001"
 
 
@@ -66,6 +67,28 @@ async def house(
     yield House(engine, server, metrics, port)
     await server.close()
     await engine.close()
+
+
+@pytest.fixture
+async def open_nas() -> AsyncIterator[OpenNas]:
+    """Makes access servers; their sockets are closed after the test."""
+    opened: list[Nas] = []
+
+    async def open_one(port: int, name: str = "bng-1") -> Nas:
+        made = Nas(name)
+        await made.start(port)
+        opened.append(made)
+        return made
+
+    yield open_one
+    for made in opened:
+        made.stop()
+
+
+@pytest.fixture
+async def nas(house: House, open_nas: OpenNas) -> Nas:
+    """An access server that the server knows."""
+    return await open_nas(house.port)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from pyrad import packet
 from pyrad.dictionary import Dictionary
 
-from tests.network.radius.conftest import SECRET
+SECRET = "a-secret-of-this-test"
 
 #: numbers and types of RFC 2865, 2866, 2869, 4372, 5176 and TS 29.061
 DICTIONARY = Dictionary(
@@ -57,6 +57,9 @@ class Nas(asyncio.DatagramProtocol):
 
     async def start(self, port: int) -> None:
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, remote_addr=("127.0.0.1", port))
+
+    def stop(self) -> None:
+        self.transport.close()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport

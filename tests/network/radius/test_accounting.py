@@ -8,17 +8,10 @@ from typing import Any
 import pytest
 
 from engine.words import Subscriber
-from tests.network.radius.conftest import IMSI, House
+from tests.network.radius.conftest import IMSI, House, OpenNas
 from tests.network.radius.nas import Nas
 
 GB = 1_000_000_000
-
-
-@pytest.fixture
-async def nas(house: House) -> Nas:
-    made = Nas()
-    await made.start(house.port)
-    return made
 
 
 def of(line: Subscriber, session: str = "s1", **more: Any) -> dict[str, Any]:
@@ -106,10 +99,9 @@ async def test_sessions_of_one_id_are_told_apart_by_what_else_names_them(
 
 
 async def test_an_access_server_that_starts_anew_ends_its_sessions_and_no_others(
-    house: House, nas: Nas, line: Subscriber
+    house: House, nas: Nas, line: Subscriber, open_nas: OpenNas
 ) -> None:
-    other = Nas("bng-2")
-    await other.start(house.port)
+    other = await open_nas(house.port, "bng-2")
     await other.ask("Start", **of(line, "theirs"))
     for session in ("a", "b"):
         await nas.ask("Start", **of(line, session))

@@ -12,8 +12,8 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import RadiusSettings, SettingsError
 from tests.engine.shop import credit
-from tests.network.radius.conftest import SECRET, House
-from tests.network.radius.nas import Nas
+from tests.network.radius.conftest import House, OpenNas
+from tests.network.radius.nas import SECRET, Nas
 
 
 def settings(**clients: Any) -> RadiusSettings:
@@ -29,30 +29,28 @@ def test_the_smallest_network_that_holds_an_address_counts() -> None:
     assert mapped is not None and mapped.name == "one"
 
 
-async def test_an_address_that_nobody_has_is_dropped_and_counted(house: House, line: Subscriber) -> None:
-    nas = Nas()
+async def test_an_address_that_nobody_has_is_dropped_and_counted(
+    house: House, line: Subscriber, nas: Nas, open_nas: OpenNas
+) -> None:
     server = RadiusServer(
         house.engine, settings(far={"addresses": ["192.0.2.1"]}), Keyring({1: bytes(32)}), house.metrics
     )
-    await nas.start(await server.start())
-    nas.send(nas.made("Start", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn))
-    known = Nas()
-    await known.start(house.port)
-    await known.ask("Start", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn)
-    assert nas.answers.empty()
+    stranger = await open_nas(await server.start())
+    stranger.send(stranger.made("Start", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn))
+    await nas.ask("Start", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn)
+    assert stranger.answers.empty()
     assert house.counted("unread", "unknown_client", "unknown") == 1
     await server.close()
 
 
 async def test_a_client_that_counts_from_the_other_side_is_read_so(
-    house: House, line: Subscriber, keyring: Keyring
+    house: House, line: Subscriber, keyring: Keyring, open_nas: OpenNas
 ) -> None:
     # Only the sum is charged, so that is seen where seconds are: they are charged where the client says so.
     await credit(house.engine, line, 600, Unit.SECONDS)
     client = {"addresses": ["127.0.0.1"], "unit": "seconds", "swapped": True}
     server = RadiusServer(house.engine, settings(dial=client), keyring, house.metrics)
-    nas = Nas()
-    await nas.start(await server.start())
+    nas = await open_nas(await server.start())
     await nas.ask(
         "Stop", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn, Acct_Session_Time=45, Acct_Input_Octets=9
     )
