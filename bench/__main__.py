@@ -14,7 +14,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import campaign, charts, door, messages, profiles, results, settlements, turns
+from bench import campaign, charts, door, messages, profiles, reconciliation, results, settlements, turns
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
@@ -36,6 +36,8 @@ class Part(StrEnum):
     TURNS = "turns"
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
+    #: a million payments for each run: only when asked for
+    RECONCILIATION = "reconciliation"
     #: long, and nothing in it is a median: only when asked for
     CAMPAIGN = "campaign"
 
@@ -59,6 +61,7 @@ class Sizes(NamedTuple):
     accounts: int
     lines: int
     numbers: int
+    rows: int
 
 
 def main(
@@ -70,6 +73,9 @@ def main(
     accounts: Annotated[int, typer.Option(min=1, help="Accounts that are recharged.")] = 100_000,
     lines: Annotated[int, typer.Option(min=1, help="Lines that ask for their balance.")] = 10_000,
     numbers: Annotated[int, typer.Option(min=2, help="Numbers of the campaign (--only campaign).")] = 100_000,
+    rows: Annotated[
+        int, typer.Option(min=10_000, help="Rows and payments that are reconciled (--only reconciliation).")
+    ] = reconciliation.MILLION,
     profile: Annotated[Profiled | None, typer.Option(help="Print where CPU time goes instead of measuring.")] = None,
 ) -> None:
     """Measure Rasid beside its floors, on Postgres and Redis of its own: durable, both in a temporary folder."""
@@ -78,7 +84,7 @@ def main(
         print(uvloop.run(_profiled(profile, seconds=seconds, accounts=accounts, lines=lines)))
         return
     parts = [only] if only is not None else list(USUAL)
-    sizes = Sizes(runs=runs, seconds=seconds, accounts=accounts, lines=lines, numbers=numbers)
+    sizes = Sizes(runs=runs, seconds=seconds, accounts=accounts, lines=lines, numbers=numbers, rows=rows)
     measured = uvloop.run(_measured(parts, sizes))
     results.write(measured, out)
     for part in parts:
@@ -114,6 +120,8 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         return await settlements.measure(
             house, operator, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
         )
+    if part is Part.RECONCILIATION:
+        return await reconciliation.measure(house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, tell=tell)
     if part is Part.TURNS:
         return await turns.measure(
             house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell

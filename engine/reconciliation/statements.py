@@ -149,11 +149,12 @@ MERGE = f"""
            excluded.booked, excluded.booked_currency, excluded.exact, TRUE, d.counted OR excluded.counted)
     RETURNING d.discrepancy_id, d.kind"""
 
+# What a statement has, or has not, no answer to a question makes otherwise.
 CLEAR = f"""
     UPDATE discrepancy d
     SET live = FALSE, changed_at = %(now)s, run_id = %(run_id)s,
         state = '{State.RESOLVED}', resolution = coalesce(d.resolution, '{Resolution.CLEARED}')
-    WHERE d.gateway = %(gateway)s AND d.live
+    WHERE d.gateway = %(gateway)s AND d.live AND (%(counted)s OR NOT d.counted)
       AND NOT EXISTS (SELECT FROM found f WHERE f.discrepancy_id = d.discrepancy_id)
       AND (EXISTS (SELECT FROM told t WHERE t.name = d.name)
            OR EXISTS (SELECT FROM matched m WHERE m.payment_id = d.payment_id AND m.paid = d.paid)
