@@ -6,7 +6,7 @@ The page asks nobody but this server.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -22,7 +22,7 @@ _REF = "#/components/schemas/{name}"
 def document(interfaces: Sequence[Interface], public_url: str = "") -> dict[str, Any]:
     """The OpenAPI document (version 3.1.0) of what is offered."""
     models = _models(interfaces)
-    schemas, components = msgspec.json.schema_components(models, ref_template=_REF)
+    schemas, components = _exact(msgspec.json.schema_components(models, ref_template=_REF))
     by_model = {_name(model): schema for model, schema in zip(models, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for interface in interfaces:
@@ -37,6 +37,17 @@ def document(interfaces: Sequence[Interface], public_url: str = "") -> dict[str,
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
+
+
+def _exact(schema: Any) -> Any:
+    """``schema`` with decimals as the numbers that they are on the wire; msgspec takes them for text."""
+    if isinstance(schema, Mapping):
+        if schema.get("format") == "decimal":
+            return {**schema, "type": "number"}
+        return {name: _exact(value) for name, value in schema.items()}
+    if isinstance(schema, list | tuple):
+        return [_exact(one) for one in schema]
+    return schema
 
 
 def _models(interfaces: Iterable[Interface]) -> list[Any]:
