@@ -10,6 +10,8 @@ from dialogs.flows.bundles.flow import bundles
 from dialogs.flows.language.flow import language
 from dialogs.flows.main_menu.flow import main_menu
 from dialogs.flows.notifications.flow import notifications
+from dialogs.flows.pay.flow import pay
+from dialogs.flows.payments.flow import payments
 from dialogs.flows.pin.flow import pin
 from dialogs.flows.recharge.flow import recharge
 from dialogs.words import Dialog
@@ -19,6 +21,8 @@ FLOWS: tuple[Callable[[Operator], Dialog], ...] = (
     main_menu,
     balance,
     recharge,
+    pay,
+    payments,
     bundles,
     account,
     language,

@@ -17,17 +17,19 @@ from dialogs.graph import ends_from, reachable, targets_missing
 from dialogs.keywords import keyword_faults
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
-from dialogs.refusals import SENTENCES
+from dialogs.refusals import NOT_ASKED, SENTENCES
 from dialogs.texts import Texts
 from dialogs.translations import message_fault, source_messages, translation_faults
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, Say, Screen, State, Typed
-from engine.words import Code
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, Screen, State, Typed
+from engine.words import Code, Refused
 from settings import Operator
 
 #: screens that must be read as a whole, and the most pages of those that may be turned
 ONE_PAGE, MANY_PAGES = 1, 20
 #: 98 is taken by "more", so a list ends before it
 OPTIONS_MOST = 97
+#: what of the engine moves money: money steps call it, and nothing else
+MOVERS = frozenset({"post", "pay"})
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ def check(
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 problems.append(Problem(dialog.name, state.name, f"cannot be said with its samples: {error!r}"))
     problems += [Problem("refusals", code.value, "has no sentence") for code in Code if code not in SENTENCES]
+    problems += [Problem("refusals", code.value, "has no sentence") for code in Refused if code not in NOT_ASKED]
     problems += _named_products(operator)
     problems += _notices(operator, texts, fits)
     problems += [Problem("keywords", "", what, language) for language, what in keyword_faults(texts)]
@@ -103,13 +106,13 @@ def _graph(dialogs: Sequence[Dialog], home: str) -> Iterator[Problem]:
 
 
 def _confirmed(state: State, states: dict[str, State]) -> Iterator[str]:
-    """Money moves in Confirm states only, behind the gate of their purpose, and is not led back into."""
-    if isinstance(state, Confirm):
+    """Money moves in money steps only, behind the gate of their purpose, and is not led back into."""
+    if isinstance(state, MoneyStep):
         for other in states.values():
             if state.name in other.leads() and not (isinstance(other, Ask) and other.guards == state.purpose):
                 yield f"is entered from {other.name}, which is no PIN gate for a {state.purpose}"
     for function in _functions(state):
-        if "post" in _names(function.__code__):
+        if MOVERS & _names(function.__code__):
             yield "moves money outside a confirm step"
 
 
@@ -120,7 +123,9 @@ def _functions(state: State) -> list[Any]:
         values += [state.items, state.act]
     if isinstance(state, Confirm):
         values += [state.operation, state.result, state.brief]
-    typed = [state.typed] if isinstance(state, Ask) else state.typed if isinstance(state, Menu) else []
+    if isinstance(state, Pay):
+        values += [state.before, state.result, state.brief]
+    typed = [state.typed] if isinstance(state, Ask) else state.typed if isinstance(state, (Menu, Choose)) else []
     values += [one.accept for one in typed]
     return [value for value in values if hasattr(value, "__code__")]
 
@@ -139,7 +144,11 @@ def _unambiguous(state: State, home: str) -> Iterator[str]:
         yield from _typed(state.typed, len(state.links))
     if isinstance(state, Choose):
         for sample in state.samples:
-            yield from _options([item.id for item in state.items(sample)])
+            items = state.items(sample)
+            yield from _options([item.id for item in items])
+            yield from _typed(state.typed, len(items))
+            leads = {"", state.to, *state.also}
+            yield from (f"leads to {item.to}, which is not among its targets" for item in items if item.to not in leads)
     if isinstance(state, Ask):
         yield from _typed((state.typed,), 0)
 
@@ -169,7 +178,7 @@ def _typed(typed: Sequence[Typed], options: int) -> Iterator[str]:
 
 def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iterator[Problem]:
     """Every sample in every language, on every gateway."""
-    most = ONE_PAGE if isinstance(state, (Say, Confirm)) else MANY_PAGES
+    most = ONE_PAGE if isinstance(state, (Say, MoneyStep)) else MANY_PAGES
     for language in machine.texts.languages:
         told: set[str] = set()
         for sample in state.samples:

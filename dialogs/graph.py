@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, Say, State
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, State
 
 
 def targets_missing(states: Mapping[str, State]) -> Iterator[tuple[str, str]]:
@@ -57,6 +57,7 @@ _SHAPES: dict[type[State], tuple[str, str]] = {
     Choose: ("[[", "]]"),
     Ask: ("[/", "/]"),
     Confirm: ("{{", "}}"),
+    Pay: ("{{", "}}"),
     Say: ("([", "])"),
 }
 
@@ -71,6 +72,6 @@ def _edges(state: State) -> list[tuple[str, str]]:
     if isinstance(state, Menu):
         labels |= {link.to: f"|{number}|" for number, link in enumerate(state.links, 1)}
         labels |= {} if state.exit is None else {state.exit: "|0|"}
-    if isinstance(state, Confirm):
+    if isinstance(state, MoneyStep):
         labels |= {state.done: "|1 ok|", state.refused: "|1 refused|"}
     return list(labels.items())

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
 from dialogs.texts import Texts
 from dialogs.values import Names, Text, text
-from dialogs.words import Confirm, Dialog
+from dialogs.words import Dialog, MoneyStep
 from settings import Operator
 
 #: more words than this are a letter to somebody else: they are not looked at
@@ -55,10 +55,12 @@ WORDS: dict[Intent, Text] = {
     Intent.STOP: text("STOP, STOP ALL, STOPALL, UNSUBSCRIBE"),
     Intent.START: text("START, UNSTOP, SUBSCRIBE"),
 }
+#: where a voucher number is typed
+VOUCHER = "recharge.number"
 #: where in the dialogs an intent begins; the others are answered without
 BEGINNINGS: dict[Intent, str] = {
     Intent.BALANCE: "balance.show",
-    Intent.RECHARGE: "recharge.number",
+    Intent.RECHARGE: "pay.home",
     Intent.BUY: "bundles.list",
     Intent.MENU: "main_menu.home",
     Intent.LANGUAGE: "language.choose",
@@ -115,7 +117,7 @@ class Keywords:
             return None
         if keyword.intent is Intent.RECHARGE:
             number = "".join([word for word in keyword.rest if word.isdecimal()])
-            return Beginning(state, (number,) if len(number) > len(MORE_KEY) else ())
+            return Beginning(VOUCHER, (number,)) if len(number) > len(MORE_KEY) else Beginning(state)
         if keyword.intent is Intent.BUY and keyword.rest:
             return Beginning(state, (self._bundle(keyword.rest),))
         return Beginning(state)
@@ -189,7 +191,7 @@ def beginning_faults(dialogs: Sequence[Dialog]) -> Iterator[str]:
     for intent, name in BEGINNINGS.items():
         if name not in declared:
             yield f"{intent} begins at {name}, which is not declared"
-        elif isinstance(declared[name], Confirm):
+        elif isinstance(declared[name], MoneyStep):
             yield f"{intent} begins at {name}, which is a money step"
 
 

@@ -10,14 +10,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
+from dialogs.screens import screen_text
 from dialogs.texts import Texts
-from dialogs.values import Clock, Text, lines, text
+from dialogs.values import Text, lines, text
 from dialogs.words import (
     Ask,
+    Before,
     Choose,
     Confirm,
     Context,
@@ -25,16 +26,17 @@ from dialogs.words import (
     Dialog,
     Go,
     Menu,
+    MoneyStep,
     Option,
+    Pay,
     Place,
     Say,
     Screen,
     State,
     Typed,
-    Words,
     Wrong,
 )
-from engine.words import Answer
+from engine.words import PaymentRefused, PaymentState
 
 BACK_KEY, HOME_KEY, MORE_KEY = "0", "00", "98"
 BACK, HOME, MORE, EXIT = text("Back"), text("Home"), text("More"), text("Exit")
@@ -65,7 +67,7 @@ class Step:
         self.place = shown.place
         self.ends = isinstance(shown.state, Say)
         #: a money step that nobody has taken yet: the engine holds no answer under its key
-        self.waits = isinstance(shown.state, Confirm) and not shown.taken
+        self.waits = isinstance(shown.state, MoneyStep) and not shown.taken
         #: the same was done a moment ago under another key, and the screen asks whether to do it again
         self.again = self.waits and "done_at" in shown.data
         self._render = render
@@ -92,22 +94,6 @@ def typed_text(raw: str) -> str:
         return plain
     kept = [character for character in plain if unicodedata.category(character) != "Cf"]
     return "".join([str(unicodedata.decimal(one)) if one.isdecimal() else one for one in kept]).strip()
-
-
-def before_asking_again(at: datetime, reference: str) -> Text:
-    """The line above a money step that was done a moment ago."""
-    return text("Done at {time}, ref {reference}. Again?", time=Clock(at), reference=reference)
-
-
-def screen_text(state: State, data: Data) -> Text:
-    """The text of a state for its data; with ``done_at`` a money step says that it was done before."""
-    if isinstance(state, Confirm) and state.brief is not None and "done_at" in data:
-        return lines(before_asking_again(data["done_at"], data["reference"]), _said(state.brief, data))
-    return _said(state.text, data)
-
-
-def _said(words: Words, data: Data) -> Text:
-    return words if isinstance(words, Text) else words(data)
 
 
 class Machine:
@@ -165,7 +151,7 @@ class Machine:
             return Screen(state=state.name, text=texts.say(language, body), ends=True)
         deep = state.name != self.home
         back = BACK if deep else EXIT if isinstance(state, Menu) and state.exit is not None else None
-        home = HOME if deep and not isinstance(state, Confirm) else None
+        home = HOME if deep and not isinstance(state, MoneyStep) else None
         return Screen(
             state=state.name,
             text=texts.say(language, body),
@@ -184,7 +170,7 @@ class Machine:
             fixed: list[tuple[str, Text]] = []
             if isinstance(state, Menu):
                 fixed = [(link.id, link.label) for link in state.links]
-            elif isinstance(state, Confirm):
+            elif isinstance(state, MoneyStep):
                 fixed = [("yes", state.yes)]
             known = tuple(Option(name, self.texts.say(language, label)) for name, label in fixed)
             self._fixed_options[state.name, language] = known
@@ -211,18 +197,21 @@ class Machine:
             number = _number(given, len(state.links))
             if number is not None:
                 return Go(state.links[number].to)
-            for short_cut in state.typed:
-                if _matches(short_cut, given):
-                    return await short_cut.accept(context, data, given)
         if isinstance(state, Choose):
             items = state.items(data)
             number = _number(given, len(items))
             if number is not None:
                 if state.act is not None:
                     await state.act(context, items[number].id)
-                return Go(state.to, {**items[number].data, state.keeps: items[number].id})
+                return Go(items[number].to or state.to, {**items[number].data, state.keeps: items[number].id})
+        if isinstance(state, (Menu, Choose)):
+            for short_cut in state.typed:
+                if _matches(short_cut, given):
+                    return await short_cut.accept(context, data, given)
         if isinstance(state, Confirm) and given == "1":
             return await self._post(state, shown, context)
+        if isinstance(state, Pay) and given == "1":
+            return await self._pay(state, shown, context)
         return Wrong(NO_SUCH_CHOICE)
 
     async def _post(self, state: Confirm, shown: Shown, context: Context) -> Go:
@@ -231,6 +220,16 @@ class Machine:
         answer = await context.engine.post(state.operation(context, shown.data, key))
         result = await state.result(context, shown.data, answer)
         return Go(state.done if answer.ok else state.refused, result, done=True)
+
+    async def _pay(self, state: Pay, shown: Shown, context: Context) -> Go:
+        """The one place where dialogs ask for money from outside: under the derived key, like what is posted."""
+        key = context.key(state.name, shown.place.visits.get(state.name, 0))
+        try:
+            payment = await state.pay(context, shown.data, key)
+        except PaymentRefused as error:
+            return Go(state.refused, state.result(context, shown.data, error), done=True)
+        to = state.refused if payment.state is PaymentState.DECLINED else state.done
+        return Go(to, state.result(context, shown.data, payment), done=True)
 
     async def _enter(self, place: Place, go: Go, context: Context) -> Step:
         """Go on to a state: the one left is remembered for 0, unless the way is done."""
@@ -248,14 +247,14 @@ class Machine:
     async def _load(self, state: State, place: Place, context: Context, *, entered: bool = False) -> Shown:
         """Fetch what a state needs, following redirects; states passed on the way are not remembered."""
         for _ in range(REDIRECTS_MOST):
-            if entered and isinstance(state, Confirm):
+            if entered and isinstance(state, MoneyStep):
                 visits = {**place.visits, state.name: place.visits.get(state.name, 0) + 1}
                 place = Place(state=place.state, data=place.data, trail=place.trail, visits=visits)
             loaded: dict[str, Any] | Go = {} if state.load is None else await state.load(context, place.data)
             taken = False
-            if isinstance(state, Confirm) and not isinstance(loaded, Go):
+            if isinstance(state, MoneyStep) and not isinstance(loaded, Go):
                 before = await self._done_before(state, place, loaded, context)
-                taken = before is not None and before.key == context.key(state.name, place.visits.get(state.name, 0))
+                taken = before is not None and before.taken
                 if before is not None and not taken:
                     place, loaded = _told(state, place, loaded, before)
             if not isinstance(loaded, Go):
@@ -266,23 +265,28 @@ class Machine:
         raise CircleError(state.name)
 
     async def _done_before(
-        self, state: Confirm, place: Place, loaded: dict[str, Any], context: Context
-    ) -> Answer | None:
-        """What the engine answered to the same intent in the last minutes, under whatever key."""
-        key = context.key(state.name, place.visits.get(state.name, 0))
-        return await context.engine.done_before(state.operation(context, {**place.data, **loaded}, key))
+        self, state: MoneyStep, place: Place, loaded: dict[str, Any], context: Context
+    ) -> Before | None:
+        """The same money step as it was taken in the last minutes, under whatever key."""
+        key, data = context.key(state.name, place.visits.get(state.name, 0)), {**place.data, **loaded}
+        if isinstance(state, Pay):
+            return await state.before(context, data, key)
+        if not isinstance(state, Confirm):
+            return None
+        answer = await context.engine.done_before(state.operation(context, data, key))
+        return None if answer is None else Before(answer.key == key, answer.booked_at, answer.reference)
 
 
-def _told(state: Confirm, place: Place, loaded: dict[str, Any], before: Answer) -> tuple[Place, dict[str, Any] | Go]:
+def _told(state: MoneyStep, place: Place, loaded: dict[str, Any], before: Before) -> tuple[Place, dict[str, Any] | Go]:
     """How a money step tells that the same was done under another key: on its screen, or by leading elsewhere."""
     if state.brief is not None:
         # Kept with the place: who says yes must have seen this one, not one before it.
         data = {**place.data, "again": before.reference}
         place = Place(state=place.state, data=data, trail=place.trail, visits=place.visits)
-        return place, {**loaded, "done_at": before.booked_at, "reference": before.reference}
-    if state.already is None:
+        return place, {**loaded, "done_at": before.at, "reference": before.reference}
+    if not isinstance(state, Confirm) or state.already is None:
         return place, loaded
-    told = {"done_at": before.booked_at.isoformat(), "reference": before.reference}
+    told = {"done_at": before.at.isoformat(), "reference": before.reference}
     return place, Go(state.already, told, done=True)
 
 

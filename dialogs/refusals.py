@@ -8,7 +8,7 @@ from typing import Any
 from dialogs.samples import MOMENT, money_sample
 from dialogs.values import Clock, Money, Text, text
 from dialogs.words import Context, Data
-from engine.words import Answer, Code, LineStatus, Subscriber
+from engine.words import Answer, Code, LineStatus, Refused, Subscriber
 from settings import Operator
 
 SENTENCES: dict[Code, Text] = {
@@ -54,6 +54,37 @@ SENTENCES: dict[Code, Text] = {
     Code.FAILED: text("It did not work and nothing was done. Please try later."),
 }
 
+_NO_PAYMENT = text("This payment is not possible. Please call us.")
+#: why a payment is not asked for; limits are told with their amount
+NOT_ASKED: dict[Refused, Text] = {
+    Refused.AMOUNT: SENTENCES[Code.AMOUNT_INVALID],
+    Refused.LINE: text("This number cannot be recharged."),
+    Refused.PRODUCT: SENTENCES[Code.PRODUCT_UNKNOWN],
+    Refused.METHOD: text("You cannot pay this way now."),
+    Refused.CONFLICT: SENTENCES[Code.KEY_CONFLICT],
+    Refused.CARD_UNKNOWN: text("This card is no longer saved."),
+    Refused.CARD_EXPIRED: text("This card has expired."),
+    Refused.AMOUNT_TOO_LOW: text("This amount is too low."),
+    Refused.AMOUNT_TOO_HIGH: text("This amount is too high."),
+    Refused.DAILY_LIMIT: text("You have paid as much as one day allows."),
+    Refused.BALANCE_LIMIT: text("The balance would be too high."),
+    Refused.TOO_MANY_WAITING: text("Other payments are still open. Please wait for them."),
+    Refused.BLOCKED: _NO_PAYMENT,
+    Refused.RISK: _NO_PAYMENT,
+    Refused.RISK_UNKNOWN: text("Payments are not possible now. Nothing was charged. Please try later."),
+}
+#: why a payment that was asked for did not go through
+DECLINED: dict[str, Text] = {
+    "funds": text("There is not enough money to pay with."),
+    "cancelled": text("The payment was cancelled."),
+    "timeout": text("The payment was not approved in time."),
+    "wrong_pin": text("The PIN was wrong. Nothing was charged."),
+    "limit": text("The payer's limit is reached."),
+    "fraud": _NO_PAYMENT,
+    "unreachable": text("The payment service does not answer. Nothing was charged."),
+    "other": text("The payment did not go through."),
+}
+
 #: what the main menu says first on a line that cannot spend
 HINDRANCES: dict[str, Text] = {
     LineStatus.SUSPENDED: text("Your line is suspended."),
@@ -97,3 +128,29 @@ def refusal_samples(operator: Operator) -> tuple[dict[str, Any], ...]:
     details: dict[str, Any] = {"missing": most, "price": most, "locked_until": MOMENT.isoformat()}
     plain = [{"code": code.value, "currency": currency} for code in Code if code is not Code.OK]
     return (*plain, *({**one, **details} for one in plain))
+
+
+def not_paid(data: Data) -> Text:
+    """Why nothing was paid: the guard's code, with what a limit allows, or what the payer's side said."""
+    if "code" not in data:
+        return DECLINED.get(data["reason"], DECLINED["other"])
+    code = Refused(data["code"])
+    if data.get("limit") is not None:
+        limit = Money(data["limit"], data["currency"])
+        match code:
+            case Refused.AMOUNT_TOO_LOW:
+                return text("The least is {limit}.", limit=limit)
+            case Refused.AMOUNT_TOO_HIGH:
+                return text("The most is {limit}.", limit=limit)
+            case Refused.DAILY_LIMIT:
+                return text("One day allows {limit}.", limit=limit)
+            case Refused.BALANCE_LIMIT:
+                return text("The balance may be {limit} at most.", limit=limit)
+    return NOT_ASKED[code]
+
+
+def not_paid_samples(operator: Operator) -> tuple[dict[str, Any], ...]:
+    """Every reason, with and without a limit."""
+    most = money_sample(operator)
+    codes: list[dict[str, Any]] = [{"code": code.value, "currency": most.currency} for code in Refused]
+    return (*codes, *({**one, "limit": most.amount} for one in codes), *({"reason": reason} for reason in DECLINED))

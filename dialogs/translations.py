@@ -10,10 +10,10 @@ from typing import Any
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 
-from dialogs.machine import screen_text
+from dialogs.screens import screen_text
 from dialogs.texts import Texts
 from dialogs.values import Text, Together
-from dialogs.words import Ask, Choose, Confirm, Menu, State
+from dialogs.words import Ask, Choose, Menu, MoneyStep, State
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -73,7 +73,7 @@ def _declared(state: State) -> Iterator[Text]:
         yield from (link.label for link in state.links)
     if isinstance(state, Ask):
         yield state.wrong
-    if isinstance(state, Confirm):
+    if isinstance(state, MoneyStep):
         yield state.yes
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from dialogs.values import Text
 from engine.api import Engine
-from engine.words import Answer, Operation, Subscriber
+from engine.words import Answer, Operation, Payment, PaymentRefused, Subscriber
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -127,11 +127,15 @@ class Link:
 
 
 class Item(msgspec.Struct, frozen=True):
-    """An option that comes from data. ``data`` is kept with the choice: a price, as it was shown."""
+    """An option that comes from data. ``data`` is kept with the choice: a price, as it was shown.
+
+    ``to``: where it leads, if not where the others do.
+    """
 
     id: str
     label: Text
     data: dict[str, Any] = {}
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,21 +170,25 @@ class Menu(State):
 class Choose(State):
     """Options that come from data. The chosen item's id is kept in the data as ``keeps`` and leads to ``to``.
 
-    ``act`` may do something with the choice before the person arrives there.
+    ``also``: where single items lead instead. ``typed``: longer inputs that take a short cut. ``act`` may do something
+    with the choice before the person arrives there.
     """
 
     items: Callable[[Data], tuple[Item, ...]]
     keeps: str
     to: str
+    also: tuple[str, ...] = ()
+    typed: tuple[Typed, ...] = ()
     act: Callable[[Context, str], Awaitable[None]] | None = None
 
     def leads(self) -> tuple[str, ...]:
-        """The one target and the redirects."""
-        return (self.to, *self.redirects)
+        """The target of most items, those of the others, short cuts and redirects."""
+        typed = tuple(target for one in self.typed for target in one.leads)
+        return (self.to, *self.also, *typed, *self.redirects)
 
 
 #: the money steps that an operator may protect by PIN (``PinRules.required_for``)
-Purpose: TypeAlias = Literal["purchase", "recharge"]
+Purpose: TypeAlias = Literal["purchase", "recharge", "payment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,29 +208,62 @@ class Ask(State):
         return (*self.typed.leads, *self.redirects)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirm(State):
-    """The money step, and the only one: option 1 posts ``operation`` to the engine under the derived key.
+class Before(NamedTuple):
+    """The same money step as it was taken before: ``taken`` under this very key, so that these inputs were played."""
 
-    ``result`` makes the data of the ``done`` or ``refused`` state from the engine's answer. When the same was done in
-    the last minutes under another key, the screen shows ``brief`` under "Done at …, ref …. Again?", or, without
-    ``brief`` because it cannot be done twice, leads to ``already`` with ``done_at`` and ``reference``.
-    Only PIN gates of the same purpose may lead here.
+    taken: bool
+    at: datetime
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyStep(State):
+    """Option 1 moves money under the derived key. Only PIN gates of the same purpose may lead here.
+
+    When the same was done in the last minutes under another key, the screen shows ``brief`` under a line that says when
+    and under which reference, and asks whether to do it again.
     """
 
     purpose: Purpose
     yes: Text
-    operation: Callable[[Context, Data, UUID], Operation]
-    result: Callable[[Context, Data, Answer], Awaitable[dict[str, Any]]]
     done: str
     refused: str
     brief: Words | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm(MoneyStep):
+    """The money step that is answered at once: it posts ``operation`` to the engine.
+
+    ``result`` makes the data of the ``done`` or ``refused`` state from the engine's answer. Without ``brief``, because
+    it cannot be done twice, one that was done before leads to ``already`` with ``done_at`` and ``reference``.
+    """
+
+    operation: Callable[[Context, Data, UUID], Operation]
+    result: Callable[[Context, Data, Answer], Awaitable[dict[str, Any]]]
     already: str | None = None
 
     def leads(self) -> tuple[str, ...]:
         """Done, refused, already done, and the redirects."""
         already = () if self.already is None else (self.already,)
         return (self.done, self.refused, *already, *self.redirects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pay(MoneyStep):
+    """The money step that asks somebody outside: the payer acts on their own phone, and the outcome comes by message.
+
+    ``pay`` asks the engine for the payment and ``before`` for the same one of the last minutes; ``result`` makes the
+    data of ``done`` from a payment that was asked for, or of ``refused`` from why it was not.
+    """
+
+    pay: Callable[[Context, Data, UUID], Awaitable[Payment]]
+    before: Callable[[Context, Data, UUID], Awaitable[Before | None]]
+    result: Callable[[Context, Data, Payment | PaymentRefused], dict[str, Any]]
+
+    def leads(self) -> tuple[str, ...]:
+        """Asked, refused, and the redirects."""
+        return (self.done, self.refused, *self.redirects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

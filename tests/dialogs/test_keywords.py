@@ -118,7 +118,7 @@ def test_behind_buy_nothing_is_taken_for_a_navigation_key(keywords: Keywords, ty
 
 def test_a_keyword_without_more_opens_its_menu(keywords: Keywords) -> None:
     assert keywords.beginning(Keyword(Intent.BUY)) == Beginning("bundles.list")
-    assert keywords.beginning(Keyword(Intent.RECHARGE, ("0",))) == Beginning("recharge.number")
+    assert keywords.beginning(Keyword(Intent.RECHARGE, ("0",))) == Beginning("pay.home")
     assert keywords.beginning(Keyword(Intent.STOP)) is None
 
 

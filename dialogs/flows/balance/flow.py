@@ -45,7 +45,7 @@ def balance(operator: Operator) -> Dialog:
         text=show,
         load=load,
         links=(
-            Link("recharge", text("Recharge"), "recharge.number"),
+            Link("recharge", text("Recharge"), "pay.home"),
             Link("bundles", text("Bundles"), "bundles.list"),
         ),
         samples=(_longest(operator),),

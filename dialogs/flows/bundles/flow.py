@@ -50,7 +50,7 @@ def bundles(operator: Operator) -> Dialog:
         name="bundles.refused",
         text=refusal,
         links=(
-            Link("recharge", text("Recharge"), "recharge.number"),
+            Link("recharge", text("Recharge"), "pay.home"),
             Link("bundles", text("Bundles"), "bundles.list"),
         ),
         samples=refusal_samples(operator),

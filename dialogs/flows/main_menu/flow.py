@@ -32,7 +32,7 @@ def main_menu(operator: Operator) -> Dialog:
         load=load,
         links=(
             Link("balance", text("Balance"), "balance.show"),
-            Link("recharge", text("Recharge"), "recharge.number"),
+            Link("recharge", text("Recharge"), "pay.home"),
             Link("bundles", text("Bundles"), "bundles.list"),
             Link("account", text("My account"), "account.home"),
         ),

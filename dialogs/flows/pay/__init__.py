@@ -1,0 +1,1 @@
+"""Recharge by paying: mobile money or a saved card, for oneself or for another number."""

@@ -1,0 +1,96 @@
+"""What a line can pay with and how much: the options of the payment screens, from what the engine knows of the line."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from dialogs.values import Money, Text, text
+from dialogs.words import Context, Item
+from engine.words import Payment, PaymentMethod, PaymentState, SavedCard
+from settings import Operator
+
+#: how many of the latest payments are looked at for one to repeat
+LOOKS_BACK = 5
+#: refused or taken back, it is not offered again
+_REPEATED = frozenset({PaymentState.SETTLED, PaymentState.CAPTURED})
+
+
+def allowed(context: Context, operator: Operator) -> frozenset[PaymentMethod]:
+    """What people can pay with by dialog: what a gateway takes and the operator allows."""
+    methods = context.engine.payment_methods() & {PaymentMethod.MOBILE_MONEY, PaymentMethod.CARD}
+    named = operator.payments.methods
+    return frozenset(method for method in methods if not named or method.value in named)
+
+
+async def cards(context: Context, operator: Operator) -> tuple[SavedCard, ...]:
+    """The saved cards of who is asking."""
+    if PaymentMethod.CARD not in allowed(context, operator):
+        return ()
+    return tuple(await context.engine.saved_cards(context.subscriber))
+
+
+def method_name(operator: Operator, method: str) -> Text:
+    """What people call a way to pay."""
+    rules = operator.payments.methods.get(method)  # type: ignore[call-overload]
+    if rules is not None and rules.name:
+        return text("{name}", name=rules.name)
+    return text("Card") if method == PaymentMethod.CARD else text("Mobile money")
+
+
+def card_name(brand: str, last_four: str) -> Text:
+    """What a person recognises a card by."""
+    return text("{brand} ..{digits}", brand=brand, digits=last_four)
+
+
+def means(operator: Operator, methods: frozenset[PaymentMethod], saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
+    """An option for mobile money and one for each card; each leads to the amount."""
+    by_phone = method_name(operator, PaymentMethod.MOBILE_MONEY)
+    items = [Item(PaymentMethod.MOBILE_MONEY, by_phone, _by_phone(), "pay.amount")]
+    if PaymentMethod.MOBILE_MONEY not in methods:
+        items = []
+    by_card = [
+        Item(str(one.card_id), card_name(one.brand, one.last_four), with_card(one), "pay.amount") for one in saved
+    ]
+    return (*items, *by_card)
+
+
+def again(operator: Operator, last: Payment | None, saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
+    """The last recharge once more, as it was paid; nothing where a card is meant and there are several, or none."""
+    if last is None:
+        return ()
+    if last.method is PaymentMethod.MOBILE_MONEY:
+        name, kept = method_name(operator, last.method), _by_phone()
+    elif len(saved) == 1:
+        name, kept = card_name(saved[0].brand, saved[0].last_four), with_card(saved[0])
+    else:
+        return ()
+    label = text("Again: {amount}, {name}", amount=Money(last.amount, last.currency), name=name)
+    return (Item("again", label, {**kept, "amount": last.amount}, "pay.pin"),)
+
+
+async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Payment | None:
+    """The latest recharge of this line that was paid for by dialog."""
+    found = await context.engine.payments_of(context.subscriber.account, limit=LOOKS_BACK)
+    own = context.subscriber.line_id
+    fitting = (one for one in found if one.line_id == own and one.product is None and one.state in _REPEATED)
+    return next((one for one in fitting if one.method in methods), None)
+
+
+def with_card(card: SavedCard) -> dict[str, Any]:
+    """What is kept of a chosen card: its id, and what it looks like."""
+    return {
+        "method": PaymentMethod.CARD.value,
+        "card": str(card.card_id),
+        "brand": card.brand,
+        "digits": card.last_four,
+    }
+
+
+def _by_phone() -> dict[str, Any]:
+    return {"method": PaymentMethod.MOBILE_MONEY.value, "card": ""}
+
+
+def chosen_card(saved: tuple[SavedCard, ...], card_id: str) -> SavedCard | None:
+    """The saved card of this id, if it is still there."""
+    return next((one for one in saved if one.card_id == UUID(card_id)), None)

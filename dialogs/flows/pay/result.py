@@ -1,0 +1,43 @@
+"""What the payer is told once a payment was asked for: by how far it has come."""
+
+from __future__ import annotations
+
+from dialogs.flows.pay.choices import method_name
+from dialogs.samples import REFERENCE, money_sample
+from dialogs.values import Money, Text, text
+from dialogs.words import Data, Say
+from engine.words import PaymentMethod, PaymentState
+from settings import Operator
+
+S = PaymentState
+
+_RECEIVED = frozenset({S.CAPTURED, S.SETTLED})
+#: of these nobody knows yet whether the payer was asked
+_UNSURE = frozenset({S.UNKNOWN, S.REFUNDING, S.REFUNDED, S.CHARGED_BACK})
+
+
+def asked(operator: Operator) -> Say:
+    """The end of the way: what to do now, and that the outcome comes by message."""
+
+    def show(data: Data) -> Text:
+        state, method = S(data["state"]), data["method"]
+        values = {"amount": Money(data["amount"], data["currency"]), "reference": data["reference"]}
+        if state in _RECEIVED:
+            return text("Received {amount}. Ref {reference}", **values)
+        if state is S.REVIEW:
+            return text("We check your payment first and text you. Ref {reference}", reference=data["reference"])
+        if state in _UNSURE:
+            return text(
+                "We are checking with {name}. You will not be charged twice. Ref {reference}",
+                name=method_name(operator, method),
+                reference=data["reference"],
+            )
+        if method == PaymentMethod.MOBILE_MONEY:
+            return text("Approve {amount} on your phone. We will text you. Ref {reference}", **values)
+        return text("{amount} is being paid. We will text you. Ref {reference}", **values)
+
+    most = money_sample(operator)
+    known = {"amount": most.amount, "currency": most.currency, "reference": REFERENCE}
+    ways = (PaymentMethod.MOBILE_MONEY, PaymentMethod.CARD)
+    samples = tuple({**known, "state": state.value, "method": method.value} for state in S for method in ways)
+    return Say(name="pay.asked", text=show, samples=samples)

@@ -1,0 +1,1 @@
+"""Payments that were made, and where one is."""
