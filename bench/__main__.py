@@ -14,7 +14,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import campaign, charts, door, messages, profiles, reconciliation, results, settlements, turns
+from bench import campaign, charts, door, messages, nchf, profiles, reconciliation, results, settlements, turns
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
@@ -36,6 +36,7 @@ class Part(StrEnum):
     TURNS = "turns"
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
+    NCHF = "nchf"
     #: a million payments for each run: only when asked for
     RECONCILIATION = "reconciliation"
     #: long, and nothing in it is a median: only when asked for
@@ -124,6 +125,10 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         return await reconciliation.measure(house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, tell=tell)
     if part is Part.TURNS:
         return await turns.measure(
+            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
+        )
+    if part is Part.NCHF:
+        return await nchf.measure(
             house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
         )
     if part is Part.MESSAGES:
