@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
+from uuid import UUID
 
-from dialogs.screens import screen_text
+from dialogs.screens import screen_text, told_before
 from dialogs.texts import Texts
 from dialogs.values import Text, lines, text
 from dialogs.words import (
@@ -216,16 +217,14 @@ class Machine:
 
     async def _post(self, state: Confirm, shown: Shown, context: Context) -> Go:
         """The one place where dialogs move money: shown, confirmed, posted under the derived key."""
-        key = context.key(state.name, shown.place.visits.get(state.name, 0))
-        answer = await context.engine.post(state.operation(context, shown.data, key))
+        answer = await context.engine.post(state.operation(context, shown.data, _key(shown.place, context)))
         result = await state.result(context, shown.data, answer)
         return Go(state.done if answer.ok else state.refused, result, done=True)
 
     async def _pay(self, state: Pay, shown: Shown, context: Context) -> Go:
         """The one place where dialogs ask for money from outside: under the derived key, like what is posted."""
-        key = context.key(state.name, shown.place.visits.get(state.name, 0))
         try:
-            payment = await state.pay(context, shown.data, key)
+            payment = await state.pay(context, shown.data, _key(shown.place, context))
         except PaymentRefused as error:
             return Go(state.refused, state.result(context, shown.data, error), done=True)
         to = state.refused if payment.state is PaymentState.DECLINED else state.done
@@ -256,7 +255,7 @@ class Machine:
                 before = await self._done_before(state, place, loaded, context)
                 taken = before is not None and before.taken
                 if before is not None and not taken:
-                    place, loaded = _told(state, place, loaded, before)
+                    place, loaded = told_before(state, place, loaded, before)
             if not isinstance(loaded, Go):
                 return Shown(state, place, {**place.data, **loaded}, taken)
             state, entered = self.states[loaded.to], True
@@ -268,7 +267,7 @@ class Machine:
         self, state: MoneyStep, place: Place, loaded: dict[str, Any], context: Context
     ) -> Before | None:
         """The same money step as it was taken in the last minutes, under whatever key."""
-        key, data = context.key(state.name, place.visits.get(state.name, 0)), {**place.data, **loaded}
+        key, data = _key(place, context), {**place.data, **loaded}
         if isinstance(state, Pay):
             return await state.before(context, data, key)
         if not isinstance(state, Confirm):
@@ -277,17 +276,9 @@ class Machine:
         return None if answer is None else Before(answer.key == key, answer.booked_at, answer.reference)
 
 
-def _told(state: MoneyStep, place: Place, loaded: dict[str, Any], before: Before) -> tuple[Place, dict[str, Any] | Go]:
-    """How a money step tells that the same was done under another key: on its screen, or by leading elsewhere."""
-    if state.brief is not None:
-        # Kept with the place: who says yes must have seen this one, not one before it.
-        data = {**place.data, "again": before.reference}
-        place = Place(state=place.state, data=data, trail=place.trail, visits=place.visits)
-        return place, {**loaded, "done_at": before.at, "reference": before.reference}
-    if not isinstance(state, Confirm) or state.already is None:
-        return place, loaded
-    told = {"done_at": before.at.isoformat(), "reference": before.reference}
-    return place, Go(state.already, told, done=True)
+def _key(place: Place, context: Context) -> UUID:
+    """The derived idempotency key of the money step that a person stands in."""
+    return context.key(place.state, place.visits.get(place.state, 0))
 
 
 def _number(given: str, most: int) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from dialogs.values import Clock, Text, lines, text
-from dialogs.words import Data, MoneyStep, Pay, State, Words
+from dialogs.words import Before, Confirm, Data, Go, MoneyStep, Pay, Place, State, Words
 
 
 def before_asking_again(at: datetime, reference: str) -> Text:
@@ -24,6 +25,21 @@ def screen_text(state: State, data: Data) -> Text:
         before = before_paying_again if isinstance(state, Pay) else before_asking_again
         return lines(before(data["done_at"], data["reference"]), _said(state.brief, data))
     return _said(state.text, data)
+
+
+def told_before(
+    state: MoneyStep, place: Place, loaded: dict[str, Any], before: Before
+) -> tuple[Place, dict[str, Any] | Go]:
+    """How a money step tells that the same was done under another key: on its screen, or by leading elsewhere."""
+    if state.brief is not None:
+        # Kept with the place: who says yes must have seen this one, not one before it.
+        data = {**place.data, "again": before.reference}
+        place = Place(state=place.state, data=data, trail=place.trail, visits=place.visits)
+        return place, {**loaded, "done_at": before.at, "reference": before.reference}
+    if not isinstance(state, Confirm) or state.already is None:
+        return place, loaded
+    told = {"done_at": before.at.isoformat(), "reference": before.reference}
+    return place, Go(state.already, told, done=True)
 
 
 def _said(words: Words, data: Data) -> Text:
