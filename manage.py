@@ -23,6 +23,7 @@ from commands import (
     notify,
     receipt,
     reconcile,
+    review,
     voucher,
 )
 from commands.demo import demo
@@ -45,6 +46,7 @@ app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(review.app, name="review")
 app.add_typer(voucher.app, name="voucher")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]
