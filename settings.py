@@ -748,12 +748,30 @@ class DiameterSettings(Strict):
     #: who we are
     origin_host: Identity
     origin_realm: Identity
-    #: Origin-Host → who may connect
-    peers: dict[Identity, DiameterPeer] = Field(min_length=1)
+    #: Origin-Host → who may connect; ``*`` is whoever is not named
+    peers: dict[Identity | Literal["*"], DiameterPeer] = Field(min_length=1)
     #: seconds of silence after which a peer is asked whether it is there (RFC 3539 §3.4.1: Tw)
     watchdog_seconds: float = Field(default=30.0, ge=0.1, le=600)
     #: what the network does with a session while no server answers it (RFC 8506 §8.14)
     failure_handling: Literal["terminate", "continue", "retry_and_terminate"] = "terminate"
+
+    def peer(self, origin_host: str) -> DiameterPeer | None:
+        """What is set for a peer; None if it may not connect."""
+        return self.peers.get(origin_host, self.peers.get("*"))
+
+
+USAGE_FIELD = r"^(msisdn|imsi|session|rating_group|category|uplink|downlink|seconds|messages|start|end)$"
+
+
+class UsageFolder(Strict):
+    """Where a collection point puts its files of usage records."""
+
+    path: Path
+    #: whose names its sessions have: sessions of ``nchf``, ``diameter`` and ``radius`` are compared with what was
+    #: charged online, and not charged again
+    interface: Annotated[str, NAME] = "files"
+    #: field → what this collection point calls it: ``{ session = "chargingId", uplink = "dataVolumeUplink" }``
+    columns: dict[Annotated[str, StringConstraints(pattern=USAGE_FIELD)], str] = {}
 
 
 #: the bot among those who carry messages: in routes, in metrics, and in what people ask for
@@ -843,6 +861,8 @@ class Settings(BaseSettings):
     radius: RadiusSettings | None = None
     #: the online charging server for Gy; None: none
     diameter: DiameterSettings | None = None
+    #: name of the collection point → where it puts its files; ``bot.py`` watches them
+    usage_folders: dict[Annotated[str, NAME], UsageFolder] = {}
     #: where others reach the server from outside, ``https://host``: for status callbacks and webhooks
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)

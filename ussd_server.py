@@ -42,6 +42,7 @@ from engine.api import Engine, open_engine
 from engine.payments.callbacks import PATHS, callback
 from engine.payments.gateways import configured_gateways
 from network import interfaces
+from network.listeners import Listeners
 from portal import simulator
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
@@ -255,21 +256,25 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     application = await app(settings)
-    await application[SERVICES].engine.payments.start()
+    services = application[SERVICES]
+    listeners = Listeners(settings, services.engine, services.keyring, services.metrics)
+    await services.engine.payments.start()
     try:
-        await application[SERVICES].store.load()
+        await services.store.load()
     except (RedisError, OSError) as error:
         log.warning("redis_down", error=type(error).__name__)
     # aiohttp's access log would write paths, and with them the gateways' secret segments.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS, keepalive_timeout=75)
     await runner.setup()
     try:
+        await listeners.start(reuse_port=reuse_port)
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
     finally:
+        await listeners.close()
         await runner.cleanup()
 
 

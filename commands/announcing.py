@@ -53,10 +53,28 @@ def _description(
         "vouchers": vouchers,
         "api_key": api_key,
         "webhook_secrets": _webhook_secrets(settings),
-        "ports": {"http": settings.port} | ({"bot_api": urlsplit(bot_api).port} if bot_api else {}),
+        "ports": _ports(settings, bot_api),
+        "radius_secret": _radius_secret(settings),
         "bot_api_url": bot_api,
         "payment_sandbox_url": _payment_sandbox(settings),
     }
+
+
+def _ports(settings: Settings, bot_api: str | None) -> dict[str, int | None]:
+    ports: dict[str, int | None] = {"http": settings.port}
+    if bot_api:
+        ports["bot_api"] = urlsplit(bot_api).port
+    if settings.radius is not None:
+        ports["radius"] = settings.radius.port
+    if settings.diameter is not None:
+        ports["diameter"] = settings.diameter.port
+    return ports
+
+
+def _radius_secret(settings: Settings) -> str | None:
+    """What an access server on this machine proves itself with."""
+    clients = settings.radius.clients.values() if settings.radius is not None else ()
+    return next((client.secret for client in clients), None)
 
 
 def _payment_sandbox(settings: Settings) -> str | None:

@@ -23,6 +23,7 @@ import structlog
 import typer
 from redis.asyncio import Redis
 
+from commands.access import open_network
 from commands.announcing import announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
@@ -112,6 +113,7 @@ async def _serve(
         if not settings.payment_gateways:
             settings = await sandbox.enter_async_context(payment_providers(settings, folder))
         sample = load_operator(settings.operator)
+        settings = open_network(settings, sample)
         await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
         vouchers = await _seed(settings, sample)
         processes = [KeptProcess(ROOT / script, output) for script in SCRIPTS]

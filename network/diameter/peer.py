@@ -110,7 +110,7 @@ class Peer:
         return bool(self.name)
 
     def _welcome(self, name: str, avps: Group) -> Result:
-        known = self._settings.peers.get(name)
+        known = self._settings.peer(name)
         address = ipaddress.ip_address(self._writer.get_extra_info("peername")[0].partition("%")[0])
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         networks = () if known is None else [ipaddress.ip_network(str(one)) for one in known.addresses]

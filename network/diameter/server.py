@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -110,7 +111,8 @@ class DiameterServer:
 
     async def _credit_control(self, peer: str, avps: Group) -> tuple[Result, list[Avp]]:
         """A CCR: one operation through the one door; the same request again gets the stored answer."""
-        asked = read_request(avps, self._settings.peers[peer].rating_group)
+        known = self._settings.peer(peer)
+        asked = read_request(avps, 0 if known is None else known.rating_group)
         line = await self._line(asked)
         try:
             answer = await self._engine.post(session_request(asked, line, peer, datetime.now(UTC)))
@@ -146,12 +148,18 @@ class DiameterServer:
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
-    async def push(self, session: OpenSession) -> bool:
-        """Let the network ask again at once (RFC 8506 §5.5). Whether it heard, and is there to hear."""
+    async def tell(self, session: OpenSession, statuses: Mapping[str, str]) -> str | None:
+        """Let the network ask again at once where more is served (RFC 8506 §5.5). What is wrong, if anything.
+
+        That less is served it learns with its next request: what it holds was granted.
+        """
+        if "active" not in statuses.values():
+            return None
         where = {name: values[0] for name, values in parse_qs(session.notify).items()}
         peer = self._peers.get(where.get("peer", ""))
         if peer is None:
-            return False
+            # Its connection may be with another process, or on its way: whoever is next looks again.
+            return "not connected here"
         said = [
             avp(names.AVP_SESSION_ID, session.session_id),
             avp(names.AVP_DESTINATION_REALM, where.get("realm", "").encode()),
@@ -161,11 +169,11 @@ class DiameterServer:
         ]
         try:
             answer = await peer.ask(Command.RE_AUTH, CREDIT_CONTROL, said)
-            result = answer.avps().value(names.AVP_RESULT_CODE)
-        except (TimeoutError, ConnectionError, Refused):
-            return False
+            result = answer.avps().needed(names.AVP_RESULT_CODE)
+        except (TimeoutError, ConnectionError, Refused) as error:
+            return type(error).__name__
         # A session that is over needs to hear nothing.
-        return result is not None and (result // 1000 == 2 or result == Result.UNKNOWN_SESSION_ID)
+        return None if result // 1000 == 2 or result == Result.UNKNOWN_SESSION_ID else f"Result-Code {result}"
 
 
 def _outcome(asked: CreditControl, answer: Answer) -> tuple[Result, list[Avp]]:

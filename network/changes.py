@@ -1,0 +1,88 @@
+"""Telling the network what changed: what a line may use changes in the commit of a recharge, a purchase, an expiry.
+
+That commit's event is followed here, and told to every open session of the account until each has taken it or the time
+for telling is over. At least once: who is told twice does the same twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from engine.api import Delivery, Engine, Retries
+from engine.words import AccountRef, OpenSession
+
+log = structlog.get_logger(__name__)
+
+TOPICS = ("provisioning.changed",)
+#: accounts that are told at a time, and events given to queues in one go
+WINDOW, FAN_LIMIT = 32, 500
+#: seconds between two looks at the queue when nothing is due: service comes back within a second of a payment
+PAUSE = 0.2
+#: after which another process takes what this one claimed; above the patience of everything that is told
+LEASE = timedelta(seconds=30)
+#: tried again after a second, then after ever longer, and given up after an hour
+RETRIES = Retries(first=timedelta(seconds=1), longest=timedelta(minutes=1), end=timedelta(hours=1))
+
+#: tells a session of its counters' new statuses, counter → status; says what is wrong, if anything
+Teller = Callable[[OpenSession, Mapping[str, str]], Awaitable[str | None]]
+
+
+class Changes:
+    """The worker of one interface; several processes may have one."""
+
+    def __init__(self, engine: Engine, interface: str, tell: Teller, *, retries: Retries = RETRIES) -> None:
+        """``interface`` is who its sessions speak with (``radius``, ``diameter``)."""
+        self._engine = engine
+        self._interface = interface
+        self._tell = tell
+        self._retries = retries
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow and tell until ``stop``; what is under way is finished."""
+        while not stop.is_set():
+            try:
+                told = await self.tell_due()
+            except Exception:
+                # Postgres is away: the next look tries again.
+                log.exception("changes_failed", interface=self._interface)
+                told = 0
+            if not told:
+                await _pause(stop)
+
+    async def tell_due(self) -> int:
+        """Tell what is due now, at most ``WINDOW`` accounts; returns how many."""
+        events = self._engine.events
+        queue = await events.follow(f"{self._interface}-changes", TOPICS)
+        await events.fan_out(FAN_LIMIT)
+        claimed = await events.claim(queue, WINDOW, LEASE)
+        await asyncio.gather(*(self._account(one) for one in claimed))
+        return len(claimed)
+
+    async def _account(self, one: Delivery) -> None:
+        statuses = _statuses(one)
+        sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
+        mine = [session for session in sessions if session.interface == self._interface and session.notify]
+        errors = await asyncio.gather(*(self._tell(session, statuses) for session in mine))
+        error = next(filter(None, errors), None)
+        if error is None:
+            await self._engine.events.delivered(one)
+            return
+        state = await self._engine.events.failed(one, error, self._retries)
+        log.warning("change_not_taken", interface=self._interface, state=state, attempts=one.attempts, error=error)
+
+
+def _statuses(one: Delivery) -> dict[str, str]:
+    rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
+    return {rule["counter"]: rule["status"] for rule in rules}
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), PAUSE)
+    except TimeoutError:
+        return

@@ -1,0 +1,52 @@
+"""The network's own ports beside HTTP, RADIUS and Diameter, and the workers that tell it of changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.api import Engine
+from network.changes import Changes
+from network.diameter import gy
+from network.diameter.server import DiameterServer
+from network.radius import accounting
+from network.radius.change import ChangeClient
+from network.radius.server import RadiusServer
+from runtime.keyring import Keyring
+from runtime.metrics import Metrics
+from settings import Settings
+
+
+class Listeners:
+    """What the settings ask for; nothing if they ask for none."""
+
+    def __init__(self, settings: Settings, engine: Engine, keyring: Keyring, metrics: Metrics) -> None:
+        """Raises ``SettingsError`` where something could not be rated."""
+        self._stop = asyncio.Event()
+        self._workers: list[Changes] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.radius: RadiusServer | None = None
+        self.diameter: DiameterServer | None = None
+        self._change: ChangeClient | None = None
+        if settings.radius is not None:
+            self.radius = RadiusServer(engine, settings.radius, keyring, metrics)
+            self._change = ChangeClient(settings.radius)
+            self._workers.append(Changes(engine, accounting.INTERFACE, self._change.tell))
+        if settings.diameter is not None:
+            self.diameter = DiameterServer(engine, settings.diameter, metrics)
+            self._workers.append(Changes(engine, gy.INTERFACE, self.diameter.tell))
+
+    async def start(self, *, reuse_port: bool = False) -> None:
+        """Listen, and tell of changes from now on. Raises ``OSError`` if a port is taken."""
+        for server in (self.radius, self.diameter):
+            if server is not None:
+                await server.start(reuse_port=reuse_port)
+        self._tasks = [asyncio.create_task(worker.run(self._stop)) for worker in self._workers]
+
+    async def close(self) -> None:
+        """Finish what is under way, then let the ports go."""
+        self._stop.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for part in (self.radius, self.diameter, self._change):
+            if part is not None:
+                await part.close()

@@ -1,0 +1,135 @@
+"""Change of authorisation: telling access servers that a session is served otherwise, or not any more (RFC 5176)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qs
+
+import structlog
+
+from engine.words import OpenSession
+from network.radius.packet import Attribute, Malformed, Packet, PacketCode, make_request, read_packet, response_proven
+from settings import RadiusClient, RadiusSettings
+
+log = structlog.get_logger(__name__)
+
+#: seconds after which a request without an answer is sent again, and at last given up for this time
+SENT_AGAIN = (1.0, 2.0, 3.0)
+#: Error-Cause "Session Context Not Found" (RFC 5176 §3.5): there is nobody to tell any more
+NO_SESSION = 503
+
+#: what a client charges → the counter that decides whether it is served
+_COUNTERS = {"octets": "data", "seconds": "voice"}
+_TAKEN = {PacketCode.COA_ACK, PacketCode.DISCONNECT_ACK}
+_REFUSED = {PacketCode.COA_NAK, PacketCode.DISCONNECT_NAK}
+
+Address = tuple[str, int]
+
+
+class ChangeClient(asyncio.DatagramProtocol):
+    """Sends CoA and Disconnect requests, and takes their answers."""
+
+    def __init__(self, settings: RadiusSettings) -> None:
+        self._clients = settings.clients
+        self._transports: dict[int, asyncio.DatagramTransport] = {}
+        self._asked: dict[tuple[str, int, int], asyncio.Future[bytes]] = {}
+        self._next = 0
+
+    async def close(self) -> None:
+        """Let the sockets go."""
+        for transport in self._transports.values():
+            transport.close()
+        self._transports = {}
+
+    async def tell(self, session: OpenSession, statuses: Mapping[str, str]) -> str | None:
+        """Tell a session's access server that its counter changed. What is wrong, if anything."""
+        where = {name: values[0] for name, values in parse_qs(session.notify).items()}
+        client = self._clients.get(where.get("client", ""))
+        status = None if client is None else statuses.get(_COUNTERS[client.unit])
+        if client is None or status is None or not client.coa_port:
+            return None
+        answer = await self._ask(client, where, status)
+        if answer is None:
+            return "no answer"
+        if answer.code in _TAKEN:
+            return None
+        cause = answer.integer(Attribute.ERROR_CAUSE) if answer.code in _REFUSED else None
+        return None if cause == NO_SESSION else f"refused: Error-Cause {cause}"
+
+    async def _ask(self, client: RadiusClient, where: Mapping[str, str], status: str) -> Packet | None:
+        host = ipaddress.ip_address(where["host"])
+        transport = await self._transport(host.version)
+        identifier = self._free(str(host), client.coa_port)
+        if identifier is None:
+            return None
+        code, attributes = _said(client, where, status)
+        request = make_request(code, identifier, client.secret_bytes, attributes)
+        place = (str(host), client.coa_port, identifier)
+        try:
+            for patience in SENT_AGAIN:
+                waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+                self._asked[place] = waiting
+                transport.sendto(request, place[:2])
+                answer = await _proven(waiting, patience, request, client.secret_bytes)
+                if answer is not None:
+                    return answer
+        finally:
+            self._asked.pop(place, None)
+        return None
+
+    def _free(self, host: str, port: int) -> int | None:
+        """An identifier that no request to this access server has now; None if all 256 are under way."""
+        for _ in range(256):
+            self._next = (self._next + 1) % 256
+            if (host, port, self._next) not in self._asked:
+                return self._next
+        return None
+
+    async def _transport(self, version: int) -> asyncio.DatagramTransport:
+        if version not in self._transports:
+            local = ("0.0.0.0" if version == 4 else "::", 0)  # noqa: S104 - any port of ours, to send from
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=local)
+            if version in self._transports:  # another task was faster
+                transport.close()
+            else:
+                self._transports[version] = transport
+        return self._transports[version]
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """An answer: for whoever asked there under this identifier."""
+        waiting = self._asked.get((addr[0], addr[1], data[1])) if len(data) > 1 else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(data)
+
+
+async def _proven(waiting: asyncio.Future[bytes], patience: float, request: bytes, secret: bytes) -> Packet | None:
+    """The answer, if one comes in time from somebody who knows the secret."""
+    try:
+        async with asyncio.timeout(patience):
+            packet = read_packet(await waiting)
+    except (TimeoutError, Malformed):
+        return None
+    return packet if response_proven(packet, request[4:20], secret) else None
+
+
+def _said(
+    client: RadiusClient, where: Mapping[str, str], status: str
+) -> tuple[PacketCode, list[tuple[Attribute, bytes]]]:
+    """What is asked: a filter where the settings name one for this status, else the end of the session."""
+    named = client.filter_active if status == "active" else client.filter_exhausted
+    attributes = list(_session(where))
+    if not named:
+        return PacketCode.DISCONNECT_REQUEST, attributes
+    return PacketCode.COA_REQUEST, [*attributes, (Attribute.FILTER_ID, named.encode())]
+
+
+def _session(where: Mapping[str, str]) -> Iterator[tuple[Attribute, bytes]]:
+    """RFC 5176 §3: the access server, then the session; and when it was sent, against replays (§6.3)."""
+    names = {"nas": Attribute.NAS_IDENTIFIER, "address": Attribute.NAS_IP_ADDRESS, "session": Attribute.ACCT_SESSION_ID}
+    for name, attribute in names.items():
+        if name in where:
+            yield attribute, bytes.fromhex(where[name])
+    yield Attribute.EVENT_TIMESTAMP, int(time.time()).to_bytes(4)
