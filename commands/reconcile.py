@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,20 +15,16 @@ from rich.progress import Progress
 from rich.table import Table
 from typer.core import TyperGroup
 
-from commands.installation import By, Why, guarded, major_units
+from commands.installation import By, Why, guarded
+from commands.reconciled import print_figures, table_of, told, write_reports
 from engine.api import Engine, open_engine
 from engine.payments.gateways import configured_gateways
-from engine.reconciliation import report
 from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
-from engine.reconciliation.staging import Run
 from engine.reconciliation.tables import Resolution
 from runtime.metrics import Metrics
 from settings import load_operator, load_settings
 
 Result = TypeVar("Result")
-
-#: broken lines and discrepancies that the terminal shows; the reports have all
-SHOWN = 20
 
 
 class Group(TyperGroup):
@@ -125,7 +120,7 @@ def reconcile_file(
                 progress=lambda _: progress.update(task, completed=read[0]),
             )
             progress.update(task, completed=file.stat().st_size)
-        return await _told(engine, run, html, csv)
+        return await told(engine, run, html, csv)
 
     if _run(work):
         raise typer.Exit(1)
@@ -142,7 +137,7 @@ def ask(gateway: Gateway, *, day: AskedDay, by: By, html: Html = None, csv: Csv 
             run = await engine.reconciliation.ask(
                 gateway, day.date(), by=by, progress=lambda more: progress.advance(task, more)
             )
-        return await _told(engine, run, html, csv)
+        return await told(engine, run, html, csv)
 
     if _run(work):
         raise typer.Exit(1)
@@ -160,10 +155,10 @@ def list_open(
     wanted = Wanted(gateway=gateway, first=_date(since), resolved=resolved)
 
     async def work(engine: Engine) -> list[Discrepancy]:
-        await _reports(engine, wanted, html, csv)
+        await write_reports(engine, wanted, html, csv)
         return await engine.reconciliation.discrepancies(wanted)
 
-    Console().print(_table(_run(work)))
+    Console().print(table_of(_run(work)))
 
 
 @app.command("figures")
@@ -174,7 +169,7 @@ def show_figures(gateway: GatewayOption = None, since: Since = None) -> None:
         return await engine.reconciliation.figures(gateway, _date(since))
 
     found = _run(work)
-    _show_figures(found)
+    print_figures(found)
     if any(one.rest for one in found):
         raise typer.Exit(1)
 
@@ -203,7 +198,7 @@ def show(which: Which) -> None:
 
     one, changes = _run(work)
     console = Console()
-    console.print(_table([one]))
+    console.print(table_of([one]))
     table = Table("when", "what", "by", "why")
     for change in changes:
         table.add_row(f"{change.at:%Y-%m-%d %H:%M:%S} UTC", change.what, change.by, change.why)
@@ -219,7 +214,7 @@ def assign(
     async def work(engine: Engine) -> Discrepancy:
         return await engine.reconciliation.assign(which, owner, by=by, why=why or "assigned")
 
-    Console().print(_table([_run(work)]))
+    Console().print(table_of([_run(work)]))
 
 
 @app.command()
@@ -236,7 +231,7 @@ def resolve(
         await engine.payments.start()
         return await engine.reconciliation.resolve(which, resolution, by=by, why=reason)
 
-    Console().print(_table([_run(work)]))
+    Console().print(table_of([_run(work)]))
 
 
 def _bar() -> Progress:
@@ -245,81 +240,3 @@ def _bar() -> Progress:
 
 def _date(day: datetime | None) -> date | None:
     return None if day is None else day.date()
-
-
-async def _told(engine: Engine, run: Run, html: Path | None, csv: Path | None) -> bool:
-    """Tell what a run came to, and write the reports. Returns whether something is left to do."""
-    console = Console()
-    days = f"{run.first_day}" if run.first_day == run.last_day else f"{run.first_day} to {run.last_day}"
-    console.print(
-        f"{run.gateway}, {days}: {run.rows:,} rows, {run.broken:,} broken, {run.found:,} discrepancies, "
-        f"{run.credited:,} credited" + (f", {run.unanswered:,} not answered" if run.unanswered else ""),
-        highlight=False,
-    )
-    for bad in run.broken_lines[:SHOWN]:
-        console.print(f"line {bad.line}: {bad.reason}", style="red", markup=False, highlight=False)
-    if run.broken > SHOWN:
-        console.print(f"and {run.broken - SHOWN:,} more lines", style="red", highlight=False)
-    wanted = Wanted(gateway=run.gateway, first=run.first_day, last=run.last_day)
-    found = await engine.reconciliation.discrepancies(wanted, limit=SHOWN)
-    if found:
-        console.print(_table(found))
-    figures = await engine.reconciliation.figures(run.gateway, run.first_day)
-    _show_figures([one for one in figures if one.day <= run.last_day])
-    await _reports(engine, wanted, html, csv)
-    return bool(found or run.broken or run.unanswered)
-
-
-async def _reports(engine: Engine, wanted: Wanted, html: Path | None, csv: Path | None) -> None:
-    reconciliation = engine.reconciliation
-    if csv is not None:
-        with _whole(csv) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            await report.write_csv(file, reconciliation.each(wanted))
-    if html is not None:
-        page = report.html(
-            wanted.gateway or "of all gateways",
-            engine.operator.name,
-            figures=await reconciliation.figures(wanted.gateway, wanted.first),
-            discrepancies=await reconciliation.discrepancies(wanted, limit=report.MOST + 1),
-            runs=await reconciliation.runs(wanted.gateway, limit=10),
-        )
-        with _whole(html) as partial:
-            partial.write_text(page, encoding="utf-8")
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """What has the right name is whole: it is written beside it, and moved there at the end."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        os.replace(partial, path)  # noqa: PTH105 - Path.replace would do the same
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _show_figures(found: list[Figure]) -> None:
-    table = Table("gateway", "day", "captured", "settled", "explained", "open", "rest", title="figures")
-    for one in found:
-        amounts = (one.captured, one.settled, one.explained, one.open, one.rest)
-        table.add_row(one.gateway, f"{one.day}", *(major_units(amount, one.currency) for amount in amounts))
-    Console().print(table)
-
-
-def _table(found: list[Discrepancy]) -> Table:
-    headings = ("number", "gateway", "day", "kind", "reason", "reference", "stated", "booked", "state", "owner", "end")
-    table = Table(*headings)
-    for one in found:
-        table.add_row(
-            *(one.number, one.gateway, f"{one.day}", one.kind.value, one.reason, one.name),
-            *(_money(one.stated, one.stated_currency), _money(one.booked, one.booked_currency)),
-            *(one.state.value, one.owner or "", one.resolution or ""),
-        )
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
-
-
-def _money(amount: int, currency: str | None) -> str:
-    return "" if currency is None else major_units(amount, currency)

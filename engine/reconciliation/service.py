@@ -12,6 +12,7 @@ from engine.audit.service import Trail
 from engine.books.databases import Books
 from engine.payments.gateways import Gateways
 from engine.payments.service import Payments
+from engine.recharge.gateways.contract import OffersStatements
 from engine.reconciliation import cases, matching, store
 from engine.reconciliation.asking import ask
 from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
@@ -141,17 +142,23 @@ class Reconciliation:
             return 0
         count = 0
         for name in self._gateways:
-            fetch = getattr(self._gateways.get(name), "fetch_settlement", None)
-            for back in range(FETCH_DAYS, 0, -1) if fetch is not None else ():
-                day = (local - timedelta(days=back)).date()
-                if await self._reconciled(name, day):
-                    continue
-                lines = await fetch(day)  # type: ignore[misc]  # it is there, as was asked above
-                if lines is None:
-                    continue
-                await self.reconcile(name, lines, by="schedule", source="fetched", first=day)
-                count += 1
+            gateway: object = self._gateways.get(name)
+            if isinstance(gateway, OffersStatements):
+                wanted = [(local - timedelta(days=back)).date() for back in range(FETCH_DAYS, 0, -1)]
+                count += sum([await self._fetched(name, gateway, day) for day in wanted])
         return count
+
+    async def _fetched(self, name: str, gateway: OffersStatements, day: date) -> bool:
+        """Fetch and reconcile one day, unless that is done or the gateway has nothing yet."""
+        if await self._reconciled(name, day):
+            return False
+        of = days(day, day, self._operator.timezone)
+        lines = await gateway.fetch_settlement(of.begins, of.ends)
+        if lines is None:
+            return False
+        with lines:
+            await self.reconcile(name, lines, by="schedule", source="fetched", first=day)
+        return True
 
     async def _reconciled(self, gateway: str, day: date) -> bool:
         async with self._books.billing.connect() as connection:

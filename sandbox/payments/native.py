@@ -152,12 +152,16 @@ class Native:
 
     async def _settlement(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
+        begins, ends = (request.query.get(name, limit) for name, limit in (("from", "0"), ("to", "9")))
         states = {"charge": "captured", "refund": "refunded", "dispute": "chargeback"}
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["id", "payment_id", "state", "amount", "currency", "fee", "at"])
         for payment in self._desk.ledger.all(FACE):
             for moved in payment.movements:
+                # Times in UTC and ISO 8601 are in the order of their texts.
+                if not begins <= moved.at.isoformat() < ends:
+                    continue
                 fee = moved.amount * FEE // 100 if moved.kind == "charge" else 0
                 at = moved.at.isoformat()
                 row = [payment.id, payment.key, states[moved.kind], moved.amount, payment.currency, fee, at]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import IO, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -185,6 +185,17 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     line: int
     reason: str
+
+
+@runtime_checkable
+class OffersStatements(Protocol):
+    """A gateway whose settlement files can be fetched: the reconciliation does so every day."""
+
+    async def fetch_settlement(self, begins: datetime, ends: datetime) -> IO[str] | None:
+        """What was settled from one time up to another, for ``read_settlement``; None: it is not to be had now.
+
+        Whoever reads it closes it.
+        """
 
 
 class PaymentGateway(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import tempfile
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -94,6 +96,34 @@ class Caller:
             raise NotSent("unreachable") from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise NoAnswer("no_answer") from error
+
+    async def download(self, path: str, *, params: Mapping[str, str]) -> IO[str] | None:
+        """A file of any size, as lines, in a temporary file that is gone once it is closed; None where there is none.
+
+        Each part of it must come within the time-out of a call; the whole may take longer.
+        """
+        limits = aiohttp.ClientTimeout(
+            total=None, connect=self._timeout.connect, sock_read=self._timeout.total, sock_connect=self._timeout.connect
+        )
+        # Whoever asked closes it.
+        raw = tempfile.TemporaryFile("w+b")  # noqa: SIM115
+        file = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
+        whole = False
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limits, headers=self._headers) as session,
+                session.get(self._base_url + path, params=params, allow_redirects=False) as response,
+            ):
+                async for chunk in response.content.iter_any():
+                    raw.write(chunk)
+                whole = response.status == 200
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError):
+            whole = False
+        if not whole:
+            file.close()
+            return None
+        file.seek(0)
+        return file
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from engine.recharge.gateways.amounts import LARGEST, unfit
 from engine.recharge.gateways.callbacks import (
@@ -143,6 +143,11 @@ class Gateway:
         if outcome is None or payment_id is None:
             raise BadCallback("payment: makes no sense")
         return Callback(events=(Event(event_id=event_id, payment_id=payment_id, outcome=outcome),))
+
+    async def fetch_settlement(self, begins: datetime, ends: datetime) -> IO[str] | None:
+        """What was settled from one time up to another."""
+        span = {"from": begins.astimezone(UTC).isoformat(), "to": ends.astimezone(UTC).isoformat()}
+        return await self._caller.download("/v1/settlement.csv", params=span)
 
     def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
         """The sandbox's settlement file."""
