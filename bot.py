@@ -59,6 +59,8 @@ SWEEP_SECONDS = 10.0
 #: seconds between two looks for payments that are due, and how many are taken on at a time
 PAYMENTS_SECONDS = 0.5
 PAYMENTS_LIMIT = 200
+#: seconds between two looks for settlement files of days that are over
+STATEMENTS_SECONDS = 600.0
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 20.0
 
@@ -152,6 +154,16 @@ def resuming(engine: Engine) -> Callable[[], Awaitable[bool]]:
     return resume_payments
 
 
+def reconciling(engine: Engine) -> Callable[[], Awaitable[bool]]:
+    """The job that fetches and reconciles what gateways have settled, once for each day."""
+
+    async def fetch_statements() -> bool:
+        await engine.reconciliation.fetch_due()
+        return False
+
+    return fetch_statements
+
+
 def conversations(
     settings: Settings, *, engine: Engine, texts: Texts, redis: Redis, keyring: Keyring, metrics: Metrics
 ) -> Talk:
@@ -242,7 +254,8 @@ async def run(settings: Settings) -> None:
     tasks += [asyncio.create_task(every(SWEEP_SECONDS, sweeping(engine), stop))]
     if settings.payment_gateways:
         await engine.payments.start()
-        tasks += [asyncio.create_task(every(PAYMENTS_SECONDS, resuming(engine), stop))]
+        jobs = ((PAYMENTS_SECONDS, resuming(engine)), (STATEMENTS_SECONDS, reconciling(engine)))
+        tasks += [asyncio.create_task(every(seconds, job, stop)) for seconds, job in jobs]
     if settings.books:
         tasks += [asyncio.create_task(every(RECOVER_SECONDS, recovering(engine), stop))]
     try:
