@@ -40,6 +40,7 @@ from engine.api import Engine, open_engine
 from engine.events.sender import EventSender
 from engine.payments.gateways import configured_gateways
 from network.nchf.reauthorization import Reauthorization
+from network.usage_files.folder import WatchedFolders
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
@@ -59,6 +60,8 @@ SWEEP_SECONDS = 10.0
 #: seconds between two looks for payments that are due, and how many are taken on at a time
 PAYMENTS_SECONDS = 0.5
 PAYMENTS_LIMIT = 200
+#: seconds between two looks into the folders of usage files
+FOLDERS_SECONDS = 10.0
 #: seconds between two looks for settlement files of days that are over
 STATEMENTS_SECONDS = 600.0
 #: seconds to finish what is under way once told to stop
@@ -143,6 +146,17 @@ def recovering(engine: Engine) -> Callable[[], Awaitable[bool]]:
         return False
 
     return recover_batches
+
+
+def mediating(engine: Engine, settings: Settings) -> Callable[[], Awaitable[bool]]:
+    """The job that imports what collection points put into their folders."""
+    folders = WatchedFolders(engine, settings.usage_folders)
+
+    async def import_usage() -> bool:
+        await folders.import_waiting()
+        return False
+
+    return import_usage
 
 
 def resuming(engine: Engine) -> Callable[[], Awaitable[bool]]:
@@ -242,8 +256,7 @@ async def run(settings: Settings) -> None:
     log.info("working", carriers=sorted(carriers), gateways=sorted(gateways))
     if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
-    tasks = [asyncio.create_task(worker.run(stop))]
-    tasks += [asyncio.create_task(EventSender(engine.events, settings.webhooks).run(stop))]
+    tasks = [asyncio.create_task(one.run(stop)) for one in (worker, EventSender(engine.events, settings.webhooks))]
     if any("charging" in key.rights for key in settings.api_keys.values()):
         tasks += [asyncio.create_task(Reauthorization(engine).run(stop))]
     tasks += [asyncio.create_task(CarrierHealth(redis).run(routes, metrics, stop))]
@@ -256,6 +269,7 @@ async def run(settings: Settings) -> None:
         await engine.payments.start()
         jobs = ((PAYMENTS_SECONDS, resuming(engine)), (STATEMENTS_SECONDS, reconciling(engine)))
         tasks += [asyncio.create_task(every(seconds, job, stop)) for seconds, job in jobs]
+    tasks += [asyncio.create_task(every(FOLDERS_SECONDS, mediating(engine, settings), stop))]
     if settings.books:
         tasks += [asyncio.create_task(every(RECOVER_SECONDS, recovering(engine), stop))]
     try:

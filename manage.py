@@ -24,6 +24,7 @@ from commands import (
     receipt,
     reconcile,
     review,
+    usage,
     voucher,
 )
 from commands.demo import demo
@@ -47,6 +48,7 @@ app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(review.app, name="review")
+app.add_typer(usage.app, name="usage")
 app.add_typer(voucher.app, name="voucher")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="Settings in TOML; the environment overrules them.")]

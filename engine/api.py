@@ -29,6 +29,7 @@ from engine.guard.lists import Lists
 from engine.guard.payments import PaymentGuard
 from engine.guard.review import Reviews
 from engine.guard.service import Guard
+from engine.mediation.service import Mediation, Opened
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
 from engine.notices.told import Told
@@ -46,7 +47,7 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
 
-__all__ = ["BatchState", "Delivery", "Done", "Engine", "Retries", "open_engine"]
+__all__ = ["BatchState", "Delivery", "Done", "Engine", "Opened", "Retries", "open_engine"]
 
 
 class Engine:
@@ -88,6 +89,8 @@ class Engine:
         self.disputes = Disputes(books, self._door.post, self.audit)
         #: charging sessions: find them, and let go what nobody reports
         self.sessions = Sessions(database, operator, self._door)
+        #: files of usage records: ``import_usage`` them, ``retry`` what was set aside, see ``differences``
+        self.mediation = Mediation(database, operator, keyring, self._door)
         #: where a balance went, how long it lasts, and what limits a line has
         self.usage = usage = Usage(database, operator)
         #: renewals, advances and gifts: what may be asked for, and what is due
@@ -215,6 +218,7 @@ class Engine:
         await self._door.close()
         await self._messages.close()
         await self._finder.close()
+        await self.mediation.close()
         await self.accounts.close()
         await self._recovery.close()
         await self._books.dispose()

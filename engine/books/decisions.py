@@ -15,6 +15,7 @@ from engine.balances import advances, ends, rules as balances, transfers, wishes
 from engine.books.case import Case, Verdict
 from engine.books.facts import Facts
 from engine.guard.rules import LAYERS
+from engine.mediation import rules as mediation
 from engine.payments import rules as payments
 from engine.provisioning.rules import provision
 from engine.receivables import billing
@@ -28,6 +29,7 @@ from engine.words import (
     Answer,
     AutoRenew,
     Charge,
+    ChargeUsage,
     Code,
     Expire,
     Extend,
@@ -61,6 +63,7 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     Expire: ends.expire,
     Extend: lambda case: ends.extend(case, cast(Extend, case.operation)),
     SessionRequest: lambda case: usage.session(case, cast(SessionRequest, case.operation)),
+    ChargeUsage: lambda case: mediation.charge_usage(case, cast(ChargeUsage, case.operation)),
     ReleaseOverdue: usage.release_overdue,
     Transfer: lambda case: transfers.transfer(case, cast(Transfer, case.operation)),
     Undo: transfers.undo,

@@ -15,8 +15,27 @@ from engine.usage.advice import outlook
 from engine.usage.facts import MeterFacts
 from engine.usage.meters import meter_now
 from engine.usage.tables import meter
-from engine.words import Answer, Code, Deduction, Meter, Outlook, SpendingRules, Subscriber, Unit
+from engine.words import Answer, Code, Deduction, Meter, Outlook, SpendingRules, Subscriber, Unit, UsageDay
 from settings import Operator
+
+# Sessions and usage records tell group by group what was charged; a single charge is one group by itself.
+_HISTORY = sa.text("""
+    SELECT coalesce((g->>'day')::date, (o.booked_at AT TIME ZONE :zone)::date) AS day, g->>'category' AS category,
+           g->>'unit' AS unit, sum((g->>'charged')::bigint)::bigint AS used,
+           coalesce(sum((g->>'money')::bigint), 0)::bigint AS money,
+           coalesce(sum((g->>'overrun')::bigint), 0)::bigint AS overrun
+    FROM operation o
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE WHEN o.kind = 'charge'
+             THEN jsonb_build_array(jsonb_build_object(
+                 'category', o.answer->'details'->'category', 'unit', o.answer->'effects'->0->'unit',
+                 'charged', o.answer->'details'->'amount', 'money', o.answer->'details'->'money'))
+             ELSE o.answer->'details'->'groups' END) AS g
+    WHERE o.shard = :shard AND o.account_id = :account_id AND o.line_id = :line_id AND o.code = 'ok'
+      AND o.kind IN ('session', 'usage', 'charge') AND o.booked_at >= :since
+      AND coalesce((g->>'charged')::bigint, 0) + coalesce((g->>'overrun')::bigint, 0) > 0
+      AND coalesce(g->>'unit', 'money') <> 'money'
+    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3""")
 
 #: What a deduction was for stands under one of these in an answer's details.
 _WHAT = ("category", "product", "receiver", "reason")
@@ -55,6 +74,22 @@ class Usage:
             stored = (await connection.execute(query)).scalars().all()
         told = [one for answer in stored for one in deductions(msgspec.json.decode(answer, type=Answer))]
         return told[:most]
+
+    async def usage_history(self, subscriber: Subscriber, days: int = 30) -> list[UsageDay]:
+        """What the line used, day by day (the operator's local days), the latest first, of each category.
+
+        What was used earlier and booked in the last ``days`` stands under its own day.
+        """
+        asked = {
+            "shard": subscriber.account.shard,
+            "account_id": subscriber.account.account_id,
+            "line_id": subscriber.line_id,
+            "since": datetime.now(UTC) - timedelta(days=days),
+            "zone": self._operator.timezone,
+        }
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(_HISTORY, asked)).mappings().all()
+        return [UsageDay(**dict(row) | {"unit": Unit(row["unit"])}) for row in rows]
 
     async def spending_rules(self, subscriber: Subscriber) -> SpendingRules:
         """Whether money pays when this line's bundles are used up, and what it used against its own limits."""

@@ -86,8 +86,8 @@ def money_pays(case: Case, unit: Unit) -> bool:
 
 
 def current_rate(case: Case, holding: Holding, category: str | None) -> Rate | None:
-    """What money would pay by now; None if it may not, or there is no rate."""
-    return rate_for(case.operator, holding.unit, category, case.now) if money_pays(case, holding.unit) else None
+    """What money would pay by at the holding's time; None if it may not, or there is no rate."""
+    return rate_for(case.operator, holding.unit, category, holding.now) if money_pays(case, holding.unit) else None
 
 
 def granted_rate(case: Case, holding: Holding) -> Rate | None:

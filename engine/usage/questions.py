@@ -11,6 +11,7 @@ from engine.usage.facts import MeterFacts, ReservationFacts, SessionFacts
 from engine.usage.tables import ReservationState, meter, reservation, session
 from engine.words import (
     Charge,
+    ChargeUsage,
     Operation,
     Purchase,
     ReleaseOverdue,
@@ -23,7 +24,7 @@ from engine.words import (
 )
 
 #: What a line's meters count.
-METERED = (Charge, SessionRequest, Purchase, Transfer, Renew)
+METERED = (Charge, ChargeUsage, SessionRequest, Purchase, Transfer, Renew)
 
 _RESERVED = """r.session_id, r.rating_group, r.unit, r.state, r.granted, r.legs, r.used, r.overrun, r.seen, r.tariff,
                r.priced, r.paid, r.began_at, r.reported_at, r.expires_at"""

@@ -95,6 +95,16 @@ from engine.words.sessions import (
     session_key,
     session_uuid,
 )
+from engine.words.usage import (
+    ChargeUsage,
+    SetAsideLine,
+    SetAsideReason,
+    UsageDay,
+    UsageDifference,
+    UsageFile,
+    UsageItem,
+    UsageRow,
+)
 
 __all__ = [
     "AccountRef",
@@ -109,6 +119,7 @@ __all__ = [
     "Bucket",
     "Channel",
     "Charge",
+    "ChargeUsage",
     "Code",
     "Deduction",
     "DeliveryEvent",
@@ -156,6 +167,8 @@ __all__ = [
     "SessionAct",
     "SessionRequest",
     "SetAside",
+    "SetAsideLine",
+    "SetAsideReason",
     "SetCap",
     "SetCreditLimit",
     "Settle",
@@ -167,6 +180,11 @@ __all__ = [
     "Undo",
     "Unit",
     "UnknownLine",
+    "UsageDay",
+    "UsageDifference",
+    "UsageFile",
+    "UsageItem",
+    "UsageRow",
     "Used",
     "VoucherToken",
     "granted",
