@@ -19,11 +19,13 @@ import pytest
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import Subscriber, Unit
+from network.nchf.reauthorization import QUEUE, TOPICS
 from runtime.embedded.process import free_port
+from tests.doubles.network_function import NetworkFunction
 from tests.engine.shop import credit, open_line
 from tests.network.api import ALL_KEY, Api, digest
 from tests.network.nchf.network import MB, ROOT, asking, group, msisdn, opening
-from tests.network.tmf.system import of
+from tests.network.tmf.system import BALANCES, action, of
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -33,13 +35,13 @@ class Server:
     """``ussd_server.py`` on a port of its own."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
+        self.environment = environment
         self.port = int(environment["RASID_PORT"])
         self.base = f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "ussd_server.py", cwd=TOP, env=self._environment, stderr=asyncio.subprocess.DEVNULL
+            sys.executable, "ussd_server.py", cwd=TOP, env=self.environment, stderr=asyncio.subprocess.DEVNULL
         )
         async with asyncio.timeout(60), aiohttp.ClientSession() as http:
             while self.process.returncode is None:
@@ -155,6 +157,28 @@ async def test_killed_between_commit_and_answer_the_request_sent_again_is_charge
             assert again.status == 200, again.raw
     assert await left(engine, line) == 95 * MB
     assert await check_all(engine._database) == []
+
+
+async def test_a_top_up_is_told_to_the_core_by_the_other_process(
+    database_url: str, redis_url: str, engine: Engine
+) -> None:
+    broke = await open_line(engine)
+    async with serving(database_url, redis_url) as (server, api), NetworkFunction() as core:
+        bot = await asyncio.create_subprocess_exec(
+            sys.executable, "bot.py", cwd=TOP, env=server.environment, stderr=asyncio.subprocess.DEVNULL
+        )
+        try:
+            created = await api.post(ROOT, opening(broke, group(wanted={}), notifyUri=core.uri("session")))
+            assert created.body["multipleUnitInformation"][0]["resultCode"] == "QUOTA_LIMIT_REACHED"
+            await engine.events.follow(QUEUE, TOPICS)
+            topup = action(broke, "data", 50, "MB")
+            assert (await api.post(f"{BALANCES}/topupBalance", topup)).status == 201
+            await core.wait(lambda: core.names() == ["session"], 60)
+            update = await api.post(f"{created.headers['Location']}/update", asking(1, group(wanted={})))
+            assert update.body["multipleUnitInformation"][0]["resultCode"] == "SUCCESS"
+        finally:
+            bot.terminate()
+            assert await asyncio.wait_for(bot.wait(), 40) == 0
 
 
 async def somebody_waits(database_url: str) -> None:
