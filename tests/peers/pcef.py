@@ -103,7 +103,8 @@ def main() -> None:
     app = SimpleThreadingApplication(
         names.APP_DIAMETER_CREDIT_CONTROL_APPLICATION, is_auth_application=True, request_handler=heard
     )
-    node.add_application(app, [peer])
+    # Its own realm too: requests for it come from there.
+    node.add_application(app, [peer], realms=["rasid.example", "test.example"])
     node.start()
     app.wait_for_ready(30)
     say(heard="CEA")
