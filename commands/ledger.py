@@ -207,7 +207,7 @@ def journal(
 
 
 async def _write(file: IO[str], postings: AsyncIterator[Posting], advance: Callable[[], None] = lambda: None) -> int:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(JOURNAL)
     count = 0
     async for one in postings:
@@ -219,7 +219,7 @@ async def _write(file: IO[str], postings: AsyncIterator[Posting], advance: Calla
 
 
 def _csv(file: IO[str], headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(headings)
     writer.writerows([_cell(value) for value in row] for row in rows)
 

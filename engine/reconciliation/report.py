@@ -67,7 +67,7 @@ def html(
 
 async def write_csv(file: IO[str], discrepancies: AsyncIterable[Discrepancy]) -> int:
     """Write all discrepancies, amounts in major units. Returns how many there were."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(COLUMNS)
     count = 0
     async for one in discrepancies:
