@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import psycopg
 from aiohttp import web
+from redis.asyncio import Redis
 
 from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
@@ -152,9 +153,16 @@ class House:
 
 @asynccontextmanager
 async def opened(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox, *, port: int = 0, **more: Any
+    database_url: str,
+    operator: Operator,
+    keyring: Keyring,
+    sandbox: PaymentsSandbox,
+    *,
+    port: int = 0,
+    redis: Redis | None = None,
+    **more: Any,
 ) -> AsyncIterator[House]:
-    """A house around a sandbox that runs."""
+    """A house around a sandbox that runs; with ``redis`` its guard counts how often people pay."""
     serving: dict[str, Engine] = {}
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
@@ -174,7 +182,7 @@ async def opened(
         settings: Any = SimpleNamespace(payment_gateways=gateways, public_url=base_url)
         metrics = Metrics()
         made = configured_gateways(settings, metrics)
-        engine = await open_engine(database_url, operator, keyring, metrics=metrics, gateways=made)
+        engine = await open_engine(database_url, operator, keyring, metrics=metrics, gateways=made, redis=redis)
         stack.push_async_callback(engine.close)
         serving["engine"] = engine
         await engine.payments.start()

@@ -1,0 +1,219 @@
+"""Recharging by payment: what a person says and sees, over real gateways of the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dialogs.machine import Machine
+from engine.words import LineStatus, PaymentState, Subscriber, Unit
+from runtime.keyring import Keyring
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.dialogs.player import Player
+from tests.engine.payments.house import House, opened
+from tests.engine.shop import sell_vouchers
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[PaymentsSandbox]:
+    server = PaymentsSandbox(pace=0.05)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def house(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    async with opened(database_url, operator, keyring, sandbox) as one:
+        yield one
+
+
+async def dialling(house: House, machine: Machine, line: Subscriber, session: str = "s1") -> Player:
+    """The recharge menu of a line."""
+    return await (await Player(house.engine, machine, line.msisdn, session).dial()).say("2")
+
+
+async def credited(house: House, line: Subscriber) -> int:
+    """What the line holds once all its payments have ended."""
+    for payment in await house.engine.payments_of(line.account):
+        await house.ended(payment)
+    return (await house.engine.subscriber(line.msisdn)).total(Unit.MONEY)
+
+
+async def test_without_gateways_recharge_asks_for_the_voucher_at_once(
+    calling: object, engine: object, machine: Machine
+) -> None:
+    player = await calling()  # type: ignore[operator]
+    (await player.say("2")).stands_in("recharge.number")
+
+
+async def test_recharge_offers_voucher_and_payment_and_takes_a_voucher_number_at_once(
+    house: House, machine: Machine
+) -> None:
+    player = await dialling(house, machine, await house.line())
+    player.stands_in("pay.home").sees("1 Voucher", "2 M-Pesa", "3 For another number", "4 My payments")
+    (number,) = await sell_vouchers(house.engine, 5_000)
+    (await player.say(number)).stands_in("recharge.confirm")
+    (await player.say("1")).sees("Recharged KES 50.00")
+
+
+async def test_mobile_money_is_chosen_confirmed_and_approved_on_the_phone(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await house.plays("late", seconds=4.0)
+    player = await dialling(house, machine, line)
+    (await player.say("2")).stands_in("pay.amount").sees("1 KES 50.00", "6 Other amount")
+    (await player.say("2")).stands_in("pay.confirm").sees("Pay KES 100.00 by M-Pesa?", "1 Pay")
+    assert await house.engine.payments_of(line.account) == []
+    (await player.say("1")).stands_in("pay.asked").sees("Ref ")
+    assert player.screen.ends
+    assert await credited(house, line) == await house.taken() == 10_000
+
+
+async def test_an_outcome_that_nobody_knows_is_said_so_and_nothing_is_charged_twice(
+    house: House, machine: Machine
+) -> None:
+    line = await house.line()
+    await house.plays("drop")
+    player = await (await dialling(house, machine, line)).say("2", "2", "1")
+    (payment,) = await house.engine.payments_of(line.account)
+    if payment.state is PaymentState.UNKNOWN:
+        player.sees("We are checking with M-Pesa. You will not be charged twice.", payment.reference)
+    await (await player.replay()).say()
+    assert await credited(house, line) == await house.taken() == 10_000
+
+
+async def test_a_session_played_again_is_the_same_payment(house: House, machine: Machine) -> None:
+    line = await house.line()
+    player = await (await dialling(house, machine, line)).say("2", "1", "1")
+    again = await Player(house.engine, machine, line.msisdn, "s1").dial()
+    await again.say("2", "2", "1", "1")
+    again.stands_in("pay.asked")
+    assert player.screen.state == again.screen.state
+    assert len(await house.engine.payments_of(line.account)) == 1
+
+
+async def test_the_same_payment_in_a_new_session_is_asked_about_first(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await (await dialling(house, machine, line)).say("2", "1", "1")
+    (payment,) = await house.engine.payments_of(line.account)
+    await house.ended(payment)
+    second = await (await dialling(house, machine, line, "s2")).say("3", "1")
+    second.stands_in("pay.confirm").sees(f"ref {payment.reference}. Again?", "KES 50.00 M-Pesa")
+    (await second.say("1")).stands_in("pay.asked")
+    assert await credited(house, line) == 10_000
+
+
+async def test_the_last_recharge_is_the_first_option(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await house.ended(await house.pay(line, 25_000))
+    await house.run("UPDATE payment SET created_at = created_at - interval '1 day'")
+    player = await dialling(house, machine, line, "s2")
+    player.sees("1 Again: KES 250.00, M-Pesa", "2 Voucher")
+    (await player.say("1")).stands_in("pay.confirm").sees("Pay KES 250.00 by M-Pesa?")
+    await player.say("1")
+    assert await credited(house, line) == 50_000
+
+
+async def test_another_number_is_shown_before_it_is_paid_for_and_its_holder_is_credited(
+    house: House, machine: Machine
+) -> None:
+    line, other = await house.line(), await house.line()
+    player = await (await dialling(house, machine, line)).say("3")
+    (await player.say("0799999999")).sees("This number cannot be recharged.")
+    local = "0" + other.msisdn.removeprefix("+254")
+    await player.say(local, "1", "1")
+    player.stands_in("pay.confirm").sees(f"Pay KES 50.00 by M-Pesa for {other.msisdn}?")
+    assert other.msisdn.removeprefix("+254") not in str(player.place)
+    await player.say("1")
+    assert await credited(house, other) == 5_000
+    assert await credited(house, line) == 0
+    (payment,) = await house.engine.payments_of(other.account)
+    assert await house.engine.paid_by(payment, line.msisdn)
+
+
+async def test_who_pays_for_another_finds_the_payment_by_its_reference_and_a_stranger_does_not(
+    house: House, machine: Machine
+) -> None:
+    line, other, stranger = await house.line(), await house.line(), await house.line()
+    payment = await house.ended(await house.pay(other, 5_000, msisdn=line.msisdn))
+    asking = await (await dialling(house, machine, line)).say("4", "1")
+    (await asking.stands_in("payments.find").say(payment.reference.lower())).stands_in("payments.show")
+    asking.sees("KES 50.00", "paid", payment.reference)
+    curious = await (await dialling(house, machine, stranger)).say("4", "1", payment.reference)
+    curious.stands_in("payments.find").sees("This payment was not found.")
+
+
+async def test_ones_payments_are_listed_with_how_far_they_have_come(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await house.ended(await house.pay(line, 5_000))
+    await house.plays("decline", reason="funds")
+    await house.ended(await house.pay(line, 7_000))
+    player = await (await dialling(house, machine, line)).say("5")
+    player.stands_in("payments.list").sees("1 KES 70.00 not paid", "2 KES 50.00 paid", "3 Where is my payment?")
+    (await player.say("2")).stands_in("payments.show").sees("KES 50.00", "paid")
+    (await player.say("1")).stands_in("payments.list")
+
+
+async def test_a_refusal_of_the_payers_side_is_said_in_words(house: House, machine: Machine) -> None:
+    await house.plays("decline", reason="funds", face="stripe")
+    line = await house.line()
+    ends = datetime.now(UTC) + timedelta(days=30)
+    await house.engine.save_card(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
+    player = await dialling(house, machine, line)
+    player.sees("3 Visa ..4242")
+    (await player.say("3", "1")).sees("Pay KES 50.00 by Visa ..4242?")
+    (await player.say("1")).stands_in("pay.refused").sees("There is not enough money to pay with.", "1 Try again")
+
+
+async def test_a_saved_card_pays_and_one_forgotten_meanwhile_does_not(house: House, machine: Machine) -> None:
+    line = await house.line()
+    ends = datetime.now(UTC) + timedelta(days=30)
+    card = await house.engine.save_card(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
+    player = await (await dialling(house, machine, line)).say("3", "1", "1")
+    player.stands_in("pay.asked")
+    assert await credited(house, line) == 5_000
+    late = await (await dialling(house, machine, line, "s2")).say("4", "2")
+    await house.engine.forget_card(late_line := line, card.card_id)
+    assert late_line is line
+    (await late.say("1")).stands_in("pay.refused").sees("This card is no longer saved.")
+    assert await credited(house, line) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"), [("1", "The least is KES 5.00."), ("900000", "The most is KES 150,000.00."), ("x", "whole KES")]
+)
+async def test_an_amount_beyond_the_limits_is_refused_as_it_is_typed(
+    house: House, machine: Machine, typed: str, says: str
+) -> None:
+    player = await (await dialling(house, machine, await house.line())).say("2", "6", typed)
+    player.stands_in("pay.typed").sees(says)
+    (await player.say("120")).sees("Pay KES 120.00 by M-Pesa?")
+
+
+async def test_what_the_guard_refuses_is_said_with_its_limit(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await house.pay(line, 15_000_000)
+    await house.run("UPDATE payment SET amount = 29999000")
+    player = await (await dialling(house, machine, line)).say("2", "1", "1")
+    player.stands_in("pay.refused").sees("One day allows KES 300,000.00.")
+
+
+async def test_a_payment_that_is_held_back_says_so(house: House, machine: Machine) -> None:
+    line = await house.line()
+    await house.run("UPDATE line SET sim_changed_at = now() - interval '1 hour'")
+    player = await (await dialling(house, machine, line)).say("2", "1", "1")
+    player.stands_in("pay.asked").sees("We check your payment first and text you. Ref ")
+    assert await house.taken() == 0
+
+
+async def test_a_line_closed_meanwhile_is_not_paid_for(house: House, machine: Machine) -> None:
+    line, other = await house.line(), await house.line()
+    player = await (await dialling(house, machine, line)).say("3", other.msisdn, "1", "1")
+    await house.engine.accounts.set_status(other, LineStatus.TERMINATED, reason="test", by="alice")
+    (await player.say("1")).stands_in("pay.refused").sees("This number cannot be recharged.")
+    assert await house.taken() == 0
