@@ -138,17 +138,24 @@ class Stored(NamedTuple):
         )
 
 
-def turn(stored: Stored, outcome: Outcome, now: datetime, *, owns_ref: bool = True) -> Stored:
+def turn(
+    stored: Stored, outcome: Outcome, now: datetime, *, owns_ref: bool = True, asked_ref: str | None = None
+) -> Stored:
     """What a payment becomes of what its provider says.
 
     ``owns_ref`` is False where the provider's reference belongs to another payment: then what is said of money is said
-    of that one.
+    of that one. ``asked_ref``: the name that the provider was asked by, where it was not ``outcome.gateway_ref``.
     """
+    if asked_ref is not None and stored.asked_ref is None:
+        stored = stored._replace(asked_ref=asked_ref)
     state = S(stored.state)
     if not owns_ref and outcome.state in (G.CAPTURED, G.HELD):
         return become(stored, S.DECLINED, DUPLICATE, now) if state in _OPEN else stored
     known = _named(stored, outcome)
     to, reason = state, stored.reason
+    if state is S.REFUNDING and reason == REFUND_REFUSED and known.gateway_ref != stored.gateway_ref:
+        # It could not be given back for want of the name that has come now.
+        reason = None
     match outcome.state:
         case G.CAPTURED if state in _OPEN:
             to, reason = S.CAPTURED, None

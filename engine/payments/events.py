@@ -75,7 +75,13 @@ class Events:
                 return await self._unconfirmed(taken, stored)
             outcome = said
         stored = await self._progress.heard(
-            stored, outcome, "callback", gateway=name, event=taken.place, event_id=event.event_id
+            stored,
+            outcome,
+            "callback",
+            gateway=name,
+            event=taken.place,
+            event_id=event.event_id,
+            asked_ref=event.status_ref,
         )
         if await self._progress.proceed(stored):
             waited = (datetime.now(UTC) - taken.received_at).total_seconds()
@@ -119,7 +125,7 @@ class Events:
         if PATH in found and ID in found and found[PATH].payment_id != found[ID].payment_id:
             return "path"
         if stored is not None and stored.gateway == name:
-            return stored
+            return "reference" if _names_another(stored, event, found) else stored
         named = found.get(REFERENCE)
         if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):
             return named
@@ -132,6 +138,8 @@ class Events:
         gateway, outcome = self._gateways.get(name), event.outcome
         if gateway is None or outcome.amount is None:
             return "amount"
+        if outcome.currency is None:
+            return "currency"
         if holder is not None:
             account, line_id = holder.account, holder.line_id
         else:
@@ -166,6 +174,21 @@ class Events:
             return "done"
         log.warning("callback_without_effect", gateway=taken.gateway, reason=refused)
         return "refused"
+
+
+def _names_another(stored: Stored, event: Event, found: Found) -> bool:
+    """Whether an event that nobody signed names a reference that is another payment's, or not the one asked by.
+
+    Whoever got hold of a payment's callback path could have it paid by a push of somebody else: that one's provider
+    does confirm it, and names no amount.
+    """
+    if not event.ask_status:
+        return False
+    owners = (found[rank].payment_id for rank in (REF, STATUS_REF) if rank in found)
+    if any(owner != stored.payment_id for owner in owners):
+        return True
+    asked = stored.asked_ref in (None, event.status_ref)
+    return event.status_ref is not None and not asked and STATUS_REF not in found
 
 
 def locators_of(name: str, event: Event) -> dict[int, Locator]:

@@ -18,6 +18,7 @@ from engine.payments.sealing import fresh_key, seal_payer
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, Payer
+from engine.recharge.gateways.references import account_number
 from engine.storage.sharding import new_id
 from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState, Refused, Ruled
 from runtime.keyring import Keyring
@@ -184,6 +185,7 @@ class Opening:
             names.by_id(stored.payment_id),
             names.by_path(names.path_secret(self._keyring, stored.payment_id)),
             names.by_reference(stored.reference),
+            names.by_reference(account_number(stored.reference, stored.payment_id)),
         ]
 
 

@@ -82,10 +82,12 @@ class Progress:
         gateway: str | None = None,
         event: tuple[int, bytes] | None = None,
         event_id: str | None = None,
+        asked_ref: str | None = None,
     ) -> Stored:
         """Let a payment become what its provider says. Returns it as it then stands.
 
         ``gateway``: who says it; ``event``: the one in the inbox that says it, which is done with the same commit.
+        ``asked_ref``: what the provider was asked by, where that is not the name in ``outcome``.
         """
         name = None
         if outcome.gateway_ref is not None:
@@ -97,7 +99,7 @@ class Progress:
             message = ("payment.action", {"url": outcome.action_url})
 
         def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
-            return turn(current, outcome, now, owns_ref=owns)
+            return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
         # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
         return await self.step(Step(stored.key, decide, what, body, name, event, event is not None, message))

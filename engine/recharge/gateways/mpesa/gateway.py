@@ -36,12 +36,13 @@ from engine.recharge.gateways.mpesa.inbound import CURRENCY, RECEIPT, c2b_event,
 from engine.recharge.gateways.mpesa.options import MpesaOptions
 from engine.recharge.gateways.mpesa.settlement import read_statement
 from engine.recharge.gateways.options import Options, Tools, WrongOptions, read_options
+from engine.recharge.gateways.references import account_number
 from engine.words import PaymentMethod
 
 log = structlog.get_logger(__name__)
 
 #: characters that a push has room for
-ACCOUNT_LENGTH, TEXT_LENGTH, REMARKS_LENGTH = 12, 13, 100
+TEXT_LENGTH, REMARKS_LENGTH = 13, 100
 #: how a push is named, before it has a receipt
 PUSH = "ws_CO_"
 #: refused for the payer's number, for somebody's being in the middle of another push, for our own account
@@ -96,7 +97,7 @@ class Gateway:
             reply = await self._daraja.push(
                 shillings=_shillings(request.amount),
                 phone=request.payer.msisdn.removeprefix("+"),
-                account=request.reference[:ACCOUNT_LENGTH],
+                account=account_number(request.reference, request.payment_id),
                 text=request.description[:TEXT_LENGTH],
                 callback_url=request.callback_url,
             )

