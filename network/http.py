@@ -28,6 +28,9 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 Body = TypeVar("Body")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+#: the code of what is not the request's fault
+SYSTEM_FAILURE = "SYSTEM_FAILURE"
+
 #: the name of the client that a request came from, for the audit trail
 CLIENT = web.RequestKey("client", str)
 #: what it sent, as it came
@@ -93,7 +96,12 @@ class Gate:
                 return refuse(problem)
             except EngineUnavailable:
                 log.warning("request_not_decided", path=_route(request))
-                return refuse(Problem(503, "SYSTEM_FAILURE", "not decided: send the same request again"))
+                return refuse(Problem(503, SYSTEM_FAILURE, "not decided: send the same request again"))
+            except web.HTTPException:
+                raise
+            except Exception:
+                log.exception("request_failed", path=_route(request))
+                return refuse(Problem(500, SYSTEM_FAILURE, "this is our fault; the same request may be sent again"))
 
         return guarded
 

@@ -22,7 +22,7 @@ from engine.words import (
     session_key,
 )
 from network.endpoints import Endpoint
-from network.http import BODY, CLIENT, Problem, json_response, read_json, wrong
+from network.http import BODY, CLIENT, SYSTEM_FAILURE, Problem, json_response, read_json, wrong
 from network.nchf import wire
 from network.nchf.translate import FAILED, information, reports
 from network.reference import Reference, read_reference
@@ -39,12 +39,13 @@ _FOREIGN_FORMS = ("nai-", "gci-", "gli-", "extid-", "extgroupid-")
 
 _DECODER = msgspec.json.Decoder(wire.ChargingDataRequest)
 
-#: refusals of the whole request → status and cause (TS 32.291 §6.1.7.3); all others are the request's own fault
+#: refusals of the whole request → status and cause (TS 32.291 §6.1.7.3); all others deny the service
 _CAUSES = {
     Code.KEY_CONFLICT: (400, FAILED, "this sequence number came before with another content"),
     Code.KEY_EXPIRED: (400, FAILED, "invocationTimeStamp is too old"),
     Code.ACCOUNT_UNKNOWN: (404, "USER_UNKNOWN", "no such subscriber"),
     Code.LINE_TERMINATED: (403, "END_USER_REQUEST_REJECTED", "the line is closed"),
+    Code.FAILED: (500, SYSTEM_FAILURE, "this request could not be booked"),
 }
 
 
