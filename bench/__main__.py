@@ -14,7 +14,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import campaign, charts, door, messages, nchf, profiles, reconciliation, results, settlements, turns
+from bench import campaign, charts, door, messages, nchf, profiles, radius, reconciliation, results, settlements, turns
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
@@ -37,6 +37,7 @@ class Part(StrEnum):
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
     NCHF = "nchf"
+    RADIUS = "radius"
     #: a million payments for each run: only when asked for
     RECONCILIATION = "reconciliation"
     #: long, and nothing in it is a median: only when asked for
@@ -129,6 +130,10 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         )
     if part is Part.NCHF:
         return await nchf.measure(
+            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
+        )
+    if part is Part.RADIUS:
+        return await radius.measure(
             house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
         )
     if part is Part.MESSAGES:

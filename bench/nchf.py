@@ -93,7 +93,7 @@ async def measure(
     master, key = os.urandom(32), secrets.token_urlsafe(32)
     keyring = Keyring({1: master})
     url = await house.create_database("nchf")
-    people = await _settled(url, operator, keyring, lines)
+    people = await settled_with_data(url, operator, keyring, lines)
     port = process.free_port()
     env = environment(house, url, json.dumps({"1": master.hex()}), operator_file, port)
     client = {"digest": hashlib.sha256(key.encode()).hexdigest(), "rights": ["charging"]}
@@ -128,7 +128,8 @@ def _ratios(series: Sequence[Series]) -> list[Ratio]:
     ]
 
 
-async def _settled(url: str, operator: Operator, keyring: Keyring, lines: int) -> list[Person]:
+async def settled_with_data(url: str, operator: Operator, keyring: Keyring, lines: int) -> list[Person]:
+    """Lines that hold more data than any measurement uses."""
     engine = await open_engine(url, operator, keyring)
     try:
         people = await settle_people(engine, url, keyring, lines)
