@@ -1,0 +1,54 @@
+"""M-Pesa states receipts and what payers typed: both lead to the payment that was asked for by another name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from engine.words import Payment, PaymentState
+from tests.engine.payments.house import House
+from tests.engine.reconciliation.files import kinds, square, today
+
+TITLE = "Organization statement"
+HEADER = (
+    "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Reason Type,Linked Transaction ID,A/C No."
+)
+
+
+def line(receipt: str, paid_in: str, account: str) -> str:
+    """One line of the organisation's statement."""
+    at = datetime.now(UTC).astimezone(ZoneInfo("Africa/Nairobi"))
+    return f"{receipt},{at:%d-%m-%Y %H:%M:%S},Pay Bill,Completed,{paid_in},,Pay Bill,,{account}"
+
+
+async def asked(house: House) -> Payment:
+    """A payment by STK push that is credited under the name of its push, and whose receipt was never heard."""
+    payment = await house.pay(await house.line(), 5_000)
+    settled = await house.until(payment, PaymentState.SETTLED)
+    await house.run(
+        "UPDATE payment SET gateway = 'mpesa', gateway_ref = 'ws_CO_1', asked_ref = 'ws_CO_1' WHERE payment_id = %s",
+        settled.payment_id,
+    )
+    await house.run("UPDATE payment_history SET gateway = 'mpesa', gateway_ref = 'ws_CO_1'")
+    return settled
+
+
+async def reconciled(house: House, *lines: str) -> int:
+    """How many discrepancies a statement has."""
+    run = await house.engine.reconciliation.reconcile(
+        "mpesa", [TITLE, HEADER, *lines], by="alice", source="file:m.csv", first=today(house)
+    )
+    return run.found
+
+
+async def test_a_receipt_that_was_never_heard_is_found_by_the_reference_that_was_typed(house: House) -> None:
+    payment = await asked(house)
+    assert await reconciled(house, line("TEX1234567", "50.00", payment.reference)) == 0
+    assert await square(house) == [(5_000, 5_000, 0, 0)]
+
+
+async def test_another_amount_under_the_same_reference_is_another_payment(house: House) -> None:
+    payment = await asked(house)
+    assert await reconciled(house, line("TEX1234567", "70.00", payment.reference)) == 2
+    assert sorted(await kinds(house)) == [("missing_here", "payment_unknown"), ("timing", "not_stated")]
+    assert await square(house) == [(7_000, 5_000, 0, 2_000)]
