@@ -53,6 +53,7 @@ def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) 
         "base_url": f"{sandbox_url}/stripe",
         "secret_key": accounts.stripe_secret_key,
         "webhook_secrets": (accounts.stripe_webhook_secret,),
+        "return_url": "https://rasid.example/portal",
     }
     made = {
         "sandbox": {"adapter": "sandbox", "options": native, "timeout_seconds": 1.0},
