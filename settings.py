@@ -116,7 +116,7 @@ class PinRules(Strict):
     tries: int = Field(default=3, ge=1)
     lock_minutes: int = Field(default=30, ge=1)
     #: money steps that ask for the PIN first, on lines that have one
-    required_for: tuple[Literal["purchase", "recharge", "payment"], ...] = ()
+    required_for: tuple[Literal["purchase", "recharge", "payment", "transfer", "advance", "setting"], ...] = ()
 
 
 class LowBalance(Strict):
@@ -735,6 +735,13 @@ class DiameterPeer(Strict):
     rating_group: int = Field(default=0, ge=0, le=2**31 - 1)
 
 
+class PortalSettings(Strict):
+    """The self-care portal at ``/portal``. Its cookies go by https alone where ``public_url`` is https."""
+
+    #: proxies of ours whose ``X-Forwarded-For`` is believed when sign-ins are counted by address
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+
+
 #: a DiameterIdentity (RFC 6733 §4.3.1): a fully qualified domain name
 Identity = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?$")]
 
@@ -857,6 +864,8 @@ class Settings(BaseSettings):
     #: name of the client, as it stands in the audit trail → its key's digest and what it may do
     api_keys: dict[Annotated[str, NAME], ApiKeySettings] = {}
     telegram: TelegramSettings | None = None
+    #: the self-care portal at ``/portal``; None: none
+    portal: PortalSettings | None = None
     #: the accounting server; None: none
     radius: RadiusSettings | None = None
     #: the online charging server for Gy; None: none

@@ -43,7 +43,7 @@ from engine.payments.callbacks import PATHS, callback
 from engine.payments.gateways import configured_gateways
 from network import interfaces
 from network.listeners import Listeners
-from portal import simulator
+from portal import selfcare, simulator
 from runtime.collector import settle_collector
 from runtime.keyring import Keyring
 from runtime.logs import configure_logs
@@ -184,6 +184,18 @@ async def app(settings: Settings) -> web.Application:
                 gateways=settings.gateways,
                 carriers=settings.carriers,
                 bot_api=settings.telegram.base_url if settings.telegram and settings.telegram.sandbox else "",
+            ),
+        )
+    if settings.portal is not None:
+        selfcare.mount(
+            application,
+            selfcare.PortalServices(
+                engine=services.engine,
+                redis=services.redis,
+                operator=services.operator,
+                keyring=services.keyring,
+                secure=settings.public_url.startswith("https://"),
+                proxies=settings.portal.trusted_proxies,
             ),
         )
     application.on_cleanup.append(_close)

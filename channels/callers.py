@@ -29,7 +29,7 @@ def guarded(
 
     async def guard(request: web.Request) -> web.StreamResponse:
         if allow:
-            caller = _caller(request, proxies)
+            caller = caller_of(request, proxies)
             allowed = known.get(caller)
             if allowed is None:
                 allowed = _within(caller, allow)
@@ -46,7 +46,7 @@ def guarded(
     return guard
 
 
-def _caller(request: web.Request, proxies: tuple[Network, ...]) -> str:
+def caller_of(request: web.Request, proxies: tuple[Network, ...]) -> str:
     """The address that called: the peer, or what the nearest trusted proxy saw, read from the right."""
     caller = request.remote or ""
     if not proxies:

@@ -102,6 +102,8 @@ def _webhook_secrets(settings: Settings) -> dict[str, Any]:
 def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_row("[b]Phone[/b]", f"{base_url(settings)}/simulator")
+    if settings.portal is not None:
+        table.add_row("[b]Portal[/b]", f"{base_url(settings)}/portal")
     table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
     for line in operator.demo.subscribers:
         table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")

@@ -182,6 +182,7 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
         "RASID_HOST": "127.0.0.1",
         "RASID_SIMULATOR": "true",
+        "RASID_PORTAL": "{}",
         "RASID_GATEWAYS": json.dumps(GATEWAYS),
         "RASID_CARRIERS": json.dumps(_carriers()),
         "RASID_AUDIT_EXPORT": str(folder / "audit"),

@@ -13,7 +13,8 @@ product, share, left; ``alert.unusual_use`` unit, used, usual; ``alert.rolled_ov
 expires_at; ``renewal.notice`` product, price, expires_at; ``renewal.done`` product, price, expires_at, reference;
 ``renewal.failed`` product, price, missing;
 ``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
-``security.chat_linked`` app; ``security.link_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
+``security.chat_linked`` app; ``security.link_code`` and
+``security.sign_in_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
 ``alarm.voucher_guessing`` tries, minutes. How a topic is treated (quiet hours, STOP, caps): ``engine.notices.rules``.
 """
 
@@ -297,6 +298,14 @@ def _link_code(body: dict[str, Any], _currency: str, _operator: Operator) -> Tex
     return text("{code} is your code for the chat. Give it to nobody: we never ask for it.", code=body["code"])
 
 
+def _sign_in_code(body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    return text(
+        "{code} is your code for {operator} on the web. Give it to nobody: we never ask for it.",
+        code=body["code"],
+        operator=operator.name,
+    )
+
+
 def _as_said(body: dict[str, Any], _currency: str, _operator: Operator) -> Text:
     return text("{said}", said=body["text"])
 
@@ -343,6 +352,7 @@ TOPICS: dict[str, Topic] = {
     "security.pin_locked": _pin_locked,
     "security.chat_linked": _chat_linked,
     "security.link_code": _link_code,
+    "security.sign_in_code": _sign_in_code,
     "reply": _as_said,
     "campaign": _as_said,
     "alarm.voucher_guessing": _guessing,

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
+from engine.accounts.signing_in import SignIn
 from engine.audit.receipts import Receipts
 from engine.audit.rules import Signer
 from engine.audit.service import Chain, Trail
@@ -98,6 +99,8 @@ class Engine:
         #: bills of postpaid accounts
         self.bills = Bills(database, operator, self._door)
         chats = Chats(database, operator, keyring)
+        #: codes by which people sign in to the portal
+        self.sign_in = SignIn(database, self.accounts, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
         #: receipts that an answer makes needless, and promises of an outcome

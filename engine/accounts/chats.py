@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
+from engine.accounts.codes import OneTimeCodes
 from engine.accounts.rules import parse_msisdn, plain_digits
 from engine.accounts.secrets import Address, DataKey
 from engine.accounts.store import line_ref
 from engine.accounts.tables import NumberKind, chat, link_code
 from engine.notices.outbox import write_message
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, BadNumber, LineRef, Subscriber, TooManyCodes
+from engine.words import AccountRef, BadNumber, LineRef, Subscriber
 from runtime.keyring import Keyring
 from settings import Operator
-
-CODE_DIGITS = 6
-CODE_LIFE = timedelta(minutes=10)
-#: wrong codes before the right one is refused too
-CODE_TRIES = 5
-#: codes for one line in a day: each brings ``CODE_TRIES`` new guesses
-CODES_A_DAY = 10
 
 
 class Chats:
@@ -38,37 +29,14 @@ class Chats:
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._operator = operator
         self._keyring = keyring
+        self._codes = OneTimeCodes(database, keyring, link_code, "link-code")
 
     async def link_code(self, line: Subscriber | LineRef) -> str:
         """A fresh code of six digits for linking a chat to this line; it replaces an earlier one. Lives ten minutes.
 
         Give it to nobody but the line itself. Raises ``TooManyCodes``.
         """
-        ref = line_ref(line)
-        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-        now = datetime.now(UTC)
-        key_id = self._keyring.current
-        fresh = {
-            "digest": self._code_digest(ref, code, key_id),
-            "key_id": key_id,
-            "tries": 0,
-            "expires_at": now + CODE_LIFE,
-        }
-        same_day = link_code.c.window_from > now - timedelta(days=1)
-        write = insert(link_code).values(**ref._asdict(), **fresh, issued=1, window_from=now)
-        write = write.on_conflict_do_update(
-            index_elements=[link_code.c.shard, link_code.c.account_id, link_code.c.line_id],
-            set_={
-                **fresh,
-                "issued": sa.case((same_day, link_code.c.issued + 1), else_=1),
-                "window_from": sa.case((same_day, link_code.c.window_from), else_=now),
-            },
-            where=sa.or_(sa.not_(same_day), link_code.c.issued < CODES_A_DAY),
-        )
-        async with self._database.begin() as connection:
-            if (await connection.execute(write.returning(link_code.c.shard))).first() is None:
-                raise TooManyCodes
-        return code
+        return await self._codes.give(line_ref(line))
 
     async def link_chat(self, app: str, chat_id: str, msisdn: str, code: str) -> bool:
         """Link a chat to the line that got this code; the code is used up, and the line is told.
@@ -77,7 +45,7 @@ class Chats:
         it is compared. A line has one chat of each app, a chat one line: what was linked before is not any more.
         """
         line = await self._find_number(msisdn)
-        if line is None or not await self._try_code(line, plain_digits(code)):
+        if line is None or not await self._codes.use(line, plain_digits(code)):
             return False
         name = _name(app, chat_id)
         address = Address(self._keyring, NumberKind.CHAT, name)
@@ -164,29 +132,6 @@ class Chats:
         address = Address(self._keyring, NumberKind.MSISDN, number)
         async with self._reads.connect() as connection:
             return await store.find_number(connection, address.shards, address.digests)
-
-    async def _try_code(self, line: LineRef, code: str) -> bool:
-        """Count a try, commit, then compare; the right code is used up by being compared with."""
-        live = (link_code.c.expires_at > datetime.now(UTC), link_code.c.digest.is_not(None))
-        at = (
-            link_code.c.shard == line.shard,
-            link_code.c.account_id == line.account_id,
-            link_code.c.line_id == line.line_id,
-        )
-        count = sa.update(link_code).where(*at, *live, link_code.c.tries < CODE_TRIES)
-        count = count.values(tries=link_code.c.tries + 1)
-        async with self._database.begin() as connection:
-            counted = await connection.execute(count.returning(link_code.c.digest, link_code.c.key_id))
-            row = counted.first()
-        if row is None or not hmac.compare_digest(self._code_digest(line, code, row.key_id), row.digest):
-            return False
-        use_up = sa.update(link_code).where(*at, link_code.c.digest == row.digest).values(digest=None)
-        async with self._database.begin() as connection:
-            # Of two who hold the right code one gets through.
-            return (await connection.execute(use_up.returning(link_code.c.shard))).first() is not None
-
-    def _code_digest(self, line: LineRef, code: str, key_id: int) -> bytes:
-        return self._keyring.digest("link-code", line.line_id.bytes + code.encode(), key_id)
 
     async def _forget(self, connection: AsyncConnection, address: Address, app: str) -> bool:
         line = await store.find_number(connection, address.shards, address.digests)

@@ -111,19 +111,28 @@ chat = sa.Table(
     sa.Column("linked_at", Timestamp, nullable=False),
 )
 
-#: The one-time code that proves that who writes in a chat also holds the line.
-link_code = sa.Table(
-    "link_code",
-    metadata,
-    shard(),
-    sa.Column("account_id", UUID, primary_key=True),
-    sa.Column("line_id", UUID, primary_key=True),
-    # HMAC-SHA-256 of line and code; NULL once it was used.
-    sa.Column("digest", sa.LargeBinary),
-    sa.Column("key_id", sa.SmallInteger, nullable=False),
-    sa.Column("tries", sa.SmallInteger, nullable=False),
-    sa.Column("expires_at", Timestamp, nullable=False),
-    # Codes given since window_from: each brings new tries, so their number is bounded too.
-    sa.Column("issued", sa.SmallInteger, nullable=False),
-    sa.Column("window_from", Timestamp, nullable=False),
-)
+
+def _codes(name: str) -> sa.Table:
+    """One-time codes of one purpose; see ``engine.accounts.codes``."""
+    return sa.Table(
+        name,
+        metadata,
+        shard(),
+        sa.Column("account_id", UUID, primary_key=True),
+        sa.Column("line_id", UUID, primary_key=True),
+        # HMAC-SHA-256 of line and code; NULL once it was used.
+        sa.Column("digest", sa.LargeBinary),
+        sa.Column("key_id", sa.SmallInteger, nullable=False),
+        sa.Column("tries", sa.SmallInteger, nullable=False),
+        sa.Column("expires_at", Timestamp, nullable=False),
+        # Codes given since window_from: each brings new tries, so their number is bounded too.
+        sa.Column("issued", sa.SmallInteger, nullable=False),
+        sa.Column("window_from", Timestamp, nullable=False),
+    )
+
+
+#: The code that proves that who writes in a chat also holds the line.
+link_code = _codes("link_code")
+
+#: The code by which who holds a line signs in to the portal.
+sign_in_code = _codes("sign_in_code")

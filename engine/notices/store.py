@@ -21,8 +21,8 @@ from engine.notices.tables import carrier_message, delivery, notice_count, prefe
 from engine.storage.bulk import arrays, insert_sql, unfolded
 from engine.words import Channel, DeliveryState, LineRef, Preferences
 
-#: its body holds a secret: once it was sent, or given up, that goes
-TOPIC_WITH_CODE = "security.link_code"
+#: their bodies hold a secret: once it was sent, or given up, that goes
+TOPICS_WITH_CODE = ("security.link_code", "security.sign_in_code")
 
 #: where a message lies: shard and id
 MessageRef = tuple[int, UUID]
@@ -166,7 +166,7 @@ _OUTCOMES = f"""
         sent_at = coalesce(v.sent_at, o.sent_at), handed_to = v.handed_to,
         delivery = {_raised("o.delivery", "v.delivery")},
         carrier = coalesce(v.carrier, o.carrier), error = v.error,
-        body = CASE WHEN v.state <> '{OutboxState.DUE}' AND o.topic = '{TOPIC_WITH_CODE}' THEN '{{}}' ELSE o.body END
+        body = CASE WHEN v.state <> '{OutboxState.DUE}' AND o.topic IN {TOPICS_WITH_CODE} THEN '{{}}' ELSE o.body END
     FROM {unfolded(outbox, Outcome._fields)}
     WHERE o.shard = v.shard AND o.message_id = v.message_id AND o.state = '{OutboxState.DUE}'"""
 

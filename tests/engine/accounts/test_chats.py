@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from engine.accounts.chats import CODE_TRIES, CODES_A_DAY
+from engine.accounts.codes import CODE_TRIES, CODES_A_DAY
 from engine.api import Engine
 from engine.words import Subscriber, TooManyCodes
 from tests.engine.shop import next_msisdn, open_line

@@ -1,0 +1,116 @@
+"""Who is at a page: a session in Redis under a signed cookie, sealed because a number is in it.
+
+Losing Redis signs everybody out and costs nothing else. The cookie is the session's id and our signature of it; Redis
+knows neither: it holds a keyed digest of the id and ciphertext.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import time
+from typing import cast
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from redis.asyncio import Redis
+
+from runtime.keyring import Keyring
+
+#: what the keys are derived for
+PURPOSE = "page-session"
+#: NIST SP 800-38D §5.2.1.1 recommends 96 bits
+NONCE_BYTES = 12
+#: seconds without a request after which a session is over, and seconds after which it is over in any case
+IDLE_SECONDS, LONGEST_SECONDS = 30 * 60, 12 * 3600
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is known of who is at the page. ``msisdn`` is E.164, ``""`` before anybody has said one."""
+
+    began_at: float
+    msisdn: str = ""
+    #: the number was proved by a code
+    signed_in: bool = False
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One session: ``cookie`` is what the browser holds."""
+
+    cookie: str
+    kept: Kept
+
+
+class Sessions:
+    """The sessions of one kind of pages: ``kind`` keeps those of subscribers and staff apart."""
+
+    def __init__(self, redis: Redis, keyring: Keyring, kind: str) -> None:
+        self._redis = redis
+        self._keyring = keyring
+        self._kind = kind
+        self._decoder = msgspec.msgpack.Decoder(Kept)
+
+    def visitor(self, cookie: str) -> Visit:
+        """Somebody who has said nothing yet, under the cookie they hold if it is ours, else under a fresh one.
+
+        Nothing is kept for them, so that looking at the first page costs no memory.
+        """
+        return Visit(cookie if self._genuine(cookie) else self._fresh(), Kept(began_at=0))
+
+    async def begin(self, kept: Kept) -> Visit:
+        """A session under a fresh id: who signs in gets another one than they came with."""
+        visit = Visit(self._fresh(), kept)
+        await self.keep(visit)
+        return visit
+
+    async def find(self, cookie: str) -> Visit | None:
+        """The session of a cookie; None if it is not ours or over. Raises ``RedisError``."""
+        if not self._genuine(cookie):
+            return None
+        name = self._name(cookie)
+        sealed = cast(bytes | None, await self._redis.getex(name, ex=IDLE_SECONDS))
+        if sealed is None:
+            return None
+        try:
+            plain = AESGCM(self._key()).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
+        except InvalidTag:  # sealed under a key that is not current any more
+            return None
+        kept = self._decoder.decode(plain)
+        return None if time.time() - kept.began_at > LONGEST_SECONDS else Visit(cookie, kept)
+
+    async def lasts(self, visit: Visit) -> bool:
+        """Whether it is still there, without making it last longer. Raises ``RedisError``."""
+        return bool(await self._redis.exists(self._name(visit.cookie)))
+
+    async def keep(self, visit: Visit) -> None:
+        """Keep what is known now."""
+        name, nonce = self._name(visit.cookie), os.urandom(NONCE_BYTES)
+        sealed = AESGCM(self._key()).encrypt(nonce, msgspec.msgpack.encode(visit.kept), name.encode())
+        await self._redis.set(name, nonce + sealed, ex=IDLE_SECONDS)
+
+    async def end(self, visit: Visit) -> None:
+        """Forget it."""
+        await self._redis.delete(self._name(visit.cookie))
+
+    def form_token(self, visit: Visit) -> str:
+        """What a form of this session carries, so that no other site can send it (OWASP: synchronizer token)."""
+        return self._mark("form", visit.cookie)
+
+    def _fresh(self) -> str:
+        token = secrets.token_urlsafe(32)
+        return f"{token}.{self._mark('cookie', token)}"
+
+    def _genuine(self, cookie: str) -> bool:
+        token, _, mark = cookie.partition(".")
+        return bool(token) and hmac.compare_digest(mark.encode(errors="replace"), self._mark("cookie", token).encode())
+
+    def _name(self, cookie: str) -> str:
+        return f"page:{self._mark('name', cookie)}"
+
+    def _mark(self, what: str, words: str) -> str:
+        return self._keyring.digest(PURPOSE, f"{self._kind}|{what}|{words}".encode(errors="replace"))[:20].hex()
+
+    def _key(self) -> bytes:
+        return self._keyring.derive(PURPOSE, self._keyring.current)

@@ -1,0 +1,43 @@
+"""What pages say: their own catalogues above those of the dialogs, so that both say the same in the same words.
+
+Pages are longer than a phone's screen and have catalogues of their own: ``locales/<language>/LC_MESSAGES/pages.po``.
+"""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+
+from babel.core import negotiate_locale
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from dialogs.texts import Texts, compile_catalogue
+
+#: what languages call themselves
+LANGUAGES = {"en": "English", "fr": "Français", "sw": "Kiswahili", "ar": "العربية"}
+RIGHT_TO_LEFT = frozenset({"ar"})
+
+
+def read_page_catalogue(language: str) -> Catalog:
+    """The pages' catalogue of one language. Raises ``FileNotFoundError`` when there is none."""
+    path = files("portal") / "base" / "locales" / language / "LC_MESSAGES" / "pages.po"
+    return read_po(io.BytesIO(path.read_bytes()), locale=language)
+
+
+class PageTexts(Texts):
+    """The texts of pages and dialogs in the languages of one operator."""
+
+    def __init__(self, languages: tuple[str, ...], timezone: str) -> None:
+        """As ``Texts``."""
+        super().__init__(languages, timezone)
+        for language, spoken in self._spoken.items():
+            if language != "en":
+                pages = compile_catalogue(read_page_catalogue(language))
+                pages.add_fallback(spoken)
+                self._spoken[language] = pages
+
+    def preferred(self, accepted: str) -> str:
+        """The language that a browser asks for (``Accept-Language``, RFC 9110 §12.5.4), as far as it is spoken."""
+        wanted = [part.partition(";")[0].strip().replace("-", "_") for part in accepted.split(",")]
+        return negotiate_locale(wanted, self.languages) or self.default

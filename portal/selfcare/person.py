@@ -1,0 +1,162 @@
+"""Who is at a page in one request, and the page that they get."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import aiohttp_jinja2
+import structlog
+from aiohttp import web
+
+from dialogs.names import product_name
+from dialogs.values import Clock, LastDay, Money, Quantity, Text, counted, text
+from engine.api import Engine
+from engine.words import BadNumber, LineStatus, Subscriber, Unit, UnknownLine
+from portal.base.guard import from_our_own_page
+from portal.base.sessions import Sessions, Visit
+from portal.base.words import RIGHT_TO_LEFT, PageTexts
+from settings import Operator
+
+log = structlog.get_logger(__name__)
+
+SIGN_IN = "/portal/sign-in"
+#: what a person chose before they signed in
+LANGUAGE_COOKIE = "rasid_language"
+#: characters of any field that a form sends
+FIELD_MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is at the page: a visit, the language to speak, and the line once somebody has signed in."""
+
+    visit: Visit
+    language: str
+    line: Subscriber | None = None
+
+    @property
+    def subscriber(self) -> Subscriber:
+        """The line. Only pages behind ``Desk.signed_in`` ask."""
+        if self.line is None:
+            raise web.HTTPFound(SIGN_IN)
+        return self.line
+
+
+Page = Callable[[web.Request, Person], Awaitable[web.StreamResponse]]
+
+
+class Desk:
+    """Receives people: finds out who they are, checks their forms, makes their pages."""
+
+    def __init__(self, engine: Engine, operator: Operator, sessions: Sessions, *, secure: bool) -> None:
+        """``secure``: pages are served by https, so cookies go nowhere else."""
+        self.engine = engine
+        self.operator = operator
+        self.sessions = sessions
+        self.texts = PageTexts(operator.languages, operator.timezone)
+        self.zone = ZoneInfo(operator.timezone)
+        self._secure = secure
+        # RFC 6265bis §4.1.3: nobody but this very host can set it.
+        self._cookie = "__Host-rasid_portal" if secure else "rasid_portal"
+
+    # -- receiving --------------------------------------------------------------------------------------------------
+
+    def open_to_all(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A page for whoever comes."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await page(request, await self._person(request))
+
+        return serve
+
+    def signed_in(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A page for lines that have proved themselves; others are asked to sign in."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            person = await self._person(request)
+            if person.line is None:
+                raise web.HTTPFound(SIGN_IN)
+            return await page(request, person)
+
+        return serve
+
+    async def _person(self, request: web.Request) -> Person:
+        cookie = request.cookies.get(self._cookie, "")
+        visit = await self.sessions.find(cookie) or self.sessions.visitor(cookie)
+        wished = request.query.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
+        if wished not in self.operator.languages:
+            wished = self.texts.preferred(request.headers.get("Accept-Language", ""))
+        if not visit.kept.signed_in:
+            return Person(visit, wished)
+        try:
+            line = await self.engine.subscriber(visit.kept.msisdn)
+        except (BadNumber, UnknownLine):
+            line = None
+        if line is None or line.status is LineStatus.TERMINATED:
+            await self.sessions.end(visit)
+            return Person(self.sessions.visitor(""), wished)
+        return Person(visit, self.texts.language(line.language), line)
+
+    async def form(self, request: web.Request, person: Person) -> Mapping[str, str]:
+        """What a form of ours sent. Raises 403 for one that another site, or an older session, made."""
+        sent = await request.post()
+        fields = {name: value[:FIELD_MOST] for name, value in sent.items() if isinstance(value, str)}
+        if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
+            log.info("portal_form_refused")
+            raise web.HTTPForbidden(text=self.say(person, text("This page is too old. Please open it again.")))
+        return fields
+
+    # -- answering --------------------------------------------------------------------------------------------------
+
+    def page(
+        self, request: web.Request, person: Person, template: str, *, status: int = 200, **values: Any
+    ) -> web.Response:
+        """A page in the person's language."""
+        context = {**self.context(person), **values}
+        response = aiohttp_jinja2.render_template(template, request, context, status=status)
+        self.remember(response, person)
+        return response
+
+    def part(self, request: web.Request, person: Person, template: str, **values: Any) -> str:
+        """A part of a page, as it is put in its place later."""
+        return aiohttp_jinja2.render_string(template, request, {**self.context(person), **values})
+
+    def remember(self, response: web.Response, person: Person) -> None:
+        """Let the browser hold the session's cookie."""
+        kept = {"httponly": True, "samesite": "Lax", "path": "/", "secure": self._secure}
+        response.set_cookie(self._cookie, person.visit.cookie, **kept)  # type: ignore[arg-type]
+        response.set_cookie(LANGUAGE_COOKIE, person.language, max_age=365 * 86_400, **kept)  # type: ignore[arg-type]
+
+    def context(self, person: Person) -> dict[str, Any]:
+        """What every template may use."""
+        write = partial(self.texts.write, person.language)
+        currency = self.operator.currency if person.line is None else person.line.currency
+        return {
+            "operator": self.operator,
+            "person": person,
+            "language": person.language,
+            "direction": "rtl" if person.language in RIGHT_TO_LEFT else "ltr",
+            "form_token": self.sessions.form_token(person.visit),
+            "say": lambda message, **values: self.say(person, text(message, **values)),
+            "counted": lambda one, many, count, **values: self.say(person, counted(one, many, count, **values)),
+            "write": write,
+            "money": lambda amount: write(Money(amount, currency)),
+            "amount": lambda unit, amount: write(Quantity(Unit(unit), amount, currency)),
+            "product": lambda code: write(product_name(self.operator, code)),
+            "day": lambda at: write(LastDay(at)),
+            "clock": lambda at: write(Clock(at)),
+            "moment": self.moment,
+        }
+
+    def say(self, person: Person, said: Text) -> str:
+        """A text in the person's language."""
+        return self.texts.say(person.language, said)
+
+    def moment(self, at: datetime) -> str:
+        """Day and time in the operator's zone."""
+        return f"{at.astimezone(self.zone):%d/%m/%Y %H:%M}"

@@ -1,0 +1,189 @@
+"""A whole server with the portal on, texts delivered into the simulator's inbox, and people with browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from channels.delivery import DeliveryWorker
+from channels.routing import router
+from channels.sms.contract import Tools
+from channels.sms.simulator.carrier import Carrier
+from dialogs.texts import Texts
+from engine.api import Engine
+from engine.words import Adjust, Purchase, Subscriber, Unit
+from portal.simulator.inbox import inbox_key, readable
+from settings import GatewaySettings, PortalSettings, Settings
+from tests.portal.simulator.conftest import EXAMPLES, KEY, seed, serving
+from ussd_server import Services
+
+AXE = Path(__file__).parent.parent / "axe-core" / "axe.min.js"
+#: country, number of its first sample line, that line's language
+KENYA, QATAR = ("kenya", "+254712345001", "en"), ("qatar", "+97433123001", "ar")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens, and what a test needs to look behind it."""
+
+    url: str
+    services: Services
+    vouchers: list[str]
+    msisdn: str
+
+    @property
+    def engine(self) -> Engine:
+        return self.services.engine
+
+    async def line(self) -> Subscriber:
+        return await self.engine.subscriber(self.msisdn)
+
+    async def texts(self, msisdn: str | None = None) -> list[str]:
+        """What the phone has been sent, the oldest first."""
+        name = inbox_key(self.services.keyring, msisdn or self.msisdn)
+        kept = await self.services.redis.xrange(name)
+        return [readable(fields)["text"] for _, fields in kept]
+
+    async def code(self) -> str:
+        """The latest six digits that were texted to the line."""
+        for _ in range(200):
+            found = [code for one in await self.texts() for code in re.findall(r"(?<!\d)\d{6}(?!\d)", one)]
+            if found:
+                return found[-1]
+            await asyncio.sleep(0.05)
+        raise AssertionError("no code was texted")
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    """Whose sample operator is served; a test may ask for another with ``parametrize(indirect=True)``."""
+    return getattr(request, "param", KENYA)
+
+
+@pytest.fixture
+def settings(
+    database_url: str, redis_url: str, place: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        operator=EXAMPLES / f"{place[0]}.toml",
+        keys={1: KEY},
+        simulator=True,
+        portal=PortalSettings(),
+        gateways={"africastalking": GatewaySettings(adapter="africastalking")},
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(settings: Settings, place: tuple[str, str, str]) -> AsyncIterator[Running]:
+    """The server; the first sample line has some money and a bundle."""
+    async with serving(settings) as (url, runner):
+        services: Services = next(value for value in runner.app.values() if isinstance(value, Services))
+        vouchers = await seed(services)
+        texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
+        worker = DeliveryWorker(
+            engine=services.engine,
+            router=router(settings, {"simulator": texts}, services.redis),
+            texts=Texts(services.operator.languages, services.operator.timezone),
+            operator=services.operator,
+            metrics=services.metrics,
+        )
+        stop = asyncio.Event()
+        delivery = asyncio.create_task(worker.run(stop))
+        running = Running(url, services, vouchers, place[1])
+        line = await running.line()
+        await services.engine.set_language(line, place[2])
+        await spend(running, Adjust, unit=Unit.MONEY, amount=200_000, reason="test")
+        product = next(
+            one for one in services.operator.products if one.grants[0].unit == "octets" and not one.grants[0].categories
+        )
+        await spend(running, Purchase, product=product.code, price=product.price)
+        yield running
+        stop.set()
+        await delivery
+
+
+async def spend(server: Running, kind: Callable[..., Any], **what: Any) -> None:
+    """Post an operation of the line; it must go through."""
+    line = await server.line()
+    asked = {"account": line.account, "line_id": line.line_id, "key": uuid4(), "source": "test"}
+    answer = await server.engine.post(kind(**asked, asked_at=datetime.now(UTC), **what))
+    assert answer.ok, answer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests of a worker."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+def width(request: pytest.FixtureRequest) -> int:
+    """Pixels that the window is wide."""
+    return getattr(request, "param", 1280)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, server: Running, width: int) -> AsyncIterator[Page]:
+    """A fresh browser. Whatever a test does: nothing is asked of another host, nothing breaks the policy."""
+    context = await browser.new_context(viewport={"width": width, "height": 800}, locale="en")
+    opened = await context.new_page()
+    requested: list[str] = []
+    errors: list[str] = []
+
+    def heard(message: Any) -> None:
+        # A page that says what was wrong with a form answers 422, which Chromium tells as an error.
+        if message.type == "error" and "422" not in message.text:
+            errors.append(message.text)
+
+    opened.on("request", lambda request: requested.append(request.url))
+    opened.on("console", heard)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    await context.close()
+    assert [url for url in requested if not url.startswith(f"{server.url}/")] == []
+    assert errors == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def inside(page: Page, server: Running) -> Page:
+    """Signed in, at home."""
+    await sign_in(page, server)
+    return page
+
+
+async def sign_in(page: Page, server: Running) -> None:
+    await page.goto(f"{server.url}/portal")
+    await page.locator("#number").fill(server.msisdn)
+    await page.locator("main button").click()
+    await page.locator("#code").fill(await server.code())
+    await page.locator("main button").click()
+    await page.locator(".gauges").wait_for()
+
+
+async def is_accessible(page: Page) -> None:
+    """axe-core finds nothing against WCAG 2.2 AA, and nothing is wider than the window."""
+    # Run beside the page, so that its own policy stays in force.
+    found = await page.evaluate(
+        f"""async () => {{ {AXE.read_text()};
+        const result = await axe.run({{runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}});
+        return result.violations.map((one) => one.id + ": " + one.nodes.map((node) => node.html).join(" | ")); }}"""
+    )
+    assert found == []
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
