@@ -165,11 +165,22 @@ async def opened(
 ) -> AsyncIterator[House]:
     """A house around a sandbox that runs; with ``redis`` its guard counts how often people pay."""
     serving: dict[str, Engine] = {}
+    arriving: set[asyncio.Task[Any] | None] = set()
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
         if not serving:
             raise web.HTTPServiceUnavailable
-        return await callback(serving["engine"].payments, request.match_info["gateway"], request)
+        arriving.add(asyncio.current_task())
+        try:
+            return await callback(serving["engine"].payments, request.match_info["gateway"], request)
+        finally:
+            arriving.discard(asyncio.current_task())
+
+    async def stop_serving() -> None:
+        # A callback that comes while the engine closes would open what nobody closes any more.
+        serving.clear()
+        while arriving:  # noqa: ASYNC110 - of a test
+            await asyncio.sleep(0.01)
 
     listener = web.Application()
     listener.add_routes([web.post(path.format(name="{gateway}"), pass_on) for path in PATHS])
@@ -186,6 +197,7 @@ async def opened(
         engine = await open_engine(database_url, operator, keyring, metrics=metrics, gateways=made, redis=redis)
         stack.push_async_callback(engine.close)
         serving["engine"] = engine
+        stack.push_async_callback(stop_serving)
         await engine.payments.start()
         http = await stack.enter_async_context(aiohttp.ClientSession())
         yield House(engine, sandbox, base_url, http)
