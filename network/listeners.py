@@ -35,12 +35,14 @@ class Listeners:
             self.diameter = DiameterServer(engine, settings.diameter, metrics)
             self._workers.append(Changes(engine, gy.INTERFACE, self.diameter.tell))
 
-    async def start(self, *, reuse_port: bool = False) -> None:
-        """Listen, and tell of changes from now on. Raises ``OSError`` if a port is taken."""
-        for server in (self.radius, self.diameter):
-            if server is not None:
-                await server.start(reuse_port=reuse_port)
+    async def start(self, *, reuse_port: bool = False) -> dict[str, int]:
+        """Listen, and tell of changes from now on. Returns interface → port; raises ``OSError`` if one is taken."""
+        servers = {accounting.INTERFACE: self.radius, gy.INTERFACE: self.diameter}
+        ports = {
+            name: await server.start(reuse_port=reuse_port) for name, server in servers.items() if server is not None
+        }
         self._tasks = [asyncio.create_task(worker.run(self._stop)) for worker in self._workers]
+        return ports
 
     async def close(self) -> None:
         """Finish what is under way, then let the ports go."""

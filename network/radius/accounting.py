@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
-from urllib.parse import urlencode
 from uuid import uuid5
 
 from engine.words import GroupReport, LineRef, SessionAct, SessionRequest, Unit, Used
@@ -185,7 +184,8 @@ def _notify(packet: Packet, source: Source) -> str:
     address = packet.first(Attribute.NAS_IP_ADDRESS)
     if address is not None:
         told["address"] = address.hex()
-    return urlencode(told)
+    # Nothing in these values has to be quoted: names, addresses, hexadecimal digits.
+    return "&".join([f"{name}={value}" for name, value in told.items()])
 
 
 def _text(attribute: Attribute, value: bytes) -> str:
