@@ -47,6 +47,7 @@ payment = sa.Table(
     sa.CheckConstraint("captured > 0", name="captured"),
     sa.ForeignKeyConstraint(["shard", "account_id"], ["account.shard", "account.account_id"]),
     sa.Index("ix_payment_created_at", "created_at", postgresql_using="brin"),
+    sa.Index("ix_payment_review", "created_at", postgresql_where=sa.text("state = 'review'")),
     sa.Index("ix_payment_due", "next_check_at", postgresql_where=sa.text("next_check_at IS NOT NULL")),
 )
 

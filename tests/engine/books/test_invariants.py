@@ -220,6 +220,13 @@ PLANTED = {
         "UPDATE payment SET state = 'pending', captured = NULL, next_check_at = NULL WHERE account_id = %(account)s",
         {("payment_ends", "trader"), ("payment_settled", "trader")},
     ),
+    "bills": (
+        (
+            "INSERT INTO receivable SELECT shard, account_id, key, 8, 'billed', 'revenue', amount, currency,"
+            " NULL, document_id, booked_at, batch_id FROM receivable WHERE account_id = %(account)s LIMIT 1"
+        ),
+        {("bills", "trader")},
+    ),
     "owed_back": (
         (
             "INSERT INTO receivable SELECT shard, account_id, key, 7, 'unapplied', 'fees', amount, currency,"
