@@ -14,7 +14,20 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import campaign, charts, door, messages, nchf, profiles, radius, reconciliation, results, settlements, turns
+from bench import (
+    callbacks,
+    campaign,
+    charts,
+    door,
+    messages,
+    nchf,
+    profiles,
+    radius,
+    reconciliation,
+    results,
+    settlements,
+    turns,
+)
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
 from bench.machine import ROOT, commit, describe
@@ -36,6 +49,7 @@ class Part(StrEnum):
     TURNS = "turns"
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
+    CALLBACKS = "callbacks"
     NCHF = "nchf"
     RADIUS = "radius"
     #: a million payments for each run: only when asked for
@@ -49,10 +63,11 @@ class Profiled(StrEnum):
 
     DOOR = "door"
     TURNS = "turns"
+    CALLBACKS = "callbacks"
 
 
 #: what is measured where nothing is said
-USUAL = (Part.DOOR, Part.SETTLEMENTS, Part.TURNS, Part.MESSAGES)
+USUAL = (Part.DOOR, Part.SETTLEMENTS, Part.CALLBACKS, Part.TURNS, Part.MESSAGES)
 
 
 class Sizes(NamedTuple):
@@ -122,6 +137,10 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         return await settlements.measure(
             house, operator, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
         )
+    if part is Part.CALLBACKS:
+        return await callbacks.measure(
+            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, accounts=sizes.lines, tell=tell
+        )
     if part is Part.RECONCILIATION:
         return await reconciliation.measure(house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, tell=tell)
     if part is Part.TURNS:
@@ -157,6 +176,8 @@ async def _profiled(part: Profiled, *, seconds: int, accounts: int, lines: int) 
     async with open_house() as house:
         if part is Profiled.DOOR:
             return await profiles.profile_door(house, operator, seconds=seconds, accounts=accounts)
+        if part is Profiled.CALLBACKS:
+            return await profiles.profile_callbacks(house, operator, OPERATOR_FILE, seconds=seconds, accounts=lines)
         return await profiles.profile_turns(house, operator, OPERATOR_FILE, seconds=seconds, lines=lines)
 
 

@@ -13,7 +13,7 @@ import pstats
 import signal
 from pathlib import Path
 
-from bench import door, turns
+from bench import callbacks, door, turns
 from bench.house import House
 from bench.machine import ROOT
 from bench.people import fresh_vouchers
@@ -49,6 +49,23 @@ async def profile_turns(house: House, operator: Operator, operator_file: Path, *
         os.kill(served.process.pid, signal.SIGUSR1)
         sample = await turns.measure_once(house, served, requests.balance, turns.CONNECTIONS[0], seconds)
     return f"{plain}\nprofiled: {sample}\n{_lists(pstats.Stats(str(stats), stream=io.StringIO()))}"
+
+
+async def profile_callbacks(
+    house: House, operator: Operator, operator_file: Path, *, seconds: int, accounts: int
+) -> str:
+    """Payment callbacks from 256 callers, the server profiled in its own process. Returns what to print."""
+    stats = house.folder / "callbacks.stats"
+    argv: list[str | Path] = ["-m", "bench.profiled_server", stats]
+    name = next(iter(callbacks.TARGETS))
+    async with callbacks.open_counter(
+        house, operator, operator_file, name=name, accounts=accounts, argv=argv
+    ) as counter:
+        await counter.measure(seconds)
+        plain = await counter.measure(seconds)
+        os.kill(counter.served.process.pid, signal.SIGUSR1)
+        profiled = await counter.measure(seconds)
+    return f"{plain}\nprofiled: {profiled}\n{_lists(pstats.Stats(str(stats), stream=io.StringIO()))}"
 
 
 def _lists(stats: pstats.Stats) -> str:

@@ -72,7 +72,17 @@ def _markdown(results: dict[str, Any]) -> str:
         "Written by `make bench`; what is measured and how: [benchmarks.md](../benchmarks.md).",
         "",
     ]
-    for name in ("door", "settlements", "turns", "nchf", "radius", "messages", "reconciliation", "campaign"):
+    for name in (
+        "door",
+        "settlements",
+        "callbacks",
+        "turns",
+        "nchf",
+        "radius",
+        "messages",
+        "reconciliation",
+        "campaign",
+    ):
         if name not in results:
             continue
         chapter = results[name]

@@ -1,0 +1,291 @@
+"""Payment callbacks over HTTP to their commit: ``ussd_server.py`` as deployed, with the books in one and in three.
+
+Each callback is signed, comes on its payment's own path, is stored, changes its payment, and is answered once the
+settlement is committed in all books. The floor is TPC-B on the same Postgres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench import tpcb
+from bench.door import BooksBroken
+from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.house import House
+from bench.load import Driven, Exchange, drive
+from bench.machine import ROOT, cpu_seconds, resident_mb
+from bench.paced import send_steadily
+from bench.people import Person, copy_rows, settle_people
+from bench.settlements import ARRANGEMENTS as HOMES
+from bench.turns import Served, environment, serving
+from engine.api import open_engine
+from engine.books.databases import migrate_books, open_books
+from engine.books.invariants import check_all
+from engine.payments import names
+from engine.payments.tables import payment, payment_locator
+from engine.storage.sharding import new_id
+from engine.words import PaymentMethod, PaymentState
+from runtime.embedded import process
+from runtime.keyring import Keyring
+from settings import Operator
+
+#: callers at once, and connections of a burst
+CALLERS, BURSTING = 256, 1024
+#: payments laid out for each second of a measurement; when they run out, it ends early
+MOST = 4_000
+AMOUNT = 5_000
+GATEWAY, SECRET = "bench", "whsec_of_the_benchmark"
+#: callback to commit, ms, at half of the rate that was reached
+P99_WITHIN_MS = 500.0
+#: a burst is so many times the rate, for a second
+BURST = 10
+#: seconds within which what was answered early is settled
+SETTLED_WITHIN = 60.0
+#: arrangement → the ratio to TPC-B to be reached
+TARGETS = {"one database": 1.0, "three databases": 0.4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """A server in one arrangement of the books, and the lines whose payments are called back."""
+
+    house: House
+    url: str
+    elsewhere: dict[str, str]
+    keyring: Keyring
+    served: Served
+    people: Sequence[Person]
+    currency: str
+
+    async def measure(self, seconds: float) -> Sample:
+        """Callbacks of fresh payments from all callers, each with one under way."""
+        requests = iter(await self._lay_out(int(MOST * seconds)))
+        asked = (Exchange(request, b"{}", b"") for request in requests)
+        return await self._told(drive(self.served.port, CALLERS, seconds, lambda: asked))
+
+    async def steady(self, rate: float, seconds: float) -> Sample:
+        """Callbacks at a rate, timed from when they were due."""
+        requests = await self._lay_out(int(rate * seconds))
+        return await self._told(send_steadily(self.served.port, CALLERS, rate, requests))
+
+    async def burst(self, rate: float) -> Sample:
+        """A second's callbacks at a rate that cannot be kept up with. Raises ``BooksBroken`` where one is lost."""
+        requests = await self._lay_out(int(rate))
+        told = await self._told(send_steadily(self.served.port, BURSTING, rate, requests))
+        await self.check()
+        return told
+
+    async def _told(self, load: Any) -> Sample:
+        pids = {"server": self.served.process.pid, "postgres": self.house.postgres.pid}
+        stored, _ = await self._stand()
+        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        driven: Driven = await load
+        spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+        await self._wait_for(stored + len(driven.latencies))
+        return sample(driven.seconds, driven.latencies, spent)
+
+    async def _wait_for(self, callbacks: int) -> None:
+        """Raises ``BooksBroken`` unless all callbacks that were answered are stored, and each has settled a payment.
+
+        What was answered before its commit, because that took too long, is waited for.
+        """
+        deadline = time.monotonic() + SETTLED_WITHIN
+        while (standing := await self._stand()) != (callbacks, callbacks):
+            if time.monotonic() > deadline:
+                raise BooksBroken(f"{callbacks} callbacks were answered; stored and settled: {standing}")
+            await asyncio.sleep(0.05)
+
+    async def _stand(self) -> tuple[int, int]:
+        """How many callbacks are stored, and how many payments settled."""
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
+            cursor = await connection.execute(
+                "SELECT (SELECT count(*) FROM gateway_event), count(*) FROM payment WHERE state = 'settled'"
+            )
+            ((stored, settled),) = await cursor.fetchall()
+        return int(stored), int(settled)
+
+    async def check(self) -> None:
+        """Raises ``BooksBroken`` unless all books agree."""
+        books = open_books(self.url, self.elsewhere, connections=2)
+        try:
+            violations = await check_all(books)
+        finally:
+            await books.dispose()
+        if violations:
+            raise BooksBroken(*violations[:10])
+
+    async def _lay_out(self, count: int) -> list[bytes]:
+        """Payments whose payers were asked, and the callback of each."""
+        asked = [(random.choice(self.people), new_id()) for _ in range(count)]
+        secrets = [names.path_secret(self.keyring, payment_id) for _, payment_id in asked]
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
+            await copy_rows(connection, payment, (self._row(*one) for one in asked))
+            await copy_rows(connection, payment_locator, _locators(asked, secrets))
+        for url in {self.url, *self.elsewhere.values()}:
+            await self.house.settle(url)
+        return [self._request(payment_id, secret) for (_, payment_id), secret in zip(asked, secrets, strict=True)]
+
+    def _row(self, person: Person, payment_id: Any) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return {
+            **person.account._asdict(),
+            "payment_id": payment_id,
+            "line_id": person.line_id,
+            "gateway": GATEWAY,
+            "method": PaymentMethod.MOBILE_MONEY.value,
+            "amount": AMOUNT,
+            "currency": self.currency,
+            "state": PaymentState.PENDING.value,
+            "reference": names.reference(person.account, payment_id),
+            "source": "ussd:bench",
+            "created_at": now,
+            "changed_at": now,
+            "requested_at": now,
+            "next_check_at": now + timedelta(hours=1),
+        }
+
+    def _request(self, payment_id: Any, secret: str) -> bytes:
+        reference = f"sb_{payment_id.hex}"
+        told = {"id": reference, "payment_id": str(payment_id), "state": "captured", "amount": AMOUNT}
+        body = json.dumps({"id": f"evt_{payment_id.hex}", "payment": told | {"currency": self.currency}}).encode()
+        at = str(int(time.time()))
+        signature = hmac.new(SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+        head = (
+            f"POST /payments/{GATEWAY}/callback/{secret} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Type: application/json\r\nSandbox-Signature: t={at},v1={signature}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+def _locators(asked: Sequence[tuple[Person, Any]], secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for (person, payment_id), secret in zip(asked, secrets, strict=True):
+        reference = names.by_reference(f"{names.reference(person.account, payment_id)}{payment_id.hex}")
+        for locator in (names.by_id(payment_id), names.by_path(secret), reference):
+            yield {
+                "shard": locator.shard,
+                "digest": locator.digest,
+                "owner_shard": person.account.shard,
+                "account_id": person.account.account_id,
+                "payment_id": payment_id,
+            }
+
+
+@asynccontextmanager
+async def open_counter(
+    house: House,
+    operator: Operator,
+    operator_file: Path,
+    *,
+    name: str,
+    accounts: int,
+    argv: Sequence[str | Path] = (ROOT / "ussd_server.py",),
+) -> AsyncIterator[Counter]:
+    """A server on databases of its own, in one arrangement, with ``accounts`` lines."""
+    homes, _ = HOMES[name]
+    prefix = f"callbacks_{name.split(maxsplit=1)[0]}"
+    url = await house.create_database(f"{prefix}_billing", migrated=False)
+    made = {home: await house.create_database(f"{prefix}_{home}", migrated=False) for home in set(homes.values())}
+    elsewhere = {book: made[home] for book, home in homes.items()}
+    await asyncio.to_thread(migrate_books, url, elsewhere)
+    key = os.urandom(32)
+    keyring = Keyring({1: key})
+    engine = await open_engine(url, operator, keyring, books=elsewhere)
+    try:
+        people = await settle_people(engine, url, keyring, accounts)
+    finally:
+        await engine.close()
+    port = process.free_port()
+    options = {"base_url": "http://127.0.0.1:9", "api_key": "none", "webhook_secrets": [SECRET]}
+    env = environment(house, url, json.dumps({"1": key.hex()}), operator_file, port) | {
+        "RASID_PAYMENT_GATEWAYS": json.dumps({GATEWAY: {"adapter": "sandbox", "options": options}}),
+        "RASID_BOOKS": json.dumps(elsewhere),
+    }
+    async with serving(argv, port, "/health/ready", env, house.folder / f"{prefix}.log") as served:
+        yield Counter(
+            house=house,
+            url=url,
+            elsewhere=elsewhere,
+            keyring=keyring,
+            served=served,
+            people=people,
+            currency=operator.currency,
+        )
+
+
+async def measure(
+    house: House,
+    operator: Operator,
+    operator_file: Path,
+    *,
+    runs: int,
+    seconds: int,
+    accounts: int,
+    tell: Callable[[str], None],
+) -> Chapter:
+    """Both arrangements and the floor, taking turns. Raises ``BooksBroken``."""
+    tell(f"{accounts:,} accounts in each arrangement, pgbench scale {tpcb.SCALE}")
+    floor_url = await tpcb.set_up(house)
+    floors = {clients: Series(subject="tpc-b", load=clients, samples=[]) for clients in tpcb.CLIENTS}
+    at_once = {name: Series(subject=name, load=CALLERS, samples=[]) for name in TARGETS}
+    halves = {name: Series(subject=f"{name}, half the rate", load=CALLERS, samples=[]) for name in TARGETS}
+    bursts = {name: Series(subject=f"{name}, burst", load=BURSTING, samples=[]) for name in TARGETS}
+    memory = {}
+    async with AsyncExitStack() as stack:
+        counters = {}
+        for name in TARGETS:
+            one = open_counter(house, operator, operator_file, name=name, accounts=accounts)
+            counters[name] = await stack.enter_async_context(one)
+            await counters[name].measure(1.0)
+        for run in range(runs):
+            tell(f"run {run + 1} of {runs}")
+            for clients, series in floors.items():
+                await house.settle(floor_url)
+                series.samples.append(await tpcb.measure(house, clients, seconds))
+            for name, counter in counters.items():
+                reached = await counter.measure(seconds)
+                at_once[name].samples.append(reached)
+                halves[name].samples.append(await counter.steady(reached.rate / 2, seconds))
+        for name, counter in counters.items():
+            tell(f"burst, {name}")
+            bursts[name].samples.append(await counter.burst(at_once[name].samples[-1].rate * BURST))
+            memory[f"server after load, {name}"] = resident_mb(counter.served.process.pid)
+    ratios = _ratios(floors, at_once, halves)
+    facts = {"accounts": accounts, "tpcb_scale": tpcb.SCALE, "violations": 0, "callbacks lost": 0}
+    told = [*floors.values(), *at_once.values(), *halves.values(), *bursts.values()]
+    return Chapter(series=told, ratios=ratios, memory_mb=memory, facts=facts)
+
+
+def _ratios(floors: dict[int, Series], at_once: dict[str, Series], halves: dict[str, Series]) -> list[Ratio]:
+    best = [max(series.samples[run].rate for series in floors.values()) for run in range(len(floors[1].samples))]
+    rates = [
+        Ratio(
+            name=f"callback to commit, {name} / best tpc-b",
+            values=[one.rate / floor for one, floor in zip(at_once[name].samples, best, strict=True)],
+            target=target,
+        )
+        for name, target in TARGETS.items()
+    ]
+    waits = [
+        Ratio(
+            name=f"{P99_WITHIN_MS:g} ms / p99 from callback to commit at half the rate, {name}",
+            values=[P99_WITHIN_MS / one.p99_ms for one in series.samples if one.p99_ms],
+            target=1.0,
+        )
+        for name, series in halves.items()
+    ]
+    return [*rates, *waits]
