@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dialogs.flows.account.flow import account
+from dialogs.flows.advance.flow import advance
 from dialogs.flows.balance.flow import balance
 from dialogs.flows.bundles.flow import bundles
 from dialogs.flows.language.flow import language
@@ -14,6 +15,8 @@ from dialogs.flows.pay.flow import pay
 from dialogs.flows.payments.flow import payments
 from dialogs.flows.pin.flow import pin
 from dialogs.flows.recharge.flow import recharge
+from dialogs.flows.transfer.flow import transfer
+from dialogs.flows.usage.flow import usage
 from dialogs.words import Dialog
 from settings import Operator
 
@@ -24,6 +27,9 @@ FLOWS: tuple[Callable[[Operator], Dialog], ...] = (
     pay,
     payments,
     bundles,
+    transfer,
+    advance,
+    usage,
     account,
     language,
     pin,

@@ -23,6 +23,10 @@ from settings import Operator
 WORDS_MOST = 40
 #: what a bare number may at most look like to be meant as an answer, not as a voucher number
 ANSWER_DIGITS_MOST = 9
+#: more digits than that are a number to send to, not an amount
+AMOUNT_DIGITS_MOST = 6
+#: what says that data is sent, in any language
+DATA_WORDS = frozenset({"mb", "mo", "data"})
 #: typed where an option is chosen, it is none: the list is shown again with a line that says so
 NO_OPTION = "?"
 #: a word is letters of any script, or digits; what stands between words means nothing
@@ -39,6 +43,11 @@ class Intent(StrEnum):
     BUY = "buy"
     MENU = "menu"
     LANGUAGE = "language"
+    SEND = "send"
+    ADVANCE = "advance"
+    WHY = "why"
+    USAGE = "usage"
+    UNDO = "undo"
     HELP = "help"
     STOP = "stop"
     START = "start"
@@ -51,6 +60,11 @@ WORDS: dict[Intent, Text] = {
     Intent.BUY: text("BUY, BUNDLE, BUNDLES, DATA"),
     Intent.MENU: text("MENU, HOME, HI, HELLO"),
     Intent.LANGUAGE: text("LANG, LANGUAGE"),
+    Intent.SEND: text("SEND, SHARE, GIVE, TRANSFER"),
+    Intent.ADVANCE: text("ADVANCE, BORROW, LOAN"),
+    Intent.WHY: text("WHY"),
+    Intent.USAGE: text("USAGE, USED, MY USAGE"),
+    Intent.UNDO: text("UNDO, TAKE BACK"),
     Intent.HELP: text("HELP, INFO"),
     Intent.STOP: text("STOP, STOP ALL, STOPALL, UNSUBSCRIBE"),
     Intent.START: text("START, UNSTOP, SUBSCRIBE"),
@@ -64,6 +78,11 @@ BEGINNINGS: dict[Intent, str] = {
     Intent.BUY: "bundles.list",
     Intent.MENU: "main_menu.home",
     Intent.LANGUAGE: "language.choose",
+    Intent.SEND: "transfer.what",
+    Intent.ADVANCE: "advance.offer",
+    Intent.WHY: "usage.why",
+    Intent.USAGE: "usage.home",
+    Intent.UNDO: "transfer.gift",
 }
 
 
@@ -93,6 +112,7 @@ class Keywords:
                     self._known.setdefault(phrase, intent)
         self._longest = max(len(phrase) for phrase in self._known)
         # What a bundle may be called: its code, or its name in any language.
+        self._sent = [one.unit for one in operator.transfers] if operator.policy.transfers else []
         self._products: dict[tuple[str, ...], int] = {}
         for number, product in enumerate(operator.products, 1):
             for name in (product.code, *product.name.values()):
@@ -120,7 +140,20 @@ class Keywords:
             return Beginning(VOUCHER, (number,)) if len(number) > len(MORE_KEY) else Beginning(state)
         if keyword.intent is Intent.BUY and keyword.rest:
             return Beginning(state, (self._bundle(keyword.rest),))
+        if keyword.intent is Intent.SEND:
+            return Beginning(state, self._sending(keyword.rest))
         return Beginning(state)
+
+    def _sending(self, rest: tuple[str, ...]) -> tuple[str, ...]:
+        """``SEND 50 0712…``, ``SEND 0712… 50``, ``SEND 20 MB 0712…``: what is sent, to whom, how much."""
+        numbers = [word for word in rest if word.isdecimal()]
+        receiver = next((word for word in numbers if len(word) > AMOUNT_DIGITS_MOST), None)
+        amount = next((word for word in numbers if len(word) <= AMOUNT_DIGITS_MOST), None)
+        unit = "octets" if DATA_WORDS.intersection(rest) else "money"
+        if receiver is None or unit not in self._sent:
+            return ()
+        chosen = str(self._sent.index(unit) + 1)
+        return (chosen, receiver) if amount is None else (chosen, receiver, amount)
 
     def first(self, intent: Intent) -> Names:
         """The word for an intent that help names, in each language."""

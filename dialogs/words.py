@@ -188,7 +188,7 @@ class Choose(State):
 
 
 #: the money steps that an operator may protect by PIN (``PinRules.required_for``)
-Purpose: TypeAlias = Literal["purchase", "recharge", "payment"]
+Purpose: TypeAlias = Literal["purchase", "recharge", "payment", "transfer", "advance", "setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

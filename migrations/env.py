@@ -14,6 +14,7 @@ import engine.books.tables
 import engine.disputes.tables
 import engine.events.tables
 import engine.guard.tables
+import engine.mediation.tables
 import engine.payments.tables
 import engine.provisioning.tables
 import engine.receivables.tables

@@ -1,0 +1,1 @@
+"""Money and units sent from line to line, and taken back."""
