@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, minor_units, open_door, refuse, run
+from engine.accounts.sims import change_sim
 from engine.books.invariants import unfreeze as let_spend
 from engine.words import Adjust, Answer, LineStatus, Operation, SetCreditLimit, Subscriber, Unit
 
@@ -73,6 +74,24 @@ def status(
         async with _doing(installation, "line.status", line, by, reason, before=line.status.value, to=to.value):
             await accounts.set_status(line, to, reason=reason, by=by)
         return await accounts.subscriber(msisdn)
+
+    _show(run(work))
+
+
+@app.command()
+def sim(
+    msisdn: Msisdn,
+    imsi: Annotated[str, typer.Argument(help="The new SIM's IMSI.")],
+    by: By,
+    why: Why,
+) -> None:
+    """Give a line another SIM. For a while its payments are looked at more closely."""
+
+    async def work(installation: Installation) -> Subscriber:
+        line = await installation.accounts.subscriber(msisdn)
+        async with _doing(installation, "line.sim", line, by, why):
+            await change_sim(installation.database, installation.keyring, line, imsi)
+        return line
 
     _show(run(work))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.installation import By, Installation, Why, major_units, refuse as leave, run
-from engine.books.service import Door
+from commands.installation import By, Installation, Why, major_units, open_door, refuse as leave, run
 from engine.guard.lists import Lists
 from engine.guard.review import Held, Reviews
 from engine.payments.progress import Progress
@@ -34,7 +35,8 @@ def list_held(
     """Payments that wait for somebody to look at them, the oldest first."""
 
     async def work(installation: Installation) -> list[Held]:
-        return await _reviews(installation, _progress(installation)).waiting(limit)
+        async with _reviews(installation) as reviews:
+            return await reviews.waiting(limit)
 
     found = run(work)
     if as_json:
@@ -100,13 +102,9 @@ def unlist(kind: Kind, who: Who, by: By, why: Why) -> None:
 
 def _decide(what: str, reference: str, by: str, why: str) -> None:
     async def work(installation: Installation) -> Payment:
-        progress = _progress(installation)
-        reviews = _reviews(installation, progress)
-        try:
+        async with _reviews(installation) as reviews:
             decide = reviews.approve if what == "approve" else reviews.refuse
             return await decide(reference, by=by, why=why)
-        finally:
-            await progress.close()
 
     payment = run(work)
     Console().print(f"{payment.reference}: {payment.state}")
@@ -126,11 +124,12 @@ async def _meant(installation: Installation, kind: ListKind, who: str) -> str | 
     return await installation.accounts.subscriber(who) if kind is ListKind.SUBSCRIBER else who.strip()
 
 
-def _progress(installation: Installation) -> Progress:
-    metrics = Metrics()
-    door = Door(installation.books, installation.operator, metrics, lanes=1)
-    return Progress(installation.database, door, metrics)
-
-
-def _reviews(installation: Installation, progress: Progress) -> Reviews:
-    return Reviews(installation.database, installation.keyring, progress.step, installation.trail)
+@asynccontextmanager
+async def _reviews(installation: Installation) -> AsyncIterator[Reviews]:
+    """The queue, with the steps that a decision takes."""
+    async with open_door(installation) as door:
+        progress = Progress(installation.database, door, Metrics())
+        try:
+            yield Reviews(installation.database, installation.keyring, progress.step, installation.trail)
+        finally:
+            await progress.close()

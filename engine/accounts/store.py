@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.tables import AccountKind, LineKind, NumberKind, account, chat, directory, line
+from engine.guard.tables import saved_card
 from engine.storage.bulk import array
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber
 
@@ -278,7 +279,10 @@ async def _sealed(connection: AsyncConnection, which: sa.ColumnElement[bool]) ->
 
 
 async def erase(connection: AsyncConnection, ref: AccountRef) -> None:
-    """Destroy the account's key and all that was sealed under it; its lines end."""
+    """Destroy the account's key and all that was sealed under it; its lines end, its saved cards are forgotten."""
+    await connection.execute(
+        saved_card.delete().where(saved_card.c.shard == ref.shard, saved_card.c.account_id == ref.account_id)
+    )
     await connection.execute(
         account.update()
         .where(account.c.shard == ref.shard, account.c.account_id == ref.account_id)
