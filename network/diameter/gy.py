@@ -28,6 +28,9 @@ BELIEVED = timedelta(days=1)
 #: seconds from 1900, where Diameter's time begins, to 1970 (RFC 6733 §4.3.1)
 EPOCH = 2_208_988_800
 
+#: rating groups and amounts above this are nobody's, and more than the books can hold
+LARGEST_GROUP, LARGEST_AMOUNT = 2**31 - 1, 2**60
+
 _ACTS = {1: SessionAct.CREATE, 2: SessionAct.UPDATE, 3: SessionAct.RELEASE, 4: SessionAct.EVENT}
 #: Subscription-Id-Type (RFC 8506 §8.47) → what the engine calls it
 _SUBSCRIPTIONS = {0: "msisdn", 1: "imsi"}
@@ -142,6 +145,8 @@ def _services(avps: Group, rating_group: int) -> tuple[Service, ...]:
     found: list[Service] = []
     for whole, group in avps.groups(names.AVP_MULTIPLE_SERVICES_CREDIT_CONTROL):
         said = group.value(names.AVP_RATING_GROUP)
+        if said is not None and said > LARGEST_GROUP:
+            raise _invalid(group, names.AVP_RATING_GROUP, f"rating group {said} is above {LARGEST_GROUP}")
         named = [*group.all(names.AVP_SERVICE_IDENTIFIER), *group.all(names.AVP_RATING_GROUP)]
         report = _report(group, rating_group if said is None else said)
         if any(report.rating_group == other.report.rating_group for other in found):
@@ -157,6 +162,10 @@ def _report(group: Group, rating_group: int) -> GroupReport:
     asked = [units for _, units in group.groups(names.AVP_REQUESTED_SERVICE_UNIT)]
     used = [units for _, units in group.groups(names.AVP_USED_SERVICE_UNIT)]
     unit = _unit(asked) or _unit(used) or Unit.OCTETS
+    for one in (*asked, *used):
+        for code in (*_OCTETS, names.AVP_CC_TIME, names.AVP_CC_SERVICE_SPECIFIC_UNITS):
+            if (one.value(code) or 0) > LARGEST_AMOUNT:
+                raise _invalid(one, code, f"AVP {code} is above {LARGEST_AMOUNT}")
     reasons = [one.value(names.AVP_TGPP_3GPP_REPORTING_REASON, VENDOR_3GPP) for one in (group, *used)]
     return GroupReport(
         rating_group=rating_group,

@@ -92,6 +92,8 @@ class Peer:
         except Refused as refusal:
             self._send_answer(message, refusal.result, _failure(refusal))
             return False
+        if result is Result.SUCCESS:
+            self.name = name
         host = self._writer.get_extra_info("sockname")[0].partition("%")[0]
         self._send_answer(
             message,
@@ -105,8 +107,6 @@ class Peer:
                 avp(names.AVP_AUTH_APPLICATION_ID, CREDIT_CONTROL),
             ],
         )
-        if result is Result.SUCCESS:
-            self.name = name
         return bool(self.name)
 
     def _welcome(self, name: str, avps: Group) -> Result:

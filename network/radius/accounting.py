@@ -21,6 +21,9 @@ INTERFACE = "radius"
 #: a clock that is further off than this is not believed
 BELIEVED = timedelta(days=1)
 
+#: octets: more than any session has, and the most that the books are given
+LARGEST_TOTAL = 2**60
+
 #: how the settings name the attributes that say whose session it is
 _NAMED = {
     "User-Name": Attribute.USER_NAME,
@@ -157,7 +160,10 @@ def _used(packet: Packet, client: RadiusClient) -> Used:
 
 def _octets(packet: Packet, low: Attribute, high: Attribute) -> int:
     """RFC 2869 §5.1: how often the 32 bits of the counter went round, and where it stands."""
-    return (packet.integer(high) or 0) << 32 | (packet.integer(low) or 0)
+    octets = (packet.integer(high) or 0) << 32 | (packet.integer(low) or 0)
+    if octets > LARGEST_TOTAL:
+        raise Malformed(f"{high.name}: a total of {octets} octets is nobody's")
+    return octets
 
 
 def _session_name(packet: Packet, node: str, keyring: Keyring) -> str:

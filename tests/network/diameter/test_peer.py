@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 from diameter.message import Avp, Message, MessageHeader, constants as names
-from diameter.message.avp.grouped import MultipleServicesCreditControl, RequestedServiceUnit, SubscriptionId
+from diameter.message.avp.grouped import (
+    MultipleServicesCreditControl,
+    RequestedServiceUnit,
+    SubscriptionId,
+    UsedServiceUnit,
+)
 
-from engine.words import Adjust, Subscriber, Unit
+from engine.words import Adjust, LineStatus, Subscriber, Unit
 from network.changes import Changes
 from network.diameter.server import DiameterServer
 from settings import DiameterSettings
-from tests.engine.shop import asking
+from tests.engine.shop import asking, open_line
 from tests.network.diameter.conftest import MB, House, Pcef
 from tests.network.diameter.wire import Wire, failed, result, value, with_avp
 
@@ -157,6 +162,31 @@ async def test_a_rating_group_twice_in_one_request_is_refused(peer: Wire, line: 
     asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=twice)
     answer = await peer.ask(asked.as_bytes())
     assert (result(answer), failed(answer)) == (5004, [456])
+
+
+async def test_a_rating_group_that_nobody_can_have_is_refused(peer: Wire, line: Subscriber) -> None:
+    wrong = [MultipleServicesCreditControl(rating_group=2**32 - 1, requested_service_unit=RequestedServiceUnit())]
+    asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=wrong)
+    answer = await peer.ask(asked.as_bytes())
+    assert (result(answer), failed(answer)) == (5004, [432])
+
+
+async def test_more_than_anybody_can_use_is_refused_and_charges_nothing(
+    house: House, peer: Wire, line: Subscriber
+) -> None:
+    wrong = [
+        MultipleServicesCreditControl(rating_group=10, used_service_unit=[UsedServiceUnit(cc_total_octets=2**64 - 1)])
+    ]
+    asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=wrong)
+    answer = await peer.ask(asked.as_bytes())
+    assert (result(answer), failed(answer)) == (5004, [421])
+    assert await house.left(line) == 100 * MB
+
+
+async def test_a_line_that_is_closed_is_5003(house: House, peer: Wire) -> None:
+    closed = await open_line(house.engine, status=LineStatus.TERMINATED)
+    asked = peer.made(subscription_id=subscriber(closed))
+    assert result(await peer.ask(asked.as_bytes())) in (5003, 5030)
 
 
 async def test_a_request_of_a_single_service_is_answered_without_groups(

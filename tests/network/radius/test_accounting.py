@@ -177,6 +177,7 @@ async def test_a_wrong_message_authenticator_is_dropped(house: House, nas: Nas, 
         {"Acct_Session_Id": None},
         {"Acct_Status_Type": 15},
         {"NAS_Identifier": "bell\x07"},
+        {"Acct_Input_Gigawords": 2**32 - 1},
     ],
 )
 async def test_a_packet_without_what_it_must_say_is_dropped_and_counted(
