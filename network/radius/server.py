@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from time import monotonic
 from uuid import uuid5
 
 import structlog
@@ -51,6 +52,10 @@ RECEIVE_BUFFER = 8 * 1024 * 1024
 RESTARTED = 1000
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 5.0
+
+#: seconds that it is remembered whose line an identifier is, and of how many: a number is given to somebody else only
+#: long after it was taken back
+REMEMBERED_SECONDS, REMEMBERED_MOST = 600.0, 65_536
 
 #: what a request is counted as before its status is known
 _UNREAD = "unread"
@@ -106,6 +111,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         self._clients = Clients(settings.clients)
         self._transport: asyncio.DatagramTransport | None = None
         self._under_way: dict[tuple[Address, bytes], asyncio.Task[None]] = {}
+        self._lines: dict[str, tuple[LineRef, float]] = {}
 
     async def start(self, *, reuse_port: bool = False) -> int:
         """Listen. Returns the port; raises ``OSError`` if it is taken."""
@@ -213,10 +219,17 @@ class RadiusServer(asyncio.DatagramProtocol):
 
     async def _line(self, packet: Packet, client: RadiusClient) -> LineRef | None:
         for identifier in identifiers(packet, client):
+            line, until = self._lines.get(identifier, (None, 0.0))
+            if line is not None and monotonic() < until:
+                return line
             try:
-                return await self._engine.line_of(identifier)
+                line = await self._engine.line_of(identifier)
             except (BadNumber, UnknownLine):
                 continue
+            if len(self._lines) >= REMEMBERED_MOST:
+                self._lines.clear()
+            self._lines[identifier] = line, monotonic() + REMEMBERED_SECONDS
+            return line
         return None
 
     async def _end_all(self, packet: Packet, source: Source, arrived: datetime) -> None:
