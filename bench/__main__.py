@@ -19,6 +19,7 @@ from bench import (
     campaign,
     charts,
     door,
+    mediation,
     messages,
     nchf,
     profiles,
@@ -52,6 +53,8 @@ class Part(StrEnum):
     CALLBACKS = "callbacks"
     NCHF = "nchf"
     RADIUS = "radius"
+    #: a million records for each run: only when asked for
+    MEDIATION = "mediation"
     #: a million payments for each run: only when asked for
     RECONCILIATION = "reconciliation"
     #: long, and nothing in it is a median: only when asked for
@@ -91,7 +94,7 @@ def main(
     lines: Annotated[int, typer.Option(min=1, help="Lines that ask for their balance.")] = 10_000,
     numbers: Annotated[int, typer.Option(min=2, help="Numbers of the campaign (--only campaign).")] = 100_000,
     rows: Annotated[
-        int, typer.Option(min=10_000, help="Rows and payments that are reconciled (--only reconciliation).")
+        int, typer.Option(min=10_000, help="Rows that are reconciled, or records that are mediated (--only …).")
     ] = reconciliation.MILLION,
     profile: Annotated[Profiled | None, typer.Option(help="Print where CPU time goes instead of measuring.")] = None,
 ) -> None:
@@ -143,6 +146,10 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         )
     if part is Part.RECONCILIATION:
         return await reconciliation.measure(house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, tell=tell)
+    if part is Part.MEDIATION:
+        return await mediation.measure(
+            house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, lines=sizes.accounts, tell=tell
+        )
     if part is Part.TURNS:
         return await turns.measure(
             house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell

@@ -159,7 +159,7 @@ async def _reconcile(house: House, url: str, operator_file: Path, file: Path, ro
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, (peak, python) = await asyncio.gather(process.communicate(), _watched(process))
+    said, (peak, python) = await asyncio.gather(process.communicate(), watched(process))
     seconds = perf_counter() - started
     text = said[0].decode(errors="replace")
     if process.returncode not in (0, 1):
@@ -169,7 +169,7 @@ async def _reconcile(house: House, url: str, operator_file: Path, file: Path, ro
     return Sample(rate=round(rows / seconds, 1), cpu_us=used), peak, text
 
 
-async def _watched(process: asyncio.subprocess.Process) -> tuple[float, float]:
+async def watched(process: asyncio.subprocess.Process) -> tuple[float, float]:
     """The most memory (RSS, MB) that a process held until it ended, and its CPU seconds."""
     peak = spent = 0.0
     one = psutil.Process(process.pid)

@@ -80,6 +80,7 @@ def _markdown(results: dict[str, Any]) -> str:
         "nchf",
         "radius",
         "messages",
+        "mediation",
         "reconciliation",
         "campaign",
     ):

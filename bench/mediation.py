@@ -1,0 +1,173 @@
+"""Mediation: a file of usage records read, rated and charged by the command that the operator runs.
+
+Its floor is COPY of the very rows that the file becomes, into a table with the same indexes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid5
+
+import psycopg
+
+from bench.figures import Chapter, Ratio, Sample, Series
+from bench.house import House
+from bench.machine import ROOT, cpu_seconds
+from bench.people import Person, settle_people
+from bench.reconciliation import watched
+from engine.api import Engine, open_engine
+from engine.words import Adjust, Unit
+from runtime.keyring import Keyring
+from settings import Operator
+
+#: share of COPY's rate that must be reached, and MB within which it must be done
+SHARE, MEGABYTES = 0.10, 300.0
+#: octets of a record, and what each line holds: enough for all of its records
+OCTETS, HELD = 250_000, 10**10
+RATING_GROUPS = (10, 20)
+#: postings under way at once while buckets are filled
+POSTERS = 500
+
+_FLOOR = "CREATE TABLE usage_floor (LIKE usage_record INCLUDING ALL)"
+
+
+async def measure(
+    house: House,
+    operator: Operator,
+    operator_file: Path,
+    *,
+    runs: int,
+    rows: int,
+    lines: int,
+    tell: Callable[[str], None],
+) -> Chapter:
+    """A fresh file of ``rows`` records over ``lines`` lines for each run, and COPY of what it became right after it."""
+    key = os.urandom(32)
+    url = await house.create_database("mediation")
+    engine = await open_engine(url, operator, Keyring({1: key}))
+    people = await settle_people(engine, url, Keyring({1: key}), lines)
+    waiting = iter(people)
+    await asyncio.gather(*(_fill(engine, waiting) for _ in range(POSTERS)))
+    await engine.close()
+    imported, copied = (Series(subject=what, load=1, samples=[]) for what in ("usage record", "COPY into the table"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RASID_")} | {
+        "DATABASE_URL": url,
+        "REDIS_URL": house.redis.url,
+        "RASID_OPERATOR": str(operator_file),
+        "RASID_KEYS": json.dumps({"1": key.hex()}),
+    }
+    peaks: list[float] = []
+    for run in range(runs):
+        file = house.folder / f"usage{run}.csv"
+        _write(file, people, rows, run)
+        await house.settle(url)
+        tell(f"run {run + 1} of {runs}: import")
+        sample, peak = await _import(house, environment, file, rows)
+        imported.samples.append(sample)
+        peaks.append(peak)
+        tell(f"run {run + 1} of {runs}: COPY")
+        copied.samples.append(await _copy(house, url, rows))
+    ratio = [ours.rate / floor.rate for ours, floor in zip(imported.samples, copied.samples, strict=True)]
+    return Chapter(
+        series=[imported, copied],
+        ratios=[
+            Ratio(name="usage records / COPY of the same rows", values=ratio, target=SHARE),
+            Ratio(
+                name=f"{MEGABYTES:.0f} MB / peak memory of the command",
+                values=[MEGABYTES / peak for peak in peaks],
+                target=1.0,
+            ),
+        ],
+        memory_mb={"command, peak": max(peaks)},
+        facts={"rows": rows, "lines": lines},
+    )
+
+
+async def _fill(engine: Engine, waiting: Iterator[Person]) -> None:
+    for person in waiting:
+        answer = await engine.post(
+            Adjust(
+                account=person.account,
+                line_id=person.line_id,
+                key=uuid5(person.line_id, "data"),
+                asked_at=datetime.now(UTC),
+                source="console:bench",
+                unit=Unit.OCTETS,
+                amount=HELD,
+                reason="data of the benchmark",
+            )
+        )
+        if not answer.ok:
+            raise RuntimeError(f"data was refused: {answer.code}")
+
+
+def _write(file: Path, people: Sequence[Person], rows: int, run: int) -> None:
+    """Sessions of random lines, each of one record."""
+    begins = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    with file.open("w", encoding="utf-8") as out:
+        out.write("msisdn,session,rating_group,uplink,downlink,start,end\n")
+        for number in range(rows):
+            start = begins + timedelta(seconds=number % 80_000)
+            person, group = random.choice(people), RATING_GROUPS[number % len(RATING_GROUPS)]
+            end = start + timedelta(seconds=60)
+            octets = f"{OCTETS // 10},{OCTETS}"
+            out.write(f"{person.msisdn},{run}-{number},{group},{octets},{start.isoformat()},{end.isoformat()}\n")
+
+
+async def _import(house: House, environment: dict[str, str], file: Path, rows: int) -> tuple[Sample, float]:
+    """Run the command. Returns its rate and CPU time, and the most memory that it held."""
+    postgres, started = cpu_seconds(house.postgres.pid), perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "manage.py", "usage", "import", str(file)),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, (peak, python) = await asyncio.gather(process.communicate(), watched(process))
+    seconds = perf_counter() - started
+    text = said[0].decode(errors="replace")
+    if process.returncode != 0 or await _charged(environment["DATABASE_URL"], file.name) != rows:
+        raise RuntimeError(f"the command failed: {text[-2_000:]}")
+    spent = {"command": python, "postgres": cpu_seconds(house.postgres.pid) - postgres}
+    used = {name: round(value / rows * 1e6, 2) for name, value in spent.items()}
+    return Sample(rate=round(rows / seconds, 1), cpu_us=used), peak
+
+
+async def _charged(url: str, name: str) -> int:
+    """Records of a file that is done."""
+    query = "SELECT records FROM usage_file WHERE name = %s AND finished_at IS NOT NULL"
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        found = await (await connection.execute(query, (name,))).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+async def _copy(house: House, url: str, rows: int) -> Sample:
+    """COPY of the rows of the last file, as they lie, into an empty table with the same indexes; committed."""
+    last = "SELECT batch_id FROM usage_batch ORDER BY batch_id DESC LIMIT 1"
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute(_FLOOR)
+        out = connection.cursor().copy(
+            f"COPY (SELECT * FROM usage_record WHERE batch_id = ({last}) ORDER BY ctid) TO STDOUT".encode()
+        )
+        async with out as copy:
+            text = b"".join([bytes(part) async for part in copy])
+        await connection.commit()
+        await house.settle(url)
+        postgres, started = cpu_seconds(house.postgres.pid), perf_counter()
+        async with connection.cursor().copy("COPY usage_floor FROM STDIN") as copy:
+            for first in range(0, len(text), 1 << 20):
+                await copy.write(text[first : first + (1 << 20)])
+        await connection.commit()
+        seconds = perf_counter() - started
+        await connection.execute("DROP TABLE usage_floor")
+    spent = round((cpu_seconds(house.postgres.pid) - postgres) / rows * 1e6, 2)
+    return Sample(rate=round(rows / seconds, 1), cpu_us={"postgres": spent})
