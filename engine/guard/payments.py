@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -68,23 +69,27 @@ class PaymentGuard:
         """Rule on each intent and write the rulings down, uncommitted. What is stored or has come is not ruled on."""
         started = perf_counter()
         now = datetime.now(UTC)
-        found, listed = await payment_store.known(
-            connection,
-            [(*one.account, one.line_id, one.payment_id, one.method.value) for one in batch],
-            [row for place, one in enumerate(batch) if one.asks for row in self._looked_for(place, one)],
-            now=now,
-            day=now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0),
+        asking = [one for one in batch if one.asks]
+        (found, listed), counted = await asyncio.gather(
+            payment_store.known(
+                connection,
+                [(*one.account, one.line_id, one.payment_id, one.method.value) for one in batch],
+                [row for place, one in enumerate(batch) if one.asks for row in self._looked_for(place, one)],
+                now=now,
+                day=now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0),
+            ),
+            self._windows.seen([Seen(one.payment_id, self._digests(one)) for one in asking], now),
         )
+        by_payment = {one.payment_id: counts for one, counts in zip(asking, counted, strict=True)}
         places = [
             place
             for place, (one, facts) in enumerate(zip(batch, found, strict=True))
             if one.asks and not (facts is not None and facts.stored)
         ]
-        windows = await self._windows.seen([Seen(batch[at].payment_id, self._digests(batch[at])) for at in places], now)
         cases = []
-        for place, counts in zip(places, windows, strict=True):
+        for place in places:
             case = _case(batch[place], found[place], self._operator, now)
-            case.windows, case.listed = counts, frozenset(listed[place])
+            case.windows, case.listed = by_payment[batch[place].payment_id], frozenset(listed[place])
             cases.append(case)
         self._meters["facts"].observe(perf_counter() - started)
         rulings = self._through_layers(cases)
