@@ -21,9 +21,15 @@ from engine.words import EngineUnavailable
 from portal import base
 from portal.base.guard import Handler, protect
 from portal.base.sessions import Sessions
+from portal.selfcare.asking import Outcomes
+from portal.selfcare.buying import Buying
+from portal.selfcare.history import HistoryPages
 from portal.selfcare.home import Home
+from portal.selfcare.live import Live
+from portal.selfcare.paying import Paying
 from portal.selfcare.person import Desk
 from portal.selfcare.sign_in import SignInPages
+from portal.selfcare.wishes import WishPages
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -61,13 +67,21 @@ def mount(app: web.Application, services: PortalServices) -> None:
     aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     sessions = Sessions(services.redis, services.keyring, "portal")
     desk = Desk(services.engine, services.operator, sessions, secure=services.secure)
-    home = Home(desk)
-    areas: list[Area] = [home, SignInPages(desk, Quota(services.redis, services.keyring), services.proxies)]
+    live = Live(sessions)
+    areas: list[Area] = [
+        SignInPages(desk, Quota(services.redis, services.keyring), services.proxies),
+        Home(desk, live),
+        HistoryPages(desk),
+        Buying(desk),
+        Paying(desk, live),
+        WishPages(desk),
+        Outcomes(desk),
+    ]
     for area in areas:
         part.add_routes(area.routes())
     part.add_routes([web.static("/static", BASE / "static")])
     part.on_response_prepare.append(protect)
-    part.on_shutdown.append(home.close)
+    part.on_shutdown.append(live.close)
     app.add_subapp("/portal", part)
 
 
