@@ -15,7 +15,7 @@ from engine.payments.course import Stored, could_be, is_waiting
 from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
-from engine.payments.progress import Progress
+from engine.payments.progress import Progress, Step, hearing
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine
 
@@ -54,9 +54,19 @@ class Events:
         self._progress = progress
         self._metrics = gateways.metrics
 
-    async def work(self, taken: Taken, found: Found) -> str:
-        """Do an event that is stored. Returns how far it came; what fails is left to the recovery loop."""
+    def step_of(self, taken: Taken, found: Found) -> Step | None:
+        """The step of an event that can be believed as it is, of a payment that is there; None: ``work`` it."""
+        stored = None if taken.event.ask_status else _known(taken, found)
+        return _hearing(taken, stored, taken.event.outcome) if isinstance(stored, Stored) else None
+
+    async def work(self, taken: Taken, found: Found, *, stepped: Stored | None = None) -> str:
+        """Do an event that is stored. Returns how far it came; what fails is left to the recovery loop.
+
+        ``stepped``: its payment, if the event's step was taken in the commit that stored it.
+        """
         try:
+            if stepped is not None:
+                return await self._settled(taken, stepped)
             stored = await self._payment(taken, found)
             if isinstance(stored, str):
                 return await self._finish(taken, stored)
@@ -68,24 +78,18 @@ class Events:
             return "waiting"
 
     async def _do(self, taken: Taken, stored: Stored) -> str:
-        name, event, outcome = taken.gateway, taken.event, taken.event.outcome
+        event, outcome = taken.event, taken.event.outcome
         if event.ask_status:
-            said = await self._confirmed(name, event, stored)
+            said = await self._confirmed(taken.gateway, event, stored)
             if said is None:
                 return await self._unconfirmed(taken, stored)
             outcome = said
-        stored = await self._progress.heard(
-            stored,
-            outcome,
-            "callback",
-            gateway=name,
-            event=taken.place,
-            event_id=event.event_id,
-            asked_ref=event.status_ref,
-        )
+        return await self._settled(taken, await self._progress.step(_hearing(taken, stored, outcome)))
+
+    async def _settled(self, taken: Taken, stored: Stored) -> str:
         if await self._progress.proceed(stored):
             waited = (datetime.now(UTC) - taken.received_at).total_seconds()
-            self._metrics.settlement_seconds.labels(name).observe(waited)
+            self._metrics.settlement_seconds.labels(taken.gateway).observe(waited)
         return "done"
 
     async def _confirmed(self, name: str, event: Event, stored: Stored) -> Outcome | None:
@@ -117,21 +121,11 @@ class Events:
 
     async def _payment(self, taken: Taken, found: Found) -> Stored | str:
         """The payment that an event is about, stored now where its payer began it; else why there is none."""
-        name, event = taken.gateway, taken.event
-        began_here = event.account_number is None
-        stored = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF) if rank in found), None)
-        if taken.on_path and began_here and event.payment_id is None and PATH not in found:
-            return "path"
-        if PATH in found and ID in found and found[PATH].payment_id != found[ID].payment_id:
-            return "path"
-        if stored is not None and stored.gateway == name:
-            return "reference" if _names_another(stored, event, found) else stored
-        named = found.get(REFERENCE)
-        if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):
-            return named
-        if event.outcome.state is not G.CAPTURED or (stored is None and began_here):
-            return "payment_unknown" if stored is None else "gateway"
-        return await self._incoming(name, event, stored or named)
+        known = _known(taken, found)
+        if known is not None:
+            return known
+        holder = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF, REFERENCE) if rank in found), None)
+        return await self._incoming(taken.gateway, taken.event, holder)
 
     async def _incoming(self, name: str, event: Event, holder: Stored | None) -> Stored | str:
         """A payment of its own for money that came by itself: for ``holder``'s line, or the number that was typed."""
@@ -174,6 +168,37 @@ class Events:
             return "done"
         log.warning("callback_without_effect", gateway=taken.gateway, reason=refused)
         return "refused"
+
+
+def _known(taken: Taken, found: Found) -> Stored | str | None:
+    """The payment that an event is about, or why there is none; None where its payer has begun it."""
+    name, event = taken.gateway, taken.event
+    began_here = event.account_number is None
+    stored = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF) if rank in found), None)
+    if taken.on_path and began_here and event.payment_id is None and PATH not in found:
+        return "path"
+    if PATH in found and ID in found and found[PATH].payment_id != found[ID].payment_id:
+        return "path"
+    if stored is not None and stored.gateway == name:
+        return "reference" if _names_another(stored, event, found) else stored
+    named = found.get(REFERENCE)
+    if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):
+        return named
+    if event.outcome.state is not G.CAPTURED or (stored is None and began_here):
+        return "payment_unknown" if stored is None else "gateway"
+    return None
+
+
+def _hearing(taken: Taken, stored: Stored, outcome: Outcome) -> Step:
+    return hearing(
+        stored,
+        outcome,
+        "callback",
+        gateway=taken.gateway,
+        event=taken.place,
+        event_id=taken.event.event_id,
+        asked_ref=taken.event.status_ref,
+    )
 
 
 def _names_another(stored: Stored, event: Event, found: Found) -> bool:

@@ -8,7 +8,7 @@ whoever took it, or by the recovery loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from engine.payments.course import Stored
 from engine.payments.events import PATH, REFERENCE, Events, Taken, locators_of
 from engine.payments.gateways import CALL_LEASE, Gateways
 from engine.payments.names import Locator
+from engine.payments.progress import Progress, Step, touches
 from engine.payments.sealing import seal_event, unseal_event
 from engine.payments.store import Connection, Heard, Waiting
 from engine.payments.writer import Writer
@@ -52,26 +53,45 @@ class Arrival(NamedTuple):
 
     heard: Heard
     locators: dict[int, Locator]
+    #: None of what was refused
+    event: Event | None = None
+
+    @property
+    def taken(self) -> Taken | None:
+        """As it is done once it is stored."""
+        heard, event = self.heard, self.event
+        if event is None:
+            return None
+        return Taken(heard.gateway, event, (heard.shard, heard.digest), heard.received_at, PATH in self.locators)
 
 
 class Arrived(NamedTuple):
-    """How the inbox has it: the same as now, done before, and the payments found."""
+    """How the inbox has it: the same as now, done before, the payments found, and its own if it was stepped on."""
 
     same: bool
     done: bool
     found: dict[int, Stored]
+    stepped: Stored | None = None
 
 
 class Inbox:
     """The callbacks of all gateways in this process."""
 
     def __init__(
-        self, database: AsyncEngine, keyring: Keyring, accounts: Accounts, gateways: Gateways, *, events: Events
+        self,
+        database: AsyncEngine,
+        keyring: Keyring,
+        accounts: Accounts,
+        gateways: Gateways,
+        *,
+        events: Events,
+        progress: Progress,
     ) -> None:
         self._keyring = keyring
         self._accounts = accounts
         self._gateways = gateways
         self._events = events
+        self._progress = progress
         self._metrics = gateways.metrics
         self._keeper = Writer[Arrival, Arrived](
             database, self._keep, touches=lambda one: (one.heard.digest,), kept=True
@@ -110,10 +130,7 @@ class Inbox:
             return _problem(503, "try again")
         if not all(one.same for one in arrived):
             return await self._refuse(name, request, BadCallback("event: seen before with another content", 409))
-        tasks = [
-            asyncio.create_task(self._work(_taken(event, arrival, on_path=bool(request.path_secret)), one))
-            for event, arrival, one in zip(callback.events, arrivals, arrived, strict=True)
-        ]
+        tasks = [asyncio.create_task(self._work(arrival, one)) for arrival, one in zip(arrivals, arrived, strict=True)]
         self._under_way.update(tasks)
         for task in tasks:
             task.add_done_callback(self._under_way.discard)
@@ -145,19 +162,39 @@ class Inbox:
             done_at=None,
             refused=None,
         )
-        return Arrival(heard, locators)
+        return Arrival(heard, locators, event)
 
     async def _keep(self, connection: Connection, batch: Sequence[Arrival]) -> list[Arrived]:
         wanted = _numbered([one.locators for one in batch])
         seen, located = await store.keep_heard(connection, [one.heard for one in batch], wanted)
         found = _by_item(len(batch), located)
-        return [
+        arrived = [
             Arrived(kept == one.heard.payload_hash, done, mine)
             for one, (kept, done), mine in zip(batch, seen, found, strict=True)
         ]
+        steps = self._steps(batch, arrived)
+        # A payment that somebody else is at must not hold up the others, nor keep them from being stored.
+        after = dict(zip(steps, await self._progress.write(connection, list(steps.values()), free=True), strict=True))
+        return [one._replace(stepped=after.get(place)) for place, one in enumerate(arrived)]
 
-    async def _work(self, taken: Taken, arrived: Arrived) -> str:
-        return "again" if arrived.done else await self._events.work(taken, arrived.found)
+    def _steps(self, batch: Sequence[Arrival], arrived: Sequence[Arrived]) -> dict[int, Step]:
+        """What can be done in the commit that stores it, by place: one step of a payment, the others come after."""
+        steps: dict[int, Step] = {}
+        touched: set[Hashable] = set()
+        for place, (arrival, one) in enumerate(zip(batch, arrived, strict=True)):
+            taken = arrival.taken
+            if taken is None or one.done or not one.same:
+                continue
+            step = self._events.step_of(taken, one.found)
+            if step is not None and touched.isdisjoint(touches(step)):
+                steps[place] = step
+                touched.update(touches(step))
+        return steps
+
+    async def _work(self, arrival: Arrival, arrived: Arrived) -> str:
+        if arrived.done or arrival.taken is None:
+            return "again"
+        return await self._events.work(arrival.taken, arrived.found, stepped=arrived.stepped)
 
     async def take_statement(self, name: str, event: Event) -> str:
         """Do what a settlement file of the gateway ``name`` says of one payment, once, as if it had called to say so.
@@ -172,7 +209,7 @@ class Inbox:
         arrived = await self._keeper(arrival)
         if not arrived.same:
             return "conflict"
-        return await self._work(_taken(event, arrival, on_path=False), arrived)
+        return await self._work(arrival, arrived)
 
     async def resume(self, waiting: Waiting) -> str:
         """Do an event whose taker is gone."""
@@ -236,11 +273,6 @@ class Inbox:
         except (BadNumber, UnknownLine):
             return False
         return line.status not in (LineStatus.TERMINATED, LineStatus.BARRED)
-
-
-def _taken(event: Event, arrival: Arrival, *, on_path: bool) -> Taken:
-    heard = arrival.heard
-    return Taken(heard.gateway, event, (heard.shard, heard.digest), heard.received_at, on_path)
 
 
 def _numbered(items: Sequence[dict[int, Locator]]) -> list[tuple[int, Locator]]:

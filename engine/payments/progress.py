@@ -59,13 +59,44 @@ class Step(NamedTuple):
     message: tuple[str, dict[str, Any]] | None = None
 
 
+def hearing(
+    stored: Stored,
+    outcome: Outcome,
+    what: str,
+    *,
+    gateway: str | None = None,
+    event: tuple[int, bytes] | None = None,
+    event_id: str | None = None,
+    asked_ref: str | None = None,
+) -> Step:
+    """The step by which a payment becomes what its provider says.
+
+    ``gateway``: who says it; ``event``: the one in the inbox that says it, which is done with the same commit.
+    ``asked_ref``: what the provider was asked by, where that is not the name in ``outcome``.
+    """
+    name = None
+    if outcome.gateway_ref is not None:
+        name = by_gateway_ref(gateway or stored.gateway, outcome.gateway_ref)
+    body = evidence(outcome) | ({"event_id": event_id} if event_id else {})
+    # A refusal that answers the person's own request is on their screen already.
+    message = None if what == "answered" else _told(outcome)
+    if outcome.action_url is not None:
+        message = ("payment.action", {"url": outcome.action_url})
+
+    def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
+        return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
+
+    # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
+    return Step(stored.key, decide, what, body, name, event, event is not None, message)
+
+
 class Progress:
     """The steps of all payments in this process. Concurrent ones share their transactions."""
 
     def __init__(self, database: AsyncEngine, door: Door, metrics: Metrics) -> None:
         self._door = door
         self._metrics = metrics
-        self._writer = Writer[Step, Stored](database, self._write, touches=_touches, kept=True)
+        self._writer = Writer[Step, Stored](database, self._patiently, touches=touches, kept=True)
         self._finisher = Writer[store.Finished, None](database, self._finish)
 
     async def close(self) -> None:
@@ -84,25 +115,10 @@ class Progress:
         event_id: str | None = None,
         asked_ref: str | None = None,
     ) -> Stored:
-        """Let a payment become what its provider says. Returns it as it then stands.
-
-        ``gateway``: who says it; ``event``: the one in the inbox that says it, which is done with the same commit.
-        ``asked_ref``: what the provider was asked by, where that is not the name in ``outcome``.
-        """
-        name = None
-        if outcome.gateway_ref is not None:
-            name = by_gateway_ref(gateway or stored.gateway, outcome.gateway_ref)
-        body = evidence(outcome) | ({"event_id": event_id} if event_id else {})
-        # A refusal that answers the person's own request is on their screen already.
-        message = None if what == "answered" else _told(outcome)
-        if outcome.action_url is not None:
-            message = ("payment.action", {"url": outcome.action_url})
-
-        def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
-            return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
-
-        # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
-        return await self.step(Step(stored.key, decide, what, body, name, event, event is not None, message))
+        """Let a payment become what its provider says (see ``hearing``). Returns it as it then stands."""
+        return await self.step(
+            hearing(stored, outcome, what, gateway=gateway, event=event, event_id=event_id, asked_ref=asked_ref)
+        )
 
     async def step(self, step: Step) -> Stored:
         """Take one step. Returns the payment as it then stands."""
@@ -125,23 +141,41 @@ class Progress:
         await store.keep_turns(connection, store.Turns([], [], [], list(batch)), datetime.now(UTC))
         return [None] * len(batch)
 
-    async def _write(self, connection: Connection, batch: Sequence[Step]) -> Sequence[Stored]:
+    async def _patiently(self, connection: Connection, batch: Sequence[Step]) -> Sequence[Stored]:
+        after = []
+        for step, stored in zip(batch, await self.write(connection, batch), strict=True):
+            if stored is None:
+                raise LookupError(f"no payment {step.key[2]}")
+            after.append(stored)
+        return after
+
+    async def write(
+        self, connection: Connection, batch: Sequence[Step], *, free: bool = False
+    ) -> Sequence[Stored | None]:
+        """Take steps of as many payments within the transaction of ``connection``, and commit it.
+
+        None for one that does not exist or, with ``free``, that somebody else has locked.
+        """
+        if not batch:
+            await connection.commit()
+            return []
         now = datetime.now(UTC)
         wanted = [(number, step.name) for number, step in enumerate(batch) if step.name is not None]
-        found, owners = await store.lock(connection, [step.key for step in batch], wanted)
+        found, owners = await store.lock(connection, [step.key for step in batch], wanted, free=free)
         turns = store.Turns([], [], [], [])
-        after: list[Stored] = []
+        after: list[Stored | None] = []
         for number, (step, before) in enumerate(zip(batch, found, strict=True)):
             if before is None:
-                raise LookupError(f"no payment {step.key[2]}")
+                after.append(None)
+                continue
             owns = step.name is None or owners[number] == step.key
             stored = step.decide(before, owns, now)
             after.append(stored)
             _note(turns, step, before, stored, now)
         await store.keep_turns(connection, turns, now)
-        for before, stored in zip(found, after, strict=True):
-            if before is not None and before.state != stored.state:
-                self._metrics.payments.labels(stored.gateway, stored.state).inc()
+        for before, then in zip(found, after, strict=True):
+            if before is not None and then is not None and before.state != then.state:
+                self._metrics.payments.labels(then.gateway, then.state).inc()
         return after
 
     async def proceed(self, stored: Stored) -> bool:
@@ -204,7 +238,8 @@ class Progress:
         return answer
 
 
-def _touches(step: Step) -> tuple[Any, ...]:
+def touches(step: Step) -> tuple[Any, ...]:
+    """What only one step of a batch may touch: its payment, and the name that it enters."""
     names_ = (step.name.digest,) if step.name is not None else ()
     return (step.key, *names_)
 

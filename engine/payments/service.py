@@ -70,7 +70,7 @@ class Payments:
         self._progress = Progress(database, door, gateways.metrics)
         self._asking = Asking(keyring, gateways, self._progress)
         events = Events(accounts, gateways, self._opening, self._progress)
-        self._inbox = Inbox(database, keyring, accounts, gateways, events=events)
+        self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
             database,
             keyring,

@@ -57,6 +57,7 @@ _UPDATE_PAYMENTS = update_sql(payment, _TURNED)
 
 _READ = f"SELECT v.place, {_STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
 _LOCK = f"{_READ} ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p"
+_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 
 _HOLDERS = f"""
     SELECT v.place, a.currency, a.key_id, a.wrapped_key, l.status
@@ -181,7 +182,7 @@ def _placed(number: int, rows: Iterable[Row]) -> list[Stored]:
 async def keep_heard(
     connection: Connection, heard: Sequence[Heard], wanted: Sequence[tuple[int, Locator]]
 ) -> tuple[list[tuple[bytes, bool]], list[tuple[int, Stored]]]:
-    """Store events that are new, find payments, and commit, in one round trip.
+    """Store events that are new and find payments, in one round trip; whoever calls commits.
 
     Returns payload hash and whether it is done, of each event as it is stored; and the payments found under ``wanted``,
     each with the number that its locator was given.
@@ -191,7 +192,6 @@ async def keep_heard(
         await _ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=_place)))
         seen = await _ask(connection, _SEEN, arrays(gateway_event, ("shard", "digest"), keys))
         found = await _located(connection, wanted)
-        await connection.commit()
     by_place = {place: (kept, done) for place, kept, done in await seen.fetchall()}
     return [by_place[place] for place in range(1, len(heard) + 1)], await _all_located(found)
 
@@ -211,13 +211,16 @@ async def _all_located(cursor: AsyncCursor[Row]) -> list[tuple[int, Stored]]:
 
 
 async def lock(
-    connection: Connection, keys: Sequence[Key], names: Sequence[tuple[int, Locator]]
+    connection: Connection, keys: Sequence[Key], names: Sequence[tuple[int, Locator]], *, free: bool = False
 ) -> tuple[list[Stored | None], dict[int, Key]]:
-    """Lock payments and enter names for them (number of the payment, name). Returns them and who owns each name."""
+    """Lock payments and enter names for them (number of the payment, name). Returns them and who owns each name.
+
+    ``free``: only those that nobody else has locked; the others are None.
+    """
     claimed = sorted((name.shard, name.digest, *keys[number]) for number, name in names)
     asked = arrays(payment_locator, ("shard", "digest"), [(name.shard, name.digest) for _, name in names])
     async with connection.pipeline():
-        locked = await _ask(connection, _LOCK, arrays(payment, _KEY, keys))
+        locked = await _ask(connection, _LOCK_FREE if free else _LOCK, arrays(payment, _KEY, keys))
         await _ask(connection, _INSERT_LOCATORS, arrays(payment_locator, _LOCATED, claimed))
         owners = await _ask(connection, _OWNERS, asked | {"place": [number for number, _ in names]})
     found: list[Stored | None] = [None] * len(keys)

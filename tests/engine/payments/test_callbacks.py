@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from engine.words import PaymentState
@@ -180,4 +181,32 @@ async def test_two_payments_are_not_credited_for_one_reference_of_the_provider(h
     found = await house.engine.payment(two.payment_id)
     assert found is not None and (found.state, found.reason) == (PaymentState.DECLINED, "duplicate")
     assert [await house.money(line) for line in (first, second)] == [5_000, 0]
+    await house.right()
+
+
+async def test_a_payment_that_somebody_holds_does_not_hold_up_the_callbacks_of_others(house: House) -> None:
+    first, second = await house.line(), await house.line()
+    await house.plays("hang", times=2)
+    held, free = await house.pay(first, 5_000), await house.pay(second, 5_000)
+    url = house.engine._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    async with await psycopg.AsyncConnection.connect(url) as holder:
+        await holder.execute("SELECT FROM payment WHERE payment_id = %s FOR UPDATE", [held.payment_id])
+        bodies = [event(one.payment_id, name=f"evt_{number}_held") for number, one in enumerate((held, free))]
+        tasks = [asyncio.create_task(post(house, body, signed(body))) for body in bodies]
+        await house.until(free, PaymentState.SETTLED)
+        assert await house.rows("SELECT count(*) FROM gateway_event") == [(2,)]
+        await holder.rollback()
+    assert await asyncio.gather(*tasks) == [200, 200]
+    await house.until(held, PaymentState.SETTLED)
+    await house.right()
+
+
+async def test_two_events_of_one_payment_that_come_together_are_both_done(house: House) -> None:
+    line = await house.line()
+    await house.plays("hang")
+    payment = await house.pay(line, 5_000)
+    bodies = [event(payment.payment_id, name=f"evt_{state}_x", state=state) for state in ("pending", "captured")]
+    assert await asyncio.gather(*(post(house, body, signed(body)) for body in bodies)) == [200, 200]
+    assert await house.money(line) == 5_000
+    assert await house.rows("SELECT count(*) FROM gateway_event WHERE done_at IS NULL") == [(0,)]
     await house.right()
