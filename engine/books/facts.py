@@ -78,9 +78,10 @@ class PaymentFacts(NamedTuple):
 
 
 class BillFacts(NamedTuple):
-    """A bill of a postpaid account that is not fully paid."""
+    """A bill of a postpaid account: one that is not fully paid, or one of which something is."""
 
     bill_id: UUID
+    amount: int
     #: minor units still owed
     open_amount: int
     due_at: datetime

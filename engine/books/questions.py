@@ -65,6 +65,11 @@ def _bills(asked: Operation) -> Iterator[Row]:
         yield (*asked.account, asked.payment_id)
 
 
+def _paid_bills(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, Reverse):
+        yield (*asked.account, asked.payment_id)
+
+
 def _add_bill(facts: Facts, row: Row) -> None:
     facts.bills.append(BillFacts(*row))
 
@@ -100,10 +105,21 @@ QUESTIONS = (
         payment,
         ("shard", "account_id", "payment_id"),
         f"""
-        SELECT v.place, b.bill_id, b.open_amount, b.due_at
+        SELECT v.place, b.bill_id, b.amount, b.open_amount, b.due_at
         FROM {given(payment, "shard", "account_id", "payment_id")} JOIN bill b USING (shard, account_id)
         WHERE b.open_amount > 0 ORDER BY b.due_at, b.bill_id""",
         _bills,
+        _add_bill,
+    ),
+    Question(
+        "paid_bills",
+        payment,
+        ("shard", "account_id", "payment_id"),
+        f"""
+        SELECT v.place, b.bill_id, b.amount, b.open_amount, b.due_at
+        FROM {given(payment, "shard", "account_id", "payment_id")} JOIN bill b USING (shard, account_id)
+        WHERE b.open_amount < b.amount ORDER BY b.due_at, b.bill_id""",
+        _paid_bills,
         _add_bill,
     ),
     Question(

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from engine.books.decisions import reference_for
 from engine.storage.sharding import shard_of
-from engine.words import AccountRef
+from engine.words import AccountRef, settle_key
 from runtime.keyring import Keyring
 
 _NAMESPACE = uuid5(NAMESPACE_OID, "rasid.payment")
@@ -30,19 +30,9 @@ def incoming_id(gateway: str, gateway_ref: str) -> UUID:
     return uuid5(_NAMESPACE, f"{gateway}|{gateway_ref}")
 
 
-def settle_key(payment_id: UUID) -> UUID:
-    """The key of the one operation that credits a payment."""
-    return uuid5(payment_id, "settle")
-
-
 def set_aside_key(payment_id: UUID) -> UUID:
     """The key of the one operation that sets its money aside."""
     return uuid5(payment_id, "set_aside")
-
-
-def reverse_key(payment_id: UUID) -> UUID:
-    """The key of the one operation that takes its credit back."""
-    return uuid5(payment_id, "reverse")
 
 
 def return_key(payment_id: UUID) -> UUID:

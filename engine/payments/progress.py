@@ -24,7 +24,7 @@ from engine.payments.store import Connection, Key
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.storage.sharding import new_id
-from engine.words import Answer, Code, Operation, PaymentState, Return, Reverse, SetAside, Settle
+from engine.words import Answer, Code, Operation, PaymentState, Return, Reverse, SetAside, Settle, settle_key
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -195,7 +195,7 @@ class Progress:
 
     async def _settle(self, stored: Stored) -> bool:
         captured, currency = stored.money
-        key = names.settle_key(stored.payment_id)
+        key = settle_key(stored.payment_id)
         operation = Settle(**_common(stored, key), payment_id=stored.payment_id, captured=captured, currency=currency)
         answer = await self._post(operation, stored, S.SETTLED)
         if answer.code in _DONE:
@@ -221,7 +221,9 @@ class Progress:
 
     async def reverse(self, stored: Stored, reason: str, source: str, *, chargeback: bool = False) -> Answer:
         """Take a settled payment's credit back."""
-        common = _common(stored, names.reverse_key(stored.payment_id)) | {"source": source}
+        # A refusal is remembered under its key for ever: whoever asks again once there is money asks anew. What is
+        # settled under its lock is taken back once, whatever the key.
+        common = _common(stored, new_id()) | {"source": source}
         operation = Reverse(**common, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
         return await self._post(operation, stored, S.CHARGED_BACK if chargeback else S.REFUNDING)
 

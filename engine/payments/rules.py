@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from engine.balances.rules import credit_main, find_product, grant, main_bucket, promised_end, spend
+from engine.balances.rules import credit_main, find_product, grant, promised_end, spend
 from engine.books.case import Case, Verdict
 from engine.books.facts import PaymentFacts
 from engine.books.tables import Ledger
-from engine.receivables.rules import pay_bills
+from engine.receivables.rules import CREDIT_LINE, owe, pay_bills, reopen_bills
 from engine.receivables.tables import Owing
-from engine.words import Code, LineStatus, PaymentState, Return, Reverse, SetAside, Settle, Unit
+from engine.words import Bucket, Code, LineStatus, PaymentState, Return, Reverse, SetAside, Settle, Unit
 
 #: Nothing is credited for a payment that is here: it was, or the money goes back.
 CLOSED = frozenset({PaymentState.REFUNDING, PaymentState.REFUNDED, PaymentState.CHARGED_BACK})
@@ -36,7 +36,8 @@ def payment_allowed(case: Case, operation: Settle) -> Verdict | None:
         return Verdict(Code.PAYMENT_MISMATCH, {"expected": payment.amount, "captured": operation.captured})
     if payment.currency != case.facts.currency:
         return Verdict(Code.PAYMENT_MISMATCH, {"currency": payment.currency})
-    if line is not None and line.status is LineStatus.TERMINATED:
+    # Whoever owes bills may pay them after the line has ended, and while it is barred.
+    if line is not None and line.status is LineStatus.TERMINATED and not case.facts.bills:
         return Verdict(Code.LINE_TERMINATED)
     if line is not None and line.status is LineStatus.BARRED and not case.facts.postpaid:
         return Verdict(Code.LINE_BARRED)
@@ -60,7 +61,7 @@ def settle(case: Case, operation: Settle) -> Verdict:
     if rest:
         expires_at = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
         credit_main(case, rest, Ledger.GATEWAY, expires_at)
-        _owe(case, payment, Owing.GATEWAY, Owing.ADVANCE, rest)
+        owe(case, payment, Owing.GATEWAY, Owing.ADVANCE, rest)
         details["expires_at"] = expires_at.isoformat()
     if payment.product is not None:
         details |= _buy(case, payment.product)
@@ -79,18 +80,21 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
         return Verdict(Code.PAYMENT_UNKNOWN)
     if payment.state is not PaymentState.SETTLED:
         return Verdict(Code.PAYMENT_CLOSED if payment.state in CLOSED else Code.PAYMENT_NOT_SETTLED)
-    bucket = main_bucket(case)
-    free = 0 if bucket is None else case.free(bucket)
-    if free < payment.amount and not operation.chargeback:
-        return Verdict(Code.BALANCE_TOO_LOW, {"missing": payment.amount - free, "balance": case.total(Unit.MONEY)})
-    taken = min(free, payment.amount)
+    credited = _credited(case)
+    taken = sum(min(case.free(bucket), amount) for bucket, amount in credited)
+    if taken < payment.amount and not operation.chargeback:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": payment.amount - taken, "balance": case.total(Unit.MONEY)})
     # What a bank took back is gone; what we give back is owed to the payer until the gateway has done so.
     owed_to = Owing.GATEWAY if operation.chargeback else Owing.UNAPPLIED
-    if bucket is not None and taken:
-        case.debit(bucket, taken, Ledger.GATEWAY)
-        _owe(case, payment, Owing.ADVANCE, owed_to, taken)
+    for bucket, amount in credited:
+        part = min(case.free(bucket), amount)
+        if part:
+            case.debit(bucket, part, Ledger.GATEWAY)
+            if bucket.product == CREDIT_LINE:
+                reopen_bills(case, payment, part)
+            owe(case, payment, Owing.ADVANCE, owed_to, part)
     if taken < payment.amount:
-        _owe(case, payment, Owing.LOSSES, Owing.GATEWAY, payment.amount - taken)
+        owe(case, payment, Owing.LOSSES, Owing.GATEWAY, payment.amount - taken)
     event, state = (
         ("charged_back", PaymentState.CHARGED_BACK) if operation.chargeback else ("reversed", PaymentState.REFUNDING)
     )
@@ -107,6 +111,14 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
     return Verdict(Code.OK, details)
 
 
+def _credited(case: Case) -> list[tuple[Bucket, int]]:
+    """What the settlement put where: into the main bucket, and into the credit line where it paid bills."""
+    original = case.facts.original
+    by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
+    legs = () if original is None else original.transfers
+    return [(by_id[leg.bucket_id], leg.amount) for leg in legs if leg.debit is Ledger.GATEWAY]
+
+
 def set_aside(case: Case, operation: SetAside) -> Verdict:
     """Book captured money that cannot be credited: the gateway owes it to us, and we owe it to the payer."""
     payment = case.facts.payment
@@ -115,7 +127,7 @@ def set_aside(case: Case, operation: SetAside) -> Verdict:
     if payment.state is not PaymentState.CAPTURED:
         return Verdict(_STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
     money = (operation.captured, operation.currency)
-    _owe(case, payment, Owing.GATEWAY, Owing.UNAPPLIED, operation.captured, currency=operation.currency)
+    owe(case, payment, Owing.GATEWAY, Owing.UNAPPLIED, operation.captured, currency=operation.currency)
     _note(case, payment, "set_aside", PaymentState.REFUNDING, reason=operation.reason, money=money)
     details = {
         "amount": operation.captured,
@@ -138,7 +150,7 @@ def give_back(case: Case, operation: Return) -> Verdict:
     if payment.state is not PaymentState.REFUNDING:
         return Verdict(_STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
     money = (operation.amount, operation.currency)
-    _owe(case, payment, Owing.UNAPPLIED, Owing.GATEWAY, operation.amount, currency=operation.currency)
+    owe(case, payment, Owing.UNAPPLIED, Owing.GATEWAY, operation.amount, currency=operation.currency)
     _note(case, payment, "returned", PaymentState.REFUNDED, money=money)
     details = {"amount": operation.amount, "payment_id": str(payment.payment_id)}
     case.announce("payment.returned", details | {"reference": case.reference, "currency": operation.currency})
@@ -178,11 +190,3 @@ def _note(
     amount, currency = money or (payment.amount, payment.currency)
     what = (payment.payment_id, event, amount, currency, payment.gateway, payment.gateway_ref)
     case.write("remembered", case.operation.key, *what)
-
-
-def _owe(
-    case: Case, payment: PaymentFacts, debit: Owing, credit: Owing, amount: int, *, currency: str | None = None
-) -> None:
-    leg = len(case.rows.get("owed", ()))
-    what = (debit, credit, amount, currency or payment.currency, payment.gateway, payment.payment_id)
-    case.write("owed", case.operation.key, leg, *what)

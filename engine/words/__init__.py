@@ -80,6 +80,7 @@ from engine.words.payments import (
     SavedCard,
     SetAside,
     Settle,
+    settle_key,
 )
 from engine.words.sessions import (
     FinalUnit,
@@ -190,4 +191,5 @@ __all__ = [
     "granted",
     "session_key",
     "session_uuid",
+    "settle_key",
 ]

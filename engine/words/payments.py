@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -161,6 +161,11 @@ class Listed(StrEnum):
     ALLOW = "allow"
 
 
+def settle_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that credits a payment."""
+    return uuid5(payment_id, "settle")
+
+
 class Settle(Operation, frozen=True, kw_only=True, tag="settle"):
     """Make a captured payment real in all books at once. The amount and currency are those of the stored payment.
 
@@ -199,3 +204,7 @@ class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
     payment_id: UUID
     reason: str
     chargeback: bool = False
+
+    def reverses(self) -> UUID | None:
+        """The payment's settlement."""
+        return settle_key(self.payment_id)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
 from engine.api import Engine
 from engine.storage.sharding import new_id
-from engine.words import Answer, Settle, Subscriber
+from engine.words import Answer, Settle, Subscriber, settle_key
 from tests.engine.shop import asking
 
 
@@ -36,7 +36,9 @@ def captured(owner: psycopg.Connection[object], line: Subscriber, amount: int = 
 async def settled(engine: Engine, owner: psycopg.Connection[object], line: Subscriber, amount: int = 5000) -> Answer:
     """A payment that was captured and is credited."""
     payment_id = captured(owner, line, amount)
-    settle = asking(Settle, line, payment_id=payment_id, captured=amount, currency=line.currency, key=uuid4())
+    settle = asking(
+        Settle, line, payment_id=payment_id, captured=amount, currency=line.currency, key=settle_key(payment_id)
+    )
     answer = await engine.post(settle)
     assert answer.ok, answer
     return answer

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.words import LineStatus, PaymentMethod, PaymentState, Unit
+from engine.words import Charge, LineStatus, PaymentMethod, PaymentState, Unit
 from tests.engine.payments.house import House
+from tests.engine.shop import asking, credit
 
 
 async def owed_back(house: House) -> int:
@@ -55,13 +56,26 @@ async def test_an_amount_that_was_not_asked_for_goes_back_whole(house: House) ->
 async def test_a_refund_takes_the_credit_back_and_then_the_gateway_gives_the_money(house: House) -> None:
     line = await house.line()
     payment = await house.ended(await house.pay(line, 5_000))
-    for _ in range(2):
+    for code in ("ok", "payment_closed"):
         answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
-        assert answer is not None and answer.ok
+        assert answer is not None and answer.code == code
     assert await house.money(line) == 0
     assert await owed_back(house) == 5_000
     assert (await house.ended(payment)).state is PaymentState.REFUNDED
     assert await house.taken() == await owed_back(house) == await held_by_gateways(house) == 0
+    await house.right()
+
+
+async def test_a_refund_that_was_refused_for_lack_of_money_can_be_asked_for_again(house: House) -> None:
+    line = await house.line()
+    payment = await house.ended(await house.pay(line, 5_000))
+    assert (await house.engine.post(asking(Charge, line, unit=Unit.MONEY, amount=2_000))).ok
+    refused = await house.engine.refund_payment(payment.payment_id, "wrong number", "console:alice")
+    assert refused is not None and refused.code == "balance_too_low"
+    await credit(house.engine, line, 2_000)
+    done = await house.engine.refund_payment(payment.payment_id, "wrong number", "console:alice")
+    assert done is not None and done.ok
+    assert (await house.ended(payment)).state is PaymentState.REFUNDED
     await house.right()
 
 

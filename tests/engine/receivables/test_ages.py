@@ -85,4 +85,4 @@ async def test_a_bill_that_the_receivables_do_not_know_breaks_the_books(engine: 
     assert await run_check(engine._books, check) == []
     bill(owner, line, 1_000, NOW)
     [broken] = await run_check(engine._books, check)
-    assert (broken.account, broken.expected, broken.found) == (line.account, "1000 less 0", "nothing")
+    assert (broken.account, broken.expected, broken.found) == (line.account, "1000 of 1000", "nothing")
