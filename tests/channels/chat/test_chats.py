@@ -68,7 +68,8 @@ class NeverLinked(DiesBeforeDone):
 
 async def test_the_menu_has_a_button_for_each_option_and_no_numbers_to_type(amina: Person):
     answer = await amina.command("start")
-    assert labels(answer) == ["Balance", "Recharge", "Bundles", "My account", "Exit"]
+    menu = ["Balance", "Recharge", "Bundles", "My account", "Send", "Advance", "My usage", "Exit"]
+    assert labels(answer) == menu
     assert "Reply" not in answer.text and not answer.edits
 
 
