@@ -124,4 +124,8 @@ def outcome(answer: Answer, operator: Operator) -> Text:
         values |= {name: Quantity(unit, details[name], operator.currency) for name in ("amount", "balance")}
         values["number"] = details["receiver"]
         return Text("{amount} sent to {number}. Balance {balance}. Ref {reference}", values)
+    if answer.kind == "undo":
+        unit = Unit(details["unit"])
+        values |= {name: Quantity(unit, details[name], operator.currency) for name in ("amount", "balance")}
+        return Text("{amount} taken back. Balance {balance}. Ref {reference}", values)
     return text("Done. Ref {reference}", reference=answer.reference)

@@ -59,7 +59,16 @@ class Buying:
 
     async def _list(self, request: web.Request, person: Person) -> web.Response:
         offers = [offer(one, person.subscriber.currency) for one in self._desk.engine.products()]
-        return self._desk.page(request, person, "bundles.html", here="/bundles", problem="", notice="", offers=offers)
+        return self._desk.page(
+            request,
+            person,
+            "bundles.html",
+            here="/bundles",
+            problem="",
+            notice="",
+            offers=offers,
+            balance=person.subscriber.total(Unit.MONEY),
+        )
 
     def _product(self, request: web.Request) -> Product:
         product = find_product(self._desk.engine.products(), request.match_info["code"])

@@ -23,6 +23,7 @@ from portal.base.guard import Handler, protect
 from portal.base.sessions import Sessions
 from portal.selfcare.asking import Outcomes
 from portal.selfcare.buying import Buying
+from portal.selfcare.gifts import Gifts
 from portal.selfcare.history import HistoryPages
 from portal.selfcare.home import Home
 from portal.selfcare.live import Live
@@ -67,13 +68,14 @@ def mount(app: web.Application, services: PortalServices) -> None:
     aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     sessions = Sessions(services.redis, services.keyring, "portal")
     desk = Desk(services.engine, services.operator, sessions, secure=services.secure)
-    live = Live(sessions)
+    live, quota = Live(sessions), Quota(services.redis, services.keyring)
     areas: list[Area] = [
-        SignInPages(desk, Quota(services.redis, services.keyring), services.proxies),
+        SignInPages(desk, quota, services.proxies),
         Home(desk, live),
         HistoryPages(desk),
         Buying(desk),
         Paying(desk, live),
+        Gifts(desk, quota),
         WishPages(desk),
         Outcomes(desk),
     ]

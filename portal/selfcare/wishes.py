@@ -11,7 +11,7 @@ from babel.numbers import get_currency_precision
 from dialogs.values import Text, counted, text
 from engine.words import BadPin, OutOfBundle, Period, SetCap, Unit
 from portal.base.words import LANGUAGES
-from portal.selfcare.asking import asked, do, fresh, key_of, pin_problem, see
+from portal.selfcare.asking import asked, do, fresh, key_of, needs_pin, pin_problem, see
 from portal.selfcare.paying import read_amount
 from portal.selfcare.person import Desk, Person
 
@@ -60,6 +60,7 @@ class WishPages:
             opted_out=wishes.opted_out,
             caps=self._caps(person, {one.unit: (one.day_cap, one.month_cap) for one in rules.meters}),
             once=fresh(),
+            needs_pin=needs_pin(self._desk, person, "setting"),
         )
 
     def _caps(self, person: Person, now: Mapping[Unit, tuple[int | None, int | None]]) -> list[tuple[str, str, str]]:
@@ -105,6 +106,9 @@ class WishPages:
 
     async def _beyond(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
+        problem = await self._gate(person, fields)
+        if problem:
+            return await self._show(request, person, problem)
         allowed = fields.get("allowed") == "yes"
         key = key_of(person, f"beyond|{allowed}", fields)
         return await do(self._desk, OutOfBundle(**asked(person, key), allowed=allowed))
@@ -118,6 +122,9 @@ class WishPages:
             raise web.HTTPBadRequest(text="which: no such limit") from None
         if which not in CAPS:
             raise web.HTTPBadRequest(text="which: no such limit")
+        problem = await self._gate(person, fields)
+        if problem:
+            return await self._show(request, person, problem)
         typed = fields.get("most", "").strip()
         amount = self._amount(person, which[0], typed)
         if typed and amount is None:
@@ -125,6 +132,12 @@ class WishPages:
         key: UUID = key_of(person, f"cap|{unit}|{period}|{amount}", fields)
         operation = SetCap(**asked(person, key), unit=which[0], period=which[1], amount=amount)
         return await do(self._desk, operation)
+
+    async def _gate(self, person: Person, fields: Mapping[str, str]) -> str:
+        """What is wrong with the PIN, where the operator asks for it before a setting that money hangs on."""
+        if not needs_pin(self._desk, person, "setting"):
+            return ""
+        return await pin_problem(self._desk, person, fields.get("pin", ""))
 
     def _amount(self, person: Person, unit: Unit, typed: str) -> int | None:
         if unit is Unit.MONEY:

@@ -24,8 +24,10 @@ looped = pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("place", "width"), [(KENYA, 1280), (KENYA, 360), (QATAR, 1280), (QATAR, 360)], indirect=True)
 async def test_every_page_is_accessible_and_fits(inside: Page, server: Running) -> None:
     first = server.services.operator.products[0].code
-    for path in ("", "/bundles", f"/bundles/{first}", "/recharge", "/pay", "/history", "/settings"):
-        await inside.goto(f"{server.url}/portal{path}")
+    links = [await one.get_attribute("href") for one in await inside.locator(".nav a").all()]
+    assert ("/portal/send" in links) == bool(server.services.operator.transfers)
+    for path in (*links, f"/portal/bundles/{first}"):
+        await inside.goto(f"{server.url}{path}")
         await is_accessible(inside)
 
 
@@ -45,6 +47,14 @@ async def test_a_bundle_is_bought_after_its_price_was_confirmed(inside: Page, se
     # Asked for again within minutes, the page says so before it does it again.
     await inside.goto(f"{server.url}/portal/bundles/{product.code}")
     await inside.locator("main .notice.bad").wait_for()
+
+
+@browsed
+@looped
+async def test_bundles_are_listed_with_what_there_is_to_spend(inside: Page, server: Running) -> None:
+    await inside.goto(f"{server.url}/portal/bundles")
+    assert await inside.locator("main > p").first.inner_text() == "You have KES 1,980.00."
+    assert "KES 20.00 for 100 MB" in await inside.locator("tbody tr").first.inner_text()
 
 
 @browsed

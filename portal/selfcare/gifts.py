@@ -1,0 +1,186 @@
+"""Gifts to another line: what, to whom, how much, one page that confirms it with its fee; and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from channels.quota import Quota
+from dialogs.flows.transfer.flow import masked, size_of
+from dialogs.refusals import SENTENCES
+from dialogs.values import Quantity, Text, text
+from engine.words import BadNumber, Code, LineStatus, Subscriber, Transfer, Undo, Unit, UnknownLine
+from portal.selfcare.asking import asked, do, fresh, key_of, needs_pin, pin_problem
+from portal.selfcare.paying import read_amount
+from portal.selfcare.person import Desk, Person
+from settings import TransferRules
+
+#: numbers that one line may try in an hour: nobody shall find out here who is a customer
+TRIED, HOUR = 20, 3600
+UNITS = {
+    Unit.MONEY: text("Money, in {currency}"),
+    Unit.OCTETS: text("Data, in MB"),
+    Unit.SECONDS: text("Calls, in minutes"),
+    Unit.MESSAGES: text("Texts"),
+}
+
+
+class Wanted(NamedTuple):
+    """A gift that could be given."""
+
+    unit: Unit
+    amount: int
+    fee: int
+    receiver: Subscriber
+
+
+class Gifts:
+    """The pages for sending and taking back."""
+
+    def __init__(self, desk: Desk, quota: Quota) -> None:
+        self._desk = desk
+        self._quota = quota
+        self._rules = desk.operator.transfers if desk.operator.policy.transfers else ()
+
+    def routes(self) -> Sequence[web.AbstractRouteDef]:
+        """What they answer to; nothing where the operator allows no gifts."""
+        if not self._rules:
+            return []
+        inside = self._desk.signed_in
+        return [
+            web.get("/send", inside(self._ask)),
+            web.post("/send", inside(self._confirm)),
+            web.post("/send/now", inside(self._send)),
+            web.post("/send/back", inside(self._take_back)),
+        ]
+
+    async def _ask(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
+        currency = {"currency": person.subscriber.currency}
+        return self._desk.page(
+            request,
+            person,
+            "send.html",
+            status=422 if problem else 200,
+            here="/send",
+            problem=problem,
+            notice="",
+            units={
+                one.unit: self._desk.say(person, Text(UNITS[Unit(one.unit)].message, currency)) for one in self._rules
+            },
+            gift=await self._desk.engine.agreements.last_gift(person.subscriber),
+            once=fresh(),
+            needs_pin=needs_pin(self._desk, person, "transfer"),
+        )
+
+    async def _confirm(self, request: web.Request, person: Person) -> web.Response:
+        fields = await self._desk.form(request, person)
+        wanted = await self._wanted(person, fields)
+        if isinstance(wanted, Text):
+            return await self._ask(request, person, self._desk.say(person, wanted))
+        return self._desk.page(
+            request,
+            person,
+            "send_confirm.html",
+            here="/send",
+            problem="",
+            notice="",
+            wanted=wanted,
+            fields=fields,
+            number=masked(wanted.receiver.msisdn),
+            once=fresh(),
+            needs_pin=needs_pin(self._desk, person, "transfer"),
+        )
+
+    async def _send(self, request: web.Request, person: Person) -> web.Response:
+        fields = await self._desk.form(request, person)
+        problem: Text | str = await self._gate(person, fields)
+        wanted = await self._wanted(person, fields)
+        if isinstance(wanted, Text):
+            problem = problem or self._desk.say(person, wanted)
+        if problem or isinstance(wanted, Text):
+            return await self._ask(request, person, str(problem))
+        # The fee is the one that was shown: another one refuses.
+        shown = fields.get("fee", "")
+        if not (shown.isascii() and shown.isdigit()):
+            raise web.HTTPBadRequest(text="fee: not what the page held")
+        receiver = wanted.receiver
+        key = key_of(person, f"transfer|{wanted.unit}|{wanted.amount}|{receiver.line_id}", fields)
+        operation = Transfer(
+            **asked(person, key),
+            unit=wanted.unit,
+            amount=wanted.amount,
+            fee=int(shown),
+            receiver=receiver.account,
+            receiver_line=receiver.line_id,
+            sender_shown=masked(person.subscriber.msisdn),
+            receiver_shown=masked(receiver.msisdn),
+        )
+        return await do(self._desk, operation)
+
+    async def _take_back(self, request: web.Request, person: Person) -> web.Response:
+        fields = await self._desk.form(request, person)
+        problem = await self._gate(person, fields)
+        gift = await self._desk.engine.agreements.last_gift(person.subscriber)
+        if gift is None or gift.key.hex != fields.get("gift"):
+            problem = problem or self._desk.say(person, SENTENCES[Code.NOTHING_TO_UNDO])
+        if problem or gift is None:
+            return await self._ask(request, person, problem)
+        key = key_of(person, f"undo|{gift.key}", fields)
+        operation = Undo(
+            **asked(person, key), undone_key=gift.key, receiver=gift.receiver, receiver_line=gift.receiver_line
+        )
+        return await do(self._desk, operation)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    async def _gate(self, person: Person, fields: Mapping[str, str]) -> str:
+        if not needs_pin(self._desk, person, "transfer"):
+            return ""
+        return await pin_problem(self._desk, person, fields.get("pin", ""))
+
+    async def _wanted(self, person: Person, fields: Mapping[str, str]) -> Wanted | Text:
+        """What a form asks for, or why it cannot be given."""
+        rules = next((one for one in self._rules if one.unit == fields.get("unit")), None)
+        if rules is None:
+            return SENTENCES[Code.TRANSFER_NOT_ALLOWED]
+        unit, currency = Unit(rules.unit), person.subscriber.currency
+        amount = self._amount(unit, fields.get("amount", ""), currency)
+        if amount is None:
+            return SENTENCES[Code.AMOUNT_INVALID]
+        outside = _outside(rules, amount, currency)
+        if outside is not None:
+            return outside
+        receiver = await self._receiver(person, fields.get("number", ""))
+        if isinstance(receiver, Text):
+            return receiver
+        return Wanted(unit, amount, self._desk.engine.agreements.gift_fee(unit, amount), receiver)
+
+    @staticmethod
+    def _amount(unit: Unit, typed: str, currency: str) -> int | None:
+        if unit is Unit.MONEY:
+            return read_amount(typed, currency)
+        typed = typed.strip()
+        whole = typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7
+        return int(typed) * size_of(unit, currency) if whole else None
+
+    async def _receiver(self, person: Person, number: str) -> Subscriber | Text:
+        if await self._quota.count("portal_receiver", str(person.subscriber.line_id), HOUR) > TRIED:
+            return text("Too many tries. Please try again in an hour.")
+        try:
+            found = await self._desk.engine.subscriber(number)
+        except (BadNumber, UnknownLine):
+            return SENTENCES[Code.RECEIVER_UNKNOWN]
+        if found.account == person.subscriber.account:
+            return SENTENCES[Code.RECEIVER_SAME]
+        return SENTENCES[Code.RECEIVER_UNKNOWN] if found.status is LineStatus.TERMINATED else found
+
+
+def _outside(rules: TransferRules, amount: int, currency: str) -> Text | None:
+    """Which of the operator's limits an amount breaks."""
+    if amount < rules.least:
+        return text("The least is {limit}.", limit=Quantity(Unit(rules.unit), rules.least, currency))
+    if amount > rules.most:
+        return text("The most is {limit}.", limit=Quantity(Unit(rules.unit), rules.most, currency))
+    return None

@@ -1,0 +1,75 @@
+"""Recharges by mobile money, with the sandbox's provider on its socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from engine.words import PaymentState, Unit
+from portal.selfcare.paying import STATES
+from sandbox.payments.desk import Accounts
+from sandbox.payments.server import PaymentsSandbox
+from settings import PaymentGatewaySettings, Settings
+from tests.portal.selfcare.conftest import Running, is_accessible
+
+browsed = pytest.mark.needs("chromium")
+looped = pytest.mark.asyncio(loop_scope="session")
+#: what both sides know
+ACCOUNTS = Accounts()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sandbox() -> AsyncIterator[PaymentsSandbox]:
+    """The sandbox's providers, with payers who are quick."""
+    server = PaymentsSandbox(accounts=ACCOUNTS, pace=0.2)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def settings(settings: Settings, sandbox: PaymentsSandbox) -> Settings:
+    """With a gateway to the sandbox; where nobody can call back, its provider is asked."""
+
+    options = {
+        "base_url": sandbox.base_url,
+        "api_key": ACCOUNTS.api_key,
+        "webhook_secrets": (ACCOUNTS.webhook_secret,),
+    }
+    gateway = PaymentGatewaySettings(adapter="sandbox", options=options, callback_base="http://127.0.0.1:9")
+    return settings.model_copy(update={"payment_gateways": {"sandbox": gateway}})
+
+
+@browsed
+@looped
+async def test_a_payment_is_followed_until_it_is_credited(inside: Page, server: Running) -> None:
+    await server.engine.payments.start()
+    before = (await server.line()).total(Unit.MONEY)
+    await inside.goto(f"{server.url}/portal/pay")
+    await inside.locator("#amount").fill("75.50")
+    await inside.locator("main form button").click()
+    await inside.locator("main .notice").wait_for()
+    await is_accessible(inside)
+    for _ in range(100):
+        await server.engine.resume_payments()
+        if (await server.line()).total(Unit.MONEY) == before + 7_550:
+            break
+        await inside.wait_for_timeout(100)
+    await expect(inside.locator("main .notice")).to_have_text("Paid and credited.")
+
+
+@browsed
+@looped
+async def test_an_amount_that_is_none_asks_nobody(inside: Page, server: Running) -> None:
+    await inside.goto(f"{server.url}/portal/pay")
+    await inside.locator("#amount").fill("ten")
+    await inside.locator("main form button").click()
+    await expect(inside.locator(".notice.bad")).to_have_text("This amount is not possible.")
+    assert await server.engine.payments_of((await server.line()).account) == []
+
+
+def test_every_state_of_a_payment_has_a_sentence() -> None:
+    assert {*PaymentState} - {PaymentState.DECLINED} == STATES.keys()
