@@ -45,7 +45,7 @@ class ReservationFacts(NamedTuple):
 
 
 class MeterFacts(NamedTuple):
-    """What a line used of a unit, in the order of the table's columns."""
+    """What a line used of a unit: the table's columns in their order, and then what is no column."""
 
     unit: Unit
     day_from: datetime
@@ -55,3 +55,9 @@ class MeterFacts(NamedTuple):
     this_month: int
     month_cap: int | None
     usual: int | None
+    #: what the line's open reservations hold, as far as there is a cap that it counts against
+    held: int = 0
+
+    def row(self) -> tuple[object, ...]:
+        """The columns, as they are stored."""
+        return self[:-1]

@@ -71,13 +71,27 @@ def spent(case: Case, unit: Unit) -> int:
 
 
 def room(case: Case, unit: Unit) -> int | None:
-    """How much more the line's own limits allow; None if it has none."""
+    """How much more the line's own limits allow; None if it has none.
+
+    What is granted to sessions is as good as used: without it, many sessions at once would use a limit many times.
+    """
     known = case.facts.meters.get(unit)
     if known is None or (known.day_cap is None and known.month_cap is None):
         return None
     meter = meter_now(known, unit, case.now, case.operator.timezone)
     rooms = [cap - used for cap, used in _caps(meter) if cap is not None]
-    return max(0, min(rooms) - spent(case, unit))
+    return max(0, min(rooms) - spent(case, unit) - meter.held - _newly_held(case, unit))
+
+
+def _newly_held(case: Case, unit: Unit) -> int:
+    """What this case has reserved for the line's sessions so far, less what it let go."""
+    if not case.reserved:
+        return 0
+    return sum(
+        case.reserved[bucket.bucket_id] - bucket.reserved
+        for bucket in case.buckets()
+        if bucket.unit is unit and bucket.bucket_id in case.reserved
+    )
 
 
 def _caps(meter: MeterFacts) -> tuple[tuple[int | None, int], tuple[int | None, int]]:
@@ -101,7 +115,7 @@ def count(case: Case) -> None:
     for unit, amount in used.items():
         before = meter_now(case.facts.meters.get(unit), unit, case.now, case.operator.timezone)
         after = before._replace(today=before.today + amount, this_month=before.this_month + amount)
-        case.write("meters", case.facts.line.line_id, *after)
+        case.write("meters", case.facts.line.line_id, *after.row())
         _tell(case, before, after)
 
 
@@ -126,5 +140,5 @@ def set_cap(case: Case, operation: SetCap) -> Verdict:
         meter = meter._replace(day_cap=operation.amount)
     else:
         meter = meter._replace(month_cap=operation.amount)
-    case.write("meters", case.facts.line.line_id, *meter)
+    case.write("meters", case.facts.line.line_id, *meter.row())
     return Verdict(Code.OK, {"unit": operation.unit, "period": operation.period, "cap": operation.amount})

@@ -97,12 +97,23 @@ QUESTIONS = (
         _sweeping,
         _add_reservation,
     ),
+    # What the line's sessions hold is reckoned only where a cap asks for it. Lines that share a balance have each their
+    # own.
     Question(
         "meters",
         meter,
         ("shard", "account_id", "line_id"),
         f"""
-        SELECT v.place, m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual
+        SELECT v.place, m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual,
+               CASE WHEN m.day_cap IS NULL AND m.month_cap IS NULL THEN 0 ELSE (
+                   SELECT coalesce(sum((leg->>1)::bigint), 0)::bigint
+                   FROM reservation r JOIN session s USING (shard, account_id, session_id),
+                        jsonb_array_elements(r.legs) AS leg
+                        JOIN bucket b ON b.bucket_id = (leg->>0)::uuid
+                   WHERE r.shard = m.shard AND r.account_id = m.account_id AND r.state = '{ReservationState.OPEN}'
+                         AND s.line_id = m.line_id AND b.shard = m.shard AND b.account_id = m.account_id
+                         AND b.unit = m.unit)
+               END
         FROM {given(meter, "shard", "account_id", "line_id")} JOIN meter m USING (shard, account_id, line_id)""",
         _meters,
         _add_meter,

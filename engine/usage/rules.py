@@ -29,6 +29,9 @@ from engine.words import (
 )
 from settings import Category, Rate
 
+#: What use is measured in; the first of it is meant where nothing else says so.
+_MEASURED = (Unit.OCTETS, Unit.SECONDS, Unit.MESSAGES)
+
 _SERVED = frozenset({LineStatus.ACTIVE, LineStatus.PREACTIVE})
 
 
@@ -81,18 +84,19 @@ def _plain(group: GroupAnswer) -> dict[str, object]:
 
 
 def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], report: GroupReport) -> GroupAnswer:
-    if report.unit is Unit.MONEY:
-        return _answer(report, ResultCode.RATING_FAILED)
+    holding = holdings.get(report.rating_group)
+    unit = _unit(report, holding)
+    if unit is Unit.MONEY:
+        return _answer(report, unit, ResultCode.RATING_FAILED)
     try:
         category = category_of(case.operator, report.rating_group)
     except UnknownRatingGroup:
-        return _answer(report, ResultCode.RATING_FAILED)
-    holding = holdings.get(report.rating_group)
-    if holding is None or holding.unit is not report.unit:
+        return _answer(report, unit, ResultCode.RATING_FAILED)
+    if holding is None or holding.unit is not unit:
         if holding is not None:
             # The network counts this group in something else from now on: what was held in the old unit goes back.
             end(case, holding, ReservationState.RELEASED)
-        holding = Holding(asked.session_key, report.rating_group, report.unit, case.now)
+        holding = Holding(asked.session_key, report.rating_group, unit, case.now)
         holdings[report.rating_group] = holding
     code = None if category is None else category.code
     used = _newly_used(asked, report, holding)
@@ -103,12 +107,12 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
     if category is not None and category.zero_rated:
         holding.used += used
         holding.state, holding.granted = ReservationState.RELEASED, 0
-        return _answer(report, ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE, category=code)
+        return _answer(report, unit, ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE, category=code)
     paid = pay(case, holding, code, used, legs)
     holding.state = ReservationState.USED if before and used >= before else ReservationState.RELEASED
     holding.granted = 0
     answer = _answer(
-        report, ResultCode.SUCCESS, category=code, charged=paid.units, money=paid.money, overrun=paid.overrun
+        report, unit, ResultCode.SUCCESS, category=code, charged=paid.units, money=paid.money, overrun=paid.overrun
     )
     if paid.money:
         answer = msgspec.structs.replace(answer, tariff=holding.tariff)
@@ -117,13 +121,27 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
     return _grant(case, holding, category, report, answer)
 
 
-def _answer(report: GroupReport, result: ResultCode, **more: object) -> GroupAnswer:
-    return GroupAnswer(rating_group=report.rating_group, unit=report.unit, result=result, **more)  # type: ignore[arg-type]
+def _unit(report: GroupReport, holding: Holding | None) -> Unit:
+    """What a group is counted in: what its quota is, unless one is asked for in something else.
+
+    A network element may measure more than it was granted: a report that asks for nothing does not say what is meant.
+    """
+    if holding is not None and (report.unit is None or report.requested is None):
+        return holding.unit
+    if report.unit is not None:
+        return report.unit
+    # Of a group without a quota nothing is known but what it measured: volume first.
+    measured = (unit for unit in _MEASURED if report.used is not None and report.used.of(unit) > 0)
+    return next(measured, Unit.OCTETS)
+
+
+def _answer(report: GroupReport, unit: Unit, result: ResultCode, **more: object) -> GroupAnswer:
+    return GroupAnswer(rating_group=report.rating_group, unit=unit, result=result, **more)  # type: ignore[arg-type]
 
 
 def _newly_used(asked: SessionRequest, report: GroupReport, holding: Holding) -> int:
     """What this report adds to all earlier ones. Totals that came before, in whatever order, add nothing."""
-    said = 0 if report.used is None else max(0, report.used.of(report.unit))
+    said = 0 if report.used is None else max(0, report.used.of(holding.unit))
     if not asked.cumulative:
         holding.seen += said
         return said
@@ -190,27 +208,27 @@ def _ends(case: Case, holding: Holding, rate: Rate | None, category: str | None)
 
 def _event(case: Case, asked: SessionRequest, report: GroupReport) -> GroupAnswer:
     """Charge at once what was used, or what is asked for: all of it or nothing."""
-    if report.unit is Unit.MONEY:
-        return _answer(report, ResultCode.RATING_FAILED)
+    unit = _unit(report, None)
+    if unit is Unit.MONEY:
+        return _answer(report, unit, ResultCode.RATING_FAILED)
     try:
         category = category_of(case.operator, report.rating_group)
     except UnknownRatingGroup:
-        return _answer(report, ResultCode.RATING_FAILED)
+        return _answer(report, unit, ResultCode.RATING_FAILED)
     code = None if category is None else category.code
-    amount = report.used.of(report.unit) if report.used is not None else (report.requested or 0)
+    amount = report.used.of(unit) if report.used is not None else (report.requested or 0)
     if category is not None and category.zero_rated:
-        return _answer(report, ResultCode.SUCCESS, category=code, granted=amount)
-    holding = Holding(asked.session_key, report.rating_group, report.unit, case.now)
-    cap = room(case, report.unit)
+        return _answer(report, unit, ResultCode.SUCCESS, category=code, granted=amount)
+    holding = Holding(asked.session_key, report.rating_group, unit, case.now)
+    cap = room(case, unit)
     if (cap is not None and amount > cap) or capacity(
         case, holding, code, current_rate(case, holding, code), amount
     ) < amount:
-        return _answer(report, ResultCode.QUOTA_LIMIT_REACHED, category=code)
+        return _answer(report, unit, ResultCode.QUOTA_LIMIT_REACHED, category=code)
     paid = pay(case, holding, code, amount)
     tariff = holding.tariff if paid.money else None
-    return _answer(
-        report, ResultCode.SUCCESS, category=code, granted=amount, charged=paid.units, money=paid.money, tariff=tariff
-    )
+    answer = _answer(report, unit, ResultCode.SUCCESS, category=code, granted=amount, charged=paid.units)
+    return msgspec.structs.replace(answer, money=paid.money, tariff=tariff)
 
 
 # -- the other operations ---------------------------------------------------------------------------------------------

@@ -161,7 +161,10 @@ def _services(avps: Group, rating_group: int) -> tuple[Service, ...]:
 def _report(group: Group, rating_group: int) -> GroupReport:
     asked = [units for _, units in group.groups(names.AVP_REQUESTED_SERVICE_UNIT)]
     used = [units for _, units in group.groups(names.AVP_USED_SERVICE_UNIT)]
-    unit = _unit(asked) or _unit(used) or Unit.OCTETS
+    # Who asks for nothing, or for as much as is right, is charged in the quota's unit, which the engine knows.
+    unit = _unit(asked)
+    if unit is None and _unit(used) is Unit.MONEY:
+        unit = Unit.MONEY
     for one in (*asked, *used):
         for code in (*_OCTETS, names.AVP_CC_TIME, names.AVP_CC_SERVICE_SPECIFIC_UNITS):
             if (one.value(code) or 0) > LARGEST_AMOUNT:
@@ -171,7 +174,7 @@ def _report(group: Group, rating_group: int) -> GroupReport:
         rating_group=rating_group,
         unit=unit,
         used=_used(used) if used else None,
-        requested=_amount(asked[0], unit) if asked else None,
+        requested=None if not asked else 0 if unit is None else _amount(asked[0], unit),
         final=_FINAL in reasons,
     )
 

@@ -36,13 +36,14 @@ def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     if len(wanted) > 1 and asked is not None and all(_amount(asked, unit) for unit in wanted):
         reason = f"counted in {' and '.join(wanted)} at once"
         raise wrong(FAILED, f"multipleUnitUsage[{number}].requestedUnit", reason)
-    # A network element may measure more than it was granted (the time of a volume): the quota's unit is charged.
-    unit = next(iter(wanted or _counted(usage.used_unit_container)), Unit.OCTETS)
+    # A network element may measure more than it was granted (the time of a volume): what it asks for says what is meant.
+    # Who asks for nothing, or for as much as is right, is charged in the quota's unit, which the engine knows.
+    unit = wanted[0] if wanted else None
     return GroupReport(
         rating_group=usage.rating_group,
         unit=unit,
         used=_used(usage.used_unit_container) if usage.used_unit_container else None,
-        requested=None if asked is None else _amount(asked, unit),
+        requested=None if asked is None else 0 if unit is None else _amount(asked, unit),
     )
 
 

@@ -97,7 +97,7 @@ class Desk:
     def do(self, asked: Operation, rule: Any) -> Answer:
         facts = Facts(currency="KES", frozen=False, postpaid=self.postpaid, buckets=list(self.buckets))
         facts.line = LineFacts(self.line_id, self.status, 0, None, None, (), self.out_of_bundle)
-        facts.meters = dict(self.meters)
+        facts.meters = {unit: meter._replace(held=self.held(unit)) for unit, meter in self.meters.items()}
         if isinstance(asked, SessionRequest):
             facts.session = self.sessions.get(asked.session_key)
             facts.reservations = [r for (owner, _), r in self.reservations.items() if owner == asked.session_key]

@@ -49,6 +49,54 @@ def test_money_pays_up_to_the_cap_and_the_rest_is_the_operators(desk: Desk) -> N
     assert (answer.money, answer.overrun, desk.left(Unit.MONEY)) == (40, 10 * MB, 960)
 
 
+def _sessions(desk: Desk, number: int) -> tuple[int, int, int]:
+    """So many sessions at once, each of which uses up what it gets: granted, paid with money, paid by nobody."""
+    names = [f"s{one}" for one in range(number)]
+    grants = [desk.ask("create", group(asks=10 * MB), session=name)[0].granted or 0 for name in names]
+    ends = [
+        desk.ask("release", group(used=granted, asks=None), session=name)[0]
+        for name, granted in zip(names, grants, strict=True)
+    ]
+    return sum(grants), sum(end.money for end in ends), sum(end.overrun for end in ends)
+
+
+def test_many_sessions_at_once_are_granted_no_more_than_the_cap(desk: Desk) -> None:
+    desk.bucket(Unit.OCTETS, 500 * MB)
+    cap(desk, Unit.OCTETS, Period.DAY, 3 * MB)
+    assert _sessions(desk, 10) == (3 * MB, 0, 0)
+    assert desk.left(Unit.OCTETS) == 497 * MB
+
+
+def test_money_up_to_the_cap_is_all_that_many_sessions_find(desk: Desk) -> None:
+    desk.out_of_bundle = True
+    desk.bucket(Unit.MONEY, 10_000)
+    cap(desk, Unit.MONEY, Period.DAY, 40)
+    granted, money, overrun = _sessions(desk, 10)
+    assert (granted, money, overrun) == (10 * MB, 40, 0)
+
+
+def test_groups_of_one_request_share_the_cap(desk: Desk) -> None:
+    desk.bucket(Unit.OCTETS, 500 * MB)
+    cap(desk, Unit.OCTETS, Period.DAY, 3 * MB)
+    first = desk.ask("create", *(group(number, asks=10 * MB) for number in (10, 20)))
+    assert [one.granted for one in first] == [3 * MB // 2, MB]
+    # What a group holds is let go before it asks again: it does not stand in its own way.
+    again = desk.ask("update", *(group(number, used=0, asks=10 * MB) for number in (10, 20)))
+    assert [one.granted for one in again] == [MB, MB]
+
+
+def test_money_that_sessions_hold_is_not_there_for_others_within_the_cap(desk: Desk) -> None:
+    desk.out_of_bundle = True
+    desk.bucket(Unit.MONEY, 10_000)
+    cap(desk, Unit.MONEY, Period.DAY, 40)
+    desk.ask("create", group())
+    held = desk.held(Unit.MONEY)
+    assert 0 < held < 40
+    refused = desk.charge(40 - held + 1, Unit.MONEY)
+    assert (refused.code, refused.details["left"]) == (Code.CAP_REACHED, 40 - held)
+    assert desk.charge(40 - held, Unit.MONEY).ok
+
+
 def test_a_limit_can_be_lifted(desk: Desk) -> None:
     desk.bucket(Unit.OCTETS, 5 * MB)
     cap(desk, Unit.OCTETS, Period.DAY, 0)

@@ -169,3 +169,26 @@ async def test_meters_tell_caps_and_the_outlook_tells_how_long_it_lasts(charging
         owner.execute("UPDATE meter SET usual = 2000000000")
     (outlook,) = await charging.usage.outlook(await charging.subscriber(line.msisdn))
     assert outlook.days_left == 0
+
+
+async def test_a_cap_counts_what_the_lines_own_sessions_hold_and_no_other_lines(charging: Engine) -> None:
+    line = await open_line(charging, money=1_000)
+    other = await open_line(charging, account=line.account)
+    await credit(charging, line, 500 * MB, Unit.OCTETS)
+    await charging.post(asking(SetCap, line, unit=Unit.OCTETS, period=Period.DAY, amount=3 * MB))
+    await charging.post(request(other, "create", 0, group(asks=10 * MB), session="other"))
+    names = [f"s{one}" for one in range(6)]
+    grants = []
+    for name in names:
+        (got,) = granted(await charging.post(request(line, "create", 0, group(asks=10 * MB), session=name)))
+        grants.append(got.granted or 0)
+    assert sum(grants) == 3 * MB
+    refused = await charging.post(asking(Charge, line, unit=Unit.OCTETS, amount=1))
+    assert (refused.code, refused.details["left"]) == (Code.CAP_REACHED, 0)
+    # Lifted, and set again while something is held: what is stored of the meter are its own columns.
+    await charging.post(asking(SetCap, line, unit=Unit.OCTETS, period=Period.DAY, amount=4 * MB))
+    assert (await charging.post(asking(Charge, line, unit=Unit.OCTETS, amount=MB))).ok
+    for name, used in zip(names, grants, strict=True):
+        await charging.post(request(line, "release", 1, group(used=used, asks=None), session=name))
+    assert (await charging.subscriber(line.msisdn)).total(Unit.OCTETS) < 496 * MB
+    assert await check_all(charging._database) == []
