@@ -22,6 +22,7 @@ from engine.books.questions import questions
 from engine.books.tables import operation
 from engine.receivables.rules import CREDIT_LINE
 from engine.storage.bulk import arrays, unfolded
+from engine.usage.paying import OVERRUN
 from engine.words import Answer, Bucket, LineStatus, Operation, Unit
 
 Row = tuple[Any, ...]
@@ -46,7 +47,7 @@ READ_STORED = f"""
     FROM {_ASKED} JOIN operation o USING (shard, account_id, key)
     WHERE o.booked_at > %(since)s AND o.booked_at <= %(until)s"""
 
-# Spent buckets are read for refunds only: they give back to them.
+# Spent buckets are read for refunds, which give back to them, and where they are used again.
 READ_HOLDINGS = f"""
     SELECT v.place, l.line_id, l.status, l.voucher_failures, l.voucher_window_from, l.voucher_locked_until,
            l.policy, l.out_of_bundle, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
@@ -54,7 +55,7 @@ READ_HOLDINGS = f"""
     FROM {_ASKED}
     LEFT JOIN line l USING (shard, account_id, line_id)
     LEFT JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id
-              AND (b.amount > 0 OR b.product IN ('{AIRTIME}', '{CREDIT_LINE}')
+              AND (b.amount > 0 OR b.product IN ('{AIRTIME}', '{CREDIT_LINE}', '{OVERRUN}')
                    OR v.place = ANY (%(refunding)s::bigint[]))"""
 
 _UNITS = {str(unit): unit for unit in Unit}

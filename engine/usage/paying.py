@@ -90,9 +90,13 @@ def current_rate(case: Case, holding: Holding, category: str | None) -> Rate | N
     return rate_for(case.operator, holding.unit, category, holding.now) if money_pays(case, holding.unit) else None
 
 
-def granted_rate(case: Case, holding: Holding) -> Rate | None:
-    """The tariff under which the last quota was granted: use of it is paid by that one, even if another holds now."""
-    return next((rate for rate in case.operator.rates if rate.code == holding.tariff), None)
+def granted_rate(case: Case, holding: Holding, category: str | None) -> Rate | None:
+    """The tariff under which the last quota was granted: use of it is paid by that one, even if another holds now.
+
+    If the operator's file has it no more, what holds now takes its place: money was held, so money pays.
+    """
+    known = next((rate for rate in case.operator.rates if rate.code == holding.tariff), None)
+    return known or rate_for(case.operator, holding.unit, category, holding.now)
 
 
 def let_go(case: Case, legs: Sequence[Leg]) -> None:
@@ -133,7 +137,7 @@ def pay(case: Case, holding: Holding, category: str | None, amount: int, legs: S
     money = 0
     held_money = [leg for leg in legs if _unit_of(case, leg) is Unit.MONEY]
     if left:
-        rate = granted_rate(case, holding) if held_money else current_rate(case, holding, category)
+        rate = granted_rate(case, holding, category) if held_money else current_rate(case, holding, category)
         if rate is not None:
             holding.under(rate)
             units, money = _pay_money(case, holding, rate, left, _order(case, Unit.MONEY, category, held_money))
@@ -178,7 +182,10 @@ def _pay_money(
 
 
 def _book_overrun(case: Case, unit: Unit, amount: int) -> None:
-    """Use that nobody pays: the operator's loss goes through a bucket of the account, which ends as it was."""
+    """Use that nobody pays: the operator's loss goes through a bucket of the account, which ends as it was.
+
+    One that was opened for this is found again, though it is empty: an account has at most one of a unit.
+    """
     bucket = next((one for one in case.buckets() if one.unit is unit), None)
     if bucket is None:
         bucket = case.open(unit, amount, Ledger.OVERRUN, product=OVERRUN, expires_at=case.now, priority=ORDINARY)

@@ -192,3 +192,16 @@ async def test_a_cap_counts_what_the_lines_own_sessions_hold_and_no_other_lines(
         await charging.post(request(line, "release", 1, group(used=used, asks=None), session=name))
     assert (await charging.subscriber(line.msisdn)).total(Unit.OCTETS) < 496 * MB
     assert await check_all(charging._database) == []
+
+
+async def test_use_that_nobody_pays_is_booked_through_one_bucket_of_the_account(
+    charging: Engine, database_url: str
+) -> None:
+    line = await open_line(charging)
+    for number in range(3):
+        answer = await charging.post(request(line, "release", 1, group(used=MB, asks=None), session=f"s{number}"))
+        assert granted(answer)[0].overrun == MB
+    with psycopg.connect(database_url) as owner:
+        found = owner.execute("SELECT product, amount FROM bucket WHERE unit = 'octets'").fetchall()
+    assert found == [("overrun", 0)]
+    assert await check_all(charging._database) == []

@@ -47,6 +47,18 @@ async def test_directions_and_seconds_beside_octets_are_octets(house: House, pce
     assert await house.left(line) == 95 * MB
 
 
+async def test_the_last_report_of_a_call_is_charged_in_seconds_whatever_else_it_measured(
+    house: House, pcef: Pcef, line: Subscriber
+) -> None:
+    await credit(house.engine, line, 90, Unit.SECONDS)
+    octets_before = await house.left(line)
+    await pcef.ask(type=INITIAL, number=0, services=[service(asks={"cc_time": 60})], **of(line))
+    used = {"cc_time": 60, "cc_total_octets": 5000}
+    ended = await pcef.ask(type=TERMINATION, number=1, services=[service(used=used)], **of(line))
+    assert ended["result"] == 2001
+    assert (await house.left(line, Unit.SECONDS), await house.left(line)) == (30, octets_before)
+
+
 async def test_a_retransmission_gets_the_stored_answer_and_is_charged_once(
     house: House, pcef: Pcef, line: Subscriber
 ) -> None:

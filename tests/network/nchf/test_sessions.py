@@ -169,6 +169,19 @@ async def test_an_idle_voice_session_goes_on_being_counted_in_seconds(api: Api, 
     assert "time" in only(update)["grantedUnit"]
 
 
+async def test_the_last_report_of_a_call_is_charged_in_seconds_whatever_else_it_measured(
+    api: Api, engine: Engine
+) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 90, Unit.SECONDS)
+    await credit(engine, line, MB, Unit.OCTETS)
+    ref = resource(await api.post(ROOT, opening(line, group(100, wanted={"time": 60}))))
+    ended = await api.post(f"{ref}/release", asking(1, group(100, time=60, totalVolume=5000)))
+    assert ended.status == 204
+    after = await engine.subscriber(line.msisdn)
+    assert (after.total(Unit.SECONDS), after.total(Unit.OCTETS)) == (30, MB)
+
+
 async def test_a_container_twice_in_one_request_is_counted_once(api: Api, engine: Engine) -> None:
     line = await data_line(engine, 10 * MB)
     ref = resource(await api.post(ROOT, opening(line, group())))
