@@ -1,0 +1,25 @@
+"""What all settings are made of: they refuse what they do not know, and errors name every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+#: the name of an instance in the settings, as it stands in paths, logs and metrics
+NAME = StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: ``problems`` holds (setting, reason), the text lists them all."""
+
+    def __init__(self, where: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        lines = [f"  {name}: {reason}" for name, reason in self.problems]
+        super().__init__("\n".join([f"{where}: {len(lines)} setting(s) refused", *lines]))
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys, so that a misspelt one is named at start instead of ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
