@@ -15,14 +15,20 @@ from runtime.keyring import Keyring
 
 
 class Asking:
-    """Charges payments that are stored."""
+    """Charges payments that are stored.
 
-    def __init__(self, keyring: Keyring, gateways: Gateways, progress: Progress) -> None:
+    What is sent depends on the stored payment alone: a provider refuses an idempotency key that comes again with
+    anything else, and the first call may have been paid.
+    """
+
+    def __init__(self, keyring: Keyring, gateways: Gateways, progress: Progress, operator_name: str) -> None:
+        """``operator_name``: what payers are told that a payment is for, with its reference."""
+        self._operator_name = operator_name
         self._keyring = keyring
         self._gateways = gateways
         self._progress = progress
 
-    async def ask(self, stored: Stored, payer: Payer, description: str, others: Sequence[str]) -> Stored:
+    async def ask(self, stored: Stored, payer: Payer, others: Sequence[str]) -> Stored:
         """Ask the payment's gateway, then ``others`` as long as none was reached. Returns the payment as it stands.
 
         A payment that a gateway may have heard of stays with it.
@@ -34,7 +40,7 @@ class Asking:
                 stored = await self._reroute(stored, name)
                 if stored.gateway != name:
                     return stored
-            outcome = await self._charge(stored, payer, description)
+            outcome = await self._charge(stored, payer)
             if outcome.state is not GatewayState.NOT_FOUND:
                 stored = await self._progress.heard(stored, outcome, "answered")
                 await self._progress.proceed(stored)
@@ -42,18 +48,18 @@ class Asking:
             stored = await self._not_sent(stored, outcome)
         return await self._progress.change(stored, PaymentState.DECLINED, UNREACHABLE, "answered")
 
-    async def ask_again(self, stored: Stored, payer: Payer, description: str) -> Stored:
+    async def ask_again(self, stored: Stored, payer: Payer) -> Stored:
         """Ask the same gateway, which has never heard of the payment, once more."""
         if not self._gateways.allows(stored.gateway):
             return stored
-        outcome = await self._charge(stored, payer, description)
+        outcome = await self._charge(stored, payer)
         if outcome.state is GatewayState.NOT_FOUND:
             return await self._not_sent(stored, outcome)
         stored = await self._progress.heard(stored, outcome, "asked_again")
         await self._progress.proceed(stored)
         return stored
 
-    async def _charge(self, stored: Stored, payer: Payer, description: str) -> Outcome:
+    async def _charge(self, stored: Stored, payer: Payer) -> Outcome:
         secret = names.path_secret(self._keyring, stored.payment_id)
         request = ChargeRequest(
             payment_id=stored.payment_id,
@@ -61,7 +67,7 @@ class Asking:
             amount=stored.amount,
             currency=stored.currency,
             payer=payer,
-            description=description,
+            description=f"{self._operator_name} {stored.reference}",
             callback_url=self._gateways.callback_url(stored.gateway, secret),
         )
         return await self._gateways.charge(stored.gateway, request)

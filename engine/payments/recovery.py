@@ -35,7 +35,7 @@ from engine.payments.progress import Progress, Step
 from engine.payments.sealing import unseal_payer
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
-from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, RefundRequest
+from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, Payer, RefundRequest
 from engine.words import EngineUnavailable, LineStatus, PaymentMethod, PaymentState
 from runtime.keyring import Keyring
 
@@ -60,15 +60,12 @@ class Recovery:
         asking: Asking,
         progress: Progress,
         inbox: Inbox,
-        description: str,
     ) -> None:
-        """``description``: what payers are told that a payment is for, where it has to be asked for again."""
         self._keyring = keyring
         self._gateways = gateways
         self._asking = asking
         self._progress = progress
         self._inbox = inbox
-        self._description = description
         self._under_way: set[asyncio.Task[None]] = set()
         self._claims = Writer[int, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
         self._events = Writer[int, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
@@ -166,7 +163,7 @@ class Recovery:
         payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
         # A card's token is worth something at its own gateway only.
         others = self._gateways.candidates(PaymentMethod(stored.method), payer.msisdn) if payer.msisdn else []
-        return await self._asking.ask(asked, payer, self._description, others)
+        return await self._asking.ask(asked, payer, others)
 
     async def _resolve(self, stored: Stored, now: datetime) -> Stored:
         """Find out what became of a payment that was asked for."""
@@ -178,7 +175,9 @@ class Recovery:
             if holder is None:
                 return stored
             payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
-            return await self._asking.ask_again(stored, payer, self._description)
+            if stored.sealed_payer is not None and payer == Payer():
+                return stored  # erased since: another form would be refused, although the first may have been paid
+            return await self._asking.ask_again(stored, payer)
         if outcome.state in (G.PENDING, G.UNKNOWN) and payer_late(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
         after = await self._progress.heard(stored, outcome, "status")

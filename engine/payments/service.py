@@ -68,7 +68,7 @@ class Payments:
         self._cards = cards
         self._opening = Opening(database, keyring, operator.currency, gateways.metrics, guard)
         self._progress = Progress(database, door, gateways.metrics)
-        self._asking = Asking(keyring, gateways, self._progress)
+        self._asking = Asking(keyring, gateways, self._progress, operator.name)
         events = Events(accounts, gateways, self._opening, self._progress)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
@@ -78,7 +78,6 @@ class Payments:
             asking=self._asking,
             progress=self._progress,
             inbox=self._inbox,
-            description=operator.name,
         )
         self._finder = Writer[names.Locator, list[Stored]](database, self._find)
         self._pages = Writer[tuple[AccountRef, datetime, int], list[Stored]](database, self._page)
@@ -120,7 +119,6 @@ class Payments:
         device: str = "",
         source: str,
         product: str | None = None,
-        description: str = "",
         wait_seconds: float = 3.0,
     ) -> Payment:
         """Ask whoever has ``msisdn`` (E.164), a card's ``token`` or a saved ``card`` for money for a subscriber's line.
@@ -129,7 +127,6 @@ class Payments:
         the payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes
         by message. One that the guard holds back is in review, and nobody is asked before staff has looked.
         ``device``: what the person pays from, as its channel knows it. ``product``: what is bought with it at once.
-        ``description``: what the payer is told that it is for, in their language.
 
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
@@ -160,7 +157,7 @@ class Payments:
         )
         stored, new = await self._opening.store(wanted)
         if new and stored.state != PaymentState.REVIEW:
-            asking = self._asking.ask(stored, payer, description or self._operator.name, candidates[1:])
+            asking = self._asking.ask(stored, payer, candidates[1:])
             self._begin(stored.payment_id, asyncio.create_task(asking))
         task = self._under_way.get(stored.payment_id)
         if task is None:

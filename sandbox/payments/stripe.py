@@ -144,6 +144,8 @@ class Stripe:
         else:
             desk.settle(payment)
         if scripted.play is Play.DROP:
+            # They know what they have answered, whoever heard it.
+            self._answer(payment, 200, msgspec.json.encode(self._intent(payment)).decode())
             return cut(request)
         if payment.state == "declined":
             code = CODES.get(payment.reason or "", "generic_decline")

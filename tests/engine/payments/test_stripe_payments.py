@@ -183,3 +183,22 @@ async def test_a_refund_is_given_once_and_its_event_changes_nothing(cards: House
     assert await state(cards, payment) is PaymentState.REFUNDED
     assert await cards.money(line) == await cards.taken() == 0
     await cards.right()
+
+
+async def test_a_charge_that_is_asked_for_again_is_the_same_call_and_is_credited_once(cards: House) -> None:
+    line = await cards.line()
+    await cards.plays("drop")
+    payment = await charged(cards, line)
+    one = made(cards)
+    # Their search lags further behind than we believe, so it is asked for again.
+    gateway: Any = cards.engine.payments._gateways.get("stripe")
+    gateway._options = gateway._options.model_copy(update={"search_lag_seconds": 0})
+    shown, one.details["payment_id"] = one.details["payment_id"], ""
+    await cards.hurry()
+    await cards.engine.resume_payments()
+    one.details["payment_id"] = shown
+    heard = await cards.rows("SELECT state FROM payment_event WHERE what = 'asked_again'")
+    assert heard == [("captured",)]
+    assert (await cards.ended(payment)).state is PaymentState.SETTLED
+    assert await cards.money(line) == await cards.taken() == 5_000
+    await cards.right()

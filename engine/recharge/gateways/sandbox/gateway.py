@@ -39,6 +39,8 @@ from engine.words import PaymentMethod
 
 REASONS = frozenset(DeclineReason)
 DESCRIPTION_LENGTH = 200
+#: another payment was asked for under our id before: what became of that one is not said
+DIFFERS = "payment_differs"
 
 
 class Gateway:
@@ -82,7 +84,7 @@ class Gateway:
             return unknown(error)
         if reply.status in {401, 429}:
             return nothing_sent(NotSent(f"http_{reply.status}"))
-        if reply.status in {400, 422}:
+        if reply.status in {400, 422} and reply.word("error") != DIFFERS:
             code = reply.word("error") or "refused"
             return Outcome(state=GatewayState.DECLINED, reason=DeclineReason.OTHER, provider_code=code)
         return _outcome_of(reply)

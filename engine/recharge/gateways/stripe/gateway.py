@@ -34,6 +34,8 @@ from engine.words import PaymentMethod
 #: a saved payment method, below its customer where it has one: ``cus_…/pm_…``
 TOKEN = re.compile(r"(?:(?P<customer>cus_[A-Za-z0-9_]{1,80})/)?(?P<method>(?:pm|card|src)_[A-Za-z0-9_]{1,80})")
 DESCRIPTION_LENGTH = 500
+#: our key came with another form than the first time: what became of the first is not said
+REUSED_KEY = "idempotency_error"
 AUTHENTICATION = "authentication_required"
 #: our key is wrong, may not do this, or calls too often: the call was turned away unread
 TURNED_AWAY = frozenset({401, 403, 429})
@@ -207,6 +209,8 @@ def _charged(reply: Reply) -> Outcome:
     error = _error(reply)
     if reply.status == 200:
         return outcome_of(reply.content)
+    if error.get("type") == REUSED_KEY:
+        return unknown(REUSED_KEY)
     if reply.status == 402 or (reply.status in {400, 404} and error):
         intent = error.get("payment_intent")
         reference = intent.get("id") if isinstance(intent, dict) else None
@@ -240,6 +244,8 @@ def _as(outcome: Outcome, state: GatewayState) -> Outcome:
 
 def _refunded(reply: Reply, request: RefundRequest) -> Outcome:
     error, currency = _error(reply), request.payment.currency
+    if error.get("type") == REUSED_KEY:
+        return unknown(REUSED_KEY)
     if reply.status in {400, 402, 404}:
         if error.get("code") == "charge_already_refunded":
             return Outcome(state=GatewayState.REFUNDED, gateway_ref=request.payment.gateway_ref)

@@ -76,6 +76,13 @@ async def test_the_same_payment_asked_again_is_the_same_payment(gateway: Gateway
     assert len(rows) == 1
 
 
+async def test_our_id_with_another_amount_says_nothing_of_the_first_call(gateway: Gateway, shop: Shop) -> None:
+    request = at_shop(shop, payer=CARD)
+    await gateway.charge(request)
+    again = await gateway.charge(at_shop(shop, payer=CARD, payment_id=request.payment_id, amount=9_900))
+    assert (again.state, again.provider_code) == (GatewayState.UNKNOWN, "payment_differs")
+
+
 async def statement(gateway: Gateway) -> str:
     return await get_text(f"{gateway._options.base_url}/v1/settlement.csv", ACCOUNTS.api_key)
 
