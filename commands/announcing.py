@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel.numbers import format_currency
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from commands.installation import major_units
 from settings import Operator, Settings
 
 
@@ -34,7 +34,7 @@ def announce(
     if as_json:
         print(json.dumps(_description(settings, operator, vouchers, api_key), ensure_ascii=False), flush=True)  # noqa: T201
         return
-    Console().print(_panel(settings, operator, vouchers, folder))
+    Console().print(_panel(settings, operator, vouchers, api_key, folder))
 
 
 def _description(
@@ -99,7 +99,9 @@ def _webhook_secrets(settings: Settings) -> dict[str, Any]:
     return signed
 
 
-def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], folder: Path) -> Panel:
+def _panel(
+    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], api_key: str | None, folder: Path
+) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_row("[b]Phone[/b]", f"{base_url(settings)}/simulator")
     if settings.portal is not None:
@@ -108,8 +110,11 @@ def _panel(settings: Settings, operator: Operator, vouchers: list[dict[str, Any]
     for line in operator.demo.subscribers:
         table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
     for voucher in vouchers[::3]:
-        money = format_currency(voucher["face_value"] / 100, operator.currency, locale="en")
+        money = major_units(voucher["face_value"], operator.currency)
         table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
+    table.add_row("[b]Interfaces[/b]", f"{base_url(settings)}/api/docs")
+    if api_key is not None:
+        table.add_row("[b]API key[/b]", api_key)
     table.add_row("[b]Log[/b]", str(folder / "rasid.log"))
     table.add_row("[b]Stop[/b]", "Ctrl-C")
     return Panel(table, title=operator.name, expand=False)
