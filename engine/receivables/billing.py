@@ -1,4 +1,4 @@
-"""Making bills of postpaid accounts: what was used from the credit line in a period becomes owed. Pure decision."""
+"""Making bills of postpaid accounts: what was used from the credit line becomes owed. Pure decision."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from engine.words import Code, MakeBill
 
 
 def make_bill(case: Case, operation: MakeBill) -> Verdict:
-    """Bill what the account used in the period; nothing used makes no bill."""
+    """Bill what the account used up to the period's end and was not billed before; nothing used makes no bill.
+
+    If more came back than was used, the customer has that much to the good: it is less on the next bill.
+    """
     used = case.facts.billable
     if not case.facts.postpaid:
         return Verdict(Code.LIMIT_REFUSED)
     if used <= 0:
-        return Verdict(Code.OK, {"amount": 0})
+        return Verdict(Code.OK, {"amount": 0} | ({"carried": -used} if used else {}))
     number = f"{operation.period_from:%Y%m}-{operation.key.hex[-10:].upper()}"
     case.write(
         "issued",

@@ -13,7 +13,7 @@ from engine.words import MakeBill, Operation
 
 def _asks(asked: Operation) -> Iterator[Row]:
     if isinstance(asked, MakeBill):
-        yield (*asked.account, asked.period_from, asked.period_to)
+        yield (*asked.account, asked.period_to)
 
 
 def _add(facts: Facts, row: Row) -> None:
@@ -21,19 +21,22 @@ def _add(facts: Facts, row: Row) -> None:
 
 
 QUESTIONS = (
-    # What was given back within the period is not billed; limits and payments are no use.
+    # All that was used up to the period's end, less all that was billed: so what was given back after its month, or was
+    # booked too late for its bill, counts on the next one. Limits and payments are no use.
     Question(
         "billable",
         bill,
-        ("shard", "account_id", "period_from", "period_to"),
+        ("shard", "account_id", "period_to"),
         f"""
-        SELECT v.place, sum(CASE WHEN t.debit = 'balance' THEN t.amount ELSE -t.amount END)
-        FROM {given(bill, "shard", "account_id", "period_from", "period_to")}
+        SELECT v.place, sum(CASE WHEN t.debit = 'balance' THEN t.amount ELSE -t.amount END) - (
+                   SELECT coalesce(sum(billed.amount), 0) FROM bill billed
+                   WHERE billed.shard = v.shard AND billed.account_id = v.account_id)
+        FROM {given(bill, "shard", "account_id", "period_to")}
         JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id AND b.product = '{CREDIT_LINE}'
         JOIN transfer t ON t.shard = b.shard AND t.account_id = b.account_id AND t.bucket_id = b.bucket_id
-             AND t.booked_at >= v.period_from AND t.booked_at < v.period_to
+             AND t.booked_at < v.period_to
         WHERE NOT (t.debit IN ('credit', 'gateway') OR t.credit IN ('credit', 'gateway'))
-        GROUP BY v.place""",
+        GROUP BY v.place, v.shard, v.account_id""",
         _asks,
         _add,
     ),

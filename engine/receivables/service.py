@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,14 +16,22 @@ from engine.balances.rules import promised_end
 from engine.books.service import Door
 from engine.notices.tables import watermark
 from engine.usage.meters import month_of
-from engine.words import AccountRef, MakeBill
+from engine.words import AccountRef, Code, EngineError, MakeBill
 from settings import Operator
+
+log = structlog.get_logger(__name__)
 
 #: The watermark up to which bills are made.
 BILLED = "bills"
+#: A month is billed so long after its end: what is booked into it last is committed by then.
+SETTLED = timedelta(minutes=5)
 #: Accounts that are billed at a time.
 PAGE = 500
 _FIRST = UUID(int=0)
+
+
+class NotAllBilled(EngineError):
+    """Some accounts have no bill of a period, because of a fault; making bills again tries them again."""
 
 
 class Bills:
@@ -36,36 +45,65 @@ class Bills:
         self._door = door
 
     async def bill_last_month(self) -> int:
-        """Make the bills of the local month that ended last, unless that is done. Returns how many were made.
+        """Make the bills of the local months that ended since this was last done. Returns how many were made.
 
-        The schedule's job: it costs one look at a watermark until the next month is over.
+        The schedule's job: it costs one look at a watermark until the next month is over. The watermark stays before a
+        month in which an account could not be billed: that is tried again, and keeps nobody else from theirs.
         """
-        until = month_of(datetime.now(UTC), self._operator.timezone)
+        until = month_of(datetime.now(UTC) - SETTLED, self._operator.timezone)
         async with self._reads.connect() as connection:
             done = await connection.scalar(sa.select(watermark.c.at).where(watermark.c.name == BILLED))
-        if done is not None and done >= until:
-            return 0
-        made = await self.make_bills(month_of(until - timedelta(days=1), self._operator.timezone), until)
-        async with self._database.begin() as connection:
-            write = insert(watermark).values(name=BILLED, at=until, id=_FIRST)
-            await connection.execute(write.on_conflict_do_update(index_elements=["name"], set_={"at": until}))
+        made, whole = 0, True
+        for since, end in self._months(done, until):
+            bills, failed = await self._make(since, end)
+            made += bills
+            if failed:
+                log.error("bills.failed", accounts=failed, period_to=end.isoformat())
+            whole = whole and not failed
+            if whole:
+                await self._keep(end)
         return made
 
+    def _months(self, done: datetime | None, until: datetime) -> list[tuple[datetime, datetime]]:
+        """The local months from ``done`` to ``until``, the oldest first; the last one alone if none was ever billed."""
+        months: list[tuple[datetime, datetime]] = []
+        end = until
+        while (done is None and not months) or (done is not None and end > done):
+            since = month_of(end - timedelta(days=1), self._operator.timezone)
+            months.insert(0, (since, end))
+            end = since
+        return months
+
+    async def _keep(self, until: datetime) -> None:
+        write = insert(watermark).values(name=BILLED, at=until, id=_FIRST)
+        # Never backwards, should two processes do this at once.
+        later = {"at": sa.func.greatest(watermark.c.at, write.excluded.at)}
+        async with self._database.begin() as connection:
+            await connection.execute(write.on_conflict_do_update(index_elements=["name"], set_=later))
+
     async def make_bills(self, period_from: datetime, period_to: datetime) -> int:
-        """Bill every postpaid account for what it used from ``period_from`` up to ``period_to``. Returns how many.
+        """Bill every postpaid account for what it used up to ``period_to`` and was not billed. Returns how many.
 
         Safe to run twice and to be killed: an account's bill of a period has one key. Raises ``ValueError`` for a
-        period that is not over.
+        period that is not over, and ``NotAllBilled`` if accounts failed: all others have their bills then.
         """
         if not period_from < period_to <= datetime.now(UTC):
             raise ValueError("only a period that is over can be billed")
-        made, last = 0, (-1, _FIRST)
+        made, failed = await self._make(period_from, period_to)
+        if failed:
+            raise NotAllBilled(f"{failed} accounts could not be billed and {made} were: run it again")
+        return made
+
+    async def _make(self, period_from: datetime, period_to: datetime) -> tuple[int, int]:
+        """How many bills were made, and how many accounts failed. A refusal is stored, so it is no failure."""
+        made, failed, last = 0, 0, (-1, _FIRST)
         while page := await self._accounts(last):
             operations = [self._bill(AccountRef(*row[:2]), row[2], period_from, period_to) for row in page]
             answers = await asyncio.gather(*(self._door.post(one) for one in operations))
             made += sum(answer.ok and answer.details["amount"] > 0 for answer in answers)
+            failed += sum(answer.code is Code.FAILED for answer in answers)
             last = page[-1][:2]
-        return made
+        return made, failed
 
     async def _accounts(self, last: tuple[int, UUID]) -> list[tuple[int, UUID, UUID | None]]:
         one_line = (

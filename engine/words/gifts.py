@@ -143,7 +143,7 @@ class SetCreditLimit(Operation, frozen=True, kw_only=True, tag="set_credit_limit
 
 
 class MakeBill(Operation, frozen=True, kw_only=True, tag="make_bill"):
-    """Bill a postpaid account for what it used from ``period_from`` up to ``period_to``; posted by the schedule.
+    """Bill a postpaid account for what it used up to ``period_to`` and was not billed before; posted by the schedule.
 
     ``due_at`` is not part of what is meant: a bill that is asked for again is the one that was made.
     """

@@ -1,4 +1,4 @@
-"""What a group is counted in when its network element measures more, and by what held money pays if its tariff is gone."""
+"""What a group is counted in when more is measured, and by what held money pays if its tariff is gone."""
 
 from __future__ import annotations
 
