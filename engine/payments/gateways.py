@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from time import perf_counter
 
 import structlog
@@ -19,6 +19,7 @@ from engine.recharge.gateways.contract import (
 )
 from engine.recharge.gateways.routing import GatewayRoutes
 from engine.words import PaymentMethod
+from runtime.breaker import Breaker
 from runtime.metrics import Metrics
 from settings import Settings
 
@@ -31,6 +32,10 @@ CALL_LEASE = 30.0
 UNKNOWN = Outcome(state=GatewayState.UNKNOWN, provider_code="failed")
 #: said of a gateway that is not in the settings (any more)
 ABSENT = Outcome(state=GatewayState.UNKNOWN, provider_code="not_configured")
+#: said of a provider that has not answered for a while: it was not asked
+RESTING = Outcome(state=GatewayState.UNKNOWN, provider_code="resting")
+#: how an adapter says that its provider is ill, beside ``http_5..``; other unknowns are answers
+_ILL = frozenset({"failed", "no_answer", "unreachable", "timeout", "http_429"})
 
 
 class Gateways:
@@ -47,6 +52,8 @@ class Gateways:
         self._by_name = by_name
         self._routes = routes
         self._bases = callback_bases
+        #: for what is asked about payments that were made; a new one has the breaker of its route
+        self._breakers = {name: Breaker() for name in by_name}
         self.metrics = metrics or Metrics()
 
     def __iter__(self) -> Iterator[str]:
@@ -92,23 +99,35 @@ class Gateways:
 
     async def status(self, name: str, payment: PaymentRef) -> Outcome:
         """What became of a payment."""
-        gateway = self._by_name.get(name)
-        return ABSENT if gateway is None else await self._call(name, "status", gateway.status(payment))
+        return await self._ask(name, "status", lambda gateway: gateway.status(payment))
 
     async def confirm(self, name: str, payment: PaymentRef) -> Outcome:
         """Take what was held."""
-        gateway = self._by_name.get(name)
-        return ABSENT if gateway is None else await self._call(name, "confirm", gateway.confirm(payment))
+        return await self._ask(name, "confirm", lambda gateway: gateway.confirm(payment))
 
     async def cancel(self, name: str, payment: PaymentRef) -> Outcome:
         """Let go, or call off."""
-        gateway = self._by_name.get(name)
-        return ABSENT if gateway is None else await self._call(name, "cancel", gateway.cancel(payment))
+        return await self._ask(name, "cancel", lambda gateway: gateway.cancel(payment))
 
     async def refund(self, name: str, request: RefundRequest) -> Outcome:
         """Give captured money back."""
+        return await self._ask(name, "refund", lambda gateway: gateway.refund(request))
+
+    async def _ask(self, name: str, what: str, call: Callable[[PaymentGateway], Awaitable[Outcome]]) -> Outcome:
+        """Ask about a payment that was made, unless its provider has not answered the last few times."""
         gateway = self._by_name.get(name)
-        return ABSENT if gateway is None else await self._call(name, "refund", gateway.refund(request))
+        if gateway is None:
+            return ABSENT
+        breaker = self._breakers[name]
+        if not breaker.allows():
+            return RESTING
+        outcome = await self._call(name, what, call(gateway))
+        code = outcome.provider_code or ""
+        if outcome.state is GatewayState.UNKNOWN and (code in _ILL or code.startswith("http_5")):
+            breaker.failed()
+        else:
+            breaker.succeeded()
+        return outcome
 
     async def _call(self, name: str, what: str, call: Awaitable[Outcome]) -> Outcome:
         started = perf_counter()

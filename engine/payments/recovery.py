@@ -7,6 +7,7 @@ captured ones are settled, what cannot be credited goes back, and what nobody ca
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.payments import names, store
+from engine.payments import claims, names, store
 from engine.payments.asking import Asking
+from engine.payments.claims import Slots
 from engine.payments.course import (
     NOT_TAKEN,
     REFUND_REFUSED,
@@ -66,9 +68,10 @@ class Recovery:
         self._asking = asking
         self._progress = progress
         self._inbox = inbox
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._claims = Writer[int, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
-        self._events = Writer[int, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
+        #: what waits for a gateway, and whose slot it has
+        self._under_way: dict[asyncio.Task[None], tuple[str, str]] = {}
+        self._claims = Writer[Slots, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
+        self._events = Writer[Slots, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
         self._holders = Writer[Stored, Holder | None](database, self._read_holders)
 
     async def close(self) -> None:
@@ -79,23 +82,35 @@ class Recovery:
             await writer.close()
 
     async def resume_due(self, limit: int = 200) -> int:
-        """Take up to ``limit`` payments and as many events on that are due. Returns how many there were.
+        """Take up to ``limit`` payments and as many events of each gateway on that are due. Returns how many it took.
 
-        Those whose gateway takes long go on beside, and count towards ``limit`` of the next call: nobody waits for
-        them.
+        Those whose gateway takes long go on beside, and count towards its ``limit`` of the next call: nobody waits for
+        them, and no other gateway's are kept waiting.
         """
-        free = limit - len(self._under_way)
-        if free <= 0:
-            await asyncio.wait(self._under_way, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-            return 0
-        payments, events = await asyncio.gather(self._claims(free), self._events(free))
-        work = [*(self._resume(stored) for stored in payments), *(self._inbox.resume(event) for event in events)]
-        tasks = {asyncio.create_task(self._bounded(one)) for one in work}
+        payments, events = await asyncio.gather(
+            self._claims(self._slots("payment", limit)), self._events(self._slots("event", limit))
+        )
+        tasks = {
+            asyncio.create_task(self._bounded(self._resume(one))): self._slot("payment", one.gateway)
+            for one in payments
+        } | {
+            asyncio.create_task(self._bounded(self._inbox.resume(one))): self._slot("event", one.gateway)
+            for one in events
+        }
         self._under_way |= tasks
         if tasks:
             await asyncio.wait(tasks, timeout=PATIENCE)
-        self._under_way = {task for task in self._under_way if not task.done()}
+        self._under_way = {task: slot for task, slot in self._under_way.items() if not task.done()}
         return len(tasks)
+
+    def _slot(self, kind: str, gateway: str) -> tuple[str, str]:
+        return kind, (gateway if self._gateways.get(gateway) is not None else "")
+
+    def _slots(self, kind: str, limit: int) -> Slots:
+        busy = Counter(self._under_way.values())
+        known = tuple(self._gateways)
+        free = {name: limit - busy[kind, name] for name in (*known, "")}
+        return Slots({name: number for name, number in free.items() if number > 0}, known)
 
     async def _bounded(self, work: Coroutine[Any, Any, object]) -> None:
         try:
@@ -106,13 +121,13 @@ class Recovery:
         except Exception:
             log.exception("recovery_failed")
 
-    async def _claim(self, connection: Connection, batch: Sequence[int]) -> list[list[Stored]]:
-        claimed = await store.claim(connection, batch[0], datetime.now(UTC), LEASE)
+    async def _claim(self, connection: Connection, batch: Sequence[Slots]) -> list[list[Stored]]:
+        claimed = await claims.claim(connection, batch[0], datetime.now(UTC), LEASE)
         await connection.commit()
         return [claimed]
 
-    async def _claim_events(self, connection: Connection, batch: Sequence[int]) -> list[list[store.Waiting]]:
-        claimed = await store.claim_heard(connection, batch[0], datetime.now(UTC), LEASE)
+    async def _claim_events(self, connection: Connection, batch: Sequence[Slots]) -> list[list[store.Waiting]]:
+        claimed = await claims.claim_heard(connection, batch[0], datetime.now(UTC), LEASE)
         await connection.commit()
         return [claimed]
 

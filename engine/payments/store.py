@@ -7,7 +7,7 @@ the order of theirs. Everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -83,20 +83,6 @@ _FINISH = f"""
     UPDATE gateway_event t SET done_at = %(done_at)s, body = t.body - 'sealed', refused = v.refused
     FROM {unfolded(gateway_event, ("shard", "digest", "refused"))}
     WHERE t.shard = v.shard AND t.digest = v.digest AND t.done_at IS NULL"""
-
-_CLAIM = f"""
-    UPDATE payment p SET next_check_at = %(until)s, attempts = least(p.attempts + 1, 30000)
-    FROM (SELECT shard, account_id, payment_id FROM payment WHERE next_check_at <= %(now)s
-          ORDER BY next_check_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED) due
-    WHERE p.shard = due.shard AND p.account_id = due.account_id AND p.payment_id = due.payment_id
-    RETURNING {_STORED}"""
-
-_CLAIM_HEARD = """
-    UPDATE gateway_event e SET next_check_at = %(until)s
-    FROM (SELECT shard, digest FROM gateway_event WHERE done_at IS NULL AND next_check_at <= %(now)s
-          ORDER BY next_check_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED) due
-    WHERE e.shard = due.shard AND e.digest = due.digest
-    RETURNING e.shard, e.digest, e.gateway, e.event_id, e.body, e.received_at"""
 
 
 class Holder(NamedTuple):
@@ -256,18 +242,6 @@ async def keep_turns(connection: Connection, turns: Turns, now: datetime) -> Non
             given = arrays(gateway_event, columns, sorted(turns.finished, key=_place))
             await _ask(connection, _FINISH, given | {"done_at": now})
         await connection.commit()
-
-
-async def claim(connection: Connection, limit: int, now: datetime, lease: timedelta) -> list[Stored]:
-    """Payments that are due: nobody else looks at them before the lease is over."""
-    cursor = await _ask(connection, _CLAIM, {"now": now, "until": now + lease, "limit": limit})
-    return [Stored(*row) for row in await cursor.fetchall()]
-
-
-async def claim_heard(connection: Connection, limit: int, now: datetime, lease: timedelta) -> list[Waiting]:
-    """Events that nobody has finished: nobody else looks at them before the lease is over."""
-    cursor = await _ask(connection, _CLAIM_HEARD, {"now": now, "until": now + lease, "limit": limit})
-    return [Waiting(*row) for row in await cursor.fetchall()]
 
 
 _OF_ACCOUNT = f"""
