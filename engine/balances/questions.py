@@ -18,7 +18,7 @@ A_DAY = timedelta(hours=25)
 
 
 def _advances(asked: Operation) -> Iterator[Row]:
-    if isinstance(asked, Advance | Recharge | Settle):
+    if isinstance(asked, Advance | Recharge | Settle | Transfer):
         yield asked.account
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from engine.balances.rules import ORDINARY, draw, payable, promised_end
+from engine.balances.rules import ORDINARY, payable, promised_end
 from engine.books.case import Case, Verdict
 from engine.books.facts import Transfer as Moved
 from engine.books.tables import Ledger
@@ -51,10 +51,9 @@ def transfer(case: Case, operation: Transfer) -> Verdict:
     refused = _limits(case, operation, rules, fee)
     if refused is not None:
         return refused
-    for bucket, part in _take(case, operation.unit, operation.amount):
+    for bucket, part in _take(case, operation.unit, operation.amount, Ledger.CLEARING):
         _give(receiver, bucket, part)
-    if fee:
-        draw(case, Unit.MONEY, fee, None, Ledger.FEES)
+    _take(case, Unit.MONEY, fee, Ledger.FEES)
     return _told(case, receiver, operation, fee)
 
 
@@ -78,7 +77,14 @@ def _limits(case: Case, operation: Transfer, rules: TransferRules, fee: int) -> 
         if left < operation.amount:
             return Verdict(Code.BALANCE_TOO_LOW, {"left": left})
     free = sum(case.free(bucket) for bucket in _giveable(case, Unit.MONEY))
+    if operation.unit is Unit.MONEY:
+        free = max(0, free - _borrowed(case))
     return Verdict(Code.BALANCE_TOO_LOW, {"missing": money - free}) if free < money else None
+
+
+def _borrowed(case: Case) -> int:
+    """What was advanced and not paid back: who lends it on would leave us with the claim."""
+    return sum(one.open_amount for one in case.facts.advances)
 
 
 def _giveable(case: Case, unit: Unit) -> list[Bucket]:
@@ -86,27 +92,25 @@ def _giveable(case: Case, unit: Unit) -> list[Bucket]:
     return [bucket for bucket in payable(case, unit, None) if bucket.product != CREDIT_LINE]
 
 
-def _take(case: Case, unit: Unit, amount: int) -> list[tuple[Bucket, int]]:
+def _take(case: Case, unit: Unit, amount: int, to: Ledger) -> list[tuple[Bucket, int]]:
     taken = []
     for bucket in _giveable(case, unit):
         part = min(amount, case.free(bucket))
         if part:
-            case.debit(bucket, part, Ledger.CLEARING)
+            case.debit(bucket, part, to)
             taken.append((bucket, part))
             amount -= part
     return taken
 
 
 def _give(receiver: Case, source: Bucket, amount: int) -> None:
-    ends = source.expires_at
-    if source.unit is Unit.MONEY:
-        ends = promised_end(receiver.now, receiver.operator.vouchers.validity_days, receiver.operator.timezone)
+    # Money too: given to and fro it would live for ever.
     receiver.open(
         source.unit,
         amount,
         Ledger.CLEARING,
         product=GIFT,
-        expires_at=ends,
+        expires_at=source.expires_at,
         categories=source.categories,
         priority=source.priority if source.unit is not Unit.MONEY else ORDINARY,
     )

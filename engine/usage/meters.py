@@ -105,16 +105,25 @@ def over_cap(case: Case, unit: Unit, amount: int) -> Verdict | None:
 
 
 def count(case: Case) -> None:
-    """Add what this operation used to the line's meters, and tell of limits reached and of unusual use."""
+    """Add what this operation used to the line's meters, and tell of limits reached and of unusual use.
+
+    What an undone gift or a refund gives back leaves the day and the month in which it was spent, if they still go on.
+    """
     if case.facts.line is None or not isinstance(case.operation, METERED):
         return
     used: Counter[Unit] = Counter()
     for moved in case.transfers:
         if moved.debit is Ledger.BALANCE and moved.credit in SPENT:
             used[moved.unit] += moved.amount
+        elif moved.credit is Ledger.BALANCE and moved.debit in SPENT:
+            used[moved.unit] -= moved.amount
+    original = case.facts.original
+    spent_at = case.now if original is None else original.booked_at
     for unit, amount in used.items():
         before = meter_now(case.facts.meters.get(unit), unit, case.now, case.operator.timezone)
-        after = before._replace(today=before.today + amount, this_month=before.this_month + amount)
+        today = max(0, before.today + amount) if spent_at >= before.day_from else before.today
+        month = max(0, before.this_month + amount) if spent_at >= before.month_from else before.this_month
+        after = before._replace(today=today, this_month=month)
         case.write("meters", case.facts.line.line_id, *after.row())
         _tell(case, before, after)
 

@@ -14,17 +14,19 @@ from engine.words import (
     ChargeUsage,
     Operation,
     Purchase,
+    Refund,
     ReleaseOverdue,
     Renew,
     SessionAct,
     SessionRequest,
     SetCap,
     Transfer,
+    Undo,
     Unit,
 )
 
 #: What a line's meters count.
-METERED = (Charge, ChargeUsage, SessionRequest, Purchase, Transfer, Renew)
+METERED = (Charge, ChargeUsage, SessionRequest, Purchase, Transfer, Renew, Undo, Refund)
 
 _RESERVED = """r.session_id, r.rating_group, r.unit, r.state, r.granted, r.legs, r.used, r.overrun, r.seen, r.tariff,
                r.priced, r.paid, r.began_at, r.reported_at, r.expires_at"""
