@@ -84,6 +84,9 @@ def hearing(
         message = ("payment.action", {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
+        if owns and outcome.state is GatewayState.CAPTURED and current.state == S.CHARGED_BACK:
+            # A dispute was won: the money is ours and the credit is gone. Staff has to give it again.
+            log.error("payment.won_back", payment=str(current.payment_id), gateway=current.gateway, what=what)
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
     # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.

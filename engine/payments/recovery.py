@@ -197,9 +197,13 @@ class Recovery:
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
         after = await self._progress.heard(stored, outcome, "status")
         if is_waiting(after) and hopeless(stored, now):
-            log.critical("payment.unresolved", payment=str(stored.payment_id), gateway=stored.gateway)
-            return await self._progress.change(after, S.DECLINED, UNRESOLVED, "given_up")
+            return await self._give_up(after)
         return after
+
+    async def _give_up(self, stored: Stored) -> Stored:
+        """Nobody says what became of it: staff has to find out."""
+        log.critical("payment.unresolved", payment=str(stored.payment_id), gateway=stored.gateway)
+        return await self._progress.change(stored, S.DECLINED, UNRESOLVED, "given_up")
 
     async def _confirm(self, stored: Stored, now: datetime) -> Stored:
         """Take what is held, or let it go where it could not be credited any more."""
@@ -207,10 +211,14 @@ class Recovery:
         closed = holder is None or holder.status in (LineStatus.TERMINATED, LineStatus.BARRED)
         if closed or hopeless(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
-            if outcome.state is G.DECLINED:
+            if outcome.state in (G.DECLINED, G.NOT_FOUND):
                 return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "cancelled")
-            return await self._progress.heard(stored, outcome, "cancelled")
+            after = await self._progress.heard(stored, outcome, "cancelled")
+            return await self._give_up(after) if S(after.state) is S.HELD and hopeless(stored, now) else after
         outcome = await self._gateways.confirm(stored.gateway, stored.asked_by())
+        if outcome.state is G.NOT_FOUND:
+            # A hold that its provider does not know holds nothing, and never will.
+            return await self._progress.change(stored, S.DECLINED, DeclineReason.TIMEOUT, "confirmed")
         return await self._progress.heard(stored, outcome, "confirmed")
 
     async def _refund(self, stored: Stored, now: datetime) -> Stored:

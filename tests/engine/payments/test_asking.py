@@ -81,6 +81,35 @@ async def test_a_hold_for_a_line_that_closed_is_let_go_not_taken(holding: House)
     await holding.right()
 
 
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_a_hold_that_nobody_ends_is_given_up_to_staff(holding: House, *, reachable: bool) -> None:
+    line = await holding.line()
+    payment = await holding.pay(line, 5_000)
+    await holding.until(payment, PaymentState.HELD)
+    await holding.run("UPDATE payment SET requested_at = requested_at - interval '3 days', next_check_at = now()")
+    if reachable:
+        # Its provider has forgotten it.
+        (made,) = holding.sandbox.desk.ledger.all()
+        holding.sandbox.desk.ledger._by_key.pop((made.face, made.key))
+    else:
+        await holding.sandbox.stop()
+    ended = await holding.ended(payment)
+    assert (ended.state, ended.reason) == (PaymentState.DECLINED, "line_closed" if reachable else "unresolved")
+    assert await holding.money(line) == 0
+    if not reachable:
+        await holding.sandbox.start()
+
+
+async def test_a_hold_that_its_provider_does_not_know_ends(holding: House) -> None:
+    line = await holding.line()
+    payment = await holding.pay(line, 5_000)
+    await holding.until(payment, PaymentState.HELD)
+    (made,) = holding.sandbox.desk.ledger.all()
+    holding.sandbox.desk.ledger._by_key.pop((made.face, made.key))
+    assert (await holding.ended(payment)).state is PaymentState.DECLINED
+    assert await holding.money(line) == 0
+
+
 async def test_what_could_not_be_a_payment_is_refused_before_anything_is_stored(house: House) -> None:
     line = await house.line()
     closed = await house.line()

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from engine.words import Adjust, Payment, PaymentMethod, PaymentState, Subscriber, Unit
 from runtime.keyring import Keyring
@@ -202,3 +203,32 @@ async def test_a_charge_that_is_asked_for_again_is_the_same_call_and_is_credited
     assert (await cards.ended(payment)).state is PaymentState.SETTLED
     assert await cards.money(line) == await cards.taken() == 5_000
     await cards.right()
+
+
+async def test_a_dispute_that_is_won_after_the_credit_was_taken_back_is_told_to_staff(cards: House) -> None:
+    line = await cards.line()
+    payment = await charged(cards, line)
+    disputed = made(cards)
+    disputed.dispute()
+    assert await post(cards, event("evt_1", "charge.dispute.created", dispute_of(disputed))) == 200
+    assert await state(cards, payment) is PaymentState.CHARGED_BACK
+    won = event("evt_2", "charge.dispute.closed", dispute_of(disputed) | {"status": "won"})
+    with capture_logs() as logs:
+        assert {await post(cards, won) for _ in range(2)} == {200}
+    (told,) = [line for line in logs if line["event"] == "payment.won_back"]
+    assert (told["log_level"], told["payment"]) == ("error", str(payment.payment_id))
+    kept = await cards.rows("SELECT body->>'state' FROM payment_event WHERE body->>'provider_code' = 'dispute_won'")
+    assert kept == [("captured",)]
+    assert await cards.money(line) == 0
+    await cards.right()
+
+
+async def test_a_bank_that_only_asks_takes_no_credit_back(cards: House) -> None:
+    line = await cards.line()
+    payment = await charged(cards, line)
+    disputed = made(cards)
+    disputed.dispute()
+    asks = dispute_of(disputed) | {"status": "warning_needs_response"}
+    assert await post(cards, event("evt_1", "charge.dispute.created", asks)) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 5_000

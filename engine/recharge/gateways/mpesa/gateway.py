@@ -47,6 +47,8 @@ TEXT_LENGTH, REMARKS_LENGTH = 13, 100
 PUSH = "ws_CO_"
 #: refused for the payer's number, for somebody's being in the middle of another push, for our own account
 BAD_REQUEST, LOCKED, SPIKE = "400.002.02", "500.001.1001", "500.003.02"
+#: turned away unread: wrong call, credentials, address, too many calls. Of 408 and 409 nobody knows what was done.
+TURNED_AWAY = frozenset({400, 401, 403, 404, 429})
 ACCEPTED = msgspec.json.encode({"ResultCode": 0, "ResultDesc": "Accepted"})
 #: C2B: the validation's answer, "Invalid Account Number"
 NO_SUCH_ACCOUNT = msgspec.json.encode({"ResultCode": "C2B00012", "ResultDesc": "Rejected"})
@@ -211,7 +213,7 @@ def _push_refused(reply: Reply) -> Outcome:
         return Outcome(state=GatewayState.DECLINED, reason=DeclineReason.METHOD, provider_code=code)
     if code == LOCKED:
         return Outcome(state=GatewayState.DECLINED, reason=DeclineReason.OTHER, provider_code=code)
-    if code == SPIKE or 400 <= reply.status < 500:
+    if code == SPIKE or reply.status in TURNED_AWAY:
         # Our account, or too many calls: nothing was pushed.
         return nothing_sent(NotSent(code or f"http_{reply.status}"))
     return unknown(code or f"http_{reply.status}")

@@ -67,7 +67,8 @@ def c2b_event(content: dict[str, Any], shortcodes: frozenset[str], *, paid: bool
     return Event(
         event_id=f"c2b:{receipt}:{'paid' if paid else 'check'}",
         outcome=outcome,
-        account_number=word(content, "BillRefNumber", ACCOUNT).strip(),
+        # A till (Buy Goods) asks for no account: theirs is empty then, or not there.
+        account_number=word(content, "BillRefNumber", ACCOUNT).strip() if content.get("BillRefNumber") else "",
         payer_msisdn=_payer(content.get("MSISDN")),
         ask_status=paid,
     )

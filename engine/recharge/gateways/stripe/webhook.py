@@ -20,8 +20,10 @@ ID = re.compile(r"[A-Za-z0-9_]{3,100}")
 CURRENCY = re.compile(r"[a-z]{3}")
 KIND = re.compile(r"[a-z_.]{3,80}")
 INTENT = "payment_intent."
-#: of a dispute that is over: the money is ours again, or was never taken
-KEPT = frozenset({"won", "warning_closed"})
+#: of a dispute that is over: the money is ours again
+WON = "won"
+#: an inquiry: the bank asks, and has taken nothing (docs.stripe.com/disputes/how-disputes-work)
+WARNING = "warning_"
 
 
 def read_event(content: Mapping[str, Any]) -> Event | None:
@@ -59,8 +61,10 @@ def _refunded(event_id: str, charge: Mapping[str, Any]) -> Event | None:
 
 def _disputed(event_id: str, kind: str, dispute: Mapping[str, Any]) -> Event | None:
     status = str(dispute.get("status"))
-    kept = kind == "charge.dispute.closed" and status in KEPT
-    state = GatewayState.CAPTURED if kept else GatewayState.CHARGEBACK
+    if status.startswith(WARNING):
+        return None
+    won = kind == "charge.dispute.closed" and status == WON
+    state = GatewayState.CAPTURED if won else GatewayState.CHARGEBACK
     outcome = _moved(dispute, "amount", state, f"dispute_{status}"[:60])
     return Event(event_id=event_id, payment_id=_ours(dispute), outcome=outcome) if outcome else None
 

@@ -145,6 +145,18 @@ def test_a_confirmation_that_makes_no_sense_is_refused(change: dict[str, str]) -
     assert refused(callback(body(whole | change), f"{SECRET}-paid")).status == 400
 
 
+@pytest.mark.parametrize("typed", [{"BillRefNumber": ""}, {}, {"BillRefNumber": None}], ids=str)
+def test_a_till_asks_for_no_account(typed: dict[str, Any]) -> None:
+    whole = {
+        "TransID": "RKTQDM7W6S",
+        "TransTime": "20261121134211",
+        "TransAmount": "10.00",
+        "BusinessShortCode": "600638",
+    }
+    [event] = offline().read_callback(callback(body(whole | typed), f"{SECRET}-paid")).events
+    assert (event.account_number, event.outcome.amount) == ("", 1_000)
+
+
 # --- settings and statement ---
 
 

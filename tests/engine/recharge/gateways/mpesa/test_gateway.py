@@ -197,6 +197,20 @@ async def test_an_answer_that_makes_no_sense_is_unknown(broken: Broken, shop: Sh
     await gateway.stop()
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(status, GatewayState.NOT_FOUND) for status in (400, 403, 404, 429)]
+    + [(status, GatewayState.UNKNOWN) for status in (408, 409, 425, 499, 500, 503)],
+)
+async def test_only_what_is_turned_away_unread_may_be_pushed_elsewhere(
+    broken: Broken, shop: Shop, status: int, state: GatewayState
+) -> None:
+    gateway = made(broken.url, shop.url)
+    broken.answer = (status, b'{"errorCode": "new"}')
+    assert (await gateway.charge(pushed(shop))).state is state
+    await gateway.stop()
+
+
 def test_the_password_is_of_nairobis_time() -> None:
     options = MpesaOptions(**OPTIONS)
     at = timestamp(datetime(2026, 11, 21, 22, 30, 5, tzinfo=UTC))
