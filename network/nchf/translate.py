@@ -36,7 +36,7 @@ def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     if len(wanted) > 1 and asked is not None and all(_amount(asked, unit) for unit in wanted):
         reason = f"counted in {' and '.join(wanted)} at once"
         raise wrong(FAILED, f"multipleUnitUsage[{number}].requestedUnit", reason)
-    # A network element may measure more than it was granted (the time of a volume): what it asks for says what is meant.
+    # A network element may measure more than it was granted (the time of a volume): what it asks for is meant.
     # Who asks for nothing, or for as much as is right, is charged in the quota's unit, which the engine knows.
     unit = wanted[0] if wanted else None
     return GroupReport(
