@@ -84,8 +84,8 @@ PLANTED = {
     ),
     "reservation_ends": (
         (
-            "INSERT INTO reservation SELECT shard, account_id, gen_random_uuid(), 1, 'octets', 'open', 0, '[]', 0, 0, 0,"
-            " NULL, 0, 0, now(), now(), now() - interval '2 days' FROM account WHERE account_id = %(account)s"
+            "INSERT INTO reservation SELECT shard, account_id, gen_random_uuid(), 1, 'octets', 'open', 0, '[]', 0, 0,"
+            " 0, NULL, 0, 0, now(), now(), now() - interval '2 days' FROM account WHERE account_id = %(account)s"
         ),
         {("reservation_ends", "trader")},
     ),
