@@ -71,10 +71,11 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 class GroupReport(msgspec.Struct, frozen=True, kw_only=True):
     """One rating group of a request.
 
-    ``unit`` is what its quota is counted in; None: in what it was granted in, which only the engine knows. Another unit
-    than before takes its place only with a request for a quota in it. ``used`` is what was used since the last report,
-    or since the session began if the request is ``cumulative``. ``requested`` asks for a quota: 0 for as much as is right, a number for no
-    more than that, None for none. ``final`` gives the group back: no quota follows until it is asked for again.
+    ``unit`` is what its quota is counted in; None: in what it was granted in, which only the engine knows. Another
+    unit than before takes its place only with a request for a quota in it. ``used`` is what was used since the last
+    report, or since the session began if the request is ``cumulative``. ``requested`` asks for a quota: 0 for as much
+    as is right, a number for no more than that, None for none. ``final`` gives the group back: no quota follows until
+    it is asked for again.
     """
 
     rating_group: int
