@@ -17,6 +17,7 @@ from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
 from engine.payments.progress import Progress, Step, hearing
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
+from engine.recharge.gateways.references import is_account_number
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine
 
 log = structlog.get_logger(__name__)
@@ -182,8 +183,10 @@ def _known(taken: Taken, found: Found) -> Stored | str | None:
     if stored is not None and stored.gateway == name:
         return "reference" if _names_another(stored, event, found) else stored
     named = found.get(REFERENCE)
-    if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):
-        return named
+    if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):  # noqa: SIM102
+        # Only what we gave the provider is a payment's own name; whoever quotes the short one pays for its line.
+        if is_account_number(event.account_number or "", named.reference, named.payment_id):
+            return named
     if event.outcome.state is not G.CAPTURED or (stored is None and began_here):
         return "payment_unknown" if stored is None else "gateway"
     return None

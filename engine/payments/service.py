@@ -184,7 +184,7 @@ class Payments:
         return None if stored is None else stored.payment()
 
     async def find_payment(self, reference: str) -> Payment | None:
-        """A payment by what a person quotes; of two with the same short reference, the first."""
+        """A payment by what a person quotes; none where two have the same short reference."""
         stored = await self._one(names.by_reference(reference))
         return None if stored is None else stored.payment()
 

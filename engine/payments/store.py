@@ -50,6 +50,13 @@ _TOLD = ("shard", "message_id", "account_id", "line_id", "topic", "body", "prior
 
 _INSERT_PAYMENTS = f"{insert_sql(payment, _OPENED)} ON CONFLICT DO NOTHING RETURNING payment_id"
 _INSERT_LOCATORS = f"{insert_sql(payment_locator, _LOCATED)} ON CONFLICT DO NOTHING"
+# A name that several payments were opened under is marked, by a row beside it: what it finds would be a stranger's.
+_MARK = r"'\x01'::bytea"
+_MARK_SHARED = f"""
+    INSERT INTO payment_locator (shard, digest, owner_shard, account_id, payment_id)
+    SELECT l.shard, l.digest || {_MARK}, l.owner_shard, l.account_id, l.payment_id
+    FROM {unfolded(payment_locator, _LOCATED)} JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
+    WHERE l.payment_id <> v.payment_id ON CONFLICT DO NOTHING"""
 _INSERT_EVIDENCE = f"{insert_sql(payment_event, _EVIDENCE)} ON CONFLICT DO NOTHING"
 _INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
 _INSERT_HEARD = f"{insert_sql(gateway_event, _HEARD)} ON CONFLICT DO NOTHING"
@@ -72,7 +79,8 @@ _LOCATE = f"""
     SELECT v.place, {_STORED}
     FROM {unfolded(payment_locator, ("shard", "digest"), placed=True)}
     JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
-    JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id"""
+    JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id
+    WHERE NOT EXISTS (SELECT FROM payment_locator m WHERE m.shard = v.shard AND m.digest = v.digest || {_MARK})"""
 
 _SEEN = f"""
     SELECT v.place, e.payload_hash, e.done_at IS NOT NULL
@@ -153,7 +161,9 @@ async def open_payments(
         made = await _ask(
             connection, _INSERT_PAYMENTS, arrays(payment, _OPENED, [[row[name] for name in _OPENED] for row in rows])
         )
-        await _ask(connection, _INSERT_LOCATORS, arrays(payment_locator, _LOCATED, sorted(locators)))
+        names = arrays(payment_locator, _LOCATED, sorted(locators))
+        await _ask(connection, _INSERT_LOCATORS, names)
+        await _ask(connection, _MARK_SHARED, names)
         await _ask(connection, _INSERT_EVIDENCE, arrays(payment_event, _EVIDENCE, evidence))
         stored = await _ask(connection, _READ, arrays(payment, _KEY, keys))
         await connection.commit()

@@ -20,3 +20,8 @@ def account_number(reference: str, payment_id: UUID) -> str:
     digest = hashlib.blake2b(payment_id.bytes, digest_size=LENGTH).digest()
     own = "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest)
     return (reference + own)[:LENGTH]
+
+
+def is_account_number(typed: str, reference: str, payment_id: UUID) -> bool:
+    """Whether what came back as the account is all of a payment's account number, and not its reference alone."""
+    return typed.strip().upper() == account_number(reference, payment_id).upper()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
-from engine.payments.names import by_reference, path_secret
+from engine.payments.names import path_secret, payment_id_of, reference
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome
 from engine.recharge.gateways.references import account_number
 from engine.words import Payment, PaymentState, Subscriber
@@ -16,6 +17,7 @@ from sandbox.payments.ledger import Payment as Made
 from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
 from tests.engine.payments.house import House, opened
+from tests.engine.payments.test_mpesa_payments import begun_by_payer, came
 
 RECEIPT = "SJK7QW9XYZ"
 
@@ -154,22 +156,58 @@ async def test_what_was_settled_by_asking_is_not_counted_again_by_its_confirmati
     await mpesa.right()
 
 
-async def test_a_confirmation_pays_for_its_own_payment_where_two_share_a_reference(mpesa: House) -> None:
+def two_keys_of_one_reference(first: Subscriber, second: Subscriber) -> tuple[UUID, UUID]:
+    """Keys under which a payment of each line has the same short reference: of 30 bits, somebody finds them."""
+    seen = {}
+    for number in range(60_000):
+        key = UUID(int=number + 1)
+        seen[reference(first.account, payment_id_of(first.account, key))] = key
+    for number in range(10**7):
+        key = UUID(int=10**9 + number)
+        known = seen.get(reference(second.account, payment_id_of(second.account, key)))
+        if known is not None:
+            return known, key
+    raise AssertionError("no two keys")
+
+
+async def shared(mpesa: House) -> tuple[Subscriber, Subscriber, Payment, Payment]:
+    """Two lines whose payments have one short reference, and those: the first settled, the second by asking."""
     first, second = await mpesa.line(), await mpesa.line()
-    stranger = await mpesa.until(await mpesa.pay(first, 5_000), PaymentState.SETTLED)
-    payment = await polled(mpesa, second)
-    # As if both were quoted by the same six letters: the first has them.
-    await mpesa.run("UPDATE payment SET reference = %s WHERE payment_id = %s", stranger.reference, payment.payment_id)
-    short = payment.reference
-    await mpesa.run(
-        "UPDATE payment_locator SET owner_shard = p.shard, account_id = p.account_id, payment_id = p.payment_id"
-        " FROM payment p WHERE p.payment_id = %s AND digest = %s",
-        stranger.payment_id,
-        by_reference(short).digest,
-    )
+    one, other = two_keys_of_one_reference(first, second)
+    stranger = await mpesa.until(await mpesa.pay(first, 5_000, key=one), PaymentState.SETTLED)
+    await mpesa.plays("lost")
+    payment = await mpesa.pay(second, 5_000, key=other)
+    await mpesa.hurry()
+    payment = await mpesa.ended(payment)
+    assert payment.reference == stranger.reference
+    return first, second, stranger, payment
+
+
+async def test_a_confirmation_pays_for_its_own_payment_where_two_share_a_reference(mpesa: House) -> None:
+    first, second, _, payment = await shared(mpesa)
     await confirmed(mpesa, made_for(mpesa, payment))
     assert [await mpesa.money(line) for line in (first, second)] == [5_000, 5_000]
     assert await mpesa.rows("SELECT count(*) FROM payment") == [(2,)]
+
+
+async def test_money_under_a_reference_of_two_payments_is_nobodys_and_goes_back(mpesa: House) -> None:
+    first, second, stranger, _ = await shared(mpesa)
+    await begun_by_payer(mpesa, stranger.reference)
+    assert (await came(mpesa)).state is PaymentState.REFUNDED
+    assert [await mpesa.money(line) for line in (first, second)] == [5_000, 5_000]
+    assert await mpesa.engine.find_payment(stranger.reference) is None
+    await mpesa.right()
+
+
+async def test_a_short_reference_pays_for_the_line_and_is_never_taken_for_the_payment_itself(mpesa: House) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("decline")
+    payment = await mpesa.ended(await mpesa.pay(line, 5_000))
+    assert payment.state is PaymentState.DECLINED
+    await begun_by_payer(mpesa, payment.reference)
+    assert (await came(mpesa)).payment_id != payment.payment_id
+    assert await mpesa.money(line) == 5_000
+    await mpesa.right()
 
 
 async def test_a_refund_waits_for_the_receipt_and_goes_on_when_it_comes(mpesa: House) -> None:
