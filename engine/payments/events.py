@@ -97,6 +97,9 @@ class Events:
         """What the provider itself says, with the names that the event brought; None while it does not say so."""
         ref = stored.asked_by()
         reference = event.status_ref or event.outcome.gateway_ref or ref.gateway_ref
+        if stored.asked_ref is None and event.outcome.state is G.CAPTURED:
+            # We never heard which push was ours, and a push that is asked about names no amount: its receipt does.
+            reference = event.outcome.gateway_ref or reference
         said = await self._gateways.status(name, msgspec.structs.replace(ref, gateway_ref=reference))
         if said.state is event.outcome.state:
             known = event.outcome
@@ -212,9 +215,14 @@ def _names_another(stored: Stored, event: Event, found: Found) -> bool:
     """
     if not event.ask_status:
         return False
-    owners = (found[rank].payment_id for rank in (REF, STATUS_REF) if rank in found)
-    if any(owner != stored.payment_id for owner in owners):
+    receipt, asked_by = found.get(REF, stored), found.get(STATUS_REF, stored)
+    if asked_by.payment_id != stored.payment_id:
         return True
+    if receipt.payment_id != stored.payment_id:
+        # Money of this push that was counted as having come by itself: that is heard, and this one is a duplicate.
+        name = event.outcome.gateway_ref or ""
+        came = receipt.payment_id == names.incoming_id(stored.gateway, name) and receipt.money == stored.money
+        return not (came and event.status_ref is not None and stored.asked_ref == event.status_ref)
     asked = stored.asked_ref in (None, event.status_ref)
     return event.status_ref is not None and not asked and STATUS_REF not in found
 

@@ -84,6 +84,8 @@ def hearing(
         message = ("payment.action", {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
+        if not owns and outcome.state is GatewayState.CAPTURED and current.state == S.SETTLED:
+            log.critical("payment.counted_twice", payment=str(current.payment_id), gateway=current.gateway)
         if owns and outcome.state is GatewayState.CAPTURED and current.state == S.CHARGED_BACK:
             # A dispute was won: the money is ours and the credit is gone. Staff has to give it again.
             log.error("payment.won_back", payment=str(current.payment_id), gateway=current.gateway, what=what)

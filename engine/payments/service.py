@@ -16,7 +16,7 @@ from engine.guard.cards import Cards
 from engine.guard.payments import PaymentGuard
 from engine.payments import names, store
 from engine.payments.asking import Asking
-from engine.payments.course import REFUND_REFUSED, Stored
+from engine.payments.course import DUPLICATE, REFUND_REFUSED, Stored
 from engine.payments.events import Events
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
@@ -262,7 +262,8 @@ class Payments:
             state = PaymentState(current.state)
             if state is PaymentState.REFUNDING and current.reason == REFUND_REFUSED:
                 return current._replace(reason=None, next_check_at=now, attempts=0, changed_at=now)
-            if state is PaymentState.DECLINED and current.asked_ref is not None:
+            counted = current.reason == DUPLICATE  # the money is another payment's: asking would find it again
+            if state is PaymentState.DECLINED and current.asked_ref is not None and not counted:
                 return current._replace(state=PaymentState.UNKNOWN.value, reason=None, next_check_at=now, attempts=0)
             return current
 

@@ -226,3 +226,67 @@ async def test_a_refund_waits_for_the_receipt_and_goes_on_when_it_comes(mpesa: H
             await asyncio.sleep(0.05)
     assert await mpesa.money(line) == await mpesa.taken() == 0
     await mpesa.right()
+
+
+async def counted_as_incoming(mpesa: House) -> tuple[Subscriber, Payment]:
+    """A payer's push, which nobody told us of, counted as money that came by itself; by another number of theirs."""
+    line = await mpesa.line()
+    mpesa.sandbox.desk.pace = 30.0
+    payment = await mpesa.pay(line, 5_000)
+    push = made_for(mpesa, payment)
+    mpesa.sandbox.desk.pace = 0.05
+    push.become("captured")
+    mpesa.sandbox.desk.ledger.save(push)
+    outcome = Outcome(state=GatewayState.CAPTURED, gateway_ref=push.details["receipt"], amount=5_000, currency="KES")
+    event = Event(event_id="statement:1", outcome=outcome, account_number=line.msisdn)
+    assert await mpesa.engine.payments.take_statement("mpesa", event) == "done"
+    assert await mpesa.money(line) == 5_000
+    return line, payment
+
+
+async def test_a_push_whose_receipt_was_counted_already_is_a_duplicate_and_stays_one(
+    mpesa: House, keyring: Keyring
+) -> None:
+    line, payment = await counted_as_incoming(mpesa)
+    push = made_for(mpesa, payment)
+    await posted(mpesa, keyring, payment, push.id, receipt=push.details["receipt"], shillings=50)
+    after = await mpesa.until(payment, PaymentState.DECLINED)
+    assert after.reason == "duplicate"
+    again = await mpesa.engine.payments.look_again(payment.payment_id, "console:test")
+    assert again is not None and again.state is PaymentState.DECLINED
+    await mpesa.hurry()
+    await mpesa.engine.resume_payments()
+    assert await mpesa.money(line) == await mpesa.taken() == 5_000
+    await mpesa.right()
+
+
+async def test_a_paid_push_of_nobodys_does_not_pay_for_a_payment_whose_answer_was_lost(
+    mpesa: House, keyring: Keyring
+) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("hang")
+    unpaid = await mpesa.pay(line, 300_000, wait_seconds=5.0)
+    assert unpaid.state is PaymentState.UNKNOWN
+    other = Made(
+        face="mpesa", id="ws_CO_other", key="other", amount=2_000, currency="KES", details={"receipt": "SJK7QW9ABC"}
+    )
+    other.become("captured")
+    mpesa.sandbox.desk.ledger.save(other)
+    await posted(mpesa, keyring, unpaid, other.id, receipt=RECEIPT, shillings=3_000)
+    for _ in range(3):
+        await mpesa.hurry()
+        await mpesa.engine.resume_payments()
+        await asyncio.sleep(0.2)
+    found = await mpesa.engine.payment(unpaid.payment_id)
+    assert found is not None and found.state is PaymentState.UNKNOWN
+    assert await mpesa.money(line) == 0
+
+
+async def test_a_payment_whose_answer_was_lost_is_credited_what_its_receipt_says(mpesa: House) -> None:
+    line = await mpesa.line()
+    await mpesa.plays("late", seconds=1.5)
+    payment = await mpesa.pay(line, 5_000, wait_seconds=2.0)
+    settled = await mpesa.until(payment, PaymentState.SETTLED)
+    assert settled.gateway_ref == made_for(mpesa, payment).details["receipt"]
+    assert await mpesa.money(line) == await mpesa.taken() == 5_000
+    await mpesa.right()
