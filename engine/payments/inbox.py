@@ -123,6 +123,11 @@ class Inbox:
             known = [await self._serves(event.account_number) for event in callback.events]
             return answer if all(known) else answer._replace(body=callback.refusal)
         try:
+            if request.path_secret and any(map(_by_path_alone, callback.events)):
+                path = {PATH: names.by_path(request.path_secret)}
+                if not await self._finder(path):
+                    # Anybody can post this: it is kept no more than any other refusal.
+                    return await self._refuse(name, request, BadCallback("path: no payment's", 404))
             arrivals = [self._arrival(name, event, request) for event in callback.events]
             arrived = await asyncio.gather(*(self._keeper(one) for one in arrivals))
         except EngineUnavailable:
@@ -147,7 +152,9 @@ class Inbox:
         if request.path_secret:
             locators[PATH] = names.by_path(request.path_secret)
             body["path"] = locators[PATH].digest.hex()
-        digest = names.event_digest(name, event.event_id)
+        # Whoever makes an event up on a path of their own must not take the place of the true one.
+        own = f"|{body['path']}" if _by_path_alone(event) and "path" in body else ""
+        digest = names.event_digest(name, event.event_id + own)
         told = msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=None))
         now = datetime.now(UTC)
         heard = Heard(
@@ -235,18 +242,8 @@ class Inbox:
             digest = self._keyring.digest("gateway-event", request.body[:100_000], self._keyring.ids[-1])[:16]
             event_id = f"refused:{digest.hex()}"
             key = names.event_digest(name, event_id)
-            line = Heard(
-                shard_of(key),
-                key,
-                name,
-                event_id,
-                digest,
-                None,
-                request.received_at,
-                None,
-                request.received_at,
-                str(error),
-            )
+            at = request.received_at
+            line = Heard(shard_of(key), key, name, event_id, digest, None, at, None, at, str(error))
             try:
                 await self._keeper(Arrival(line, {}))
             except EngineUnavailable:
@@ -273,6 +270,11 @@ class Inbox:
         except (BadNumber, UnknownLine):
             return False
         return line.status not in (LineStatus.TERMINATED, LineStatus.BARRED)
+
+
+def _by_path_alone(event: Event) -> bool:
+    """Whether nothing but the path that it came on says that an event is true and whose it is."""
+    return event.ask_status and event.payment_id is None and event.account_number is None
 
 
 def _numbered(items: Sequence[dict[int, Locator]]) -> list[tuple[int, Locator]]:

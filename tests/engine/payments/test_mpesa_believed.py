@@ -290,3 +290,28 @@ async def test_a_payment_whose_answer_was_lost_is_credited_what_its_receipt_says
     assert settled.gateway_ref == made_for(mpesa, payment).details["receipt"]
     assert await mpesa.money(line) == await mpesa.taken() == 5_000
     await mpesa.right()
+
+
+async def test_what_is_made_up_on_another_payments_path_does_not_take_the_place_of_the_true_event(
+    mpesa: House, keyring: Keyring
+) -> None:
+    mine, other = await mpesa.line(), await mpesa.line()
+    mpesa.sandbox.desk.pace = 30.0
+    path, payment = await mpesa.pay(other, 5_000), await mpesa.pay(mine, 5_000)
+    push = made_for(mpesa, payment)
+    assert await posted(mpesa, keyring, path, push.id, receipt=RECEIPT, shillings=50) == "reference"
+    push.become("captured")
+    mpesa.sandbox.desk.ledger.save(push)
+    mpesa.sandbox.desk.told(push)
+    await mpesa.until(payment, PaymentState.SETTLED)
+    assert [await mpesa.money(line) for line in (mine, other)] == [5_000, 0]
+
+
+async def test_a_flood_on_paths_that_are_no_payments_is_refused_and_not_kept(mpesa: House) -> None:
+    mpesa.engine.payments._inbox._refusals = -10_000.0
+    for number in range(30):
+        callback = {"CheckoutRequestID": f"ws_CO_{number}", "ResultCode": 1032}
+        url = f"{mpesa.base_url}/payments/mpesa/callback/guess{number}"
+        async with mpesa.http.post(url, json={"Body": {"stkCallback": callback}}) as answer:
+            assert answer.status == 404
+    assert await mpesa.rows("SELECT FROM gateway_event") == []

@@ -91,12 +91,12 @@ async def test_a_forged_success_on_a_payments_own_path_is_not_believed(mpesa: Ho
     for path in ("0" * 48, "guess"):
         url = f"{mpesa.base_url}/payments/mpesa/callback/{path}"
         async with mpesa.http.post(url, json=forged) as answer:
-            assert answer.status == 200
+            assert answer.status == 404
     assert await mpesa.money(line) == 0
     found = await mpesa.engine.payment(payment.payment_id)
     assert found is not None and not found.state.final
-    ((refused,),) = await mpesa.rows("SELECT refused FROM gateway_event")
-    assert refused == "path"
+    ((refused, kept),) = await mpesa.rows("SELECT refused, body FROM gateway_event")
+    assert (refused, kept) == ("path: no payment's", None)
 
 
 async def test_who_types_a_number_of_ours_pays_for_that_line(mpesa: House) -> None:
