@@ -100,7 +100,7 @@ async def test_the_same_payment_in_a_new_session_is_asked_about_first(house: Hou
     await (await dialling(house, machine, line)).say("2", "1", "1")
     (payment,) = await house.engine.payments_of(line.account)
     await house.ended(payment)
-    second = await (await dialling(house, machine, line, "s2")).say("3", "1")
+    second = await (await dialling(house, machine, line, "s2")).say("2", "1")
     second.stands_in("pay.confirm").sees(f"ref {payment.reference}. Again?", "KES 50.00 M-Pesa")
     (await second.say("1")).stands_in("pay.asked")
     assert await credited(house, line) == 10_000
@@ -151,7 +151,7 @@ async def test_ones_payments_are_listed_with_how_far_they_have_come(house: House
     await house.ended(await house.pay(line, 5_000))
     await house.plays("decline", reason="funds")
     await house.ended(await house.pay(line, 7_000))
-    player = await (await dialling(house, machine, line)).say("5")
+    player = await (await dialling(house, machine, line)).say("4")
     player.stands_in("payments.list").sees("1 KES 70.00 not paid", "2 KES 50.00 paid", "3 Where is my payment?")
     (await player.say("2")).stands_in("payments.show").sees("KES 50.00", "paid")
     (await player.say("1")).stands_in("payments.list")
@@ -175,7 +175,7 @@ async def test_a_saved_card_pays_and_one_forgotten_meanwhile_does_not(house: Hou
     player = await (await dialling(house, machine, line)).say("3", "1", "1")
     player.stands_in("pay.asked")
     assert await credited(house, line) == 5_000
-    late = await (await dialling(house, machine, line, "s2")).say("4", "2")
+    late = await (await dialling(house, machine, line, "s2")).say("3", "2")
     await house.engine.forget_card(line, card.card_id)
     (await late.say("1")).stands_in("pay.refused").sees("This card is no longer saved.")
     assert await credited(house, line) == 5_000
@@ -196,7 +196,7 @@ async def test_what_the_guard_refuses_is_said_with_its_limit(house: House, machi
     line = await house.line()
     await house.ended(await house.pay(line, 15_000_000))
     await house.run("UPDATE payment SET amount = 29999000")
-    player = await (await dialling(house, machine, line)).say("3", "1", "1")
+    player = await (await dialling(house, machine, line)).say("2", "1", "1")
     player.stands_in("pay.refused").sees("One day allows KES 300,000.00.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from settings import Operator
 
 #: how many of the latest payments are looked at for one to repeat
 LOOKS_BACK = 5
+#: longer than any session lasts
+OFFERED_AFTER = timedelta(minutes=15)
 #: refused or taken back, it is not offered again
 _REPEATED = frozenset({PaymentState.SETTLED, PaymentState.CAPTURED})
 
@@ -70,10 +73,18 @@ def again(operator: Operator, last: Payment | None, saved: tuple[SavedCard, ...]
 
 
 async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Payment | None:
-    """The latest recharge of this line that was paid for by dialog."""
+    """The latest recharge of this line that was paid for by dialog, not counting what is being paid just now.
+
+    It moves the other options down. A session that is lost and played again must find them where they were, so it is
+    offered once no such session can come back.
+    """
     found = await context.engine.payments_of(context.subscriber.account, limit=LOOKS_BACK)
-    own = context.subscriber.line_id
-    fitting = (one for one in found if one.line_id == own and one.product is None and one.state in _REPEATED)
+    own, before = context.subscriber.line_id, context.now - OFFERED_AFTER
+    fitting = (
+        one
+        for one in found
+        if one.line_id == own and one.product is None and one.state in _REPEATED and one.created_at < before
+    )
     return next((one for one in fitting if one.method in methods), None)
 
 
