@@ -125,7 +125,7 @@ async def pay(house: House, orders: Orders, number: int) -> UUID:
     dice = random.Random(f"{orders.seed}|{number}")
     line = await house.engine.subscriber(dice.choice(orders.msisdns))
     card = {"method": PaymentMethod.CARD, "token": "card"} if dice.random() < 0.3 else {}
-    amount = dice.randrange(10, 90) * 100
+    amount = dice.randrange(50, 90) * 100
     payment = await house.pay(line, amount, key_of(orders, number), wait_seconds=0.5, **card)
     return payment.payment_id
 
