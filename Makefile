@@ -1,7 +1,8 @@
 # Each target does all of its own set-up: nothing has to be typed first.
 
 PYTHON ?= python3
-JOBS ?= 2
+# more than cores: many tests wait for other processes
+JOBS ?= 4
 ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

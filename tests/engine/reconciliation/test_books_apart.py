@@ -14,7 +14,12 @@ from tests.engine.reconciliation.files import HEADER, of, paid, square, today
 
 
 async def test_a_history_in_a_database_of_its_own_is_matched_all_the_same(
-    house: House, database_url: str, postgres_url: str, _template: str, operator, keyring  # noqa: PT019
+    house: House,
+    database_url: str,
+    postgres_url: str,
+    _template: str,
+    operator,
+    keyring,  # noqa: PT019
 ) -> None:
     right, wrong = await paid(house, 2)
     elsewhere = make_database(postgres_url, _template)
