@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # more than cores: many tests wait for other processes
-JOBS ?= 4
+JOBS ?= 3
 ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
