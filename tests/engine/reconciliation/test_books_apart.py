@@ -17,9 +17,9 @@ async def test_a_history_in_a_database_of_its_own_is_matched_all_the_same(
     house: House,
     database_url: str,
     postgres_url: str,
-    _template: str,
+    _template: str,  # noqa: PT019
     operator,
-    keyring,  # noqa: PT019
+    keyring,
 ) -> None:
     right, wrong = await paid(house, 2)
     elsewhere = make_database(postgres_url, _template)
