@@ -6,6 +6,7 @@ import pytest
 
 from channels.layout import septets, units
 from channels.smpp.pdu import ShortMessage
+from dialogs.texts import Texts
 from engine.api import Engine
 from settings import Operator, load_operator
 from tests.channels.phone import Talk
@@ -22,6 +23,12 @@ DIALLED = ("*123#", "*123*1#", "*123*2#", "*123*3#", "*123*4#")
 def operator() -> Operator:
     """The sample operator of Qatar, who speaks Arabic."""
     return load_operator(ROOT / "examples" / "qatar.toml").model_copy(update={"service_code": "123"})
+
+
+@pytest.fixture(scope="session")
+def texts(operator: Operator) -> Texts:
+    """Their languages: the fixture that all tests share has the other operator's."""
+    return Texts(operator.languages, operator.timezone)
 
 
 async def test_a_plain_screen_takes_one_octet_for_each_septet(
