@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import logging
 import os
 import shutil
 import sys
@@ -177,6 +178,16 @@ def _database(admin: psycopg.Connection[Any], url: str, template: str) -> Iterat
 
 
 # --- the product ---
+
+
+@pytest.fixture
+def logs_put_back() -> Iterator[None]:
+    """For tests that configure logs as a server does: later ones log as they did before."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

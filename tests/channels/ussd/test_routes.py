@@ -154,6 +154,7 @@ async def test_an_end_event_is_counted(serve: Serve, status: str) -> None:
     assert f'gateway="africastalking",outcome="{status.lower()}"}} 1.0' in metrics.render().decode()
 
 
+@pytest.mark.usefixtures("logs_put_back")
 async def test_neither_number_nor_secret_reaches_the_log(
     serve: Serve, line: str, vouchers: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
