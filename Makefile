@@ -7,11 +7,12 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test test-long lint bench lock clean
 
 help:
 	@echo "make run    serve a sample operator at http://127.0.0.1:8080/simulator (PORT=..., ARGS='--operator examples/qatar.toml')"
 	@echo "make test   the whole suite (ARGS='-k layout' narrows it)"
+	@echo "make test-long   the tests that take minutes each: ordeals, seeded by the thousand"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  the measurements; results go to docs/benchmarks"
 	@echo "make lock   pin the dependencies anew from requirements*.in (needs uv)"
@@ -41,6 +42,9 @@ run: production
 
 test: development
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-long: development
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long $(ARGS)
 
 lint: development
 	$(BIN)/ruff check .

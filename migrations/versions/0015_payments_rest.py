@@ -1,0 +1,19 @@
+"""Payments: narrower rights and what outlives them.
+
+Revision: 0015, after 0014
+"""
+
+from __future__ import annotations
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+
+
+def downgrade() -> None:
+    """Take back."""
