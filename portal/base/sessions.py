@@ -10,7 +10,7 @@ import hmac
 import os
 import secrets
 import time
-from typing import cast
+from typing import Generic, TypeVar, cast
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -27,50 +27,70 @@ NONCE_BYTES = 12
 IDLE_SECONDS, LONGEST_SECONDS = 30 * 60, 12 * 3600
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What is known of who is at the page. ``msisdn`` is E.164, ``""`` before anybody has said one."""
+class Began(msgspec.Struct, frozen=True):
+    """What is known of whoever is at a page: when their session began (seconds since 1970)."""
 
     began_at: float
+
+
+class Kept(Began, frozen=True):
+    """What is known of a subscriber at the page. ``msisdn`` is E.164, ``""`` before anybody has said one."""
+
     msisdn: str = ""
     #: the number was proved by a code
     signed_in: bool = False
 
 
-class Visit(msgspec.Struct, frozen=True):
+K = TypeVar("K", bound=Began)
+
+
+class Visit(msgspec.Struct, Generic[K], frozen=True):
     """One session: ``cookie`` is what the browser holds."""
 
     cookie: str
-    kept: Kept
+    kept: K
 
 
-class Sessions:
+class Sessions(Generic[K]):
     """The sessions of one kind of pages: ``kind`` keeps those of subscribers and staff apart."""
 
-    def __init__(self, redis: Redis, keyring: Keyring, kind: str) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keyring: Keyring,
+        kind: str,
+        nobody: K,
+        *,
+        idle: int = IDLE_SECONDS,
+        longest: int = LONGEST_SECONDS,
+    ) -> None:
+        """``nobody`` is what is known of who has said nothing yet; ``idle`` and ``longest`` are in seconds."""
         self._redis = redis
         self._keyring = keyring
         self._kind = kind
-        self._decoder = msgspec.msgpack.Decoder(Kept)
+        self._nobody = nobody
+        self._idle, self._longest = idle, longest
+        self._decoder = msgspec.msgpack.Decoder(type(nobody))
 
-    def visitor(self, cookie: str) -> Visit:
+    def visitor(self, cookie: str) -> Visit[K]:
         """Somebody who has said nothing yet, under the cookie they hold if it is ours, else under a fresh one.
 
         Nothing is kept for them, so that looking at the first page costs no memory.
         """
-        return Visit(cookie if self._genuine(cookie) else self._fresh(), Kept(began_at=0))
+        return Visit(cookie if self._genuine(cookie) else self._fresh(), self._nobody)
 
-    async def begin(self, kept: Kept) -> Visit:
+    async def begin(self, kept: K) -> Visit[K]:
         """A session under a fresh id: who signs in gets another one than they came with."""
         visit = Visit(self._fresh(), kept)
         await self.keep(visit)
         return visit
 
-    async def find(self, cookie: str) -> Visit | None:
+    async def find(self, cookie: str) -> Visit[K] | None:
         """The session of a cookie; None if it is not ours or over. Raises ``RedisError``."""
         if not self._genuine(cookie):
             return None
         name = self._name(cookie)
-        sealed = cast(bytes | None, await self._redis.getex(name, ex=IDLE_SECONDS))
+        sealed = cast(bytes | None, await self._redis.getex(name, ex=self._idle))
         if sealed is None:
             return None
         try:
@@ -78,23 +98,23 @@ class Sessions:
         except InvalidTag:  # sealed under a key that is not current any more
             return None
         kept = self._decoder.decode(plain)
-        return None if time.time() - kept.began_at > LONGEST_SECONDS else Visit(cookie, kept)
+        return None if time.time() - kept.began_at > self._longest else Visit(cookie, kept)
 
-    async def lasts(self, visit: Visit) -> bool:
+    async def lasts(self, visit: Visit[K]) -> bool:
         """Whether it is still there, without making it last longer. Raises ``RedisError``."""
         return bool(await self._redis.exists(self._name(visit.cookie)))
 
-    async def keep(self, visit: Visit) -> None:
+    async def keep(self, visit: Visit[K]) -> None:
         """Keep what is known now."""
         name, nonce = self._name(visit.cookie), os.urandom(NONCE_BYTES)
         sealed = AESGCM(self._key()).encrypt(nonce, msgspec.msgpack.encode(visit.kept), name.encode())
-        await self._redis.set(name, nonce + sealed, ex=IDLE_SECONDS)
+        await self._redis.set(name, nonce + sealed, ex=self._idle)
 
-    async def end(self, visit: Visit) -> None:
+    async def end(self, visit: Visit[K]) -> None:
         """Forget it."""
         await self._redis.delete(self._name(visit.cookie))
 
-    def form_token(self, visit: Visit) -> str:
+    def form_token(self, visit: Visit[K]) -> str:
         """What a form of this session carries, so that no other site can send it (OWASP: synchronizer token)."""
         return self._mark("form", visit.cookie)
 

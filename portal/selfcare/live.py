@@ -11,7 +11,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from redis.exceptions import RedisError
 
 from engine.words import EngineError
-from portal.base.sessions import Sessions
+from portal.base.sessions import Kept, Sessions
 from portal.selfcare.person import Person
 
 #: seconds between looks at the books while a page is open; concurrent looks share a query
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 class Live:
     """The open streams of one server. ``close`` ends them, so that a stopping server waits for none."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions[Kept]) -> None:
         self._sessions = sessions
         self._open: set[EventSourceResponse] = set()
 

@@ -18,7 +18,7 @@ from dialogs.values import Clock, LastDay, Money, Quantity, Text, counted, text
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, Unit, UnknownLine
 from portal.base.guard import from_our_own_page
-from portal.base.sessions import Sessions, Visit
+from portal.base.sessions import Kept, Sessions, Visit
 from portal.base.words import RIGHT_TO_LEFT, PageTexts
 from settings import Operator
 
@@ -35,7 +35,7 @@ FIELD_MOST = 64
 class Person:
     """Who is at the page: a visit, the language to speak, and the line once somebody has signed in."""
 
-    visit: Visit
+    visit: Visit[Kept]
     language: str
     line: Subscriber | None = None
 
@@ -53,7 +53,7 @@ Page = Callable[[web.Request, Person], Awaitable[web.StreamResponse]]
 class Desk:
     """Receives people: finds out who they are, checks their forms, makes their pages."""
 
-    def __init__(self, engine: Engine, operator: Operator, sessions: Sessions, *, secure: bool) -> None:
+    def __init__(self, engine: Engine, operator: Operator, sessions: Sessions[Kept], *, secure: bool) -> None:
         """``secure``: pages are served by https, so cookies go nowhere else."""
         self.engine = engine
         self.operator = operator

@@ -20,7 +20,7 @@ from engine.api import Engine
 from engine.words import EngineUnavailable
 from portal import base
 from portal.base.guard import Handler, protect
-from portal.base.sessions import Sessions
+from portal.base.sessions import Kept, Sessions
 from portal.selfcare.asking import Outcomes
 from portal.selfcare.buying import Buying
 from portal.selfcare.gifts import Gifts
@@ -66,7 +66,7 @@ def mount(app: web.Application, services: PortalServices) -> None:
     part = web.Application(middlewares=[patient])
     loader = jinja2.FileSystemLoader([HERE / "templates", BASE / "templates"])
     aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    sessions = Sessions(services.redis, services.keyring, "portal")
+    sessions = Sessions(services.redis, services.keyring, "portal", Kept(began_at=0))
     desk = Desk(services.engine, services.operator, sessions, secure=services.secure)
     live, quota = Live(sessions), Quota(services.redis, services.keyring)
     areas: list[Area] = [

@@ -102,7 +102,7 @@ class SignInPages:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _go(self, where: str, person: Person, visit: Visit) -> web.Response:
+    def _go(self, where: str, person: Person, visit: Visit[Kept]) -> web.Response:
         response = web.Response(status=303, headers={"Location": where})
         self._desk.remember(response, Person(visit, person.language))
         return response
