@@ -25,6 +25,8 @@ staff_action = sa.Table(
     sa.Column("at", Timestamp, nullable=False),
     sa.Index("ix_staff_action_account", "shard", "account_id"),
     sa.Index("ix_staff_action_at", "at", postgresql_using="brin"),
+    sa.Index("ix_staff_action_time", "at", "action_id"),
+    sa.Index("ix_staff_action_by", "by", "at", "action_id"),
 )
 
 #: One link of a shard's chain (see ``engine.audit.rules.Root``). Never changed.

@@ -60,6 +60,7 @@ guard_list = sa.Table(
     sa.Column("until", Timestamp),
     one_of("kind", ListKind),
     one_of("verdict", Listed),
+    sa.Index("ix_guard_list_added", "added_at", "digest"),
 )
 
 #: A card that a line pays with again: a gateway's token, never a card number. Forgetting deletes the row.

@@ -52,6 +52,7 @@ voucher_batch = sa.Table(
     sa.CheckConstraint("face_value > 0", name="face_value"),
     # Two people: whoever made the numbers does not put them on sale.
     sa.CheckConstraint("activated_by <> created_by", name="two_people"),
+    sa.Index("ix_voucher_batch_created", "created_at", "batch_id"),
 )
 
 #: One voucher: found by HMAC-SHA-256 of its number, in the shard of that digest. The number itself is nowhere.

@@ -143,6 +143,10 @@ discrepancy = sa.Table(
     sa.CheckConstraint("(state = 'resolved') = (resolution IS NOT NULL)", name="resolved"),
     sa.Index("ix_discrepancy_day", "gateway", "day"),
     sa.Index("ix_discrepancy_open", "gateway", "day", postgresql_where=sa.text("state <> 'resolved'")),
+    sa.Index(
+        "ix_discrepancy_waiting", "day", "name", "discrepancy_id", postgresql_where=sa.text("state <> 'resolved'")
+    ),
+    sa.Index("ix_discrepancy_all", "day", "name", "discrepancy_id"),
 )
 
 #: What was done with a discrepancy, by whom and why. Never changed.
