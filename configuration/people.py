@@ -109,3 +109,14 @@ class PortalSettings(Strict):
 
     #: proxies of ours whose ``X-Forwarded-For`` is believed when sign-ins are counted by address
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+
+
+class ConsoleSettings(Strict):
+    """The operator's console at ``/console``. Its cookies go by https alone where ``public_url`` is https."""
+
+    #: proxies of ours whose ``X-Forwarded-For`` is believed when sign-ins are counted by address
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    #: minutes without a request after which somebody has to sign in again
+    idle_minutes: int = Field(default=15, ge=1, le=480)
+    #: hours after which they have to in any case
+    longest_hours: int = Field(default=10, ge=1, le=24)

@@ -42,6 +42,7 @@ from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
 from engine.reconciliation.service import Reconciliation
+from engine.staff.service import Staff
 from engine.usage.history import Usage
 from engine.usage.service import Sessions
 from runtime.keyring import Keyring
@@ -87,6 +88,8 @@ class Engine:
         self.audit = Trail(database)
         #: who is told of what happens: ``subscribe``, ``unsubscribe``, ``list``, and the queue of what is on its way
         self.events = Events(database, keyring, self.audit, webhooks or WebhookSettings())
+        #: people of the operator
+        self.staff = Staff(database, keyring, self.audit, operator.name)
         self.disputes = Disputes(books, self._door.post, self.audit)
         #: charging sessions: find them, and let go what nobody reports
         self.sessions = Sessions(database, operator, self._door)
@@ -223,6 +226,7 @@ class Engine:
         await self._finder.close()
         await self.mediation.close()
         await self.accounts.close()
+        self.staff.close()
         await self._recovery.close()
         await self._books.dispose()
 

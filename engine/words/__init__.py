@@ -96,6 +96,7 @@ from engine.words.sessions import (
     session_key,
     session_uuid,
 )
+from engine.words.staff import Role, StaffMember
 from engine.words.usage import (
     ChargeUsage,
     SetAsideLine,
@@ -163,6 +164,7 @@ __all__ = [
     "ResultCode",
     "Return",
     "Reverse",
+    "Role",
     "Ruled",
     "SavedCard",
     "SessionAct",
@@ -174,6 +176,7 @@ __all__ = [
     "SetCreditLimit",
     "Settle",
     "SpendingRules",
+    "StaffMember",
     "Subscriber",
     "TakenBack",
     "TooManyCodes",

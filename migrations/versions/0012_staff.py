@@ -1,4 +1,4 @@
-"""Staff of the console.
+"""People of the operator, and what they ask for that somebody else has to approve.
 
 Revision: 0012, after 0011
 """
@@ -7,36 +7,43 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-#: what the console pages through by key: name, table, columns, condition
-INDEXES = (
-    (
-        "ix_payment_apart",
-        "payment",
-        ["state", "created_at", "payment_id"],
-        "state IN ('unknown', 'held', 'refunding', 'refunded', 'charged_back') OR reason = 'unresolved'",
-    ),
-    ("ix_staff_action_time", "staff_action", ["at", "action_id"], None),
-    ("ix_staff_action_by", "staff_action", ["by", "at", "action_id"], None),
-    ("ix_guard_list_added", "guard_list", ["added_at", "digest"], None),
-    ("ix_discrepancy_waiting", "discrepancy", ["day", "name", "discrepancy_id"], "state <> 'resolved'"),
-    ("ix_discrepancy_all", "discrepancy", ["day", "name", "discrepancy_id"], None),
-    ("ix_voucher_batch_created", "voucher_batch", ["created_at", "batch_id"], None),
-)
+ROLE = "rasid_app"
+TIME = postgresql.TIMESTAMP(timezone=True)
+UUID = postgresql.UUID()
+ROLES = "('support', 'finance', 'admin', 'auditor')"
 
 
 def upgrade() -> None:
     """Apply."""
-    for name, table, columns, where in INDEXES:
-        op.create_index(name, table, columns, postgresql_where=None if where is None else sa.text(where))
+    op.create_table(
+        "staff_member",
+        sa.Column("staff_id", UUID, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("password_hash", sa.Text, nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary, nullable=False),
+        sa.Column("key_id", sa.SmallInteger, nullable=False),
+        sa.Column("code_step", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("failures", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("locked_until", TIME),
+        sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("disabled_at", TIME),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("signed_in_at", TIME),
+        sa.CheckConstraint(f"role IN {ROLES}", name=op.f("ck_staff_member_role")),
+        sa.PrimaryKeyConstraint("staff_id", name=op.f("pk_staff_member")),
+        sa.UniqueConstraint("name", name=op.f("uq_staff_member_name")),
+    )
+    op.execute(f"GRANT SELECT, INSERT, UPDATE ON staff_member TO {ROLE}")
 
 
 def downgrade() -> None:
     """Take back."""
-    for name, table, *_ in reversed(INDEXES):
-        op.drop_index(name, table_name=table)
+    op.drop_table("staff_member")

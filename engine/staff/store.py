@@ -1,0 +1,100 @@
+"""The SQL of staff."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.staff.rules import LOCKS
+from engine.staff.tables import staff_member
+from engine.words import Role, StaffMember
+
+_SHOWN = [staff_member.c[name] for name in StaffMember.__struct_fields__]
+
+
+class Try(NamedTuple):
+    """What a try to sign in is compared with; ``locked_until`` where this very try brings a lock."""
+
+    member: StaffMember
+    password_hash: str
+    sealed_secret: bytes
+    key_id: int
+    code_step: int
+    locked_until: datetime | None
+
+
+def _member(row: Row[Any]) -> StaffMember:
+    values = {name: getattr(row, name) for name in StaffMember.__struct_fields__}
+    return StaffMember(**values | {"role": Role(row.role)})
+
+
+async def member(connection: AsyncConnection, staff_id: UUID) -> StaffMember | None:
+    """A person by id."""
+    row = (await connection.execute(sa.select(*_SHOWN).where(staff_member.c.staff_id == staff_id))).first()
+    return None if row is None else _member(row)
+
+
+async def named(connection: AsyncConnection, name: str, *, locked: bool = False) -> StaffMember | None:
+    """A person by name; ``locked``: nobody else changes the row before the end of the transaction."""
+    query = sa.select(*_SHOWN).where(staff_member.c.name == name)
+    row = (await connection.execute(query.with_for_update() if locked else query)).first()
+    return None if row is None else _member(row)
+
+
+async def members(connection: AsyncConnection) -> list[StaffMember]:
+    """Everybody, by name."""
+    return [_member(row) for row in await connection.execute(sa.select(*_SHOWN).order_by(staff_member.c.name))]
+
+
+async def insert(connection: AsyncConnection, **values: Any) -> None:
+    """A new person. Raises ``IntegrityError`` where the name is taken."""
+    await connection.execute(sa.insert(staff_member).values(values))
+
+
+async def update(connection: AsyncConnection, staff_id: UUID, **values: Any) -> None:
+    """Change a person's row."""
+    await connection.execute(sa.update(staff_member).where(staff_member.c.staff_id == staff_id).values(values))
+
+
+_COUNT_TRY = sa.text(
+    """
+    UPDATE staff_member SET
+        failures = failures + 1,
+        locked_until = CASE WHEN CAST(:seconds AS integer[])[least(failures + 1, :last)] > 0
+            THEN :now + make_interval(secs => CAST(:seconds AS integer[])[least(failures + 1, :last)]) END
+    WHERE name = :name AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= :now)
+    RETURNING *
+    """
+).bindparams(sa.bindparam("now", type_=staff_member.c.created_at.type))
+
+
+async def count_try(connection: AsyncConnection, name: str, now: datetime) -> Try | None:
+    """Count a try as wrong, lock where that is due, and return what to compare with.
+
+    None for nobody, and for who is disabled or locked. Committed before anything is compared: however many guesses
+    arrive at once, each one is counted.
+    """
+    seconds = [int(lock.total_seconds()) for lock in LOCKS]
+    row = (
+        await connection.execute(_COUNT_TRY, {"name": name, "now": now, "seconds": seconds, "last": len(seconds)})
+    ).first()
+    if row is None:
+        return None
+    return Try(_member(row), row.password_hash, row.sealed_secret, row.key_id, row.code_step, row.locked_until)
+
+
+async def let_in(connection: AsyncConnection, staff_id: UUID, step: int, now: datetime) -> bool:
+    """Use a code up and forget wrong tries; False where somebody used this code, or a later one, meanwhile."""
+    used = (
+        sa.update(staff_member)
+        .where(
+            staff_member.c.staff_id == staff_id, staff_member.c.code_step < step, staff_member.c.disabled_at.is_(None)
+        )
+        .values(code_step=step, failures=0, locked_until=None, signed_in_at=now)
+    )
+    return (await connection.execute(used.returning(staff_member.c.staff_id))).first() is not None
