@@ -42,6 +42,7 @@ from configuration.operator import TEMPLATE_PLACEHOLDERS, Demo, DemoSubscriber, 
 from configuration.paying import FraudRules, MethodRules, PaymentRules, ReconciliationRules, Velocity
 from configuration.people import (
     CarrierSettings,
+    ConsoleSettings,
     GatewaySettings,
     PaymentGatewaySettings,
     PortalSettings,
@@ -156,6 +157,8 @@ class Settings(BaseSettings):
     telegram: TelegramSettings | None = None
     #: the self-care portal at ``/portal``; None: none
     portal: PortalSettings | None = None
+    #: the operator's console at ``/console``; None: none
+    console: ConsoleSettings | None = None
     #: the accounting server; None: none
     radius: RadiusSettings | None = None
     #: the online charging server for Gy; None: none
@@ -314,6 +317,7 @@ __all__ = [
     "BookName",
     "CarrierSettings",
     "Category",
+    "ConsoleSettings",
     "Day",
     "Demo",
     "DemoSubscriber",
