@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
 from engine.accounts.signing_in import SignIn
+from engine.audit.actions import Actions
 from engine.audit.receipts import Receipts
 from engine.audit.rules import Signer
 from engine.audit.service import Chain, Trail
@@ -19,10 +21,13 @@ from engine.balances.renewing import Agreements
 from engine.balances.service import Balances
 from engine.books.databases import Books, open_books
 from engine.books.history import Done, History
+from engine.books.invariants import check_all
 from engine.books.recovery import Recovery
 from engine.books.reports import Reports
 from engine.books.service import Door
+from engine.books.waiting import waiting
 from engine.disputes.service import Disputes
+from engine.disputes.tables import Outcome
 from engine.events.rules import Retries
 from engine.events.service import Delivery, Events
 from engine.guard.cards import Cards
@@ -31,17 +36,21 @@ from engine.guard.payments import PaymentGuard
 from engine.guard.review import Reviews
 from engine.guard.service import Guard
 from engine.mediation.service import Mediation, Opened
+from engine.notices.campaigns import Campaigns
 from engine.notices.expiring import Expiring
 from engine.notices.service import Messages
 from engine.notices.told import Told
 from engine.notices.wishes import Wishes
 from engine.payments.gateways import Gateways, no_gateways
+from engine.payments.listing import PaymentListing
 from engine.payments.service import Payments
 from engine.receivables.ages import Receivables
 from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
 from engine.recharge.tables import BatchState
+from engine.reconciliation.cases import Wanted
 from engine.reconciliation.service import Reconciliation
+from engine.reconciliation.tables import Resolution
 from engine.staff.service import Staff
 from engine.usage.history import Usage
 from engine.usage.service import Sessions
@@ -49,7 +58,18 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
 
-__all__ = ["BatchState", "Delivery", "Done", "Engine", "Opened", "Retries", "open_engine"]
+__all__ = [
+    "BatchState",
+    "Delivery",
+    "Done",
+    "Engine",
+    "Opened",
+    "Outcome",
+    "Resolution",
+    "Retries",
+    "Wanted",
+    "open_engine",
+]
 
 
 class Engine:
@@ -86,6 +106,7 @@ class Engine:
         self._finder = finder = Finder(database, operator, keyring)
         #: what staff did: ``record`` it
         self.audit = Trail(database)
+        self.actions = Actions(database)
         #: who is told of what happens: ``subscribe``, ``unsubscribe``, ``list``, and the queue of what is on its way
         self.events = Events(database, keyring, self.audit, webhooks or WebhookSettings())
         #: people of the operator
@@ -109,6 +130,8 @@ class Engine:
         #: receipts that an answer makes needless, and promises of an outcome
         self.told = Told(database)
         self._messages = messages = Messages(database, operator, self.accounts, chats)
+        #: one message to many
+        self.campaigns = Campaigns(database, self.accounts, keyring)
 
         served = gateways or no_gateways(metrics)
         self.cards = cards = Cards(database, keyring)
@@ -124,6 +147,8 @@ class Engine:
             guard=PaymentGuard(operator, keyring, metrics, redis),
             cards=cards,
         )
+        #: payments as staff looks at them
+        self.payment_listing = PaymentListing(books)
         #: payments that the guard holds back
         self.reviews = Reviews(database, keyring, payments.step, self.audit)
 
@@ -194,6 +219,8 @@ class Engine:
         self.resume_payments = payments.resume_due
         self.expire_due = self._balances.expire_due
         self.watch_vouchers = guard.watch_vouchers
+        self.waiting = partial(waiting, database)
+        self.broken_rules = partial(check_all, books)
 
     def products(self) -> tuple[Product, ...]:
         """The catalogue in the operator's order."""

@@ -118,10 +118,16 @@ class Disputes:
             case = await self._case(connection, number)
             return case, await store.evidence_of(connection, case.case_id, case.account)
 
-    async def list(self, *, resolved: bool = False, limit: int = 200) -> Sequence[Case]:
-        """Cases that wait for a decision, the most urgent first; with ``resolved`` all."""
+    async def list(
+        self, *, resolved: bool = False, limit: int = 200, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[Case]:
+        """Cases that wait for a decision, the most urgent first; with ``resolved`` all.
+
+        ``after`` is deadline and id of the last one of the page before.
+        """
         async with self._books.billing.connect() as connection:
-            return [_case(row) for row in await store.cases(connection, resolved=resolved, limit=limit)]
+            rows = await store.cases(connection, resolved=resolved, limit=limit, after=after)
+            return [_case(row) for row in rows]
 
     async def assign(self, number: str, owner: str, by: str) -> Case:
         """Give a case to somebody. Raises ``LookupError``, ``CaseRefused`` and ``ValueError``."""

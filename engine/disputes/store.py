@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -173,9 +174,14 @@ async def update_case(connection: AsyncConnection, case_id: UUID, account: Accou
     await connection.execute(sa.update(dispute).where(*chosen).values(values))
 
 
-async def cases(connection: AsyncConnection, *, resolved: bool, limit: int) -> Sequence[RowMapping]:
-    """Cases by their deadline; those that are resolved too if asked for."""
-    query = sa.select(dispute).order_by(dispute.c.deadline).limit(limit)
+async def cases(
+    connection: AsyncConnection, *, resolved: bool, limit: int, after: tuple[datetime, UUID] | None = None
+) -> Sequence[RowMapping]:
+    """Cases by their deadline, from ``after`` on (deadline and id); those that are resolved too if asked for."""
+    order = (dispute.c.deadline, dispute.c.case_id)
+    query = sa.select(dispute).order_by(*order).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(*order) > sa.tuple_(*after))
     if not resolved:
         query = query.where(dispute.c.state != "resolved")
     return (await connection.execute(query)).mappings().all()

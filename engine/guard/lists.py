@@ -79,6 +79,24 @@ class Lists:
                 await self._note("guard.taken_off", kind, who, by=by, why=why, connection=connection)
         return found
 
+    async def entries(
+        self, *, after: tuple[datetime, bytes] | None = None, limit: int = 50
+    ) -> list[tuple[Entry, tuple[datetime, bytes]]]:
+        """Who is on the lists now, the newest first, each with its key; ``after`` is the key of one."""
+        columns = [guard_list.c[name] for name in Entry._fields]
+        order = (guard_list.c.added_at, guard_list.c.digest)
+        query = (
+            sa.select(*columns, guard_list.c.digest)
+            .where(sa.or_(guard_list.c.until.is_(None), guard_list.c.until > datetime.now(UTC)))
+            .order_by(*(one.desc() for one in order))
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(sa.tuple_(*order) < sa.tuple_(*after))
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(Entry(ListKind(row[0]), Listed(row[1]), *row[2:6]), (row.added_at, row.digest)) for row in rows]
+
     async def find(self, kind: ListKind, who: str | Subscriber) -> Entry | None:
         """What the list says of somebody now."""
         columns = [guard_list.c[name] for name in Entry._fields]

@@ -58,9 +58,20 @@ class Reviews:
         self._step = step
         self._trail = trail
 
-    async def waiting(self, limit: int = 50) -> list[Held]:
-        """The payments that wait for staff, the oldest first."""
-        return await self._held(payment.c.state == PaymentState.REVIEW.value, limit)
+    async def waiting(self, limit: int = 50, *, after: tuple[datetime, UUID] | None = None) -> list[Held]:
+        """The payments that wait for staff, the oldest first, from ``after`` on (when one began, and its id)."""
+        held = payment.c.state == PaymentState.REVIEW.value
+        if after is not None:
+            held = sa.and_(held, sa.tuple_(payment.c.created_at, payment.c.payment_id) > sa.tuple_(*after))
+        return await self._held(held, limit)
+
+    async def find(self, reference: str) -> Held:
+        """The one payment of this reference that waits. Raises ``LookupError``."""
+        quoted = payment.c.reference == reference.strip().upper()
+        found = await self._held(sa.and_(payment.c.state == PaymentState.REVIEW.value, quoted), 2)
+        if len(found) != 1:
+            raise LookupError("no payment of this reference waits for review" if not found else "two payments have it")
+        return found[0]
 
     async def approve(self, reference: str, *, by: str, why: str) -> Payment:
         """Let a held payment pass: its gateway is asked by the recovery loop, at once. Raises ``LookupError``."""
@@ -75,11 +86,7 @@ class Reviews:
     ) -> Payment:
         if not why.strip():
             raise ValueError("why: a reason must be given")
-        quoted = payment.c.reference == reference.strip().upper()
-        found = await self._held(sa.and_(payment.c.state == PaymentState.REVIEW.value, quoted), 2)
-        if len(found) != 1:
-            raise LookupError("no payment of this reference waits for review" if not found else "two payments have it")
-        held = found[0]
+        held = await self.find(reference)
 
         def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
             return become(current, state, reason, now) if current.state == PaymentState.REVIEW else current
@@ -116,7 +123,7 @@ class Reviews:
             )
             .join(decision, same)
             .where(which)
-            .order_by(payment.c.created_at, decision.c.at)
+            .order_by(payment.c.created_at, payment.c.payment_id, decision.c.at)
             .limit(min(limit, MOST))
         )
         async with self._database.connect() as connection:

@@ -45,6 +45,7 @@ class Campaign(NamedTuple):
     name: str
     template: str
     key_id: int
+    started_at: datetime
 
 
 class _Recipient(NamedTuple):
@@ -84,13 +85,23 @@ class Campaigns:
 
     async def find(self, name: str) -> Campaign:
         """A campaign by its name. Raises ``LookupError``."""
-        columns = (campaign.c.campaign_id, campaign.c.name, campaign.c.template, campaign.c.key_id)
+        columns = (campaign.c[name] for name in Campaign._fields)
         query = sa.select(*columns).where(campaign.c.campaign_id == uuid5(NAMESPACE, name))
         async with self._reads.connect() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
             raise LookupError(f"no campaign is called {name}")
         return Campaign(*row)
+
+    async def page(self, *, before: tuple[datetime, UUID] | None = None, limit: int = 50) -> list[Campaign]:
+        """Campaigns, the newest first; ``before``: when the last one seen was started, and its id."""
+        order = (campaign.c.started_at, campaign.c.campaign_id)
+        query = sa.select(*(campaign.c[name] for name in Campaign._fields)).limit(limit)
+        query = query.order_by(*(one.desc() for one in order))
+        if before is not None:
+            query = query.where(sa.tuple_(*order) < sa.tuple_(*before))
+        async with self._reads.connect() as connection:
+            return [Campaign(*row) for row in await connection.execute(query)]
 
     async def look_at(self, numbers: Sequence[str]) -> tuple[list[Subscriber], Counter[str]]:
         """The lines of these numbers, each once, and how many were none (``bad``, ``unknown``, ``closed``)."""

@@ -181,15 +181,19 @@ class Messages:
 
     # -- for staff --------------------------------------------------------------------------------------------------
 
-    async def parked_messages(self, limit: int = 100) -> list[ParkedMessage]:
-        """Messages that were given up, the newest first."""
+    async def parked_messages(
+        self, limit: int = 100, *, before: tuple[datetime, UUID] | None = None
+    ) -> list[ParkedMessage]:
+        """Messages that were given up, the newest first; ``before``: when the last one seen was written, and its id."""
         columns = ("message_id", "line_id", "topic", "attempts", "carrier", "error", "created_at")
         query = (
             sa.select(*(outbox.c[name] for name in columns))
             .where(outbox.c.state == OutboxState.PARKED)
-            .order_by(outbox.c.created_at.desc())
+            .order_by(outbox.c.created_at.desc(), outbox.c.message_id.desc())
             .limit(limit)
         )
+        if before is not None:
+            query = query.where(sa.tuple_(outbox.c.created_at, outbox.c.message_id) < sa.tuple_(*before))
         async with self._reads.connect() as connection:
             return [ParkedMessage(**row) for row in (await connection.execute(query)).mappings()]
 

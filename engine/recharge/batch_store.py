@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -88,6 +89,27 @@ async def block_serials(connection: AsyncConnection, batch_id: UUID, serials: Se
     await connection.execute(in_order.with_for_update(key_share=True))
     change = voucher.update().where(which).values(state=VoucherState.BLOCKED.value)
     return list(await connection.scalars(change.returning(voucher.c.serial)))
+
+
+async def page(
+    connection: AsyncConnection, state: str | None, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Any]:
+    """Batches, the newest first, from ``after`` back in time, without their counts."""
+    names = ("batch_id", "state", "face_value", "currency", "count", "expires_at", "created_by", "created_at")
+    order = (voucher_batch.c.created_at, voucher_batch.c.batch_id)
+    query = sa.select(*(voucher_batch.c[name] for name in names)).limit(limit)
+    query = query.order_by(*(one.desc() for one in order))
+    if state is not None:
+        query = query.where(voucher_batch.c.state == state)
+    if after is not None:
+        query = query.where(sa.tuple_(*order) < sa.tuple_(*after))
+    return (await connection.execute(query)).all()
+
+
+async def by_state(connection: AsyncConnection) -> Sequence[Any]:
+    """Batches and their vouchers by state of the batch: state, batches, vouchers."""
+    columns = (voucher_batch.c.state, sa.func.count().label("batches"), sa.func.sum(voucher_batch.c.count))
+    return (await connection.execute(sa.select(*columns).group_by(voucher_batch.c.state))).all()
 
 
 async def batches(connection: AsyncConnection, batch_id: UUID | None = None) -> Sequence[Any]:

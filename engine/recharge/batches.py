@@ -46,6 +46,19 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     activated_at: datetime | None
 
 
+class BatchMade(msgspec.Struct, frozen=True):
+    """A voucher batch without its counts: to count a batch costs as much as it is big."""
+
+    batch_id: UUID
+    state: BatchState
+    face_value: int
+    currency: str
+    count: int
+    expires_at: datetime
+    created_by: str
+    created_at: datetime
+
+
 class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     """One voucher as staff sees it: never its number."""
 
@@ -145,6 +158,19 @@ class VoucherBatches:
         """All batches with their counts, the newest first."""
         async with self._database.connect() as connection:
             return [_batch(row) for row in await store.batches(connection)]
+
+    async def page(
+        self, state: BatchState | None = None, *, after: tuple[datetime, UUID] | None = None, limit: int = 50
+    ) -> list[BatchMade]:
+        """Batches, the newest first; ``after`` is when the last one seen was made, and its id."""
+        async with self._database.connect() as connection:
+            rows = await store.page(connection, None if state is None else state.value, after, limit)
+        return [BatchMade(row[0], BatchState(row[1]), *row[2:]) for row in rows]
+
+    async def by_state(self) -> dict[BatchState, tuple[int, int]]:
+        """How many batches are in each state, and how many vouchers these were made with."""
+        async with self._database.connect() as connection:
+            return {BatchState(row[0]): (row[1], int(row[2])) for row in await store.by_state(connection)}
 
     async def batch(self, batch_id: UUID) -> Batch:
         """One batch with its counts. Raises ``LookupError``."""

@@ -136,11 +136,15 @@ async def keep_run(
     )
 
 
-async def runs(connection: AsyncConnection, gateway: str | None, limit: int) -> list[PastRun]:
-    """The latest runs, newest first."""
+async def runs(
+    connection: AsyncConnection, gateway: str | None, limit: int, before: UUID | None = None
+) -> list[PastRun]:
+    """The latest runs, newest first; ``before`` is the last one of the page before."""
     query = sa.select(reconciliation_run).order_by(reconciliation_run.c.run_id.desc()).limit(limit)
     if gateway is not None:
         query = query.where(reconciliation_run.c.gateway == gateway)
+    if before is not None:
+        query = query.where(reconciliation_run.c.run_id < before)
     return [PastRun(**_plain(row)) for row in (await connection.execute(query)).mappings()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -192,10 +193,10 @@ class Reconciliation:
             one = await cases.one(connection, which)
             return one, await cases.changes(connection, one.discrepancy_id)
 
-    async def runs(self, gateway: str | None = None, limit: int = 50) -> list[PastRun]:
-        """The latest runs, newest first."""
+    async def runs(self, gateway: str | None = None, limit: int = 50, *, before: UUID | None = None) -> list[PastRun]:
+        """The latest runs, newest first; ``before`` is the id of the last one of the page before."""
         async with self._books.billing.connect() as connection:
-            return await cases.runs(connection, gateway, limit)
+            return await cases.runs(connection, gateway, limit, before)
 
     async def assign(self, which: str, owner: str, *, by: str, why: str) -> Discrepancy:
         """Give a discrepancy to somebody. Raises ``LookupError``, and ``ValueError`` if it is resolved."""
