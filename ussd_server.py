@@ -11,44 +11,32 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
-import uvloop
 from aiohttp import web
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from channels.callers import guarded
 from channels.chat.telegram import service as telegram
-from channels.conversation import Conversation
 from channels.health import CarrierHealth, part, show
 from channels.pointers import Pointers
-from channels.sessions import SessionStore, connect
 from channels.sms import configured as sms
-from channels.sms.routes import Door as CarrierDoor, routes as carrier_routes
-from channels.talk import Talk, talk
-from channels.trace import TracePublisher
+from channels.sms.routes import routes as carrier_routes
 from channels.ussd.configured import doors, fits, profiles
-from channels.ussd.routes import BODY_LIMIT, Door, routes
+from channels.ussd.routes import BODY_LIMIT, routes
 from dialogs.catalogue import declared
 from dialogs.check import check
-from dialogs.machine import Machine
-from dialogs.notices import Notices
 from dialogs.texts import Texts
-from engine.api import Engine, open_engine
+from engine.api import Engine
 from engine.payments.callbacks import PATHS, callback
-from engine.payments.gateways import configured_gateways
 from network import interfaces
 from network.listeners import Listeners
+from opening import Opened, open_process, run_process
 from portal import selfcare, simulator
 from runtime.collector import settle_collector
-from runtime.keyring import Keyring
 from runtime.logs import configure_logs
-from runtime.metrics import Metrics
-from settings import Operator, Settings, SettingsError, load_operator, load_settings
+from settings import Settings, load_operator, load_settings
 
 log = structlog.get_logger(__name__)
 
@@ -62,117 +50,53 @@ class NotServable(Exception):
     """The dialogs cannot be served on the configured gateways: ``args`` are the problems, one a line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What the routes are made of, opened once per process."""
-
-    settings: Settings
-    operator: Operator
-    keyring: Keyring
-    engine: Engine
-    redis: Redis
-    store: SessionStore
-    conversation: Conversation
-    pointers: Pointers
-    talk: Talk
-    metrics: Metrics
-    doors: tuple[Door, ...]
-    carrier_doors: tuple[CarrierDoor, ...]
-
-    async def close(self) -> None:
-        """Finish what was promised, then let all connections go."""
-        await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
-        await asyncio.gather(*(door.adapter.close() for door in self.doors))
-        await self.engine.close()
-        await self.redis.aclose()
+SERVICES = web.AppKey("services", Opened)
 
 
-SERVICES = web.AppKey("services", Services)
-
-
-async def open_services(settings: Settings) -> Services:
+async def open_services(settings: Settings) -> Opened:
     """Check what is declared, then open Postgres and Redis.
 
     Raises ``NotServable``, ``SettingsError`` and what connecting raises.
     """
     operator = load_operator(settings.operator)
-    known = profiles(settings.gateways)
-    carrier_doors = sms.doors(settings)
     texts = Texts(operator.languages, operator.timezone)
-    dialogs = declared(operator)
-    problems = check(dialogs, operator, texts, fits(known))
+    problems = check(declared(operator), operator, texts, fits(profiles(settings.gateways)))
     if problems:
         raise NotServable(*(str(problem) for problem in problems))
-    keyring = settings.keyring()
-    metrics = Metrics()
-    redis = connect(settings.redis_url)
-    store = SessionStore(redis, keyring)
-    engine = await open_engine(
-        settings.database_url,
-        operator,
-        keyring,
-        lanes=settings.lanes,
-        metrics=metrics,
-        books=settings.books,
-        gateways=configured_gateways(settings, metrics),
-        redis=redis,
-        webhooks=settings.webhooks,
-    )
-    machine, notices = Machine(dialogs, texts), Notices(texts, operator)
-    conversation = Conversation(
-        engine=engine,
-        machine=machine,
-        notices=notices,
-        store=store,
-        profiles=known,
-        metrics=metrics,
-        publisher=TracePublisher(redis) if settings.simulator else None,
-    )
-    by_text = talk(
-        settings,
-        engine=engine,
-        machine=machine,
-        notices=notices,
-        store=store,
-        redis=redis,
-        keyring=keyring,
-        metrics=metrics,
-    )
-    return Services(
-        settings=settings,
-        operator=operator,
-        keyring=keyring,
-        engine=engine,
-        redis=redis,
-        store=store,
-        conversation=conversation,
-        pointers=Pointers(redis, keyring),
-        talk=by_text,
-        metrics=metrics,
-        doors=doors(settings, operator),
-        carrier_doors=carrier_doors,
-    )
+    return await open_process(settings, operator)
 
 
 async def app(settings: Settings) -> web.Application:
     """The whole server, ready to run; cleaning it up closes what it opened."""
+    # Wrong ones are refused before anything is opened.
+    carrier_doors, gateway_doors = sms.doors(settings), doors(settings, load_operator(settings.operator))
     services = await open_services(settings)
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
-    application.add_routes(routes(services.doors, services.conversation, services.pointers, services.metrics))
+    pointers = Pointers(services.redis, services.keyring)
+    application.add_routes(routes(gateway_doors, services.conversation, pointers, services.metrics))
     inbound = services.talk.inbound
-    application.add_routes(carrier_routes(services.carrier_doors, inbound, services.metrics, settings.public_url))
+    application.add_routes(carrier_routes(carrier_doors, inbound, services.metrics, settings.public_url))
     if settings.telegram is not None and settings.telegram.mode == "webhook":
         telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
     application.add_routes(payment_routes(settings, services.engine))
     application.add_routes(
-        [
-            web.get("/health/live", live),
-            web.get("/health/ready", ready),
-            web.get("/metrics", meters),
-        ]
+        [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", meters)]
     )
     interfaces.mount(application, settings, services.engine, services.keyring)
+    mount_pages(application, services)
+
+    async def close(_application: web.Application) -> None:
+        await asyncio.gather(*(door.adapter.close() for door in gateway_doors))
+        await services.close()
+
+    application.on_cleanup.append(close)
+    return application
+
+
+def mount_pages(application: web.Application, services: Opened) -> None:
+    """What people open in a browser, as far as the settings want it."""
+    settings = services.settings
     if settings.simulator:
         simulator.mount(
             application,
@@ -198,8 +122,6 @@ async def app(settings: Settings) -> web.Application:
                 proxies=settings.portal.trusted_proxies,
             ),
         )
-    application.on_cleanup.append(_close)
-    return application
 
 
 def payment_routes(settings: Settings, engine: Engine) -> list[web.RouteDef]:
@@ -258,10 +180,6 @@ async def _probe(ping: Callable[[], Awaitable[None]]) -> dict[str, object]:
     return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 2)}
 
 
-async def _close(application: web.Application) -> None:
-    await application[SERVICES].close()
-
-
 async def serve(settings: Settings, *, reuse_port: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first."""
     stop = asyncio.Event()
@@ -298,18 +216,10 @@ def main() -> int:
     arguments = parser.parse_args()
     configure_logs("ussd")
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(load_settings(arguments.config), reuse_port=arguments.reuse_port))
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except DBAPIError as error:
-        sys.stderr.write(f"the database cannot be used: {error.orig}\n")
-        return 2
+        return run_process(lambda: serve(load_settings(arguments.config), reuse_port=arguments.reuse_port))
     except NotServable as error:
         sys.stderr.write("\n".join(["cannot serve:", *(f"  {problem}" for problem in error.args), ""]))
         return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from channels.sms.simulator.carrier import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Adjust, Purchase, Subscriber, Unit
+from opening import Opened
 from portal.simulator.inbox import inbox_key, readable
 from settings import GatewaySettings, PortalSettings, Settings
 from tests.portal.simulator.conftest import EXAMPLES, KEY, seed, serving
-from ussd_server import Services
 
 AXE = Path(__file__).parent.parent / "axe-core" / "axe.min.js"
 #: country, number of its first sample line, that line's language
@@ -37,7 +37,7 @@ class Running:
     """A server that listens, and what a test needs to look behind it."""
 
     url: str
-    services: Services
+    services: Opened
     vouchers: list[str]
     msisdn: str
 
@@ -91,7 +91,7 @@ def settings(
 async def server(settings: Settings, place: tuple[str, str, str]) -> AsyncIterator[Running]:
     """The server; the first sample line has some money and a bundle."""
     async with serving(settings) as (url, runner):
-        services: Services = next(value for value in runner.app.values() if isinstance(value, Services))
+        services: Opened = next(value for value in runner.app.values() if isinstance(value, Opened))
         vouchers = await seed(services)
         texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
         worker = DeliveryWorker(

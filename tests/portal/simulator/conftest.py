@@ -21,10 +21,11 @@ from channels.sms.simulator.carrier import Carrier
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
+from opening import Opened
 from portal.simulator import offer_vouchers
 from sandbox.bot_api import BotApi
 from settings import GatewaySettings, Settings, TelegramSettings
-from ussd_server import SERVICES, Services, app
+from ussd_server import SERVICES, app
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 KEY = bytes(range(32)).hex()
@@ -37,7 +38,7 @@ class Running:
 
     url: str
     runner: web.AppRunner
-    services: Services
+    services: Opened
     vouchers: list[str]
 
     @property
@@ -115,7 +116,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, web.AppRunner]
         await runner.cleanup()
 
 
-async def seed(services: Services) -> list[str]:
+async def seed(services: Opened) -> list[str]:
     """The operator's sample lines and a few vouchers on sale; their numbers."""
     for line in services.operator.demo.subscribers:
         await services.engine.create_line(line.msisdn, line.imsi, line.language, line.pin)

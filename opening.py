@@ -1,0 +1,118 @@
+"""What both processes open before they differ: the engine on its databases, Redis, who serves people."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+from redis.asyncio import Redis
+from sqlalchemy.exc import DBAPIError
+
+from channels.conversation import Conversation
+from channels.sessions import SessionStore, connect
+from channels.talk import Talk, talk
+from channels.trace import TracePublisher
+from channels.ussd.configured import profiles
+from dialogs.catalogue import declared
+from dialogs.machine import Machine
+from dialogs.notices import Notices
+from dialogs.texts import Texts
+from engine.api import Engine, open_engine
+from engine.payments.gateways import configured_gateways
+from runtime.keyring import Keyring
+from runtime.metrics import Metrics
+from settings import Operator, Settings, SettingsError, load_operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One process's parts, each made once."""
+
+    settings: Settings
+    operator: Operator
+    keyring: Keyring
+    metrics: Metrics
+    texts: Texts
+    engine: Engine
+    redis: Redis
+    store: SessionStore
+    #: who serves USSD
+    conversation: Conversation
+    #: who serves texts and chats
+    talk: Talk
+
+    async def close(self) -> None:
+        """Finish what was promised to people, then let all connections go."""
+        await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
+        await self.engine.close()
+        await self.redis.aclose()
+
+
+async def open_process(settings: Settings, operator: Operator | None = None) -> Opened:
+    """Open Postgres and Redis and put the parts on them; ``operator`` where its file has been read already.
+
+    Raises ``SettingsError`` and what connecting raises.
+    """
+    operator = operator or load_operator(settings.operator)
+    keyring, metrics, redis = settings.keyring(), Metrics(), connect(settings.redis_url)
+    engine = await open_engine(
+        settings.database_url,
+        operator,
+        keyring,
+        lanes=settings.lanes,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        redis=redis,
+        webhooks=settings.webhooks,
+        audit_export=settings.audit_export,
+    )
+    texts, store = Texts(operator.languages, operator.timezone), SessionStore(redis, keyring)
+    machine, notices = Machine(declared(operator), texts), Notices(texts, operator)
+    return Opened(
+        settings=settings,
+        operator=operator,
+        keyring=keyring,
+        metrics=metrics,
+        texts=texts,
+        engine=engine,
+        redis=redis,
+        store=store,
+        conversation=Conversation(
+            engine=engine,
+            machine=machine,
+            notices=notices,
+            store=store,
+            profiles=profiles(settings.gateways),
+            metrics=metrics,
+            publisher=TracePublisher(redis) if settings.simulator else None,
+        ),
+        talk=talk(
+            settings,
+            engine=engine,
+            machine=machine,
+            notices=notices,
+            store=store,
+            redis=redis,
+            keyring=keyring,
+            metrics=metrics,
+        ),
+    )
+
+
+def run_process(process: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a process until it is told to stop. Returns its exit status: 2 where what is configured cannot be run."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(process())
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except DBAPIError as error:
+        sys.stderr.write(f"the database cannot be used: {error.orig}\n")
+        return 2
+    return 0

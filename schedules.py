@@ -1,0 +1,99 @@
+"""What process 2 does again and again: each job, how often, and how much of it at a time.
+
+Every job is bounded and safe to run twice and in several processes at once: what is due is claimed, or looked at again
+under a lock, where the job itself lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
+
+from engine.api import Engine
+from network.usage_files.folder import WatchedFolders
+from settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: accounts, lines or rows that a job takes in one go; a full run is followed by the next at once
+LIMIT = 500
+#: payments taken on at a time
+PAYMENTS_LIMIT = 200
+
+
+class Job(NamedTuple):
+    """Work that comes again, about every ``seconds``. ``run`` returns True when there was more than it took."""
+
+    name: str
+    seconds: float
+    run: Callable[[], Awaitable[bool]]
+
+
+def at_most(limit: int, work: Callable[[int], Awaitable[int]]) -> Callable[[], Awaitable[bool]]:
+    """A run of ``work``, which takes up to ``limit`` things and returns how many it took."""
+
+    async def run() -> bool:
+        return await work(limit) >= limit
+
+    return run
+
+
+def whole(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bool]]:
+    """A run of ``work``, which does all there is."""
+
+    async def run() -> bool:
+        await work()
+        return False
+
+    return run
+
+
+def schedule(engine: Engine, settings: Settings) -> list[Job]:
+    """All jobs of this installation."""
+    folders = WatchedFolders(engine, settings.usage_folders)
+    jobs = [
+        Job("expire_due", 60.0, at_most(LIMIT, engine.expire_due)),
+        Job("tell_expiring", 60.0, at_most(LIMIT, engine.tell_expiring)),
+        Job("renew_due", 60.0, at_most(LIMIT, engine.agreements.renew_due)),
+        Job("tell_renewals", 60.0, at_most(LIMIT, engine.agreements.tell_renewals)),
+        Job("bill_last_month", 60.0, whole(engine.bills.bill_last_month)),
+        Job("watch_vouchers", 60.0, whole(engine.watch_vouchers)),
+        Job("seal_history", 60.0, whole(engine.seal_history)),
+        Job("ensure_partitions", 60.0, whole(engine.ensure_partitions)),
+        Job("tidy", 60.0, whole(engine.tidy)),
+        Job("tidy_events", 60.0, whole(engine.events.tidy)),
+        Job("forget_sessions", 60.0, at_most(LIMIT, engine.sessions.forget_sessions)),
+        # With their grace, overdue sessions are let go within a minute.
+        Job("expire_sessions", 10.0, at_most(LIMIT, engine.sessions.expire_sessions)),
+        Job("import_usage", 10.0, whole(folders.import_waiting)),
+    ]
+    if settings.payment_gateways:
+        jobs += [
+            Job("resume_payments", 0.5, at_most(PAYMENTS_LIMIT, engine.resume_payments)),
+            Job("fetch_statements", 600.0, whole(engine.reconciliation.fetch_due)),
+        ]
+    if settings.books:
+        jobs += [Job("recover_batches", 2.0, whole(engine.recover_batches))]
+    return jobs
+
+
+async def every(job: Job, stop: asyncio.Event) -> None:
+    """Run a job again and again until ``stop``; at once while there is more."""
+    while not stop.is_set():
+        more = False
+        try:
+            more = await job.run()
+        except Exception:
+            # The next run tries again; what it does is idempotent.
+            log.exception("schedule_failed", job=job.name)
+        if more:
+            continue
+        try:
+            # Several processes must not all wake in the same second.
+            await asyncio.wait_for(stop.wait(), job.seconds * random.uniform(0.9, 1.1))
+        except TimeoutError:
+            continue
