@@ -38,6 +38,7 @@ from configuration.catalogue import (
     VoucherRules,
 )
 from configuration.charging import AdvanceRules, Category, Day, Policy, QuotaRules, Rate, RenewalRules, TransferRules
+from configuration.dialogs import DialogRules
 from configuration.operator import TEMPLATE_PLACEHOLDERS, Demo, DemoSubscriber, Operator
 from configuration.paying import FraudRules, MethodRules, PaymentRules, ReconciliationRules, Velocity
 from configuration.people import (
@@ -321,6 +322,7 @@ __all__ = [
     "Day",
     "Demo",
     "DemoSubscriber",
+    "DialogRules",
     "DiameterPeer",
     "DiameterSettings",
     "FraudRules",

@@ -24,7 +24,7 @@ from channels.quota import Quota, QuotaDown
 from channels.sessions import Line, Session, SessionsDown, SessionStore
 from channels.turn import Turn
 from dialogs.keywords import bare_number
-from dialogs.machine import typed_text
+from dialogs.typed import typed_text
 from dialogs.words import Place
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, TooManyCodes, UnknownLine

@@ -14,10 +14,14 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from configuration.base import SettingsError, Strict
 from configuration.catalogue import LowBalance, Notifications, PinRules, Product, TextRules, VoucherRules
 from configuration.charging import AdvanceRules, Category, Policy, QuotaRules, Rate, RenewalRules, TransferRules
+from configuration.dialogs import DialogRules
 from configuration.paying import FraudRules, PaymentRules, ReconciliationRules
 
 #: what a campaign's template may say of the operator and of the person
 TEMPLATE_PLACEHOLDERS = frozenset({"operator", "code", "support", "balance"})
+
+#: what may change in the file of a running installation (``Operator.adopt``); all else holds from the next start on
+LIVE = ("products", "dialogs", "payments", "transfers", "advances", "low_balance", "templates", "support_number")
 
 
 class DemoSubscriber(Strict):
@@ -76,7 +80,7 @@ class Operator(Strict):
     #: what people dial, without ``*`` and ``#``: "123"
     service_code: str = Field(pattern=r"^[0-9]+(\*[0-9]+)*$")
     #: first one is the default
-    languages: tuple[Literal["en", "fr", "sw", "ar"], ...] = Field(min_length=1)
+    languages: tuple[Literal["en", "fr", "sw", "ar", "pt", "ha"], ...] = Field(min_length=1)
     #: alphanumeric or short code that texts come from
     sender: str = Field(max_length=11)
     support_number: str
@@ -98,6 +102,7 @@ class Operator(Strict):
     policy: Policy = Policy()
     notifications: Notifications = Notifications()
     texts: TextRules = TextRules()
+    dialogs: DialogRules = DialogRules()
     #: name → language → text of a campaign; may say {operator}, {code}, {support} and {balance}
     templates: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")], dict[str, str]] = Field(default={})
     demo: Demo = Demo()
@@ -113,6 +118,19 @@ class Operator(Strict):
         if problems:
             raise SettingsError("operator", problems)
         return self
+
+    def merged(self, newer: Self) -> Self:
+        """This operator with what ``newer`` has of what may change while it is served (``LIVE``)."""
+        return self.model_copy(update={name: getattr(newer, name) for name in LIVE})
+
+    def adopt(self, newer: Self) -> None:
+        """Become ``merged(newer)``, for all who hold this object: the operator of a process is one object."""
+        self.__dict__.update({name: getattr(newer, name) for name in LIVE})
+
+    def fixed_changes(self, newer: Self) -> tuple[str, ...]:
+        """What differs in ``newer`` and holds only from the next start on."""
+        names = (name for name in type(self).model_fields if name not in LIVE)
+        return tuple(name for name in names if getattr(self, name) != getattr(newer, name))
 
 
 def _product_problems(operator: Operator) -> list[tuple[str, str]]:

@@ -6,16 +6,15 @@ so a session that was lost is rebuilt by playing its inputs again and money step
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
 from dialogs.screens import screen_text, told_before
 from dialogs.texts import Texts
+from dialogs.typed import fits_shape, option_typed, typed_text
 from dialogs.values import Text, lines, text
 from dialogs.words import (
     Ask,
@@ -34,7 +33,6 @@ from dialogs.words import (
     Say,
     Screen,
     State,
-    Typed,
     Wrong,
 )
 from engine.words import PaymentRefused, PaymentState
@@ -42,6 +40,7 @@ from engine.words import PaymentRefused, PaymentState
 BACK_KEY, HOME_KEY, MORE_KEY = "0", "00", "98"
 BACK, HOME, MORE, EXIT = text("Back"), text("Home"), text("More"), text("Exit")
 NO_SUCH_CHOICE = text("No such choice.")
+CHANGED = text("This menu has changed:")
 #: a redirect leads to a redirect only by mistake; more than this in a row is a circle
 REDIRECTS_MOST = 10
 
@@ -83,29 +82,26 @@ class CircleError(Exception):
     """Redirects lead round in a circle: ``args[0]`` names the state."""
 
 
-@lru_cache(maxsize=512)
-def _shape(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def typed_text(raw: str) -> str:
-    """What was typed, without surrounding spaces and direction marks, digits of any script as 0 to 9."""
-    plain = raw.strip()
-    if plain.isascii():
-        return plain
-    kept = [character for character in plain if unicodedata.category(character) != "Cf"]
-    return "".join([str(unicodedata.decimal(one)) if one.isdecimal() else one for one in kept]).strip()
-
-
 class Machine:
     """The dialogs of one operator, ready to be walked."""
 
-    def __init__(self, dialogs: Iterable[Dialog], texts: Texts, home: str = "main_menu.home") -> None:
-        """``home`` is where a session begins and 00 leads. Raises ``KeyError`` when it is not declared."""
+    def __init__(
+        self, dialogs: Iterable[Dialog], texts: Texts, home: str = "main_menu.home", edition: str = ""
+    ) -> None:
+        """``home`` is where a session begins and 00 leads. Raises ``KeyError`` when it is not declared.
+
+        ``edition`` names these dialogs: in a session that another edition has begun, the screen is shown once more
+        before an input is understood.
+        """
+        self.edition = edition
         self.states = {state.name: state for dialog in dialogs for state in dialog.states}
         self.home = self.states[home].name
         self.texts = texts
         self._fixed_options: dict[tuple[str, str], tuple[Option, ...]] = {}
+
+    def adopt(self, newer: Machine) -> None:
+        """Be ``newer`` from now on; sessions under way go on in it from the screen on which they stand."""
+        self.__dict__.update(newer.__dict__)
 
     async def open(self, context: Context) -> Step:
         """The first screen of a new session."""
@@ -137,6 +133,9 @@ class Machine:
         # What the screen stood on is gone, or the same was done since the person saw it: the input means nothing yet.
         if shown.state is not state or shown.place.data.get("again") != place.data.get("again"):
             return self._step(shown, context)
+        # Another edition has other options under these numbers; what is typed freely means the same in all.
+        if place.edition != self.edition and not isinstance(state, Ask):
+            return self._step(shown, context, first=CHANGED)
         outcome = await self._take(shown, given, context)
         if isinstance(outcome, Wrong):
             return self._step(shown, context, first=outcome.why)
@@ -179,6 +178,7 @@ class Machine:
 
     def _step(self, shown: Shown, context: Context, first: Text | None = None) -> Step:
         language = self.texts.language(context.language)
+        shown.place.edition = self.edition
         return Step(shown, partial(self.render, shown.state, shown.data, language, first))
 
     async def _back(self, state: State, place: Place, context: Context) -> Step:
@@ -192,22 +192,22 @@ class Machine:
     async def _take(self, shown: Shown, given: str, context: Context) -> Go | Wrong:
         state, data = shown.state, shown.data
         if isinstance(state, Ask):
-            fits = _matches(state.typed, given)
+            fits = fits_shape(state.typed, given)
             return await state.typed.accept(context, data, given) if fits else Wrong(state.wrong)
         if isinstance(state, Menu):
-            number = _number(given, len(state.links))
+            number = option_typed(given, len(state.links))
             if number is not None:
                 return Go(state.links[number].to)
         if isinstance(state, Choose):
             items = state.items(data)
-            number = _number(given, len(items))
+            number = option_typed(given, len(items))
             if number is not None:
                 if state.act is not None:
                     await state.act(context, items[number].id)
                 return Go(items[number].to or state.to, {**items[number].data, state.keeps: items[number].id})
         if isinstance(state, (Menu, Choose)):
             for short_cut in state.typed:
-                if _matches(short_cut, given):
+                if fits_shape(short_cut, given):
                     return await short_cut.accept(context, data, given)
         if isinstance(state, Confirm) and given == "1":
             return await self._post(state, shown, context)
@@ -279,14 +279,3 @@ class Machine:
 def _key(place: Place, context: Context) -> UUID:
     """The derived idempotency key of the money step that a person stands in."""
     return context.key(place.state, place.visits.get(place.state, 0))
-
-
-def _number(given: str, most: int) -> int | None:
-    """The option that was typed, from 0, or None. Option numbers are written without leading zeros."""
-    if not given.isascii() or not given.isdigit() or given[0] == "0" or len(given) > 2:
-        return None
-    return int(given) - 1 if int(given) <= most else None
-
-
-def _matches(typed: Typed, given: str) -> bool:
-    return _shape(typed.shape).fullmatch(given) is not None

@@ -39,6 +39,10 @@ class Notices:
         self._texts = texts
         self._declared = declared_notices(operator)
 
+    def adopt(self, newer: Notices) -> None:
+        """Say from now on what ``newer`` says."""
+        self._texts, self._declared = newer._texts, newer._declared
+
     def names(self) -> tuple[str, ...]:
         """Every notice there is."""
         return tuple(self._declared)

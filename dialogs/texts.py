@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,7 +25,10 @@ from babel.numbers import format_currency, get_currency_precision
 
 from dialogs.values import Clock, LastDay, Money, Names, Quantity, Text, Together, counted, text
 from engine.words import Unit
+from settings import Operator
 
+#: what an operator says instead: language → English message → text, or its plural forms
+OwnTexts = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 #: what babel puts into amounts and a phone cannot show: no-break spaces become spaces, direction marks go
 _PLAIN = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u200f": None, "\u200e": None, "\u061c": None})
 #: decimal steps, as bundles are sold and catalogues written (1 MB = 1 000 000 octets; IEC 80000-13)
@@ -85,15 +88,44 @@ def compile_catalogue(catalogue: Catalog) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
+def with_own(catalogue: Catalog, own: Mapping[str, str | tuple[str, ...]]) -> Catalog:
+    """The catalogue with an operator's own texts in it; what the catalogue does not know is left out."""
+    for message, said in own.items():
+        entry = catalogue.get(message)
+        if entry is not None:
+            entry.string = said
+            entry.flags.discard("fuzzy")
+    return catalogue
+
+
+def own_english(own: Mapping[str, str | tuple[str, ...]]) -> Catalog:
+    """An English catalogue of nothing but an operator's own texts."""
+    catalogue = Catalog(locale="en")
+    for message, said in own.items():
+        # What is looked up is the wording for one; the one for many only makes it a message with plural forms.
+        catalogue.add((message, message) if isinstance(said, tuple) else message, said)
+    return catalogue
+
+
 class Texts:
     """Everything Rasid says, in the languages of one operator, with times in one zone."""
 
-    def __init__(self, languages: tuple[str, ...], timezone: str) -> None:
-        """``languages``: the first is the default. Raises ``FileNotFoundError`` for one without a catalogue."""
+    def __init__(self, languages: tuple[str, ...], timezone: str, own: OwnTexts | None = None) -> None:
+        """``languages``: the first is the default. Raises ``FileNotFoundError`` for one without a catalogue.
+
+        ``own``: what the operator says instead.
+        """
+        own = own or {}
         self.languages = languages
         self.default = languages[0]
-        self.catalogues = {language: read_catalogue(language) for language in languages if language != "en"}
+        self.catalogues = {
+            language: with_own(read_catalogue(language), own.get(language, {}))
+            for language in languages
+            if language != "en"
+        }
         self._spoken: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
+        if own.get("en"):
+            self._spoken["en"] = compile_catalogue(own_english(own["en"]))
         self._spoken |= {language: compile_catalogue(one) for language, one in self.catalogues.items()}
         self._zone = ZoneInfo(timezone)
         self._writers: dict[type, Callable[[str, Any], str]] = {
@@ -107,6 +139,15 @@ class Texts:
             Names: self._name,
             Together: self._together,
         }
+
+    @classmethod
+    def of(cls, operator: Operator) -> Self:
+        """The texts of an operator, in its own words where it has some."""
+        return cls(operator.languages, operator.timezone, operator.dialogs.texts)
+
+    def adopt(self, newer: Self) -> None:
+        """Say from now on what ``newer`` says."""
+        self.__dict__.update(newer.__dict__)
 
     def language(self, wanted: str) -> str:
         """``wanted`` if this operator speaks it, else the default."""

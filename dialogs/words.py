@@ -57,6 +57,8 @@ class Place(msgspec.Struct, kw_only=True):
     trail: list[tuple[str, dict[str, Any]]] = []
     #: how often each money state was entered: part of the derived idempotency key
     visits: dict[str, int] = {}
+    #: the edition of the dialogs that showed the screen: an option's number means nothing in another one
+    edition: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,35 @@
+"""What was typed on a phone, read: digits of any script, the number of an option, input of a declared shape."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from dialogs.words import Typed
+
+
+@lru_cache(maxsize=512)
+def _shape(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def typed_text(raw: str) -> str:
+    """What was typed, without surrounding spaces and direction marks, digits of any script as 0 to 9."""
+    plain = raw.strip()
+    if plain.isascii():
+        return plain
+    kept = [character for character in plain if unicodedata.category(character) != "Cf"]
+    return "".join([str(unicodedata.decimal(one)) if one.isdecimal() else one for one in kept]).strip()
+
+
+def option_typed(given: str, most: int) -> int | None:
+    """The option that was typed, from 0, or None. Option numbers are written without leading zeros."""
+    if not given.isascii() or not given.isdigit() or given[0] == "0" or len(given) > 2:
+        return None
+    return int(given) - 1 if int(given) <= most else None
+
+
+def fits_shape(typed: Typed, given: str) -> bool:
+    """Whether an input has the shape that is asked for."""
+    return _shape(typed.shape).fullmatch(given) is not None
