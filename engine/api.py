@@ -26,6 +26,9 @@ from engine.books.recovery import Recovery
 from engine.books.reports import Reports
 from engine.books.service import Door
 from engine.books.waiting import waiting
+from engine.dialogs.menus import Menus
+from engine.dialogs.places import KeptPlace, Places
+from engine.dialogs.tables import PushState
 from engine.disputes.service import Disputes
 from engine.disputes.tables import Outcome
 from engine.events.rules import Retries
@@ -63,8 +66,10 @@ __all__ = [
     "Delivery",
     "Done",
     "Engine",
+    "KeptPlace",
     "Opened",
     "Outcome",
+    "PushState",
     "Resolution",
     "Retries",
     "Wanted",
@@ -111,6 +116,10 @@ class Engine:
         self.events = Events(database, keyring, self.audit, webhooks or WebhookSettings())
         #: people of the operator
         self.staff = Staff(database, keyring, self.audit, operator.name)
+        #: places in the dialogs that a dialled code leads back to
+        self.places = Places(database)
+        #: messages that went out as menus on the phone's screen
+        self.menus = Menus(database)
         self.disputes = Disputes(books, self._door.post, self.audit)
         #: charging sessions: find them, and let go what nobody reports
         self.sessions = Sessions(database, operator, self._door)
@@ -178,6 +187,7 @@ class Engine:
         self.set_pin = self.accounts.set_pin
         self.seal_voucher = self.vouchers.seal
         self.done_before = history.done_before
+        self.answer_under = history.answer_under
         self.explain = history.explain
         self.operations = history.operations
         self.explain_usage = usage.explain_usage

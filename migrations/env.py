@@ -11,6 +11,7 @@ import engine.accounts.tables
 import engine.audit.tables
 import engine.balances.tables
 import engine.books.tables
+import engine.dialogs.tables
 import engine.disputes.tables
 import engine.events.tables
 import engine.guard.tables

@@ -49,6 +49,17 @@ class History:
             stored = (await connection.execute(query)).scalar_one_or_none()
         return None if stored is None else msgspec.json.decode(stored, type=Answer)
 
+    async def answer_under(self, account: AccountRef, key: UUID) -> Answer | None:
+        """What was answered to the operation of this key; None for one that was never decided."""
+        query = sa.select(sa.cast(operation.c.answer, sa.Text)).where(
+            operation.c.shard == account.shard,
+            operation.c.account_id == account.account_id,
+            operation.c.key == key,
+        )
+        async with self._reads.connect() as connection:
+            stored = (await connection.execute(query)).scalar_one_or_none()
+        return None if stored is None else msgspec.json.decode(stored, type=Answer)
+
     async def operations(
         self,
         account: AccountRef,

@@ -60,14 +60,15 @@ class Told:
         async with self._database.begin() as connection:
             await drop_unsent(connection, receipt)
 
-    async def promise(self, operation: Operation) -> bool:
+    async def promise(self, operation: Operation, *, back: str = "") -> bool:
         """Promise to tell what becomes of an operation that is on its way; True once that is durable.
 
-        Made twice it is one promise. False where there is no line to tell.
+        ``back``: the code that leads back to where it was asked for, told where nothing was done. Made twice it is
+        one promise. False where there is no line to tell.
         """
         if operation.line_id is None:
             return False
-        body = {"account_id": str(operation.account.account_id), "key": str(operation.key)}
+        body = {"account_id": str(operation.account.account_id), "key": str(operation.key), "back": back}
         _, message_id = promise_of(operation)
         async with self._database.begin() as connection:
             await write_message(

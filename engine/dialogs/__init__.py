@@ -1,0 +1,1 @@
+"""What dialogs keep beyond a session."""
