@@ -65,6 +65,8 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
         Job("seal_history", 60.0, whole(engine.seal_history)),
         Job("ensure_partitions", 60.0, whole(engine.ensure_partitions)),
         Job("tidy", 60.0, whole(engine.tidy)),
+        Job("tidy_places", 60.0, whole(engine.places.tidy)),
+        Job("tidy_menus", 60.0, whole(engine.menus.tidy)),
         Job("tidy_events", 60.0, whole(engine.events.tidy)),
         Job("forget_sessions", 60.0, at_most(LIMIT, engine.sessions.forget_sessions)),
         # With their grace, overdue sessions are let go within a minute.

@@ -16,6 +16,7 @@ from configuration.catalogue import LowBalance, Notifications, PinRules, Product
 from configuration.charging import AdvanceRules, Category, Policy, QuotaRules, Rate, RenewalRules, TransferRules
 from configuration.dialogs import DialogRules
 from configuration.paying import FraudRules, PaymentRules, ReconciliationRules
+from configuration.sessions import SessionRules, ShortcutCode, Way
 
 #: what a campaign's template may say of the operator and of the person
 TEMPLATE_PLACEHOLDERS = frozenset({"operator", "code", "support", "balance"})
@@ -103,6 +104,9 @@ class Operator(Strict):
     notifications: Notifications = Notifications()
     texts: TextRules = TextRules()
     dialogs: DialogRules = DialogRules()
+    sessions: SessionRules = SessionRules()
+    #: published codes, dialled behind the service code → the way they stand for, whatever menus look like
+    shortcuts: dict[ShortcutCode, Way] = {}
     #: name → language → text of a campaign; may say {operator}, {code}, {support} and {balance}
     templates: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")], dict[str, str]] = Field(default={})
     demo: Demo = Demo()
