@@ -25,15 +25,13 @@ from channels.sms import configured as sms
 from channels.sms.routes import routes as carrier_routes
 from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, routes
-from dialogs.catalogue import declared
-from dialogs.check import check
-from dialogs.texts import Texts
+from dialogs.check import check_operator
 from engine.api import Engine
 from engine.payments.callbacks import PATHS, callback
 from network import interfaces
 from network.listeners import Listeners
 from opening import Opened, open_process, run_process
-from portal import selfcare, simulator
+from portal import console, selfcare, simulator
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
 from settings import Settings, load_operator, load_settings
@@ -59,8 +57,7 @@ async def open_services(settings: Settings) -> Opened:
     Raises ``NotServable``, ``SettingsError`` and what connecting raises.
     """
     operator = load_operator(settings.operator)
-    texts = Texts(operator.languages, operator.timezone)
-    problems = check(declared(operator), operator, texts, fits(profiles(settings.gateways)))
+    problems = check_operator(operator, fits(profiles(settings.gateways)))
     if problems:
         raise NotServable(*(str(problem) for problem in problems))
     return await open_process(settings, operator)
@@ -120,6 +117,18 @@ def mount_pages(application: web.Application, services: Opened) -> None:
                 keyring=services.keyring,
                 secure=settings.public_url.startswith("https://"),
                 proxies=settings.portal.trusted_proxies,
+            ),
+        )
+    if settings.console is not None:
+        console.mount(
+            application,
+            console.ConsoleServices(
+                engine=services.engine,
+                redis=services.redis,
+                operator=services.operator,
+                keyring=services.keyring,
+                settings=settings.console,
+                secure=settings.public_url.startswith("https://"),
             ),
         )
 
@@ -200,9 +209,11 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
         await listeners.start(reuse_port=reuse_port)
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
+        watching = asyncio.create_task(services.editions.run(stop))
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
+        await watching
     finally:
         await listeners.close()
         await runner.cleanup()

@@ -108,7 +108,7 @@ class Staff:
             return await store.members(connection)
 
     async def add(self, name: str, role: Role, *, by: str, why: str) -> Credentials:
-        """Make an account with a password and a secret drawn here. Raises ``BadStaff``, also where the name is taken."""
+        """Make an account with a password and a secret drawn here. Raises ``BadStaff``, also for a name taken."""
         staff_id, name = new_id(), check_name(name)
         fresh = await self._fresh(staff_id, name, role)
         now = datetime.now(UTC)

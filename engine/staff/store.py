@@ -65,8 +65,8 @@ _COUNT_TRY = sa.text(
     """
     UPDATE staff_member SET
         failures = failures + 1,
-        locked_until = CASE WHEN CAST(:seconds AS integer[])[least(failures + 1, :last)] > 0
-            THEN :now + make_interval(secs => CAST(:seconds AS integer[])[least(failures + 1, :last)]) END
+        locked_until = CASE WHEN (CAST(:seconds AS integer[]))[least(failures + 1, :last)] > 0
+            THEN :now + make_interval(secs => (CAST(:seconds AS integer[]))[least(failures + 1, :last)]) END
     WHERE name = :name AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= :now)
     RETURNING *
     """

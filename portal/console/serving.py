@@ -1,0 +1,95 @@
+"""The console's place in the server: its routes, what it needs, and what happens when a part of us is away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp_jinja2
+import jinja2
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from channels.quota import Quota, QuotaDown
+from engine.api import Engine
+from engine.words import EngineUnavailable
+from portal.base.guard import Handler, protect
+from portal.base.sessions import Sessions
+from portal.console.desk import ROOT, Desk, Present, Route
+from portal.console.finding import FindPages
+from portal.console.sign_in import SignInPages
+from runtime.keyring import Keyring
+from settings import ConsoleSettings, Operator
+
+log = structlog.get_logger(__name__)
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleServices:
+    """What the console needs of the server it is mounted in."""
+
+    engine: Engine
+    redis: Redis
+    operator: Operator
+    keyring: Keyring
+    settings: ConsoleSettings
+    #: pages are served by https
+    secure: bool
+
+
+class Area(Protocol):
+    """Some pages that belong together."""
+
+    def routes(self) -> Sequence[Route]:
+        """What they answer to, below ``/console``, and who may use it."""
+
+
+def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
+    """The pages of the console. A new page is an entry here, and one in ``desk.NAVIGATION``."""
+    quota = Quota(services.redis, services.keyring)
+    return [
+        SignInPages(desk, quota),
+        FindPages(desk),
+    ]
+
+
+def mount(app: web.Application, services: ConsoleServices) -> None:
+    """Add ``/console`` to ``app``. Call it before the server starts."""
+    part = web.Application(middlewares=[patient])
+    loader = jinja2.FileSystemLoader([HERE / "templates"])
+    aiohttp_jinja2.setup(
+        part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    rules = services.settings
+    sessions = Sessions(
+        services.redis,
+        services.keyring,
+        "console",
+        Present(began_at=0),
+        idle=rules.idle_minutes * 60,
+        longest=rules.longest_hours * 3600,
+    )
+    desk = Desk(services.engine, services.operator, sessions, rules, secure=services.secure)
+    for area in areas(desk, services):
+        part.add_routes(desk.serve(area.routes()))
+    part.add_routes([web.static("/static", HERE / "static")])
+    part.on_response_prepare.append(protect)
+    app.add_subapp(ROOT, part)
+
+
+@web.middleware
+async def patient(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """503 when Postgres or Redis is away: nothing was done, or what was done is found again under its key."""
+    try:
+        return await handler(request)
+    except (RedisError, QuotaDown, EngineUnavailable) as error:
+        log.warning("console_unavailable", error=type(error).__name__)
+        raise web.HTTPServiceUnavailable(
+            text="Not possible right now. Please try again in a minute.", headers={"Retry-After": "60"}
+        ) from error
