@@ -99,6 +99,7 @@ def works(opened: Opened, routes: Router, stop: asyncio.Event) -> Iterator[Corou
         metrics=opened.metrics,
     ).run(stop)
     yield EventSender(engine.events, settings.webhooks).run(stop)
+    yield opened.editions.run(stop)
     yield CarrierHealth(opened.redis).run(routes, opened.metrics, stop)
     if any("charging" in key.rights for key in settings.api_keys.values()):
         yield Reauthorization(engine).run(stop)

@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 
 from channels.conversation import Conversation
+from channels.editions import Editions
 from channels.sessions import SessionStore, connect
 from channels.talk import Talk, talk
 from channels.trace import TracePublisher
-from channels.ussd.configured import profiles
-from dialogs.catalogue import declared
-from dialogs.machine import Machine
+from channels.ussd.configured import fits, profiles
+from dialogs.catalogue import machine_of
 from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
@@ -44,6 +44,8 @@ class Opened:
     conversation: Conversation
     #: who serves texts and chats
     talk: Talk
+    #: who watches the operator's file
+    editions: Editions
 
     async def close(self) -> None:
         """Finish what was promised to people, then let all connections go."""
@@ -71,8 +73,19 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         webhooks=settings.webhooks,
         audit_export=settings.audit_export,
     )
-    texts, store = Texts(operator.languages, operator.timezone), SessionStore(redis, keyring)
-    machine, notices = Machine(declared(operator), texts), Notices(texts, operator)
+    texts, store = Texts.of(operator), SessionStore(redis, keyring)
+    machine, notices = machine_of(operator, texts), Notices(texts, operator)
+    talking = talk(
+        settings,
+        engine=engine,
+        machine=machine,
+        notices=notices,
+        store=store,
+        redis=redis,
+        keyring=keyring,
+        metrics=metrics,
+    )
+    known = profiles(settings.gateways)
     return Opened(
         settings=settings,
         operator=operator,
@@ -87,19 +100,19 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
             machine=machine,
             notices=notices,
             store=store,
-            profiles=profiles(settings.gateways),
+            profiles=known,
             metrics=metrics,
             publisher=TracePublisher(redis) if settings.simulator else None,
         ),
-        talk=talk(
-            settings,
+        talk=talking,
+        editions=Editions(
+            path=settings.operator,
             engine=engine,
             machine=machine,
             notices=notices,
-            store=store,
+            talking=talking.texts,
+            fits=fits(known),
             redis=redis,
-            keyring=keyring,
-            metrics=metrics,
         ),
     )
 

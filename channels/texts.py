@@ -93,7 +93,11 @@ class TextConversation(Conversation):
         )
         self._keyring = keyring
         self._quota = quota
-        self._keywords = Keywords(machine.texts, operator)
+        self.adopt(operator)
+
+    def adopt(self, operator: Operator) -> None:
+        """Understand and say from now on what this operator's file says; its texts are the machine's."""
+        self._keywords = Keywords(self._machine.texts, operator)
         self._said = text_notices(operator, self._keywords)
 
     async def receive(

@@ -17,6 +17,9 @@ from dialogs.flows.pin.flow import pin
 from dialogs.flows.recharge.flow import recharge
 from dialogs.flows.transfer.flow import transfer
 from dialogs.flows.usage.flow import usage
+from dialogs.machine import Machine
+from dialogs.tailoring import edition_of, tailored
+from dialogs.texts import Texts
 from dialogs.words import Dialog
 from settings import Operator
 
@@ -37,6 +40,16 @@ FLOWS: tuple[Callable[[Operator], Dialog], ...] = (
 )
 
 
-def declared(operator: Operator) -> tuple[Dialog, ...]:
-    """All dialogs, declared for one operator."""
+def every(operator: Operator) -> tuple[Dialog, ...]:
+    """All dialogs there are, declared for one operator."""
     return tuple(flow(operator) for flow in FLOWS)
+
+
+def declared(operator: Operator) -> tuple[Dialog, ...]:
+    """The dialogs that one operator offers, in its order."""
+    return tailored(every(operator), operator.dialogs)
+
+
+def machine_of(operator: Operator, texts: Texts | None = None) -> Machine:
+    """The machine that walks an operator's dialogs, under the name of their edition."""
+    return Machine(declared(operator), texts or Texts.of(operator), edition=edition_of(operator))

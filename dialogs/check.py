@@ -13,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+from dialogs.catalogue import declared, every
 from dialogs.graph import ends_from, reachable, targets_missing
 from dialogs.keywords import keyword_faults
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
 from dialogs.refusals import NOT_ASKED, SENTENCES
+from dialogs.tailoring import tailoring_faults
 from dialogs.texts import Texts
 from dialogs.translations import message_fault, source_messages, translation_faults
 from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, Screen, State, Typed
@@ -54,7 +56,11 @@ def check(
     dialogs: Sequence[Dialog], operator: Operator, texts: Texts, fits: Fits, home: str = "main_menu.home"
 ) -> list[Problem]:
     """Every problem of these dialogs for this operator; none means they may be served."""
-    problems = list(_graph(dialogs, home))
+    problems = [
+        Problem("dialogs", where, what, language)
+        for where, language, what in tailoring_faults(every(operator), operator)
+    ]
+    problems += _graph(dialogs, home)
     if problems:  # a broken graph cannot be rendered
         return problems
     machine = Machine(dialogs, texts, home)
@@ -78,6 +84,11 @@ def check(
             if fault is not None:
                 problems.append(Problem("source", "", fault, language))
     return problems
+
+
+def check_operator(operator: Operator, fits: Fits) -> list[Problem]:
+    """Every problem of an operator's dialogs as its file wants them."""
+    return check(declared(operator), operator, Texts.of(operator), fits)
 
 
 def _graph(dialogs: Sequence[Dialog], home: str) -> Iterator[Problem]:

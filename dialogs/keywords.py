@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
+from dialogs.tailoring import offered
 from dialogs.texts import Texts
 from dialogs.values import Names, Text, text
 from dialogs.words import Dialog, MoneyStep
@@ -105,6 +106,7 @@ class Keywords:
 
     def __init__(self, texts: Texts, operator: Operator) -> None:
         self._texts = texts
+        self._rules = operator.dialogs
         self._known: dict[tuple[str, ...], Intent] = {}
         for language in {"en": None, **dict.fromkeys(texts.languages)}:
             for intent, said in WORDS.items():
@@ -135,6 +137,8 @@ class Keywords:
         state = BEGINNINGS.get(keyword.intent)
         if state is None:
             return None
+        if not offered(state, self._rules):
+            return Beginning(BEGINNINGS[Intent.MENU])
         if keyword.intent is Intent.RECHARGE:
             number = "".join([word for word in keyword.rest if word.isdecimal()])
             return Beginning(VOUCHER, (number,)) if len(number) > len(MORE_KEY) else Beginning(state)
