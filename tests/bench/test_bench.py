@@ -18,6 +18,7 @@ from bench.machine import ROOT
 from runtime.embedded.process import free_port
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_path: Path) -> None:
     sizes = ["--runs", "1", "--seconds", "1", "--accounts", "200", "--lines", "50"]
@@ -68,6 +69,7 @@ async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_pa
     assert "| recharge, 256 at once / best tpc-b |" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_campaign_that_is_killed_twice_writes_to_every_number_once_or_names_it(tmp_path: Path) -> None:
     run = await asyncio.create_subprocess_exec(

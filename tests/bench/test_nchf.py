@@ -12,6 +12,7 @@ import pytest
 from bench.machine import ROOT
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_a_tiny_run_of_updates_is_whole(tmp_path: Path) -> None:
     sizes = ["--runs", "1", "--seconds", "1", "--lines", "50"]

@@ -30,7 +30,7 @@ async def printed(process: asyncio.subprocess.Process) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 7))])
 async def test_killed_at_every_step_every_payment_ends_and_is_counted_once(
     database_url: str, engine: Engine, tmp_path: Path, seed: int
 ) -> None:
