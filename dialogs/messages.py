@@ -14,7 +14,7 @@ expires_at; ``renewal.notice`` product, price, expires_at; ``renewal.done`` prod
 ``renewal.failed`` product, price, missing;
 ``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
 ``security.chat_linked`` app; ``security.link_code`` and
-``security.sign_in_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
+``security.sign_in_code`` and ``security.erasure_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
 ``alarm.voucher_guessing`` tries, minutes. How a topic is treated (quiet hours, STOP, caps): ``engine.notices.rules``.
 """
 
@@ -306,6 +306,14 @@ def _sign_in_code(body: dict[str, Any], _currency: str, operator: Operator) -> T
     )
 
 
+def _erasure_code(body: dict[str, Any], _currency: str, operator: Operator) -> Text:
+    return text(
+        "{code} deletes your account at {operator} for ever. Give it to nobody: we never ask for it.",
+        code=body["code"],
+        operator=operator.name,
+    )
+
+
 def _as_said(body: dict[str, Any], _currency: str, _operator: Operator) -> Text:
     return text("{said}", said=body["text"])
 
@@ -353,6 +361,7 @@ TOPICS: dict[str, Topic] = {
     "security.chat_linked": _chat_linked,
     "security.link_code": _link_code,
     "security.sign_in_code": _sign_in_code,
+    "security.erasure_code": _erasure_code,
     "reply": _as_said,
     "campaign": _as_said,
     "alarm.voucher_guessing": _guessing,

@@ -11,10 +11,11 @@ from redis.asyncio import Redis
 
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
+from engine.accounts.leaving import Leaving
 from engine.accounts.service import Accounts
 from engine.accounts.signing_in import SignIn
 from engine.audit.actions import Actions
-from engine.audit.receipts import Receipts
+from engine.audit.receipts import NoReceipt, Receipts, SignedReceipt
 from engine.audit.rules import Signer
 from engine.audit.service import Chain, Trail
 from engine.balances.renewing import Agreements
@@ -45,6 +46,7 @@ from engine.notices.service import Messages
 from engine.notices.told import Told
 from engine.notices.wishes import Wishes
 from engine.payments.gateways import Gateways, no_gateways
+from engine.payments.links import Links
 from engine.payments.listing import PaymentListing
 from engine.payments.service import Payments
 from engine.receivables.ages import Receivables
@@ -67,11 +69,13 @@ __all__ = [
     "Done",
     "Engine",
     "KeptPlace",
+    "NoReceipt",
     "Opened",
     "Outcome",
     "PushState",
     "Resolution",
     "Retries",
+    "SignedReceipt",
     "Wanted",
     "open_engine",
 ]
@@ -134,6 +138,8 @@ class Engine:
         chats = Chats(database, operator, keyring)
         #: codes by which people sign in to the portal
         self.sign_in = SignIn(database, self.accounts, keyring)
+        #: who belongs to an account, and erasure at a person's own wish
+        self.leaving = Leaving(database, self.accounts, keyring)
         wishes = Wishes(database, self.accounts)
         expiring = Expiring(database, operator)
         #: receipts that an answer makes needless, and promises of an outcome
@@ -224,6 +230,7 @@ class Engine:
         self.payment = payments.payment
         self.payments_of = payments.payments_of
         self.find_payment = payments.find_payment
+        self.payment_link = Links(database).link
         self.payment_methods = payments.methods
         self.refund_payment = payments.refund
         self.resume_payments = payments.resume_due

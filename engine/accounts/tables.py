@@ -136,3 +136,6 @@ link_code = _codes("link_code")
 
 #: The code by which who holds a line signs in to the portal.
 sign_in_code = _codes("sign_in_code")
+
+#: The code by which who holds a line confirms that its person is to be forgotten.
+erasure_code = _codes("erasure_code")

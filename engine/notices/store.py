@@ -22,7 +22,7 @@ from engine.storage.bulk import arrays, insert_sql, unfolded
 from engine.words import Channel, DeliveryState, LineRef, Preferences
 
 #: their bodies hold a secret: once it was sent, or given up, that goes
-TOPICS_WITH_CODE = ("security.link_code", "security.sign_in_code")
+TOPICS_WITH_CODE = ("security.link_code", "security.sign_in_code", "security.erasure_code")
 
 #: where a message lies: shard and id
 MessageRef = tuple[int, UUID]

@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "security.chat_linked": {"app": "telegram"},
     "security.link_code": {"code": "012345"},
     "security.sign_in_code": {"code": "012345"},
+    "security.erasure_code": {"code": "012345"},
     "reply": {"text": "Balance KES 12.00"},
     "campaign": {"text": "Weekend offer"},
     "alarm.voucher_guessing": {"tries": 200, "minutes": 5},
