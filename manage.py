@@ -24,6 +24,7 @@ from commands import (
     receipt,
     reconcile,
     review,
+    staff,
     usage,
     voucher,
 )
@@ -48,6 +49,7 @@ app.add_typer(notify.app, name="notify")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(review.app, name="review")
+app.add_typer(staff.app, name="staff")
 app.add_typer(usage.app, name="usage")
 app.add_typer(voucher.app, name="voucher")
 

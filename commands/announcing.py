@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -13,6 +13,13 @@ from rich.table import Table
 
 from commands.installation import major_units
 from settings import Operator, Settings
+
+
+class Samples(NamedTuple):
+    """What a demo was filled with: vouchers that can be recharged, and what its staff signs in with."""
+
+    vouchers: list[dict[str, Any]]
+    staff: list[dict[str, Any]]
 
 
 def base_url(settings: Settings) -> str:
@@ -24,7 +31,7 @@ def base_url(settings: Settings) -> str:
 def announce(
     settings: Settings,
     operator: Operator,
-    vouchers: list[dict[str, Any]],
+    samples: Samples,
     api_key: str | None,
     folder: Path,
     *,
@@ -32,13 +39,16 @@ def announce(
 ) -> None:
     """Tell that the demo is ready. ``api_key`` is this run's, None where the user set their own."""
     if as_json:
-        print(json.dumps(_description(settings, operator, vouchers, api_key), ensure_ascii=False), flush=True)  # noqa: T201
+        print(json.dumps(_description(settings, operator, samples, api_key), ensure_ascii=False), flush=True)  # noqa: T201
         return
-    Console().print(_panel(settings, operator, vouchers, api_key, folder))
+    Console().print(_panel(settings, operator, samples, api_key, folder))
 
 
 def _description(
-    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], api_key: str | None
+    settings: Settings,
+    operator: Operator,
+    samples: Samples,
+    api_key: str | None,
 ) -> dict[str, Any]:
     """What programs need to use this demo: a fixed form that others rely on."""
     telegram = settings.telegram
@@ -50,7 +60,8 @@ def _description(
             {"msisdn": line.msisdn, "imsi": line.imsi, "language": line.language, "pin": line.pin}
             for line in operator.demo.subscribers
         ],
-        "vouchers": vouchers,
+        "vouchers": samples.vouchers,
+        "staff": samples.staff,
         "api_key": api_key,
         "webhook_secrets": _webhook_secrets(settings),
         "ports": _ports(settings, bot_api),
@@ -100,16 +111,24 @@ def _webhook_secrets(settings: Settings) -> dict[str, Any]:
 
 
 def _panel(
-    settings: Settings, operator: Operator, vouchers: list[dict[str, Any]], api_key: str | None, folder: Path
+    settings: Settings,
+    operator: Operator,
+    samples: Samples,
+    api_key: str | None,
+    folder: Path,
 ) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_row("[b]Phone[/b]", f"{base_url(settings)}/simulator")
     if settings.portal is not None:
         table.add_row("[b]Portal[/b]", f"{base_url(settings)}/portal")
+    if settings.console is not None:
+        table.add_row("[b]Console[/b]", f"{base_url(settings)}/console   (code now: manage.py staff code SECRET)")
+        for one in samples.staff:
+            table.add_row("[b]Staff[/b]", f"{one['name']}  {one['password']}  secret {one['totp_secret']}")
     table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
     for line in operator.demo.subscribers:
         table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
-    for voucher in vouchers[::3]:
+    for voucher in samples.vouchers[::3]:
         money = major_units(voucher["face_value"], operator.currency)
         table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
     table.add_row("[b]Interfaces[/b]", f"{base_url(settings)}/api/docs")

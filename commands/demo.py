@@ -24,10 +24,11 @@ import typer
 from redis.asyncio import Redis
 
 from commands.access import open_network
-from commands.announcing import announce, base_url
+from commands.announcing import Samples, announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
 from commands.seed import seed
+from commands.staff import demo_staff
 from engine.api import open_engine
 from engine.books.databases import migrate_books
 from portal.simulator import offer_vouchers
@@ -115,7 +116,7 @@ async def _serve(
         sample = load_operator(settings.operator)
         settings = open_network(settings, sample)
         await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
-        vouchers = await _seed(settings, sample)
+        samples = await _seed(settings, sample)
         processes = [KeptProcess(ROOT / script, output) for script in SCRIPTS]
         tasks = [asyncio.create_task(kept.run()) for kept in processes]
         tasks += [
@@ -124,7 +125,7 @@ async def _serve(
         ]
         try:
             if await _wait_until_ready(settings, processes, stopped, folder):
-                announce(settings, sample, vouchers, api_key, folder, as_json=as_json)
+                announce(settings, sample, samples, api_key, folder, as_json=as_json)
                 await stopped.wait()
         finally:
             await stop_all(tasks)
@@ -183,6 +184,7 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "RASID_HOST": "127.0.0.1",
         "RASID_SIMULATOR": "true",
         "RASID_PORTAL": "{}",
+        "RASID_CONSOLE": "{}",
         "RASID_GATEWAYS": json.dumps(GATEWAYS),
         "RASID_CARRIERS": json.dumps(_carriers()),
         "RASID_AUDIT_EXPORT": str(folder / "audit"),
@@ -223,16 +225,16 @@ def _kept_keys(path: Path) -> str:
     return path.read_text()
 
 
-async def _seed(settings: Settings, operator: Operator) -> list[dict[str, Any]]:
+async def _seed(settings: Settings, operator: Operator) -> Samples:
     engine = await open_engine(settings.database_url, operator, settings.keyring(), lanes=1, books=settings.books)
     try:
-        vouchers = await seed(engine)
+        samples = Samples(await seed(engine), await demo_staff(engine.staff))
     finally:
         await engine.close()
     if settings.simulator:
         async with Redis.from_url(settings.redis_url) as redis:
-            await offer_vouchers(redis, vouchers)
-    return vouchers
+            await offer_vouchers(redis, samples.vouchers)
+    return samples
 
 
 async def _wait_until_ready(
