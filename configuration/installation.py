@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     keys: dict[int, Annotated[str, AfterValidator(_a_key)]] = Field(min_length=1, repr=False)
     #: the phone at ``/simulator`` and its inbox: never on a public address
     simulator: bool = False
+    #: address of the sandbox's packet core, whose sessions the simulator shows; empty: none
+    simulator_core: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: writers of the engine in each process
     lanes: int = Field(default=2, ge=1, le=64)
     #: name in the path → gateway
@@ -153,6 +155,12 @@ class Settings(BaseSettings):
     def telegram_url(self) -> str:
         """Where Telegram reaches the server, or nothing."""
         return (self.telegram.public_url if self.telegram is not None else "") or self.public_url
+
+    @property
+    def payment_sandbox(self) -> str:
+        """Where the sandbox's payment providers are played, or nothing: what becomes of a payment is said there."""
+        found = (one.options.get("base_url") for one in self.payment_gateways.values() if one.adapter == "sandbox")
+        return str(next(found, ""))
 
     @property
     def owner_url(self) -> str:

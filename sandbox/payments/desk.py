@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox.payments.ledger import Ledger, Payment
+from sandbox.payments.phones import AGREED, ASKED, PROMPT_SECONDS, Phones
 from sandbox.payments.plays import Play, Plays, Scripted
 
 #: seconds between tries of a callback that was not answered with 2xx, and how many there are
@@ -75,6 +76,7 @@ class Desk:
         self.ledger = ledger
         self.accounts = accounts
         self.plays = Plays()
+        self.phones = Phones()
         self.pace = pace
         self.closing = asyncio.Event()
         #: tries of callbacks, oldest first
@@ -123,6 +125,17 @@ class Desk:
         """Let a payment become what the script says after ``seconds``."""
         self.prepare(payment, scripted, seconds)
         self._finish_later(payment)
+
+    def ask(self, payment: Payment, scripted: Scripted) -> None:
+        """Ask the payer on a phone that somebody holds; any other says after its pace what the script says."""
+        if scripted.play not in ASKED or not self.phones.held(payment.details.get("phone", "")):
+            return self.due(payment, scripted, self.pace)
+        self.prepare(payment, scripted)
+        # Unless an answer comes first, it is the provider's time-out that becomes of it.
+        payment.details[AGREED], payment.then, payment.reason = payment.then, "declined", "timeout"
+        payment.due_at = time.time() + PROMPT_SECONDS
+        self.ledger.save(payment)
+        return self._finish_later(payment)
 
     def settle(self, payment: Payment) -> None:
         """Let a payment become what it is to be now, and tell the shop beside."""

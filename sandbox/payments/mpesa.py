@@ -121,8 +121,10 @@ class Mpesa:
         if scripted.play is Play.EARLY:
             desk.prepare(payment, scripted)
             await desk.tell_first(payment)
+        elif scripted.play is Play.LATE:
+            desk.due(payment, scripted, scripted.seconds)
         else:
-            desk.due(payment, scripted, scripted.seconds if scripted.play is Play.LATE else desk.pace)
+            desk.ask(payment, scripted)
         if scripted.play is Play.LATE:
             return await desk.never()
         if scripted.play is Play.SLOW:

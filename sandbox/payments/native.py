@@ -74,7 +74,10 @@ class Native:
             currency=asked["currency"],
             callback_url=str(asked.get("callback_url", "")),
             then="held" if asked.get("hold") else "captured",
-            details={"reference": str(asked.get("reference", ""))[:40]},
+            details={
+                "reference": str(asked.get("reference", ""))[:40],
+                "phone": str(asked["payer"].get("msisdn") or ""),
+            },
         )
         return await self._play(request, payment, by_phone=not asked["payer"].get("token"))
 
@@ -109,7 +112,7 @@ class Native:
             else:
                 desk.settle(payment)
         else:
-            desk.due(payment, scripted, desk.pace)
+            desk.ask(payment, scripted)
 
     def _found(self, request: web.Request) -> Payment:
         self._check(request)

@@ -2,6 +2,7 @@
 
 * ``POST /script`` ``{play, reason?, seconds?, times?, face?}``: what becomes of the next payments; ``DELETE /script``
 * ``GET /payments``: every payment as it stands
+* ``POST /phones``, ``POST /prompts/<face>/<id>``: payers who are asked on a phone that somebody holds
 * ``GET /act/<face>/<id>``: the page that a payer follows a link to
 """
 
@@ -17,6 +18,7 @@ from sandbox.payments.desk import PACE, Accounts, Desk
 from sandbox.payments.ledger import Ledger, Payment
 from sandbox.payments.mpesa import Mpesa
 from sandbox.payments.native import Native
+from sandbox.payments.phones import Prompts
 from sandbox.payments.plays import Scripted
 from sandbox.payments.stripe import Stripe
 
@@ -56,7 +58,7 @@ class PaymentsSandbox:
         self.desk = Desk(Ledger(self._state), self._accounts, pace=self._pace)
         self.acquirer = Acquirer(self.desk)
         application = web.Application()
-        for provider in (Native(self.desk), Mpesa(self.desk), Stripe(self.desk)):
+        for provider in (Native(self.desk), Mpesa(self.desk), Stripe(self.desk), Prompts(self.desk)):
             application.add_routes(provider.routes())
         application.add_routes(
             [
