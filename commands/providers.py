@@ -36,14 +36,15 @@ async def payment_providers(settings: Settings, folder: Path) -> AsyncIterator[S
     server = PaymentsSandbox(accounts=accounts, state=folder / "sandbox-payments.jsonl")
     await server.start()
     currency = load_operator(settings.operator).currency
-    os.environ["RASID_PAYMENT_GATEWAYS"] = json.dumps(_gateways(server, accounts, currency, ours))
+    os.environ["RASID_PAYMENT_GATEWAYS"] = json.dumps(sandbox_gateways(server, accounts, currency, ours))
     try:
         yield load_settings()
     finally:
         await server.stop()
 
 
-def _gateways(server: PaymentsSandbox, accounts: Accounts, currency: str, ours: str) -> dict[str, Any]:
+def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str, ours: str) -> dict[str, Any]:
+    """The settings of gateways to the sandbox's providers, by name; ``ours``: where they call back."""
     native = {
         "base_url": server.base_url,
         "api_key": accounts.api_key,
