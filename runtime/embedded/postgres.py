@@ -16,8 +16,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 from urllib.parse import quote
 
 import psycopg
@@ -25,6 +24,7 @@ from psycopg import sql
 
 from runtime.embedded import process
 from runtime.embedded.process import EmbeddedError
+from runtime.embedded.server import EmbeddedServer
 
 OWNER = "rasid_owner"
 DATABASE = "rasid"
@@ -67,25 +67,24 @@ def _wheel() -> Path:
         raise EmbeddedError(f"no embedded Postgres: install {WHEEL}, or set DATABASE_URL") from None
 
 
-class EmbeddedPostgres:
-    """One cluster in ``state_dir``, made at the first start; ``async with`` starts it and stops it.
+class EmbeddedPostgres(EmbeddedServer):
+    """One cluster in ``state_dir``, made at the first start and recovered after ``kill``.
 
     ``settings`` go to the server as ``-c`` options on top of ``DEFAULTS``. As root the server runs as ``postgres``,
     or ``nobody`` where there is no such user. Raises ``EmbeddedError``.
     """
 
+    what = "Postgres"
+    polite = signal.SIGINT
+    patience = 30.0
+
     def __init__(self, state_dir: Path | str, settings: Mapping[str, str] | None = None) -> None:
-        self._dir = Path(state_dir).absolute()
+        super().__init__(state_dir)
         self._data = self._dir / "postgres"
         self._sockets = self._dir / "run"
-        self._log = self._dir / "postgres.log"
         self._settings = {**DEFAULTS, **(settings or {})}
         self._user = _unprivileged() if os.geteuid() == 0 else None
-        self._claim: IO[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._bin = Path()
-        self._password = ""
-        self.port = 0
 
     @property
     def url(self) -> str:
@@ -101,66 +100,10 @@ class EmbeddedPostgres:
         return f"postgresql://{OWNER}:{self._password}@/{DATABASE}?host={host}&port={self.port}"
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the running server, None when it is down."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
-
-    @property
     def _has_socket(self) -> bool:
         return len(str(self._sockets)) <= LONGEST_SOCKET_DIR
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Start the server, making the cluster first where there is none, and wait until it answers."""
-        if self.pid is not None:
-            return
-        try:
-            await self._start()
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        """A clean, fast shutdown (SIGINT); open connections are ended."""
-        if self._process is not None:
-            await process.stop(self._process, signal.SIGINT, seconds=30)
-            self._process = None
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
-
-    def kill(self) -> None:
-        """SIGKILL the whole server at once, as a power cut would; ``start`` recovers it on the same port."""
-        if self._process is not None:
-            process.kill_tree(self._process.pid)
-            self._process.wait()
-            self._process = None
-
-    async def _start(self) -> None:
-        self._prepare()
-        if not (self._data / "PG_VERSION").exists():
-            await asyncio.to_thread(self._initdb)
-        await self._end_orphan()
-        self.port = self.port or process.free_port()
-        with self._log.open("ab") as log:
-            self._process = process.spawn(
-                self._argv(), output=log, user=self._user, env=self._env(), death_signal=signal.SIGINT
-            )
-        await self._wait_until_ready()
-
-    def _prepare(self) -> None:
-        self._dir.mkdir(parents=True, exist_ok=True)
-        if self._claim is None:
-            self._claim = process.claim(self._dir, "postgres")
-        self._password = process.kept_secret(self._dir / "postgres.password")
+    async def _prepare(self) -> None:
         for folder in (self._data, self._sockets):
             folder.mkdir(mode=0o700, exist_ok=True)
             if self._user is not None:
@@ -169,6 +112,12 @@ class EmbeddedPostgres:
             self._dir.chmod(self._dir.stat().st_mode | 0o011)
             self._check_reach()
         self._bin = self._find_binaries()
+        if not (self._data / "PG_VERSION").exists():
+            await asyncio.to_thread(self._initdb)
+        await self._end_orphan()
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return process.spawn(self._argv(), output=log, user=self._user, env=self._env(), death_signal=signal.SIGINT)
 
     def _check_reach(self) -> None:
         if not self._as_user(["test", "-w", str(self._data)]):
@@ -253,23 +202,18 @@ class EmbeddedPostgres:
             await asyncio.sleep(0.02)
         pid_file.unlink(missing_ok=True)
 
-    async def _wait_until_ready(self) -> None:
-        server = self._process
-        for _ in range(1500):
-            if server is None or server.poll() is not None:
-                raise EmbeddedError(f"Postgres ended at start:\n{process.last_lines(self._log)}")
-            with contextlib.suppress(psycopg.OperationalError):
-                await asyncio.to_thread(self._make_database)
-                return
-            await asyncio.sleep(0.02)
-        raise EmbeddedError(f"Postgres did not answer within 30 s:\n{process.last_lines(self._log)}")
-
-    def _make_database(self) -> None:
+    def _answers(self) -> bool:
+        """Whether it takes connections; the database is made where there is none."""
         url = self.url.removesuffix(DATABASE) + "postgres"
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(url, autocommit=True, connect_timeout=5) as connection,
+        ):
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            return True
+        return False
 
 
 def _unprivileged() -> str:

