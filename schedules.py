@@ -15,6 +15,7 @@ import structlog
 
 from engine.api import Engine
 from network.usage_files.folder import WatchedFolders
+from runtime.pausing import pause
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 LIMIT = 500
 #: payments taken on at a time
 PAYMENTS_LIMIT = 200
+#: rows of each kind that are forgotten in one go
+TIDY_LIMIT = 10_000
 
 
 class Job(NamedTuple):
@@ -68,6 +71,7 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
         Job("tidy_places", 60.0, whole(engine.places.tidy)),
         Job("tidy_menus", 60.0, whole(engine.menus.tidy)),
         Job("tidy_events", 60.0, whole(engine.events.tidy)),
+        Job("tidy_payments", 60.0, at_most(TIDY_LIMIT, engine.payments.tidy)),
         Job("forget_sessions", 60.0, at_most(LIMIT, engine.sessions.forget_sessions)),
         # With their grace, overdue sessions are let go within a minute.
         Job("expire_sessions", 10.0, at_most(LIMIT, engine.sessions.expire_sessions)),
@@ -94,8 +98,5 @@ async def every(job: Job, stop: asyncio.Event) -> None:
             log.exception("schedule_failed", job=job.name)
         if more:
             continue
-        try:
-            # Several processes must not all wake in the same second.
-            await asyncio.wait_for(stop.wait(), job.seconds * random.uniform(0.9, 1.1))
-        except TimeoutError:
-            continue
+        # Several processes must not all wake in the same second.
+        await pause(stop, job.seconds * random.uniform(0.9, 1.1))

@@ -24,6 +24,7 @@ from engine.api import Engine
 from engine.words import Channel, DeliveryState, Message
 from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
+from runtime.pausing import pause
 from settings import Operator
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class DeliveryWorker:
                 log.exception("delivery_failed")
                 idle = IDLE_LONGEST
             if not messages:
-                await _pause(stop, idle * random.uniform(0.8, 1.2))
+                await pause(stop, idle * random.uniform(0.8, 1.2))
                 idle = min(idle * 1.3, IDLE_LONGEST)
                 continue
             idle = IDLE_SHORTEST
@@ -279,10 +280,3 @@ def _in(seconds: float) -> datetime:
 
 def _named(message: Message) -> dict[str, object]:
     return {"topic": message.topic, "message_id": str(message.message_id), "attempts": message.attempts}
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

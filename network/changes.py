@@ -15,6 +15,7 @@ import structlog
 
 from engine.api import Delivery, Engine, Retries
 from engine.words import AccountRef, OpenSession
+from runtime.pausing import pause
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ class Changes:
                 log.exception("changes_failed", interface=self._interface)
                 told = 0
             if not told:
-                await _pause(stop)
+                await pause(stop, PAUSE)
 
     async def tell_due(self) -> int:
         """Tell what is due now, at most ``WINDOW`` accounts; returns how many."""
@@ -79,10 +80,3 @@ class Changes:
 def _statuses(one: Delivery) -> dict[str, str]:
     rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
     return {rule["counter"]: rule["status"] for rule in rules}
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), PAUSE)
-    except TimeoutError:
-        return

@@ -23,6 +23,7 @@ from engine.events.rules import SIGNATURE_HEADER, CallbackRefused, Retries, chec
 from engine.events.service import Delivery, Events, Target
 from engine.events.tables import SendState
 from runtime.breaker import Breaker
+from runtime.pausing import pause
 from settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
@@ -103,15 +104,9 @@ class EventSender:
                     # Postgres is away, or a row cannot be read: the next look tries again.
                     log.exception("events_failed")
                 if not more:
-                    await self._pause(stop)
+                    await pause(stop, PAUSE)
             if self._busy:
                 await asyncio.wait(self._busy.values())
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        try:
-            await asyncio.wait_for(stop.wait(), PAUSE)
-        except TimeoutError:
-            return
 
     def _serve(self, http: aiohttp.ClientSession, target: Target) -> None:
         """One task for each subscriber: a slow one waits alone."""

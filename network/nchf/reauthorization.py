@@ -21,6 +21,7 @@ from engine.words import AccountRef, OpenSession
 from network.nchf import wire
 from network.nchf.service import INTERFACE
 from runtime.breaker import Breaker
+from runtime.pausing import pause
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class Reauthorization:
                     log.exception("reauthorization_failed")
                     told = 0
                 if not told:
-                    await _pause(stop)
+                    await pause(stop, PAUSE)
 
     async def tell_due(self, http: aiohttp.ClientSession) -> int:
         """Tell what is due now, at most ``WINDOW`` accounts; returns how many."""
@@ -111,10 +112,3 @@ def _serves_more(one: Delivery) -> bool:
     """Whether something is served now or longer. That something no longer is, a session learns with its next quota."""
     rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
     return any(rule["status"] == "active" for rule in rules)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), PAUSE)
-    except TimeoutError:
-        return
