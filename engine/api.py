@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from engine.accounts.chats import Chats
 from engine.accounts.finding import Finder
-from engine.accounts.leaving import Leaving
+from engine.accounts.leaving import Leaving, Member
 from engine.accounts.service import Accounts
 from engine.accounts.signing_in import SignIn
 from engine.audit.actions import Actions
@@ -69,6 +69,7 @@ __all__ = [
     "Done",
     "Engine",
     "KeptPlace",
+    "Member",
     "NoReceipt",
     "Opened",
     "Outcome",
@@ -232,6 +233,8 @@ class Engine:
         self.find_payment = payments.find_payment
         self.payment_link = Links(database).link
         self.payment_methods = payments.methods
+        #: their names in the settings
+        self.payment_gateways = tuple(served)
         self.refund_payment = payments.refund
         self.resume_payments = payments.resume_due
         self.expire_due = self._balances.expire_due
