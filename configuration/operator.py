@@ -16,6 +16,7 @@ from configuration.catalogue import LowBalance, Notifications, PinRules, Product
 from configuration.charging import AdvanceRules, Category, Policy, QuotaRules, Rate, RenewalRules, TransferRules
 from configuration.dialogs import DialogRules
 from configuration.paying import FraudRules, PaymentRules, ReconciliationRules
+from configuration.staff import StaffRules
 from configuration.sessions import SessionRules, ShortcutCode, Way
 
 #: what a campaign's template may say of the operator and of the person
@@ -98,6 +99,7 @@ class Operator(Strict):
     reconciliation: ReconciliationRules = ReconciliationRules()
     payments: PaymentRules = PaymentRules()
     fraud: FraudRules = FraudRules()
+    staff: StaffRules = StaffRules()
     #: a bill of a postpaid account is due so many local days after its period
     bill_due_days: int = Field(default=14, ge=1, le=365)
     policy: Policy = Policy()

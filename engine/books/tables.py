@@ -64,6 +64,9 @@ class OutboxState(StrEnum):
     DROPPED = "dropped"
 
 
+#: kinds of operations that are not found by their reference
+NEVER_QUOTED = ("settle", "session", "usage", "charge", "expire", "release_overdue")
+
 #: One intent, its idempotency key and its answer. Partitioned by time; the account's row lock, not an index over all
 #: partitions, makes a key unique (see ``engine.books.store``).
 operation = sa.Table(
@@ -86,6 +89,8 @@ operation = sa.Table(
     sa.Column("reverses", UUID),
     # What the audit chain has to read next: rows lie in the order in which they came, so a few bytes tell where.
     sa.Index("ix_operation_booked_at", "booked_at", postgresql_using="brin"),
+    # What a caller quotes. Settlements are found by their payment, and nobody is told a reference of use.
+    sa.Index("ix_operation_reference", "reference", postgresql_where=sa.text(f"kind NOT IN {NEVER_QUOTED}")),
     postgresql_partition_by="RANGE (booked_at)",
 )
 
@@ -157,6 +162,8 @@ outbox = sa.Table(
     one_of("state", OutboxState),
     one_of("delivery", DeliveryState),
     sa.Index("ix_outbox_due", "priority", "due_at", postgresql_where=sa.text("state = 'due'")),
+    # What a line was told, for whoever looks at its history.
+    sa.Index("ix_outbox_account", "shard", "account_id", "created_at"),
     sa.Index("ix_outbox_parked", "created_at", postgresql_where=sa.text("state = 'parked'")),
 )
 

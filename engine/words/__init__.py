@@ -96,7 +96,7 @@ from engine.words.sessions import (
     session_key,
     session_uuid,
 )
-from engine.words.staff import Role, StaffMember
+from engine.words.staff import RequestKind, RequestState, Role, StaffMember, StaffRequest
 from engine.words.usage import (
     ChargeUsage,
     SetAsideLine,
@@ -161,6 +161,8 @@ __all__ = [
     "Refused",
     "ReleaseOverdue",
     "Renew",
+    "RequestKind",
+    "RequestState",
     "ResultCode",
     "Return",
     "Reverse",
@@ -177,6 +179,7 @@ __all__ = [
     "Settle",
     "SpendingRules",
     "StaffMember",
+    "StaffRequest",
     "Subscriber",
     "TakenBack",
     "TooManyCodes",

@@ -17,11 +17,35 @@ depends_on = None
 ROLE = "rasid_app"
 TIME = postgresql.TIMESTAMP(timezone=True)
 UUID = postgresql.UUID()
+KINDS = "('refund', 'payment', 'adjust', 'status', 'unlock', 'pin', 'receipt')"
+STATES = "('pending', 'approved', 'done', 'failed', 'refused', 'expired')"
+UNITS = "('money', 'octets', 'seconds', 'messages')"
+STATUSES = "('preactive', 'active', 'suspended', 'barred', 'terminated')"
+NEVER_QUOTED = "('settle', 'session', 'usage', 'charge', 'expire', 'release_overdue')"
+#: columns of a request that change: what was asked does not
+DECIDED = "state, decided_by, decided_why, decided_at, outcome, reference, done_at"
 ROLES = "('support', 'finance', 'admin', 'auditor')"
 
 
 def upgrade() -> None:
     """Apply."""
+    _members()
+    _requests()
+    # The console's search and a line's history.
+    quoted = sa.text(f"kind NOT IN {NEVER_QUOTED}")
+    op.create_index("ix_operation_reference", "operation", ["reference"], postgresql_where=quoted)
+    op.create_index("ix_outbox_account", "outbox", ["shard", "account_id", "created_at"])
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_index("ix_outbox_account", table_name="outbox")
+    op.drop_index("ix_operation_reference", table_name="operation")
+    op.drop_table("staff_request")
+    op.drop_table("staff_member")
+
+
+def _members() -> None:
     op.create_table(
         "staff_member",
         sa.Column("staff_id", UUID, primary_key=True),
@@ -44,6 +68,46 @@ def upgrade() -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE ON staff_member TO {ROLE}")
 
 
-def downgrade() -> None:
-    """Take back."""
-    op.drop_table("staff_member")
+def _requests() -> None:
+    op.create_table(
+        "staff_request",
+        sa.Column("request_id", UUID, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("shard", sa.SmallInteger, nullable=False),
+        sa.Column("account_id", UUID, nullable=False),
+        sa.Column("line_id", UUID, nullable=False),
+        sa.Column("unit", sa.Text),
+        sa.Column("amount", sa.BigInteger),
+        sa.Column("subject", UUID),
+        sa.Column("status", sa.Text),
+        sa.Column("asked_by", UUID, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        sa.Column("asked_at", TIME, nullable=False),
+        sa.Column("alone", sa.Boolean, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("decided_by", UUID),
+        sa.Column("decided_why", sa.Text),
+        sa.Column("decided_at", TIME),
+        sa.Column("outcome", sa.Text),
+        sa.Column("reference", sa.Text),
+        sa.Column("done_at", TIME),
+        sa.CheckConstraint(f"kind IN {KINDS}", name=op.f("ck_staff_request_kind")),
+        sa.CheckConstraint(f"state IN {STATES}", name=op.f("ck_staff_request_state")),
+        sa.CheckConstraint(f"unit IN {UNITS}", name=op.f("ck_staff_request_unit")),
+        sa.CheckConstraint(f"status IN {STATUSES}", name=op.f("ck_staff_request_status")),
+        sa.CheckConstraint("decided_by <> asked_by", name=op.f("ck_staff_request_two_people")),
+        sa.CheckConstraint(
+            "alone OR decided_by IS NOT NULL OR state IN ('pending', 'expired')",
+            name=op.f("ck_staff_request_approved_by_somebody"),
+        ),
+        sa.CheckConstraint("(unit IS NULL) = (amount IS NULL)", name=op.f("ck_staff_request_amount")),
+        sa.ForeignKeyConstraint(["asked_by"], ["staff_member.staff_id"], name=op.f("fk_staff_request_asked_by")),
+        sa.ForeignKeyConstraint(["decided_by"], ["staff_member.staff_id"], name=op.f("fk_staff_request_decided_by")),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_staff_request")),
+    )
+    still_open = sa.text("state IN ('pending', 'approved')")
+    op.create_index("ix_staff_request_asked_at", "staff_request", ["asked_at", "request_id"])
+    op.create_index("ix_staff_request_open", "staff_request", ["asked_at"], postgresql_where=still_open)
+    op.create_index("ix_staff_request_account", "staff_request", ["shard", "account_id"])
+    op.create_index("ix_staff_request_asked_by", "staff_request", ["asked_by", "asked_at"])
+    op.execute(f"GRANT SELECT, INSERT, UPDATE ({DECIDED}) ON staff_request TO {ROLE}")
