@@ -75,6 +75,7 @@ QUESTIONS = (
         WHERE 'credit' IN (t.debit, t.credit) GROUP BY v.place""",
         _limits,
         _add_limit,
+        (SetCreditLimit,),
     ),
     Question(
         "advances",
@@ -86,6 +87,7 @@ QUESTIONS = (
         WHERE a.open_amount + a.open_fee > 0 ORDER BY v.place, a.given_at""",
         _advances,
         _add_advance,
+        (Advance, Recharge, Settle, Transfer),
     ),
     Question(
         "standing",
@@ -99,6 +101,7 @@ QUESTIONS = (
         FROM {given(line, "shard", "account_id", "line_id")} JOIN line l USING (shard, account_id, line_id)""",
         _standing,
         _add_standing,
+        (Advance,),
     ),
     Question(
         "given",
@@ -114,6 +117,7 @@ QUESTIONS = (
         GROUP BY v.place, o.key, o.booked_at""",
         _given,
         _add_given,
+        (Transfer,),
     ),
     Question(
         "renewals",
@@ -125,5 +129,6 @@ QUESTIONS = (
         JOIN renewal r USING (shard, account_id, line_id, product)""",
         _renewals,
         _add_renewal,
+        (Renew, AutoRenew),
     ),
 )

@@ -18,7 +18,7 @@ class Question(NamedTuple):
     """``asks`` gives the rows that one operation sends, ``add`` puts what came back into its facts.
 
     The statement unfolds ``columns`` of ``table`` and, last, the place of the operation in the batch; it answers with
-    that place first.
+    that place first. ``kinds`` are the operations that may ask it; none: any may.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Question(NamedTuple):
     sql: str
     asks: Callable[[Operation], Iterator[Row]]
     add: Callable[[Facts, Row], None]
+    kinds: tuple[type[Operation], ...] = ()
 
 
 def given(table: sa.Table, *columns: str) -> str:

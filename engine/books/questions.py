@@ -7,6 +7,7 @@ change it meanwhile; questions stand in the order in which their rows are locked
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from engine.balances.questions import QUESTIONS as OF_BALANCES
 from engine.books.asking import Question, Row, given
@@ -87,6 +88,7 @@ QUESTIONS = (
         ORDER BY c.shard, c.digest FOR NO KEY UPDATE OF c""",
         _vouchers,
         _add_voucher,
+        (Recharge,),
     ),
     Question(
         "payments",
@@ -99,6 +101,7 @@ QUESTIONS = (
         ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
         _payments,
         _add_payment,
+        (Settle, SetAside, Reverse, Return),
     ),
     Question(
         "bills",
@@ -110,6 +113,7 @@ QUESTIONS = (
         WHERE b.open_amount > 0 ORDER BY b.due_at, b.bill_id""",
         _bills,
         _add_bill,
+        (Settle,),
     ),
     Question(
         "paid_bills",
@@ -121,6 +125,7 @@ QUESTIONS = (
         WHERE b.open_amount < b.amount ORDER BY b.due_at, b.bill_id""",
         _paid_bills,
         _add_bill,
+        (Reverse,),
     ),
     Question(
         "originals",
@@ -151,9 +156,16 @@ QUESTIONS = (
 )
 
 
+@cache
+def _asked_by(kind: type[Operation]) -> tuple[Question, ...]:
+    return tuple(question for question in QUESTIONS if not question.kinds or issubclass(kind, question.kinds))
+
+
 def questions(batch: Sequence[Operation]) -> Iterator[tuple[Question, list[Row]]]:
     """Those that this batch asks, with what they send: a row for each thing asked for, its place in the batch last."""
-    for question in QUESTIONS:
-        rows = [(*row, place) for place, asked in enumerate(batch) for row in question.asks(asked)]
-        if rows:
-            yield question, rows
+    sent: dict[str, list[Row]] = {}
+    for place, asked in enumerate(batch):
+        for question in _asked_by(type(asked)):
+            for row in question.asks(asked):
+                sent.setdefault(question.name, []).append((*row, place))
+    return ((question, sent[question.name]) for question in QUESTIONS if question.name in sent)

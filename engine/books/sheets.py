@@ -131,6 +131,14 @@ SHEETS = {
             "began_at reported_at expires_at",
             how="upsert",
         ),
+        # What a report changes of a group, where no quota comes into it, and of a meter while its day goes on.
+        _sheet(
+            "reported",
+            reservation,
+            "shard account_id session_id rating_group state used overrun seen reported_at",
+            how="update",
+        ),
+        _sheet("metered", meter, "shard account_id line_id unit today this_month", how="update"),
         _sheet(
             "meters",
             meter,

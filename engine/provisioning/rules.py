@@ -27,7 +27,12 @@ def provision(case: Case) -> None:
         return
     served = line.status in (LineStatus.ACTIVE, LineStatus.PREACTIVE)
     ends = _ends(case) if served else {}
-    told = [(counter, *_served(ends, unit, money=_money_pays(case, unit))) for counter, unit in _PAID_IN.items()]
+    rated = {rate.unit for rate in case.operator.rates}
+    told = [
+        # An operator without rates rates elsewhere: then money is taken to pay.
+        (counter, *_served(ends, unit, money=not rated or (unit in rated and money_pays(case, unit))))
+        for counter, unit in _PAID_IN.items()
+    ]
     policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
         return
@@ -40,12 +45,6 @@ def provision(case: Case) -> None:
         for counter, status, until in changed
     ]
     case.announce("provisioning.changed", {"rules": rules})
-
-
-def _money_pays(case: Case, unit: Unit) -> bool:
-    """Whether money pays for a unit. An operator without rates rates elsewhere: then it is taken to."""
-    rates = case.operator.rates
-    return not rates or (money_pays(case, unit) and any(rate.unit == unit for rate in rates))
 
 
 def _served(ends: dict[Unit, datetime | None], unit: Unit, *, money: bool) -> tuple[str, datetime | None]:
@@ -69,7 +68,7 @@ def _ends(case: Case) -> dict[Unit, datetime | None]:
     for bucket in case.buckets():
         if case.amount(bucket) <= 0 or not case.live(bucket):
             continue
-        end = case.expiries.get(bucket.bucket_id, bucket.expires_at)
+        end = case.expiries.get(bucket.bucket_id, bucket.expires_at) if case.expiries else bucket.expires_at
         known = ends.get(bucket.unit, end)
         ends[bucket.unit] = None if end is None or known is None else max(end, known)
     return ends

@@ -39,5 +39,6 @@ QUESTIONS = (
         GROUP BY v.place, v.shard, v.account_id""",
         _asks,
         _add,
+        (MakeBill,),
     ),
 )

@@ -13,33 +13,39 @@ from engine.words import Unit
 
 def alerts(case: Case) -> None:
     """Write the alerts of this operation."""
-    if not any(moved.debit is Ledger.BALANCE for moved in case.transfers):
-        return
-    _low_balance(case)
-    _shares(case)
+    units = {moved.unit for moved in case.transfers if moved.debit is Ledger.BALANCE}
+    if units:
+        _low_balance(case, units)
+        _shares(case)
 
 
-def _low_balance(case: Case) -> None:
+def _low_balance(case: Case, units: set[Unit]) -> None:
+    """Thresholds of those units that something was taken of: no other total has fallen."""
     for threshold in case.operator.low_balance:
-        unit = Unit(threshold.unit)
-        left = sum(case.amount(bucket) for bucket in case.buckets() if bucket.unit is unit and case.live(bucket))
-        before = sum(b.amount for b in case.facts.buckets if b.unit is unit and case.live(b))
+        if threshold.unit not in units:
+            continue
+        before = left = 0
+        for bucket in case.facts.buckets:
+            if bucket.unit == threshold.unit and case.live(bucket):
+                before += bucket.amount
+                left += case.amount(bucket)
+        left += sum(made.amount for made in case.opened.values() if made.unit == threshold.unit and case.live(made))
         if left < threshold.amount <= before:
-            case.messages.append(("alert.low_balance", {"unit": unit, "left": left, "threshold": threshold.amount}))
+            what = {"unit": Unit(threshold.unit), "left": left, "threshold": threshold.amount}
+            case.messages.append(("alert.low_balance", what))
 
 
 def _shares(case: Case) -> None:
     """The highest share of each product's bucket that this operation used up to."""
-    codes = {product.code for product in case.operator.products}
     for bucket in case.facts.buckets:
-        after = case.amounts.get(bucket.bucket_id, bucket.amount)
-        if after >= bucket.amount or bucket.product not in codes or not case.live(bucket):
+        after = case.amount(bucket)
+        if after >= bucket.amount:
             continue
         crossed = [
             share
             for share in case.operator.policy.alert_shares
             if bucket.initial - after >= -(-bucket.initial * share // 100) > bucket.initial - bucket.amount
         ]
-        if crossed:
+        if crossed and case.live(bucket) and any(one.code == bucket.product for one in case.operator.products):
             what = {"unit": bucket.unit, "product": bucket.product, "share": max(crossed), "left": after}
             case.messages.append(("alert.used_share", what))

@@ -58,8 +58,13 @@ def end(case: Case, holding: Holding, state: ReservationState) -> None:
     holding.legs, holding.granted, holding.state = [], 0, state
 
 
-def write(case: Case, holding: Holding) -> None:
-    """Store what a group holds."""
+def write(case: Case, holding: Holding, known: ReservationFacts | None = None) -> None:
+    """Store what a group holds; ``known`` is how it stood. Where no quota comes into it, only what was counted."""
+    counted = (holding.used, holding.overrun, holding.seen)
+    if known is not None and not holding.granted and not known.granted and _as_it_was(holding, known):
+        what = (holding.session_id, holding.rating_group, holding.state)
+        case.write("reported", *what, *counted, holding.reported_at)
+        return
     legs = [[bucket_id.hex, amount] for bucket_id, amount in holding.legs]
     case.write(
         "reservations",
@@ -68,16 +73,26 @@ def write(case: Case, holding: Holding) -> None:
         holding.unit,
         holding.state,
         holding.granted,
-        msgspec.json.encode(legs).decode(),
-        holding.used,
-        holding.overrun,
-        holding.seen,
+        msgspec.json.encode(legs).decode() if legs else "[]",
+        *counted,
         holding.tariff,
         holding.priced,
         holding.paid,
         holding.began_at,
         holding.reported_at,
         holding.expires_at,
+    )
+
+
+def _as_it_was(holding: Holding, known: ReservationFacts) -> bool:
+    """Whether nothing but what is counted differs from the row that is there."""
+    return (holding.unit, holding.tariff, holding.priced, holding.paid, holding.began_at, holding.expires_at) == (
+        known.unit,
+        known.tariff,
+        known.priced,
+        known.paid,
+        known.began_at,
+        known.expires_at,
     )
 
 
@@ -88,11 +103,9 @@ def write_session(case: Case, asked: SessionRequest) -> None:
     if known is None or begins_again(known, asked):
         what = (asked.session_key, asked.line_id, asked.interface, asked.session_id, asked.node, asked.notify)
         wanted = SessionFacts(*what, case.now, case.now if ends else None)
-    else:
-        wanted = known._replace(
-            node=asked.node or known.node,
-            notify=asked.notify or known.notify,
-            closed_at=known.closed_at or (case.now if ends else None),
-        )
-    if wanted != known:
         case.write("sessions", *wanted)
+        return
+    closed_at = known.closed_at or (case.now if ends else None)
+    node, notify = asked.node or known.node, asked.notify or known.notify
+    if (node, notify, closed_at) != (known.node, known.notify, known.closed_at):
+        case.write("sessions", *known._replace(node=node, notify=notify, closed_at=closed_at))

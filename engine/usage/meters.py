@@ -5,7 +5,6 @@ Days and months are the operator's local ones. Money counts whatever a line spen
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -21,6 +20,12 @@ SPENT = frozenset({Ledger.USAGE, Ledger.CONSUMED, Ledger.SALES, Ledger.CLEARING,
 
 #: The usual day is a moving mean over about so many.
 MEAN_DAYS = 7
+
+
+@lru_cache(maxsize=64)
+def _beginnings(now: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Of the local day and of the local month. All operations of a batch have the same ``now``."""
+    return day_of(now, zone), month_of(now, zone)
 
 
 @lru_cache(maxsize=1024)
@@ -40,7 +45,7 @@ def month_of(now: datetime, zone: str) -> datetime:
 
 def meter_now(known: MeterFacts | None, unit: Unit, now: datetime, zone: str) -> MeterFacts:
     """A meter as it stands on the day of ``now``: a new day and a new month begin with nothing."""
-    day, month = day_of(now, zone), month_of(now, zone)
+    day, month = _beginnings(now, zone)
     if known is None:
         return MeterFacts(unit, day, 0, None, month, 0, None, None)
     if known.day_from < day:
@@ -111,31 +116,38 @@ def count(case: Case) -> None:
     """
     if case.facts.line is None or not isinstance(case.operation, METERED):
         return
-    used: Counter[Unit] = Counter()
+    used: dict[Unit, int] = {}
     for moved in case.transfers:
         if moved.debit is Ledger.BALANCE and moved.credit in SPENT:
-            used[moved.unit] += moved.amount
+            used[moved.unit] = used.get(moved.unit, 0) + moved.amount
         elif moved.credit is Ledger.BALANCE and moved.debit in SPENT:
-            used[moved.unit] -= moved.amount
+            used[moved.unit] = used.get(moved.unit, 0) - moved.amount
     original = case.facts.original
     spent_at = case.now if original is None else original.booked_at
     for unit, amount in used.items():
-        before = meter_now(case.facts.meters.get(unit), unit, case.now, case.operator.timezone)
+        known = case.facts.meters.get(unit)
+        before = meter_now(known, unit, case.now, case.operator.timezone)
         today = max(0, before.today + amount) if spent_at >= before.day_from else before.today
         month = max(0, before.this_month + amount) if spent_at >= before.month_from else before.this_month
-        after = before._replace(today=today, this_month=month)
-        case.write("meters", case.facts.line.line_id, *after.row())
-        _tell(case, before, after)
+        if before is known:
+            # The day goes on: nothing else of the row changes.
+            case.write("metered", case.facts.line.line_id, unit, today, month)
+        else:
+            case.write("meters", case.facts.line.line_id, *before._replace(today=today, this_month=month).row())
+        _tell(case, before, today, month)
 
 
-def _tell(case: Case, before: MeterFacts, after: MeterFacts) -> None:
-    for (cap, was), (_, is_now) in zip(_caps(before), _caps(after), strict=True):
+def _tell(case: Case, before: MeterFacts, today: int, month: int) -> None:
+    unit = before.unit
+    for cap, was, is_now in (
+        (before.day_cap, before.today, today),
+        (before.month_cap, before.this_month, month),
+    ):
         if cap is not None and was < cap <= is_now:
-            case.messages.append(("alert.cap_reached", {"unit": after.unit, "cap": cap}))
-    times = case.operator.policy.unusual_times
-    if times and after.usual and before.today < after.usual * times <= after.today:
-        what = {"unit": after.unit, "used": after.today, "usual": after.usual}
-        case.messages.append(("alert.unusual_use", what))
+            case.messages.append(("alert.cap_reached", {"unit": unit, "cap": cap}))
+    usual, times = before.usual, case.operator.policy.unusual_times
+    if usual and times and before.today < usual * times <= today:
+        case.messages.append(("alert.unusual_use", {"unit": unit, "used": today, "usual": usual}))
 
 
 def set_cap(case: Case, operation: SetCap) -> Verdict:

@@ -31,20 +31,31 @@ METERED = (Charge, ChargeUsage, SessionRequest, Purchase, Transfer, Renew, Undo,
 _RESERVED = """r.session_id, r.rating_group, r.unit, r.state, r.granted, r.legs, r.used, r.overrun, r.seen, r.tariff,
                r.priced, r.paid, r.began_at, r.reported_at, r.expires_at"""
 
+_UNITS = {str(unit): unit for unit in Unit}
+_STATES = {str(state): state for state in ReservationState}
+
 
 def _session(asked: Operation) -> Iterator[Row]:
     if isinstance(asked, SessionRequest) and asked.act is not SessionAct.EVENT:
         yield (*asked.account, asked.session_key)
 
 
+#: how many columns the session itself has in what is answered
+_OWN = len(SessionFacts._fields)
+
+
 def _add_session(facts: Facts, row: Row) -> None:
-    facts.session = SessionFacts(*row)
+    """A row for each group, the session before it; one with the session alone where it has no group."""
+    if facts.session is None:
+        facts.session = SessionFacts(*row[:_OWN])
+    if row[_OWN] is not None:
+        _add_reservation(facts, row[_OWN:])
 
 
 def _add_reservation(facts: Facts, row: Row) -> None:
     session_id, group, unit, state, granted, legs, *rest = row
-    held = tuple((UUID(bucket), amount) for bucket, amount in legs)
-    what = (session_id, group, Unit(unit), ReservationState(state), granted, held)
+    held = tuple([(UUID(bucket), amount) for bucket, amount in legs]) if legs else ()
+    what = (session_id, group, _UNITS[unit], _STATES[state], granted, held)
     facts.reservations.append(ReservationFacts(*what, *rest))
 
 
@@ -59,8 +70,8 @@ def _meters(asked: Operation) -> Iterator[Row]:
 
 
 def _add_meter(facts: Facts, row: Row) -> None:
-    unit, *rest = row
-    facts.meters[Unit(unit)] = MeterFacts(Unit(unit), *rest)
+    unit = _UNITS[row[0]]
+    facts.meters[unit] = MeterFacts(unit, *row[1:])
 
 
 QUESTIONS = (
@@ -69,23 +80,14 @@ QUESTIONS = (
         session,
         ("shard", "account_id", "session_id"),
         f"""
-        SELECT v.place, s.session_id, s.line_id, s.interface, s.name, s.node, s.notify, s.opened_at, s.closed_at
+        SELECT v.place, s.session_id, s.line_id, s.interface, s.name, s.node, s.notify, s.opened_at, s.closed_at,
+               {_RESERVED}
         FROM {given(session, "shard", "account_id", "session_id")} JOIN session s USING (shard, account_id, session_id)
-        """,
-        _session,
-        _add_session,
-    ),
-    Question(
-        "reservations",
-        reservation,
-        ("shard", "account_id", "session_id"),
-        f"""
-        SELECT v.place, {_RESERVED}
-        FROM {given(reservation, "shard", "account_id", "session_id")}
-        JOIN reservation r USING (shard, account_id, session_id)
+        LEFT JOIN reservation r USING (shard, account_id, session_id)
         ORDER BY v.place, r.rating_group""",
         _session,
-        _add_reservation,
+        _add_session,
+        (SessionRequest,),
     ),
     Question(
         "overdue",
@@ -98,6 +100,7 @@ QUESTIONS = (
         ORDER BY v.place, r.session_id, r.rating_group""",
         _sweeping,
         _add_reservation,
+        (ReleaseOverdue,),
     ),
     # What the line's sessions hold is reckoned only where a cap asks for it. Lines that share a balance have each their
     # own.
@@ -119,5 +122,6 @@ QUESTIONS = (
         FROM {given(meter, "shard", "account_id", "line_id")} JOIN meter m USING (shard, account_id, line_id)""",
         _meters,
         _add_meter,
+        (*METERED, SetCap),
     ),
 )

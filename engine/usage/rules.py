@@ -54,8 +54,9 @@ def session(case: Case, asked: SessionRequest) -> Verdict:
     if asked.act is SessionAct.RELEASE:
         for holding in holdings.values():
             end(case, holding, ReservationState.RELEASED)
+    known = {found.rating_group: found for found in case.facts.reservations}
     for holding in holdings.values():
-        write(case, holding)
+        write(case, holding, known.get(holding.rating_group))
     write_session(case, asked)
     return _verdict(groups, ended=ended)
 

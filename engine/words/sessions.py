@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -161,8 +162,9 @@ class ReleaseOverdue(Operation, frozen=True, kw_only=True, tag="release_overdue"
     """Let go what an account's sessions hold beyond validity and grace: the sweeper's operation."""
 
 
+@lru_cache(maxsize=65_536)
 def session_uuid(interface: str, session_id: str) -> UUID:
-    """The key of a session's row."""
+    """The key of a session's row. Remembered: each request of a session asks for it several times."""
     return uuid5(NAMESPACE_OID, f"session|{interface}|{session_id}")
 
 

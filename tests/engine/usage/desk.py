@@ -127,10 +127,16 @@ class Desk:
             legs = tuple((UUID(bucket), amount) for bucket, amount in msgspec.json.decode(row[5]))
             kept = ReservationFacts(*row[:5], legs, *row[6:])
             self.reservations[kept.session_id, kept.rating_group] = kept
+        for session_id, group, state, used, overrun, seen, reported_at in case.rows.get("reported", ()):
+            known = self.reservations[session_id, group]
+            counted = {"state": state, "used": used, "overrun": overrun, "seen": seen, "reported_at": reported_at}
+            self.reservations[session_id, group] = known._replace(**counted)
         for row in case.rows.get("sessions", ()):
             self.sessions[row[0]] = SessionFacts(*row)
         for row in case.rows.get("meters", ()):
             self.meters[row[1]] = MeterFacts(*row[1:])
+        for _, unit, today, this_month in case.rows.get("metered", ()):
+            self.meters[unit] = self.meters[unit]._replace(today=today, this_month=this_month)
         for moved in case.transfers:
             for ledger, sign in ((moved.debit, -1), (moved.credit, 1)):
                 self.ledgers[ledger, moved.unit] = self.ledgers.get((ledger, moved.unit), 0) + sign * moved.amount
