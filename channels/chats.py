@@ -49,6 +49,7 @@ WORDS = {
     "balance": "BAL",
     "recharge": "RCH",
     "buy": "BUY",
+    "continue": "CONTINUE",
     "language": "LANG",
 }
 #: what a button stands for: a key on a screen, or a command

@@ -25,8 +25,9 @@ from channels.promises import Ongoing, keep_promise, make_promise
 from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore, answer_life
 from channels.trace import Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
-from dialogs.machine import BACK_KEY, MORE_KEY, Machine, Step
+from dialogs.machine import BACK_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
+from dialogs.steps import Step
 from dialogs.typed import typed_text
 from dialogs.words import Context, Place, Screen
 from engine.api import Engine

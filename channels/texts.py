@@ -40,8 +40,9 @@ from dialogs.keywords import (
     bare_number,
     text_notices,
 )
-from dialogs.machine import Machine, Step
+from dialogs.machine import Machine
 from dialogs.notices import Notices
+from dialogs.steps import Step
 from dialogs.words import Ask, Confirm, Context, Screen
 from engine.api import Engine
 from engine.words import Subscriber

@@ -11,10 +11,12 @@ from dialogs.flows.bundles.flow import bundles
 from dialogs.flows.language.flow import language
 from dialogs.flows.main_menu.flow import main_menu
 from dialogs.flows.notifications.flow import notifications
+from dialogs.flows.offers.flow import offers
 from dialogs.flows.pay.flow import pay
 from dialogs.flows.payments.flow import payments
 from dialogs.flows.pin.flow import pin
 from dialogs.flows.recharge.flow import recharge
+from dialogs.flows.resume.flow import resume
 from dialogs.flows.transfer.flow import transfer
 from dialogs.flows.usage.flow import usage
 from dialogs.machine import Machine
@@ -37,12 +39,14 @@ FLOWS: tuple[Callable[[Operator], Dialog], ...] = (
     language,
     pin,
     notifications,
+    offers,
 )
 
 
 def every(operator: Operator) -> tuple[Dialog, ...]:
     """All dialogs there are, declared for one operator."""
-    return tuple(flow(operator) for flow in FLOWS)
+    dialogs = tuple(flow(operator) for flow in FLOWS)
+    return (*dialogs, resume(dialogs))
 
 
 def declared(operator: Operator) -> tuple[Dialog, ...]:

@@ -10,6 +10,7 @@ COMMANDS: dict[str, Text] = {
     "menu": text("Menu"),
     "balance": text("Balance"),
     "recharge": text("Recharge"),
+    "continue": text("Continue where you left off"),
     "language": text("Language"),
     "help": text("Help"),
     "unlink": text("Take my number out of this chat"),

@@ -19,6 +19,7 @@ from dialogs.keywords import keyword_faults
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
 from dialogs.refusals import NOT_ASKED, SENTENCES
+from dialogs.shortcuts import shortcut_faults
 from dialogs.tailoring import tailoring_faults
 from dialogs.texts import Texts
 from dialogs.translations import message_fault, source_messages, translation_faults
@@ -76,6 +77,7 @@ def check(
     problems += [Problem("refusals", code.value, "has no sentence") for code in Code if code not in SENTENCES]
     problems += [Problem("refusals", code.value, "has no sentence") for code in Refused if code not in NOT_ASKED]
     problems += _named_products(operator)
+    problems += [Problem("shortcuts", code, what) for code, what in shortcut_faults(dialogs, operator, home)]
     problems += _notices(operator, texts, fits)
     problems += [Problem("keywords", "", what, language) for language, what in keyword_faults(texts)]
     for message, plural in source_messages():
@@ -108,7 +110,8 @@ def _graph(dialogs: Sequence[Dialog], home: str) -> Iterator[Problem]:
     yield from (Problem(name.split(".")[0], name, f"leads to {target}, which is not declared") for name, target in lost)
     if lost:
         return
-    found, ending = reachable(states, home), ends_from(states)
+    entries = (home, *(name for dialog in dialogs for name in dialog.entries))
+    found, ending = set().union(*(reachable(states, name) for name in entries)), ends_from(states)
     for name in states:
         if name not in found:
             yield Problem(name.split(".")[0], name, "cannot be reached")

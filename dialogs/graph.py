@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, State
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Resume, Say, State
 
 
 def targets_missing(states: Mapping[str, State]) -> Iterator[tuple[str, str]]:
@@ -59,6 +59,7 @@ _SHAPES: dict[type[State], tuple[str, str]] = {
     Confirm: ("{{", "}}"),
     Pay: ("{{", "}}"),
     Say: ("([", "])"),
+    Resume: ("[", "]"),
 }
 
 

@@ -49,6 +49,7 @@ class Intent(StrEnum):
     WHY = "why"
     USAGE = "usage"
     UNDO = "undo"
+    CONTINUE = "continue"
     HELP = "help"
     STOP = "stop"
     START = "start"
@@ -66,6 +67,7 @@ WORDS: dict[Intent, Text] = {
     Intent.WHY: text("WHY"),
     Intent.USAGE: text("USAGE, USED, MY USAGE"),
     Intent.UNDO: text("UNDO, TAKE BACK"),
+    Intent.CONTINUE: text("CONTINUE, GO ON, RESUME"),
     Intent.HELP: text("HELP, INFO"),
     Intent.STOP: text("STOP, STOP ALL, STOPALL, UNSUBSCRIBE"),
     Intent.START: text("START, UNSTOP, SUBSCRIBE"),
@@ -258,6 +260,8 @@ def text_notices(operator: Operator, keywords: Keywords) -> dict[str, Text]:
             menu=menu,
             help=helping,
         ),
+        #: asked to go on where nothing was left
+        "nothing_left": text("There is nothing to continue. Text {menu} to begin.", menu=menu),
         #: an answer to a question that is long past
         "text_ended": text("That session has ended. Text {menu} to begin again.", menu=menu),
         "stopped": text(

@@ -6,13 +6,15 @@ so a session that was lost is rebuilt by playing its inputs again and money step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from dialogs.resuming import DONE_AT, Return, coming_back, going_on, left_behind, question
 from dialogs.screens import screen_text, told_before
+from dialogs.steps import Shown, Step
 from dialogs.texts import Texts
 from dialogs.typed import fits_shape, option_typed, typed_text
 from dialogs.values import Text, lines, text
@@ -30,6 +32,7 @@ from dialogs.words import (
     Option,
     Pay,
     Place,
+    Resume,
     Say,
     Screen,
     State,
@@ -38,44 +41,13 @@ from dialogs.words import (
 from engine.words import PaymentRefused, PaymentState
 
 BACK_KEY, HOME_KEY, MORE_KEY = "0", "00", "98"
+#: the first two options, where they are always the same
+YES, AGAIN = "1", "2"
 BACK, HOME, MORE, EXIT = text("Back"), text("Home"), text("More"), text("Exit")
 NO_SUCH_CHOICE = text("No such choice.")
 CHANGED = text("This menu has changed:")
 #: a redirect leads to a redirect only by mistake; more than this in a row is a circle
 REDIRECTS_MOST = 10
-
-
-@dataclass(slots=True)
-class Shown:
-    """A state with all that its screen needs."""
-
-    state: State
-    place: Place
-    data: dict[str, Any]
-    #: a money step that the engine has answered under this very key: these inputs were played before
-    taken: bool = False
-
-
-class Step:
-    """Where a person stands after an input, and what they see there.
-
-    The screen is worked out when it is asked for: of inputs that are played in a row only the last one's is.
-    """
-
-    def __init__(self, shown: Shown, render: Callable[[], Screen]) -> None:
-        """``render`` makes the screen of what is ``shown``; it is called once at most."""
-        self.place = shown.place
-        self.ends = isinstance(shown.state, Say)
-        #: a money step that nobody has taken yet: the engine holds no answer under its key
-        self.waits = isinstance(shown.state, MoneyStep) and not shown.taken
-        #: the same was done a moment ago under another key, and the screen asks whether to do it again
-        self.again = self.waits and "done_at" in shown.data
-        self._render = render
-
-    @cached_property
-    def screen(self) -> Screen:
-        """What the person sees."""
-        return self._render()
 
 
 class CircleError(Exception):
@@ -97,6 +69,10 @@ class Machine:
         self.states = {state.name: state for dialog in dialogs for state in dialog.states}
         self.home = self.states[home].name
         self.texts = texts
+        self._question = next((name for name, state in self.states.items() if isinstance(state, Resume)), "")
+        if self._question:
+            asked = partial(question, self.states, self.home)
+            self.states[self._question] = replace(self.states[self._question], load=asked)
         self._fixed_options: dict[tuple[str, str], tuple[Option, ...]] = {}
 
     def adopt(self, newer: Machine) -> None:
@@ -107,9 +83,27 @@ class Machine:
         """The first screen of a new session."""
         return await self.begin(self.home, context)
 
-    async def begin(self, state: str, context: Context) -> Step:
-        """The first screen of a session that begins elsewhere than at home. Raises ``KeyError`` for no such state."""
-        return await self._enter(Place(), Go(state), context)
+    async def begin(self, state: str, context: Context, known: Place | None = None, first: Text | None = None) -> Step:
+        """The first screen of a session that begins elsewhere than at home. Raises ``KeyError`` for no such state.
+
+        ``known``: choices, way back and visits that it begins with. ``first``: a line above the screen.
+        """
+        return await self._enter(known or Place(), Go(state), context, first)
+
+    def left_behind(self, place: Place) -> bool:
+        """Whether a place is worth coming back to."""
+        return left_behind(self.states, place)
+
+    async def come_back(self, left: Place, context: Context, *, ask: bool) -> Step | None:
+        """The screen for who comes back to a place that was left; None where it is nothing to come back to.
+
+        ``context`` derives keys as the session did that was left. With ``ask`` they are asked first whether to go on.
+        """
+        back = await coming_back(self.states, self.home, self._question if ask else "", left, context)
+        return None if back is None else await self._return(back, context)
+
+    async def _return(self, back: Return, context: Context) -> Step:
+        return await self.begin(back.state, context, back.known, back.first)
 
     async def show(self, place: Place, context: Context) -> Step:
         """The screen of the place once more: no visit is counted."""
@@ -125,7 +119,7 @@ class Machine:
             # Visits go on counting, so that a chat which never ends does not reuse the key of an earlier purchase.
             return await self._enter(Place(visits=place.visits), Go(self.home), context)
         given = typed_text(typed)
-        if given == HOME_KEY:
+        if given == HOME_KEY or (isinstance(state, Resume) and given in (BACK_KEY, AGAIN)):
             return await self._enter(Place(visits=place.visits), Go(self.home), context)
         if given == BACK_KEY:
             return await self._back(state, place, context)
@@ -136,6 +130,8 @@ class Machine:
         # Another edition has other options under these numbers; what is typed freely means the same in all.
         if place.edition != self.edition and not isinstance(state, Ask):
             return self._step(shown, context, first=CHANGED)
+        if isinstance(state, Resume) and given == YES:
+            return await self._return(await going_on(self.states, place.data, place, context), context)
         outcome = await self._take(shown, given, context)
         if isinstance(outcome, Wrong):
             return self._step(shown, context, first=outcome.why)
@@ -149,7 +145,7 @@ class Machine:
             body = lines(first, body)
         if isinstance(state, Say):
             return Screen(state=state.name, text=texts.say(language, body), ends=True)
-        deep = state.name != self.home
+        deep = state.name != self.home and not isinstance(state, Resume)
         back = BACK if deep else EXIT if isinstance(state, Menu) and state.exit is not None else None
         home = HOME if deep and not isinstance(state, MoneyStep) else None
         return Screen(
@@ -172,6 +168,8 @@ class Machine:
                 fixed = [(link.id, link.label) for link in state.links]
             elif isinstance(state, MoneyStep):
                 fixed = [("yes", state.yes)]
+            elif isinstance(state, Resume):
+                fixed = [("yes", state.yes), ("anew", state.anew)]
             known = tuple(Option(name, self.texts.say(language, label)) for name, label in fixed)
             self._fixed_options[state.name, language] = known
         return known
@@ -209,9 +207,9 @@ class Machine:
             for short_cut in state.typed:
                 if fits_shape(short_cut, given):
                     return await short_cut.accept(context, data, given)
-        if isinstance(state, Confirm) and given == "1":
+        if isinstance(state, Confirm) and given == YES:
             return await self._post(state, shown, context)
-        if isinstance(state, Pay) and given == "1":
+        if isinstance(state, Pay) and given == YES:
             return await self._pay(state, shown, context)
         return Wrong(NO_SUCH_CHOICE)
 
@@ -219,6 +217,7 @@ class Machine:
         """The one place where dialogs move money: shown, confirmed, posted under the derived key."""
         answer = await context.engine.post(state.operation(context, shown.data, _key(shown.place, context)))
         result = await state.result(context, shown.data, answer)
+        result |= {DONE_AT: answer.booked_at.isoformat()} if answer.ok else {}
         return Go(state.done if answer.ok else state.refused, result, done=True)
 
     async def _pay(self, state: Pay, shown: Shown, context: Context) -> Go:
@@ -227,10 +226,12 @@ class Machine:
             payment = await state.pay(context, shown.data, _key(shown.place, context))
         except PaymentRefused as error:
             return Go(state.refused, state.result(context, shown.data, error), done=True)
-        to = state.refused if payment.state is PaymentState.DECLINED else state.done
-        return Go(to, state.result(context, shown.data, payment), done=True)
+        result = state.result(context, shown.data, payment)
+        if payment.state is PaymentState.DECLINED:
+            return Go(state.refused, result, done=True)
+        return Go(state.done, result | {DONE_AT: payment.created_at.isoformat()}, done=True)
 
-    async def _enter(self, place: Place, go: Go, context: Context) -> Step:
+    async def _enter(self, place: Place, go: Go, context: Context, first: Text | None = None) -> Step:
         """Go on to a state: the one left is remembered for 0, unless the way is done."""
         state = self.states[go.to]
         left = self.states.get(place.state)
@@ -241,7 +242,7 @@ class Machine:
             gate = left is None or (isinstance(left, Ask) and left.guards is not None)
             trail = place.trail if gate else [*place.trail, (place.state, place.data)]
             entered = Place(state=state.name, data={**place.data, **go.data}, trail=trail, visits=place.visits)
-        return self._step(await self._load(state, entered, context, entered=True), context)
+        return self._step(await self._load(state, entered, context, entered=True), context, first)
 
     async def _load(self, state: State, place: Place, context: Context, *, entered: bool = False) -> Shown:
         """Fetch what a state needs, following redirects; states passed on the way are not remembered."""

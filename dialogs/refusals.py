@@ -8,7 +8,7 @@ from typing import Any
 from dialogs.samples import MOMENT, money_sample
 from dialogs.values import Clock, Money, Text, text
 from dialogs.words import Context, Data
-from engine.words import Answer, Code, LineStatus, Refused, Subscriber
+from engine.words import Answer, Code, LineStatus, Refused, Subscriber, Unit
 from settings import Operator
 
 SENTENCES: dict[Code, Text] = {
@@ -107,6 +107,14 @@ def kept_refusal(context: Context, answer: Answer) -> dict[str, Any]:
         if value is not None:
             kept[name] = value.isoformat() if isinstance(value, datetime) else value
     return kept
+
+
+def too_low(context: Context, price: int) -> dict[str, Any] | None:
+    """What ``refusal`` needs where a line has less money than ``price``; None where it has enough."""
+    missing = price - context.subscriber.total(Unit.MONEY)
+    if missing <= 0:
+        return None
+    return {"code": Code.BALANCE_TOO_LOW.value, "missing": missing, "currency": context.subscriber.currency}
 
 
 def refusal(data: Data) -> Text:

@@ -223,7 +223,8 @@ class MoneyStep(State):
     """Option 1 moves money under the derived key. Only PIN gates of the same purpose may lead here.
 
     When the same was done in the last minutes under another key, the screen shows ``brief`` under a line that says when
-    and under which reference, and asks whether to do it again.
+    and under which reference, and asks whether to do it again. ``anew`` fetches what of the choices may have changed,
+    a price or a fee, for who comes back to the screen later; or it leads to where it is said that they are gone.
     """
 
     purpose: Purpose
@@ -231,6 +232,7 @@ class MoneyStep(State):
     done: str
     refused: str
     brief: Words | None = None
+    anew: Load | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +276,23 @@ class Say(State):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(State):
+    """Asks who comes back whether to go on: option 1 leads to the screen that was left, option 2 to the first one.
+
+    Its place is that of the screen left, whose name the data keeps as ``left``.
+    """
+
+    yes: Text
+    anew: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialog:
-    """States that belong together. Their names begin with the dialog's: ``recharge.confirm``."""
+    """States that belong together. Their names begin with the dialog's: ``recharge.confirm``.
+
+    ``entries``: states at which a session may begin, beside the first of all.
+    """
 
     name: str
     states: tuple[State, ...]
+    entries: tuple[str, ...] = ()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from dialogs.machine import Machine, Step
+from dialogs.machine import Machine
+from dialogs.steps import Step
 from dialogs.words import Context, Place, Screen
 from engine.api import Engine
 

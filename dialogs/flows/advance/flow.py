@@ -35,13 +35,25 @@ def _samples(operator: Operator) -> tuple[tuple[int, int], ...]:
     return tuple((amount, -(-amount * rules.fee_percent // 100)) for amount in rules.amounts)
 
 
-def _offer(operator: Operator) -> Choose:
-    async def load(context: Context, _data: Data) -> dict[str, Any] | Go:
-        offer = await context.engine.agreements.advance_offer(context.subscriber)
-        if offer.refused is not None:
-            return Go("advance.none", {"code": offer.refused, "owed": offer.owed}, done=True)
-        return {"amounts": offer.amounts}
+async def _borrowable(context: Context, _data: Data) -> dict[str, Any] | Go:
+    offer = await context.engine.agreements.advance_offer(context.subscriber)
+    if offer.refused is not None:
+        return Go("advance.none", {"code": offer.refused, "owed": offer.owed}, done=True)
+    return {"amounts": offer.amounts}
 
+
+async def _anew(context: Context, data: Data) -> dict[str, Any] | Go:
+    """The fee of now, or why nothing may be borrowed any more."""
+    offer = await _borrowable(context, data)
+    if isinstance(offer, Go):
+        return offer
+    fee = dict(offer["amounts"]).get(int(data["amount"]))
+    if fee is None:
+        return Go("advance.none", {"code": Code.ADVANCE_NOT_ELIGIBLE.value, "owed": 0}, done=True)
+    return {"fee": fee}
+
+
+def _offer(operator: Operator) -> Choose:
     def items(data: Data) -> tuple[Item, ...]:
         return tuple(
             Item(
@@ -59,7 +71,7 @@ def _offer(operator: Operator) -> Choose:
     return Choose(
         name="advance.offer",
         text=text("Advance, paid back by your next recharge:"),
-        load=load,
+        load=_borrowable,
         redirects=("advance.none",),
         items=items,
         keeps="amount",
@@ -121,6 +133,7 @@ def _confirm(operator: Operator) -> Confirm:
         ),
         brief=lambda data: text("Advance of {amount}", amount=Money(int(data["amount"]), operator.currency)),
         yes=text("Accept"),
+        anew=_anew,
         operation=operation,
         result=result,
         done="advance.done",

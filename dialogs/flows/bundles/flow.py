@@ -8,7 +8,7 @@ from uuid import UUID
 
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import find_product, product_name
-from dialogs.refusals import kept_refusal, refusal, refusal_samples
+from dialogs.refusals import kept_refusal, refusal, refusal_samples, too_low
 from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import LastDay, Money, Names, Quantity, Text, Together, counted, lines, text
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
@@ -40,6 +40,7 @@ def bundles(operator: Operator) -> Dialog:
         yes=text("Buy"),
         load=_chosen,
         redirects=("bundles.refused",),
+        anew=_anew,
         operation=_operation,
         result=_result,
         done="bundles.done",
@@ -78,6 +79,16 @@ async def _chosen(context: Context, data: Data) -> dict[str, Any] | Go:
         gone = {"code": Code.PRODUCT_UNKNOWN.value, "currency": context.subscriber.currency}
         return Go("bundles.refused", gone, done=True)
     return {"bought": product, "currency": context.subscriber.currency}
+
+
+async def _anew(context: Context, data: Data) -> dict[str, Any] | Go:
+    """The price of now, or what is missing for it."""
+    chosen = await _chosen(context, data)
+    if isinstance(chosen, Go):
+        return chosen
+    price = chosen["bought"].price
+    short = too_low(context, price)
+    return {"price": price} if short is None else Go("bundles.refused", short, done=True)
 
 
 def _name_and_price(data: Data) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from babel.numbers import get_currency_precision
 
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
-from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples
+from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples, too_low
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Quantity, Text, text
 from dialogs.words import (
@@ -195,10 +195,18 @@ def _confirm(operator: Operator) -> Confirm:
         kept = {name: data[name] for name in ("unit", "amount", "fee", "number")}
         return kept | {"balance": answer.details["balance"], "reference": answer.reference}
 
+    async def anew(context: Context, data: Data) -> dict[str, Any] | Go:
+        """The fee of now, or what is missing."""
+        unit = Unit(data["unit"])
+        fee = context.engine.agreements.gift_fee(unit, data["amount"])
+        short = too_low(context, fee + (data["amount"] if unit is Unit.MONEY else 0))
+        return {"fee": fee} if short is None else Go("transfer.refused", short, done=True)
+
     return Confirm(
         name="transfer.confirm",
         purpose="transfer",
         text=detail,
+        anew=anew,
         brief=lambda data: text(
             "{amount} to {number}",
             amount=Quantity(Unit(data["unit"]), data["amount"], operator.currency),

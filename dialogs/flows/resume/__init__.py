@@ -1,0 +1,1 @@
+"""Go on where a dialogue broke off."""
