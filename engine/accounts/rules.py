@@ -59,6 +59,26 @@ def parse_msisdn(raw: str, country: str, kinds: frozenset[int] = MOBILE) -> str:
     """
     if len(raw) > LONGEST_INPUT:
         raise BadNumber("malformed")
+    return _as_gateways_write(raw, country, kinds) or _however_written(raw, country, kinds)
+
+
+def _as_gateways_write(raw: str, country: str, kinds: frozenset[int]) -> str | None:
+    """A number that is in E.164 already, as nearly all are: it need not be found out how it was written.
+
+    None for any other, and for one that is not right as it stands.
+    """
+    code = phonenumbers.country_code_for_region(country)
+    prefix = f"+{code}"
+    national = raw[len(prefix) :]
+    # A zero there may be a prefix that was left in, or part of the number (Italy).
+    if not raw.startswith(prefix) or national.startswith("0") or not (national.isascii() and national.isdecimal()):
+        return None
+    number = PhoneNumber(country_code=code, national_number=int(national))
+    right = phonenumbers.region_code_for_number(number) == country and phonenumbers.number_type(number) in kinds
+    return raw if right else None
+
+
+def _however_written(raw: str, country: str, kinds: frozenset[int]) -> str:
     digits = plain_digits(raw).replace("\uff0b", "+")
     if digits.startswith("00"):
         digits = "+" + digits.lstrip("0")

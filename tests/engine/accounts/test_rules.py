@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from engine.accounts.rules import (
+    MOBILE,
     StatusRefused,
+    _as_gateways_write,
+    _however_written,
     check_pin,
     check_status,
     guessable,
@@ -77,6 +80,23 @@ def test_whatever_is_typed_is_a_number_in_e164_or_refused(typed):
         assert number.startswith("+974")
         assert parse_msisdn(number, "QA") == number
         assert phonenumbers.is_valid_number(phonenumbers.parse(number))
+
+
+@given(
+    st.sampled_from(
+        [("KE", 254), ("QA", 974), ("NG", 234), ("MZ", 258), ("IT", 39), ("RU", 7), ("MX", 52), ("AR", 54)]
+    ),
+    st.text(st.sampled_from("0123456789"), min_size=6, max_size=12),
+)
+def test_the_short_way_through_e164_ends_where_the_long_one_does(country, national):
+    written = f"+{country[1]}{national}"
+    short = _as_gateways_write(written, country[0], MOBILE)
+    assert short is None or short == _however_written(written, country[0], MOBILE)
+
+
+@pytest.mark.parametrize("number", ["+254712345678", "+97433123456"])
+def test_a_number_in_e164_takes_the_short_way(number):
+    assert _as_gateways_write(number, {"+2": "KE", "+9": "QA"}[number[:2]], MOBILE) == number
 
 
 @pytest.mark.parametrize("imsi", ["12345", "1" * 16, "63902000000000x", ""])
