@@ -52,6 +52,10 @@ class PaymentRules(Strict):
     balance_most: int = Field(default=0, ge=0)
     #: payments of one account that may wait for an answer at the same time; 0: any number
     waiting_most: int = Field(default=0, ge=0, le=100)
+    #: hours that staff has for a payment that is held back; then it is refused, and the person is told
+    review_hours: int = Field(default=24, ge=1, le=24 * 30)
+    #: days after which what providers said and stated, and the names that people quote, are forgotten; the books stay
+    keep_days: int = Field(default=400, ge=60, le=3660)
 
 
 class Velocity(Strict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -70,15 +69,14 @@ class PaymentGuard:
         started = perf_counter()
         now = datetime.now(UTC)
         asking = [one for one in batch if one.asks]
-        (found, listed), counted = await asyncio.gather(
-            payment_store.known(
-                connection,
-                [(*one.account, one.line_id, one.payment_id, one.method.value) for one in batch],
-                [row for place, one in enumerate(batch) if one.asks for row in self._looked_for(place, one)],
-                now=now,
-                day=now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0),
-            ),
-            self._windows.seen([Seen(one.payment_id, self._digests(one)) for one in asking], now),
+        # Before the first statement: no transaction is open while Redis is waited for.
+        counted = await self._windows.seen([Seen(one.payment_id, self._digests(one)) for one in asking], now)
+        found, listed = await payment_store.known(
+            connection,
+            [(*one.account, one.line_id, one.payment_id, one.method.value) for one in batch],
+            [row for place, one in enumerate(batch) if one.asks for row in self._looked_for(place, one)],
+            now=now,
+            day=now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0),
         )
         by_payment = {one.payment_id: counts for one, counts in zip(asking, counted, strict=True)}
         places = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from engine.payments import names
 from engine.payments.course import UNREACHABLE, Stored
-from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.gateways import Gateways
 from engine.payments.progress import Progress, Step, evidence
 from engine.recharge.gateways.contract import ChargeRequest, GatewayState, Outcome, Payer
 from engine.words import PaymentState
@@ -82,7 +82,6 @@ class Asking:
         def move(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
             if current.state != PaymentState.REQUESTED or current.gateway != stored.gateway or current.gateway_ref:
                 return current
-            later = now + timedelta(seconds=CALL_LEASE)
-            return current._replace(gateway=name, requested_at=now, next_check_at=later)
+            return current._replace(gateway=name, requested_at=now, next_check_at=now + self._gateways.lease)
 
         return await self._progress.step(Step(stored.key, move, "rerouted", {"gateway": name}))

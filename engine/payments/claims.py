@@ -31,7 +31,7 @@ _CLAIM_HEARD = f"""
             ORDER BY d.next_check_at LIMIT slot.free FOR NO KEY UPDATE SKIP LOCKED) one)
     UPDATE gateway_event e SET next_check_at = %(until)s FROM due
     WHERE e.shard = due.shard AND e.digest = due.digest
-    RETURNING e.shard, e.digest, e.gateway, e.event_id, e.body, e.received_at"""
+    RETURNING e.shard, e.digest, e.gateway, e.event_id, e.body, e.sealed, e.received_at"""
 
 
 class Slots(NamedTuple):

@@ -16,6 +16,7 @@ from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
 from engine.payments.progress import Progress, Step, hearing
+from engine.payments.pushes import Pushes, paid_by, undecided
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.recharge.gateways.references import is_account_number
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine
@@ -48,10 +49,13 @@ class Taken(NamedTuple):
 class Events:
     """Does the events of the inbox, once each, however often they are begun."""
 
-    def __init__(self, accounts: Accounts, gateways: Gateways, opening: Opening, progress: Progress) -> None:
+    def __init__(
+        self, accounts: Accounts, gateways: Gateways, opening: Opening, pushes: Pushes, progress: Progress
+    ) -> None:
         self._accounts = accounts
         self._gateways = gateways
         self._opening = opening
+        self._pushes = pushes
         self._progress = progress
         self._metrics = gateways.metrics
 
@@ -69,6 +73,8 @@ class Events:
             if stepped is not None:
                 return await self._settled(taken, stepped)
             stored = await self._payment(taken, found)
+            if stored is None:
+                return "waiting"
             if isinstance(stored, str):
                 return await self._finish(taken, stored)
             return await self._do(taken, stored)
@@ -123,11 +129,24 @@ class Events:
         await self._progress.heard(stored, Outcome(state=G.UNKNOWN), "callback", gateway=taken.gateway)
         return "waiting"
 
-    async def _payment(self, taken: Taken, found: Found) -> Stored | str:
-        """The payment that an event is about, stored now where its payer began it; else why there is none."""
+    async def _payment(self, taken: Taken, found: Found) -> Stored | str | None:
+        """The payment that an event is about, stored now where its payer began it; else why there is none.
+
+        None: it may be a push's, which has to say first what became of it.
+        """
         known = _known(taken, found)
         if known is not None:
             return known
+        pushes = await self._pushes.of(taken.gateway, taken.event, taken.received_at)
+        paid = paid_by(pushes)
+        if paid is not None:
+            return paid
+        waiting = undecided(pushes)
+        if waiting and taken.received_at + CONFIRM_WITHIN > datetime.now(UTC):
+            for push in waiting:
+                # It is asked about within a second.
+                await self._progress.heard(push, Outcome(state=G.UNKNOWN), "callback", gateway=taken.gateway)
+            return None
         holder = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF, REFERENCE) if rank in found), None)
         return await self._incoming(taken.gateway, taken.event, holder)
 

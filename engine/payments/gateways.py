@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from time import perf_counter
 
 import structlog
@@ -25,10 +26,10 @@ from settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Seconds beyond which no gateway is waited for, whatever its own limit.
-LONGEST_CALL = 130.0
-#: Seconds that a call may take and still be under way: until then nobody else takes its payment up.
-CALL_LEASE = 30.0
+#: Seconds that a call may take at least and still be under way; see ``Gateways.lease``.
+SHORTEST_LEASE = 30.0
+#: Seconds to write down what was answered.
+MARGIN = 5.0
 UNKNOWN = Outcome(state=GatewayState.UNKNOWN, provider_code="failed")
 #: said of a gateway that is not in the settings (any more)
 ABSENT = Outcome(state=GatewayState.UNKNOWN, provider_code="not_configured")
@@ -47,13 +48,22 @@ class Gateways:
         routes: GatewayRoutes,
         callback_bases: Mapping[str, str],
         metrics: Metrics | None = None,
+        *,
+        timeout_seconds: float = 10.0,
     ) -> None:
-        """``callback_bases``: name → where that provider reaches us, ``https://host``; empty: nowhere."""
+        """``callback_bases``: name → where that provider reaches us, ``https://host``; empty: nowhere.
+
+        ``timeout_seconds``: the longest that any of them waits for one answer.
+        """
         self._by_name = by_name
         self._routes = routes
         self._bases = callback_bases
         #: for what is asked about payments that were made; a new one has the breaker of its route
         self._breakers = {name: Breaker() for name in by_name}
+        # A call may be two of its provider's: a token, then what was wanted.
+        self._longest_call = 2 * timeout_seconds + MARGIN
+        #: how long what was begun may be under way: until then nobody else takes its payment up
+        self.lease = timedelta(seconds=max(self._longest_call + MARGIN, SHORTEST_LEASE))
         self.metrics = metrics or Metrics()
 
     def __iter__(self) -> Iterator[str]:
@@ -132,7 +142,7 @@ class Gateways:
     async def _call(self, name: str, what: str, call: Awaitable[Outcome]) -> Outcome:
         started = perf_counter()
         try:
-            async with asyncio.timeout(LONGEST_CALL):
+            async with asyncio.timeout(self._longest_call):
                 outcome = await call
         except Exception:
             # By contract they do not raise; if one does, nobody knows what it has done.
@@ -151,4 +161,5 @@ def configured_gateways(settings: Settings, metrics: Metrics) -> Gateways:
     """The gateways of the settings, not yet started. Raises ``SettingsError``."""
     made = payment_gateways(settings)
     bases = {name: given.callback_base or settings.public_url for name, given in settings.payment_gateways.items()}
-    return Gateways(made, gateway_routes(settings, made), bases, metrics)
+    longest = max((given.timeout_seconds for given in settings.payment_gateways.values()), default=0.0)
+    return Gateways(made, gateway_routes(settings, made), bases, metrics, timeout_seconds=longest)

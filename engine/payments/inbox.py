@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from engine.accounts.service import Accounts
 from engine.payments import names, store
 from engine.payments.course import Stored
 from engine.payments.events import PATH, REFERENCE, Events, Taken, locators_of
-from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.progress import Progress, Step, touches
 from engine.payments.sealing import seal_event, unseal_event
@@ -148,7 +148,7 @@ class Inbox:
 
     def _arrival(self, name: str, event: Event, request: CallbackRequest) -> Arrival:
         locators = locators_of(name, event)
-        body = msgspec.json.decode(seal_event(self._keyring, event))
+        body, sealed = seal_event(self._keyring, event)
         if request.path_secret:
             locators[PATH] = names.by_path(request.path_secret)
             body["path"] = locators[PATH].digest.hex()
@@ -164,8 +164,9 @@ class Inbox:
             event_id=event.event_id,
             payload_hash=self._keyring.digest("gateway-event", msgspec.json.encode(told), self._keyring.ids[-1])[:16],
             body=msgspec.json.encode(body).decode(),
+            sealed=sealed,
             received_at=now,
-            next_check_at=now + timedelta(seconds=CALL_LEASE),
+            next_check_at=now + self._gateways.lease,
             done_at=None,
             refused=None,
         )
@@ -220,7 +221,7 @@ class Inbox:
 
     async def resume(self, waiting: Waiting) -> str:
         """Do an event whose taker is gone."""
-        event = unseal_event(self._keyring, dict(waiting.body or {}))
+        event = unseal_event(self._keyring, waiting.body or {}, waiting.sealed)
         path = str((waiting.body or {}).get("path") or "")
         locators = locators_of(waiting.gateway, event)
         if path:
@@ -243,7 +244,7 @@ class Inbox:
             event_id = f"refused:{digest.hex()}"
             key = names.event_digest(name, event_id)
             at = request.received_at
-            line = Heard(shard_of(key), key, name, event_id, digest, None, at, None, at, str(error))
+            line = Heard(shard_of(key), key, name, event_id, digest, None, None, at, None, at, str(error))
             try:
                 await self._keeper(Arrival(line, {}))
             except EngineUnavailable:

@@ -58,7 +58,7 @@ _PAYMENT_ENDS = """
     SELECT shard, account_id, concat_ws(' ', gateway, 'payment', payment_id), 'somebody looks at it', state
     FROM payment
     WHERE $touched AND next_check_at IS NULL
-      AND (state IN ('created', 'requested', 'pending', 'unknown', 'held', 'captured')
+      AND (state IN ('created', 'review', 'requested', 'pending', 'unknown', 'held', 'captured')
            OR state = 'refunding' AND reason IS DISTINCT FROM 'refund_refused')
 """
 

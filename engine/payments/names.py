@@ -92,6 +92,12 @@ def by_reference(reference: str) -> Locator:
     return _locator("reference", reference.strip().upper())
 
 
+def by_payer(keyring: Keyring, payer: str, amount: int, currency: str, key_id: int | None = None) -> Locator:
+    """By who was asked for how much. ``payer`` (``references.payer_digest``) is no secret, so this is keyed."""
+    told = f"{payer}|{amount}|{currency}".encode(errors="replace")
+    return Locator(keyring.digest("payment-payer", told, key_id)[:16])
+
+
 def event_digest(gateway: str, event_id: str) -> bytes:
     """Under which an event of a provider is kept: what was seen before has the same."""
     return hashlib.blake2b(f"{gateway}|{event_id}".encode(errors="replace"), digest_size=16).digest()

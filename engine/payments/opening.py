@@ -11,18 +11,19 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.guard.payments import Intent, Looked, PaymentGuard
-from engine.payments import names, store
+from engine.payments import names, opened
 from engine.payments.course import Stored
-from engine.payments.gateways import CALL_LEASE
+from engine.payments.gateways import Gateways
+from engine.payments.opened import Named
 from engine.payments.sealing import fresh_key, seal_payer
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, Payer
-from engine.recharge.gateways.references import account_number
+from engine.recharge.gateways.references import account_number, payer_digest
 from engine.storage.sharding import new_id
 from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState, Refused, Ruled
 from runtime.keyring import Keyring
-from runtime.metrics import Metrics
+from settings import Operator
 
 
 class Wanted(NamedTuple):
@@ -76,11 +77,14 @@ class Opening:
     """Stores payments that the guard lets pass. Concurrent calls share their transactions."""
 
     def __init__(
-        self, database: AsyncEngine, keyring: Keyring, currency: str, metrics: Metrics, guard: PaymentGuard
+        self, database: AsyncEngine, operator: Operator, keyring: Keyring, gateways: Gateways, guard: PaymentGuard
     ) -> None:
         self._keyring = keyring
-        self._currency = currency
-        self._metrics = metrics
+        self._currency = operator.currency
+        self._keep = timedelta(days=operator.payments.keep_days)
+        self._review = timedelta(hours=operator.payments.review_hours)
+        self._lease = gateways.lease
+        self._metrics = gateways.metrics
         self._guard = guard
         # One of an account at a time: what the guard counts of it, it then knows.
         self._writer = Writer[Wanted, Opened | PaymentRefused](
@@ -108,7 +112,7 @@ class Opening:
     async def _open_suspense(self, connection: Connection, batch: Sequence[None]) -> Sequence[None]:
         shard, account_id = names.SUSPENSE
         wrapped = fresh_key(self._keyring, account_id)
-        await store.open_suspense(
+        await opened.open_suspense(
             connection,
             shard=shard,
             account_id=account_id,
@@ -123,7 +127,7 @@ class Opening:
         now = datetime.now(UTC)
         looked = await self._guard.decide(connection, [wanted.intent() for wanted in batch])
         results: list[Opened | PaymentRefused] = [_refusal(one) for one in looked]
-        places, payments, locators, evidence = [], [], [], []
+        places, payments, named, evidence = [], [], Named([], []), []
         for place, (wanted, one) in enumerate(zip(batch, looked, strict=True)):
             if one.known is None or (one.ruling is not None and one.ruling.verdict is Ruled.REFUSE):
                 continue
@@ -132,12 +136,12 @@ class Opening:
             stored = self._stored(wanted, holder, now, held=held)
             places.append(place)
             payments.append(stored)
-            locators += [(one.shard, one.digest, *stored.key) for one in self._locators(stored)]
+            self._name(named, wanted, stored, now)
             evidence.append(_evidence(stored, now))
         if not payments:
             await connection.commit()
             return results
-        kept, new = await store.open_payments(connection, payments, locators, evidence)
+        kept, new = await opened.open_payments(connection, payments, named, evidence)
         for place, asked, stored in zip(places, payments, kept, strict=True):
             fresh = stored.payment_id in new
             same = (stored.amount, stored.method, stored.product, stored.line_id) == (
@@ -173,20 +177,30 @@ class Opening:
             sealed_payer=seal_payer(self._keyring, wanted.account.account_id, holder, wanted.payer),
             source=wanted.source,
             attempts=0,
-            # Until then whoever stores it is at it; what is held waits for staff.
-            next_check_at=None if held else now + timedelta(seconds=CALL_LEASE),
+            # Until then whoever stores it is at it; what is held waits for staff until then.
+            next_check_at=now + (self._review if held else self._lease),
             requested_at=None if held else now,
             created_at=now,
             changed_at=now,
         )
 
-    def _locators(self, stored: Stored) -> list[names.Locator]:
-        return [
-            names.by_id(stored.payment_id),
-            names.by_path(names.path_secret(self._keyring, stored.payment_id)),
-            names.by_reference(stored.reference),
-            names.by_reference(account_number(stored.reference, stored.payment_id)),
-        ]
+    def _name(self, named: Named, wanted: Wanted, stored: Stored, now: datetime) -> None:
+        """What it is found by: for ever by its id, the rest for as long as anybody asks."""
+        until = now + self._keep
+        named.locators.extend(
+            (one.shard, one.digest, *stored.key, kept)
+            for one, kept in (
+                (names.by_id(stored.payment_id), None),
+                (names.by_path(names.path_secret(self._keyring, stored.payment_id)), until),
+                (names.by_reference(stored.reference), until),
+                (names.by_reference(account_number(stored.reference, stored.payment_id)), until),
+            )
+        )
+        if wanted.payer.msisdn and wanted.gateway_ref is None:
+            payer = payer_digest(wanted.payer.msisdn)
+            one = names.by_payer(self._keyring, payer, stored.amount, stored.currency)
+            shard, account_id, payment_id = stored.key
+            named.asked.append((one.shard, one.digest, shard, account_id, payment_id, now))
 
 
 def _refusal(one: Looked) -> PaymentRefused:

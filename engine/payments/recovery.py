@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -31,7 +31,7 @@ from engine.payments.course import (
     next_look,
     payer_late,
 )
-from engine.payments.gateways import CALL_LEASE, Gateways
+from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.progress import Progress, Step
 from engine.payments.sealing import unseal_payer
@@ -45,7 +45,6 @@ log = structlog.get_logger(__name__)
 
 S, G = PaymentState, GatewayState
 
-LEASE = timedelta(seconds=CALL_LEASE)
 #: seconds that one call waits for what it has begun
 PATIENCE = 1.0
 
@@ -122,12 +121,12 @@ class Recovery:
             log.exception("recovery_failed")
 
     async def _claim(self, connection: Connection, batch: Sequence[Slots]) -> list[list[Stored]]:
-        claimed = await claims.claim(connection, batch[0], datetime.now(UTC), LEASE)
+        claimed = await claims.claim(connection, batch[0], datetime.now(UTC), self._gateways.lease)
         await connection.commit()
         return [claimed]
 
     async def _claim_events(self, connection: Connection, batch: Sequence[Slots]) -> list[list[store.Waiting]]:
-        claimed = await claims.claim_heard(connection, batch[0], datetime.now(UTC), LEASE)
+        claimed = await claims.claim_heard(connection, batch[0], datetime.now(UTC), self._gateways.lease)
         await connection.commit()
         return [claimed]
 
@@ -139,7 +138,10 @@ class Recovery:
     async def _resume(self, stored: Stored) -> None:
         now = datetime.now(UTC)
         state = S(stored.state)
-        if state is S.CREATED:
+        if state is S.REVIEW:
+            # Staff has had its time: nobody was asked for money, and now nobody will be.
+            after = await self._progress.change(stored, S.DECLINED, DeclineReason.FRAUD, "review_ended")
+        elif state is S.CREATED:
             after = await self._ask_first(stored)
         elif is_waiting(stored):
             after = await self._resolve(stored, now)
@@ -168,7 +170,7 @@ class Recovery:
         def ask(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
             if current.state != S.CREATED:
                 return current
-            later = now + LEASE
+            later = now + self._gateways.lease
             return current._replace(state=S.REQUESTED.value, requested_at=now, next_check_at=later, changed_at=now)
 
         holder = await self._holders(stored)

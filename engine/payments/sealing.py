@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -24,6 +25,11 @@ class _Personal(msgspec.Struct, omit_defaults=True):
 
     account_number: str | None = None
     payer_msisdn: str | None = None
+    push_payer: str | None = None
+
+
+_NOBODY = _Personal()
+_UNNAMED = dict.fromkeys(_Personal.__struct_fields__)
 
 
 def seal_payer(keyring: Keyring, account_id: UUID, holder: Holder, payer: Payer) -> bytes | None:
@@ -47,22 +53,26 @@ def fresh_key(keyring: Keyring, account_id: UUID) -> bytes:
     return DataKey.fresh(account_id).wrap(keyring, keyring.current)
 
 
-def seal_event(keyring: Keyring, event: Event) -> str:
-    """An event as the inbox keeps it: JSON, what is personal sealed (AES-256-GCM, key id and nonce first)."""
-    personal = _Personal(event.account_number, event.payer_msisdn)
-    body = msgspec.to_builtins(msgspec.structs.replace(event, account_number=None, payer_msisdn=None))
-    if personal != _Personal():
-        nonce = os.urandom(NONCE_BYTES)
-        key = keyring.derive(_PURPOSE, keyring.current)
-        sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(personal), event.event_id.encode())
-        body["sealed"] = f"{keyring.current}:{(nonce + sealed).hex()}"
-    return msgspec.json.encode(body).decode()
+def seal_event(keyring: Keyring, event: Event) -> tuple[dict[str, Any], str | None]:
+    """An event as the inbox keeps it: what it says, and sealed (AES-256-GCM, key id and nonce first) who it says it of.
+
+    None where nobody is named.
+    """
+    personal = _Personal(event.account_number, event.payer_msisdn, event.push_payer)
+    body: dict[str, Any] = msgspec.to_builtins(event)
+    if personal == _NOBODY:
+        return body, None
+    body |= _UNNAMED
+    nonce = os.urandom(NONCE_BYTES)
+    key = keyring.derive(_PURPOSE, keyring.current)
+    sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(personal), event.event_id.encode())
+    return body, f"{keyring.current}:{(nonce + sealed).hex()}"
 
 
-def unseal_event(keyring: Keyring, body: dict[str, object]) -> Event:
+def unseal_event(keyring: Keyring, body: dict[str, Any], sealed: str | None) -> Event:
     """The event again. What is personal stays away where its key is gone."""
     event = msgspec.convert(body, type=Event, strict=False)
-    key_id, _, digits = str(body.get("sealed") or "").partition(":")
+    key_id, _, digits = (sealed or "").partition(":")
     if not digits:
         return event
     raw = bytes.fromhex(digits)
@@ -71,5 +81,4 @@ def unseal_event(keyring: Keyring, body: dict[str, object]) -> Event:
         plain = AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], event.event_id.encode())
     except (InvalidTag, KeyError):
         return event
-    personal = msgspec.json.decode(plain, type=_Personal)
-    return msgspec.structs.replace(event, account_number=personal.account_number, payer_msisdn=personal.payer_msisdn)
+    return msgspec.structs.replace(event, **msgspec.to_builtins(msgspec.json.decode(plain, type=_Personal)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,6 +23,7 @@ from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.opening import Opening, Wanted
 from engine.payments.progress import Progress, Step
+from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
 from engine.payments.store import Connection
 from engine.payments.writer import Writer
@@ -63,13 +65,15 @@ class Payments:
         guard: PaymentGuard,
         cards: Cards,
     ) -> None:
+        self._database = database
         self._operator = operator
         self._gateways = gateways
         self._cards = cards
-        self._opening = Opening(database, keyring, operator.currency, gateways.metrics, guard)
+        self._opening = Opening(database, operator, keyring, gateways, guard)
         self._progress = Progress(database, door, gateways.metrics)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
-        events = Events(accounts, gateways, self._opening, self._progress)
+        self._pushes = Pushes(database, keyring)
+        events = Events(accounts, gateways, self._opening, self._pushes, self._progress)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
             database,
@@ -96,7 +100,8 @@ class Payments:
         """Finish what is under way, then let everything go."""
         if self._under_way:
             await asyncio.wait(self._under_way.values())
-        for part in (self._inbox, self._recovery, self._opening, self._progress, self._finder, self._pages):
+        parts = (self._inbox, self._recovery, self._opening, self._pushes, self._progress, self._finder, self._pages)
+        for part in parts:
             await part.close()
         await self._gateways.stop()
 
@@ -241,6 +246,16 @@ class Payments:
         pages = [await store.of_account(connection, *account, before, limit) for account, before, limit in batch]
         await connection.rollback()
         return pages
+
+    async def tidy(self, limit: int = 10_000) -> int:
+        """Forget what has had its time (``payments.keep_days``): what providers said and stated, and people quote.
+
+        At most ``limit`` rows of each kind; returns how many went. The books, and what is not done, stay.
+        """
+        before = datetime.now(UTC) - timedelta(days=self._operator.payments.keep_days)
+        async with self._database.begin() as connection:
+            gone = await connection.execute(sa.select(sa.func.forget_payment_traces(before, limit)))
+            return int(gone.scalar_one())
 
     # -- staff ---
 

@@ -6,7 +6,7 @@ the order of theirs. Everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -25,15 +25,14 @@ Connection = AsyncConnection[Row]
 Key = tuple[int, UUID, UUID]
 Keyed = TypeVar("Keyed")
 
-_STORED = ", ".join(f"p.{name}" for name in Stored._fields)
-_KEY = ("shard", "account_id", "payment_id")
-_GIVEN = unfolded(payment, _KEY, numbered=True)
+STORED = ", ".join(f"p.{name}" for name in Stored._fields)
+KEY = ("shard", "account_id", "payment_id")
+_GIVEN = unfolded(payment, KEY, numbered=True)
 
-_OPENED = tuple(name for name in Stored._fields if name != "attempts")
-_LOCATED = ("shard", "digest", "owner_shard", "account_id", "payment_id")
-_EVIDENCE = ("shard", "account_id", "payment_id", "event_id", "state", "what", "body", "at")
+LOCATED = ("shard", "digest", "owner_shard", "account_id", "payment_id")
+EVIDENCE = ("shard", "account_id", "payment_id", "event_id", "state", "what", "body", "at")
 _CHANGING = "state reason next_check_at gateway_ref asked_ref captured captured_currency gateway requested_at attempts"
-_TURNED = (*_KEY, *_CHANGING.split(), "changed_at")
+_TURNED = (*KEY, *_CHANGING.split(), "changed_at")
 _HEARD = (
     "shard",
     "digest",
@@ -41,6 +40,7 @@ _HEARD = (
     "event_id",
     "payload_hash",
     "body",
+    "sealed",
     "received_at",
     "next_check_at",
     "done_at",
@@ -48,22 +48,16 @@ _HEARD = (
 )
 _TOLD = ("shard", "message_id", "account_id", "line_id", "topic", "body", "priority", "due_at", "created_at")
 
-_INSERT_PAYMENTS = f"{insert_sql(payment, _OPENED)} ON CONFLICT DO NOTHING RETURNING payment_id"
-_INSERT_LOCATORS = f"{insert_sql(payment_locator, _LOCATED)} ON CONFLICT DO NOTHING"
+_INSERT_LOCATORS = f"{insert_sql(payment_locator, LOCATED)} ON CONFLICT DO NOTHING"
 # A name that several payments were opened under is marked, by a row beside it: what it finds would be a stranger's.
-_MARK = r"'\x01'::bytea"
-_MARK_SHARED = f"""
-    INSERT INTO payment_locator (shard, digest, owner_shard, account_id, payment_id)
-    SELECT l.shard, l.digest || {_MARK}, l.owner_shard, l.account_id, l.payment_id
-    FROM {unfolded(payment_locator, _LOCATED)} JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
-    WHERE l.payment_id <> v.payment_id ON CONFLICT DO NOTHING"""
-_INSERT_EVIDENCE = f"{insert_sql(payment_event, _EVIDENCE)} ON CONFLICT DO NOTHING"
+MARK = r"'\x01'::bytea"
+INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING"
 _INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
 _INSERT_HEARD = f"{insert_sql(gateway_event, _HEARD)} ON CONFLICT DO NOTHING"
 _UPDATE_PAYMENTS = update_sql(payment, _TURNED)
 
-_READ = f"SELECT v.place, {_STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
-_LOCK = f"{_READ} ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p"
+READ = f"SELECT v.place, {STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
+_LOCK = f"{READ} ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p"
 _LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 
 _HOLDERS = f"""
@@ -76,11 +70,11 @@ _OWNERS = f"""
     FROM {unfolded(payment_locator, ("shard", "digest"), placed=True)} JOIN payment_locator l USING (shard, digest)"""
 
 _LOCATE = f"""
-    SELECT v.place, {_STORED}
+    SELECT v.place, {STORED}
     FROM {unfolded(payment_locator, ("shard", "digest"), placed=True)}
     JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
     JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id
-    WHERE NOT EXISTS (SELECT FROM payment_locator m WHERE m.shard = v.shard AND m.digest = v.digest || {_MARK})"""
+    WHERE NOT EXISTS (SELECT FROM payment_locator m WHERE m.shard = v.shard AND m.digest = v.digest || {MARK})"""
 
 _SEEN = f"""
     SELECT v.place, e.payload_hash, e.done_at IS NOT NULL
@@ -88,7 +82,7 @@ _SEEN = f"""
 
 # Who paid, and what they typed, stands with the payment from here on.
 _FINISH = f"""
-    UPDATE gateway_event t SET done_at = %(done_at)s, body = t.body - 'sealed', refused = v.refused
+    UPDATE gateway_event t SET done_at = %(done_at)s, sealed = NULL, refused = v.refused
     FROM {unfolded(gateway_event, ("shard", "digest", "refused"))}
     WHERE t.shard = v.shard AND t.digest = v.digest AND t.done_at IS NULL"""
 
@@ -113,6 +107,7 @@ class Heard(NamedTuple):
     payload_hash: bytes
     #: JSON, or None of what was refused
     body: str | None
+    sealed: str | None
     received_at: datetime
     next_check_at: datetime | None
     done_at: datetime | None
@@ -127,16 +122,18 @@ class Waiting(NamedTuple):
     gateway: str
     event_id: str
     body: dict[str, Any] | None
+    sealed: str | None
     received_at: datetime
 
 
-async def _ask(connection: Connection, sql: str, parameters: dict[str, Any]) -> AsyncCursor[Row]:
+async def ask(connection: Connection, sql: str, parameters: dict[str, Any]) -> AsyncCursor[Row]:
+    """Send a statement whose answer comes in Postgres's binary format."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(sql, parameters)
     return cursor
 
 
-def _place(row: Sequence[Any]) -> tuple[int, bytes]:
+def place_of(row: Sequence[Any]) -> tuple[int, bytes]:
     """In the order of shard and digest: that in which rows are locked."""
     return (row[0], row[1])
 
@@ -144,35 +141,11 @@ def _place(row: Sequence[Any]) -> tuple[int, bytes]:
 async def holders(connection: Connection, lines: Sequence[tuple[int, UUID, UUID | None]]) -> list[Holder | None]:
     """The accounts of these lines, in their order; None for one that does not exist."""
     asked = arrays(line, ("shard", "account_id", "line_id"), lines)
-    cursor = await _ask(connection, _HOLDERS, asked)
+    cursor = await ask(connection, _HOLDERS, asked)
     found: list[Holder | None] = [None] * len(lines)
     for place, *row in await cursor.fetchall():
         found[place - 1] = Holder(*row)
     return found
-
-
-async def open_payments(
-    connection: Connection, payments: Sequence[Stored], locators: Sequence[Row], evidence: Sequence[Row]
-) -> tuple[list[Stored], set[UUID]]:
-    """Store payments that are not there, and commit. Returns all as they stand, and the ids of those that are new."""
-    keys = [row[:3] for row in payments]
-    rows = sorted((row._asdict() for row in payments), key=lambda row: (row["shard"], row["account_id"].int))
-    async with connection.pipeline():
-        made = await _ask(
-            connection, _INSERT_PAYMENTS, arrays(payment, _OPENED, [[row[name] for name in _OPENED] for row in rows])
-        )
-        names = arrays(payment_locator, _LOCATED, sorted(locators))
-        await _ask(connection, _INSERT_LOCATORS, names)
-        await _ask(connection, _MARK_SHARED, names)
-        await _ask(connection, _INSERT_EVIDENCE, arrays(payment_event, _EVIDENCE, evidence))
-        stored = await _ask(connection, _READ, arrays(payment, _KEY, keys))
-        await connection.commit()
-    return _placed(len(keys), await stored.fetchall()), {row[0] for row in await made.fetchall()}
-
-
-def _placed(number: int, rows: Iterable[Row]) -> list[Stored]:
-    by_place = {row[0]: Stored(*row[1:]) for row in rows}
-    return [by_place[place] for place in range(1, number + 1)]
 
 
 async def keep_heard(
@@ -185,11 +158,11 @@ async def keep_heard(
     """
     keys = [(one.shard, one.digest) for one in heard]
     async with connection.pipeline():
-        await _ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=_place)))
-        seen = await _ask(connection, _SEEN, arrays(gateway_event, ("shard", "digest"), keys))
+        await ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=place_of)))
+        seen = await ask(connection, _SEEN, arrays(gateway_event, ("shard", "digest"), keys))
         found = await _located(connection, wanted)
-    by_place = {place: (kept, done) for place, kept, done in await seen.fetchall()}
-    return [by_place[place] for place in range(1, len(heard) + 1)], await _all_located(found)
+    byplace_of = {place: (kept, done) for place, kept, done in await seen.fetchall()}
+    return [byplace_of[place] for place in range(1, len(heard) + 1)], await _all_located(found)
 
 
 async def locate(connection: Connection, wanted: Sequence[tuple[int, Locator]]) -> list[tuple[int, Stored]]:
@@ -199,7 +172,7 @@ async def locate(connection: Connection, wanted: Sequence[tuple[int, Locator]]) 
 
 async def _located(connection: Connection, wanted: Sequence[tuple[int, Locator]]) -> AsyncCursor[Row]:
     asked = arrays(payment_locator, ("shard", "digest"), [(one.shard, one.digest) for _, one in wanted])
-    return await _ask(connection, _LOCATE, asked | {"place": [number for number, _ in wanted]})
+    return await ask(connection, _LOCATE, asked | {"place": [number for number, _ in wanted]})
 
 
 async def _all_located(cursor: AsyncCursor[Row]) -> list[tuple[int, Stored]]:
@@ -216,9 +189,9 @@ async def lock(
     claimed = sorted((name.shard, name.digest, *keys[number]) for number, name in names)
     asked = arrays(payment_locator, ("shard", "digest"), [(name.shard, name.digest) for _, name in names])
     async with connection.pipeline():
-        locked = await _ask(connection, _LOCK_FREE if free else _LOCK, arrays(payment, _KEY, keys))
-        await _ask(connection, _INSERT_LOCATORS, arrays(payment_locator, _LOCATED, claimed))
-        owners = await _ask(connection, _OWNERS, asked | {"place": [number for number, _ in names]})
+        locked = await ask(connection, _LOCK_FREE if free else _LOCK, arrays(payment, KEY, keys))
+        await ask(connection, _INSERT_LOCATORS, arrays(payment_locator, LOCATED, claimed))
+        owners = await ask(connection, _OWNERS, asked | {"place": [number for number, _ in names]})
     found: list[Stored | None] = [None] * len(keys)
     for place, *row in await locked.fetchall():
         found[place - 1] = Stored(*row)
@@ -242,20 +215,20 @@ async def keep_turns(connection: Connection, turns: Turns, now: datetime) -> Non
     """Write what was decided, and commit."""
     async with connection.pipeline():
         if turns.payments:
-            await _ask(connection, _UPDATE_PAYMENTS, arrays(payment, _TURNED, turns.payments))
+            await ask(connection, _UPDATE_PAYMENTS, arrays(payment, _TURNED, turns.payments))
         if turns.evidence:
-            await _ask(connection, _INSERT_EVIDENCE, arrays(payment_event, _EVIDENCE, turns.evidence))
+            await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
         if turns.messages:
-            await _ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
+            await ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
         if turns.finished:
             columns = ("shard", "digest", "refused")
-            given = arrays(gateway_event, columns, sorted(turns.finished, key=_place))
-            await _ask(connection, _FINISH, given | {"done_at": now})
+            given = arrays(gateway_event, columns, sorted(turns.finished, key=place_of))
+            await ask(connection, _FINISH, given | {"done_at": now})
         await connection.commit()
 
 
 _OF_ACCOUNT = f"""
-    SELECT {_STORED} FROM payment p
+    SELECT {STORED} FROM payment p
     WHERE p.shard = %(shard)s AND p.account_id = %(account_id)s AND p.created_at < %(before)s
     ORDER BY p.created_at DESC, p.payment_id LIMIT %(limit)s"""
 
@@ -265,17 +238,5 @@ async def of_account(
 ) -> list[Stored]:
     """The latest payments of an account before a time, newest first."""
     asked = {"shard": shard, "account_id": account_id, "before": before, "limit": limit}
-    cursor = await _ask(connection, _OF_ACCOUNT, asked)
+    cursor = await ask(connection, _OF_ACCOUNT, asked)
     return [Stored(*row) for row in await cursor.fetchall()]
-
-
-_OPEN_SUSPENSE = """
-    INSERT INTO account (shard, account_id, currency, key_id, wrapped_key, opened_at)
-    VALUES (%(shard)s, %(account_id)s, %(currency)s, %(key_id)s, %(wrapped_key)s, %(opened_at)s)
-    ON CONFLICT DO NOTHING"""
-
-
-async def open_suspense(connection: Connection, **values: Any) -> None:
-    """The account of payments that are nobody's, unless it is there."""
-    await connection.execute(_OPEN_SUSPENSE, values)
-    await connection.commit()

@@ -71,6 +71,23 @@ payment_locator = sa.Table(
     sa.Column("owner_shard", sa.SmallInteger, nullable=False),
     sa.Column("account_id", UUID, nullable=False),
     sa.Column("payment_id", UUID, nullable=False),
+    # When it may be forgotten; NULL: never. What a provider calls a payment stays, or it could be counted again.
+    sa.Column("until", Timestamp),
+    sa.Index("ix_payment_locator_until", "until", postgresql_using="brin"),
+)
+
+#: Who was asked for how much, as a keyed digest: money that comes by itself may be a push's, told under another name.
+#: Several payments have the same one, so it is no locator. Lives in the shard of the digest, for a day.
+payment_asked = sa.Table(
+    "payment_asked",
+    metadata,
+    shard(),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("payment_id", UUID, primary_key=True),
+    sa.Column("owner_shard", sa.SmallInteger, nullable=False),
+    sa.Column("account_id", UUID, nullable=False),
+    sa.Column("asked_at", Timestamp, nullable=False),
+    sa.Index("ix_payment_asked_at", "asked_at", postgresql_using="brin"),
 )
 
 #: What a provider called to say: stored before it is acted on, once for each of its event ids.
@@ -83,8 +100,10 @@ gateway_event = sa.Table(
     sa.Column("gateway", sa.Text, nullable=False),
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("payload_hash", sa.LargeBinary, nullable=False),
-    # The event in our words; NULL where it was refused. Payers are sealed.
+    # The event in our words, without who paid; NULL where it was refused. Never changed.
     sa.Column("body", JSONB),
+    # Who paid and what they typed, AES-256-GCM, until it is done: then that stands with the payment.
+    sa.Column("sealed", sa.Text),
     sa.Column("received_at", Timestamp, nullable=False),
     # NULL until what it says stands with the payment.
     sa.Column("done_at", Timestamp),
@@ -92,6 +111,7 @@ gateway_event = sa.Table(
     # When the recovery loop looks at it, should whoever took it be gone by then.
     sa.Column("next_check_at", Timestamp),
     sa.Index("ix_gateway_event_open", "next_check_at", postgresql_where=sa.text("done_at IS NULL")),
+    sa.Index("ix_gateway_event_received_at", "received_at", postgresql_using="brin"),
 )
 
 #: Everything that happened to a payment, in order: the evidence of a dispute. Never changed.

@@ -16,6 +16,7 @@ from engine.books.sheets import Book
 from engine.payments import names, store as payments
 from engine.payments.course import Stored, could_be
 from engine.recharge.gateways.contract import GatewayState, Outcome
+from engine.recharge.gateways.references import is_account_number
 from engine.reconciliation import store
 from engine.reconciliation.rules import Days, judge
 from engine.reconciliation.staging import Block, Sealer, Statement
@@ -94,13 +95,14 @@ async def match(driver: Connection, books: Books, scope: Scope, sealer: Sealer) 
 
 async def _judged(driver: Connection, scope: Scope, page: Sequence[Alone], sealer: Sealer) -> list[Found]:
     """What becomes of movements that match no booking of these days: their payments are found one by one."""
+    typed = [_typed(one, sealer) for one in page]
     wanted = [
         (number * 3 + rank, locator)
         for number, one in enumerate(page)
-        for rank, locator in _locators(scope.gateway, one, sealer)
+        for rank, locator in _locators(scope.gateway, one, typed[number])
     ]
     located = dict(await payments.locate(driver, wanted))
-    owned = [_payment(scope.gateway, one, number, located) for number, one in enumerate(page)]
+    owned = [_payment(scope.gateway, one, typed[number], number, located) for number, one in enumerate(page)]
     others = [
         (payment.gateway_ref, one.told.amount > 0)
         for one, payment in zip(page, owned, strict=True)
@@ -116,27 +118,37 @@ async def _judged(driver: Connection, scope: Scope, page: Sequence[Alone], seale
     return found
 
 
-def _locators(gateway: str, one: Alone, sealer: Sealer) -> list[tuple[int, names.Locator]]:
+def _typed(one: Alone, sealer: Sealer) -> str | None:
+    """What the payer typed as the account; None where that is not stated, or its key is gone."""
+    if one.sealed is None:
+        return None
+    try:
+        return sealer.unseal(one.sealed, one.told.name)
+    except (InvalidTag, KeyError):
+        return None
+
+
+def _locators(gateway: str, one: Alone, typed: str | None) -> list[tuple[int, names.Locator]]:
     locators = [(_BY_REF, names.by_gateway_ref(gateway, one.told.name))]
     if one.told.payment_id is not None:
         locators.append((_BY_ID, names.by_id(one.told.payment_id)))
-    if one.sealed is not None:
-        try:
-            locators.append((_BY_REFERENCE, names.by_reference(sealer.unseal(one.sealed, one.told.name))))
-        except (InvalidTag, KeyError):
-            return locators
+    if typed is not None:
+        locators.append((_BY_REFERENCE, names.by_reference(typed)))
     return locators
 
 
-def _payment(gateway: str, one: Alone, number: int, located: dict[int, Stored]) -> Stored | None:
+def _payment(gateway: str, one: Alone, typed: str | None, number: int, located: dict[int, Stored]) -> Stored | None:
     """The payment that a movement's names lead to, as an event of that provider would find it."""
     for rank in (_BY_REF, _BY_ID):
         payment = located.get(number * 3 + rank)
         if payment is not None and payment.gateway == gateway:
             return payment
     named = located.get(number * 3 + _BY_REFERENCE)
+    if named is None or named.gateway != gateway:
+        return None
     said = Outcome(
         state=GatewayState.CAPTURED, gateway_ref=one.told.name, amount=one.told.amount, currency=one.told.currency
     )
-    fits = named is not None and named.gateway == gateway and could_be(named, said)
-    return named if fits else None
+    # Whoever quotes a short reference pays for its line; only what we gave the provider is the payment's own name.
+    own = is_account_number(typed or "", named.reference, named.payment_id)
+    return named if own and could_be(named, said) else None

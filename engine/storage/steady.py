@@ -36,6 +36,8 @@ class SteadyConnection:
         self._batches += 1
         if self._batches % REPLAN_EVERY == 0 or self._batches & (self._batches - 1) == 0:
             await driver.execute("DISCARD PLANS")
+            # Whoever asks for the connection begins a transaction when there is something to say.
+            await driver.commit()
         return driver
 
     async def let_go(self) -> None:

@@ -139,6 +139,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: UUID | None = None
     account_number: str | None = None
     payer_msisdn: str | None = None
+    #: who paid (SHA-256 of the number's digits, hex), where payments that we asked for are told like this, too, under a
+    #: name that we have not heard
+    push_payer: str | None = None
     #: the provider does not sign, or the event may be overtaken: ask it for the status before the event is believed
     ask_status: bool = False
     #: the reference that ``status`` has to be asked with, where it is not ``outcome.gateway_ref``: before a payment is

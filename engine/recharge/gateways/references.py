@@ -22,6 +22,11 @@ def account_number(reference: str, payment_id: UUID) -> str:
     return (reference + own)[:LENGTH]
 
 
+def payer_digest(msisdn: str) -> str:
+    """A payer's number (E.164) as providers tell it that name nobody: SHA-256 of its digits, hex."""
+    return hashlib.sha256(msisdn.removeprefix("+").encode()).hexdigest()
+
+
 def is_account_number(typed: str, reference: str, payment_id: UUID) -> bool:
     """Whether what came back as the account is all of a payment's account number, and not its reference alone."""
     return typed.strip().upper() == account_number(reference, payment_id).upper()

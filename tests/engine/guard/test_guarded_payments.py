@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from redis.asyncio import Redis
 
+from engine.guard.velocity import Windows
 from engine.words import Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import FraudRules, MethodRules, Operator, PaymentRules, Velocity
 from tests.engine.guard.conftest import Opening
@@ -218,3 +221,44 @@ async def test_who_was_to_pay_for_somebody_else_is_known_again(guarded: Opening,
     payment = await house.pay(other, msisdn=payer.msisdn)
     assert await house.engine.paid_by(payment, payer.msisdn)
     assert not await house.engine.paid_by(payment, other.msisdn)
+
+
+async def test_what_nobody_decides_about_ends_after_its_term_and_the_person_is_told(
+    guarded: Opening, operator: Operator
+) -> None:
+    given = rules(operator, PaymentRules(review_hours=2), new_line_hours=24, new_line_weight=60)
+    house = await guarded(given)
+    payment = await house.pay(await house.line(), 5_000)
+    assert payment.state is PaymentState.REVIEW
+    ((left,),) = await house.rows("SELECT next_check_at - created_at FROM payment")
+    assert left == timedelta(hours=2)
+    await house.hurry()
+    await house.engine.resume_payments()
+    ended = await house.engine.payment(payment.payment_id)
+    assert ended is not None and (ended.state, ended.reason) == (PaymentState.DECLINED, "fraud")
+    assert await house.rows("SELECT topic FROM outbox") == [("payment.declined",)]
+    assert await house.engine.reviews.waiting() == []
+    assert await house.taken() == 0
+    await house.right()
+
+
+async def test_no_transaction_is_open_while_redis_is_asked(
+    guarded: Opening, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await guarded(rules(operator, velocity=(BY_PAYER,)))
+    await house.pay(await house.line())
+    # The writer's connection, as it stands whenever the windows are asked.
+    seen = Windows.seen
+    steady = house.engine.payments._opening._writer._connection
+    assert steady is not None
+    stood = []
+
+    async def watched(windows: Windows, *given: Any) -> Any:
+        assert steady._driver is not None
+        stood.append(steady._driver.info.transaction_status)
+        return await seen(windows, *given)
+
+    monkeypatch.setattr(Windows, "seen", watched)
+    for _ in range(3):
+        await house.pay(await house.line())
+    assert stood == [TransactionStatus.IDLE] * 3

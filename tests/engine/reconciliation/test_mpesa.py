@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from engine.recharge.gateways.references import account_number
 from engine.words import Payment, PaymentState
 from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import kinds, square, today
@@ -41,14 +42,25 @@ async def reconciled(house: House, *lines: str) -> int:
     return run.found
 
 
-async def test_a_receipt_that_was_never_heard_is_found_by_the_reference_that_was_typed(house: House) -> None:
+def account(payment: Payment) -> str:
+    """What its push carried as the account."""
+    return account_number(payment.reference, payment.payment_id)
+
+
+async def test_a_receipt_that_was_never_heard_is_found_by_the_account_of_its_push(house: House) -> None:
     payment = await asked(house)
-    assert await reconciled(house, line("TEX1234567", "50.00", payment.reference)) == 0
+    assert await reconciled(house, line("TEX1234567", "50.00", account(payment))) == 0
     assert await square(house) == [(5_000, 5_000, 0, 0)]
 
 
-async def test_another_amount_under_the_same_reference_is_another_payment(house: House) -> None:
+async def test_a_short_reference_is_never_taken_for_the_payment_itself(house: House) -> None:
     payment = await asked(house)
-    assert await reconciled(house, line("TEX1234567", "70.00", payment.reference)) == 2
+    assert await reconciled(house, line("TEX1234567", "50.00", payment.reference)) == 2
+    assert sorted(await kinds(house)) == [("missing_here", "payment_unknown"), ("timing", "not_stated")]
+
+
+async def test_another_amount_under_the_same_account_is_another_payment(house: House) -> None:
+    payment = await asked(house)
+    assert await reconciled(house, line("TEX1234567", "70.00", account(payment))) == 2
     assert sorted(await kinds(house)) == [("missing_here", "payment_unknown"), ("timing", "not_stated")]
     assert await square(house) == [(7_000, 5_000, 0, 2_000)]

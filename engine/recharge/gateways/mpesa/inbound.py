@@ -17,12 +17,15 @@ from engine.recharge.gateways.callbacks import table, word
 from engine.recharge.gateways.contract import BadCallback, Event, GatewayState, Outcome
 from engine.recharge.gateways.mpesa.client import NAIROBI
 from engine.recharge.gateways.mpesa.codes import DONE, declined
+from engine.recharge.gateways.references import payer_digest
 
 CURRENCY = "KES"
 ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 RECEIPT = re.compile(r"[A-Z0-9]{6,20}")
 CODE = re.compile(r"[A-Za-z0-9_.]{1,20}")
 PHONE = re.compile(r"[0-9]{10,15}")
+#: SHA-256 of the number, which C2B confirmations of version 1 name instead
+HASHED = re.compile(r"[0-9A-Fa-f]{64}")
 ACCOUNT = re.compile(r"[^\x00-\x1f\x7f]{1,40}")
 MOMENT = re.compile(r"[0-9]{14}")
 SHORTCODE = re.compile(r"[0-9]{5,8}")
@@ -70,6 +73,7 @@ def c2b_event(content: dict[str, Any], shortcodes: frozenset[str], *, paid: bool
         # A till (Buy Goods) asks for no account: theirs is empty then, or not there.
         account_number=word(content, "BillRefNumber", ACCOUNT).strip() if content.get("BillRefNumber") else "",
         payer_msisdn=_payer(content.get("MSISDN")),
+        push_payer=_push_payer(content.get("MSISDN")) if paid else None,
         ask_status=paid,
     )
 
@@ -151,6 +155,14 @@ def _moment(content: dict[str, Any], name: str) -> datetime:
         return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=NAIROBI).astimezone(UTC)
     except ValueError:
         raise BadCallback(f"{name}: not a time") from None
+
+
+def _push_payer(value: Any) -> str | None:
+    """The payer's digest, which some shortcodes are told instead of the number; None behind stars."""
+    text = str(value)
+    if HASHED.fullmatch(text):
+        return text.lower()
+    return payer_digest(text) if PHONE.fullmatch(text) else None
 
 
 def _payer(value: Any) -> str | None:
