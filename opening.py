@@ -19,6 +19,7 @@ from channels.talk import Talk, talk
 from channels.trace import TracePublisher
 from channels.ussd.configured import fits, profiles
 from dialogs.catalogue import machine_of
+from dialogs.machine import Machine
 from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
@@ -40,6 +41,7 @@ class Opened:
     engine: Engine
     redis: Redis
     store: SessionStore
+    machine: Machine
     #: who serves USSD
     conversation: Conversation
     #: who serves texts and chats
@@ -95,6 +97,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         engine=engine,
         redis=redis,
         store=store,
+        machine=machine,
         conversation=Conversation(
             engine=engine,
             machine=machine,

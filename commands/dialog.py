@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from channels.ussd.configured import fits, profiles
+from commands.dialog_hammer import hammer
 from commands.installation import guarded
 from dialogs.catalogue import declared
 from dialogs.check import check
@@ -21,6 +22,9 @@ app = typer.Typer(help="Check and draw the dialogs.", no_args_is_help=True)
 OperatorOption = Annotated[
     Path | None, typer.Option(help="An operator's file, on an ordinary gateway; by default what the settings name.")
 ]
+
+
+app.command("hammer")(hammer)
 
 
 @app.command("check")

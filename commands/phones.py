@@ -93,7 +93,10 @@ class UssdPhone(Phone):
 
 
 class TextPhone(Phone):
-    """A thread of texts with one carrier or app in this process. ``name`` must be new for each phone."""
+    """A thread of texts with one carrier or app in this process, as if from a phone that nobody had before.
+
+    ``name`` must be new for each.
+    """
 
     def __init__(self, conversation: TextConversation, app: str, msisdn: str, name: str) -> None:
         self._conversation = conversation
@@ -117,7 +120,7 @@ class TextPhone(Phone):
     async def again(self) -> Seen:
         """As ``Phone.again``."""
         message_id = f"{self._name}-{self._sent}"
-        return _seen(await self._conversation.receive(self._app, self._msisdn, message_id, self._msisdn, self._text))
+        return _seen(await self._conversation.receive(self._app, self._name, message_id, self._msisdn, self._text))
 
 
 class ServedPhone(Phone):

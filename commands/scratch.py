@@ -17,7 +17,7 @@ from typing import Any
 
 from commands.providers import sandbox_gateways
 from commands.seed import seed
-from engine.books.databases import migrate_books, open_books
+from engine.books.databases import Books, migrate_books, open_books
 from engine.books.invariants import Violation, check_all
 from opening import Opened, open_process
 from runtime.embedded.postgres import EmbeddedPostgres
@@ -46,14 +46,12 @@ class Scratch:
     opened: Opened
     #: numbers of vouchers on sale
     vouchers: list[str]
+    #: to look into the books from outside the engine
+    books: Books
 
     async def violations(self) -> list[Violation]:
         """What the books' invariants have to say."""
-        books = open_books(self.opened.settings.database_url, {}, connections=2, writers=1)
-        try:
-            return await check_all(books)
-        finally:
-            await books.dispose()
+        return await check_all(self.books)
 
 
 @asynccontextmanager
@@ -89,7 +87,9 @@ async def scratch(
             if paying:
                 await opened.engine.payments.start()
                 stack.push_async_callback(_end, asyncio.create_task(_pay(opened)))
-            yield Scratch(opened, [str(one["pin"]) for one in await seed(opened.engine)])
+            books = open_books(settings.database_url, {}, connections=2, writers=1)
+            stack.push_async_callback(books.dispose)
+            yield Scratch(opened, [str(one["pin"]) for one in await seed(opened.engine)], books)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -30,13 +30,14 @@ async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
             line.msisdn, imsi=line.imsi, language=line.language, pin=line.pin, status=LineStatus.ACTIVE
         )
     prices = {product.code: product.price for product in engine.operator.products}
-    await _give(engine, opened, "opening balance", line.balance)
+    await give(engine, opened, "opening balance", line.balance)
     for code in line.products:
-        await _give(engine, opened, f"the price of {code}", prices[code])
+        await give(engine, opened, f"the price of {code}", prices[code])
         await _post(engine, Purchase(**_asked(opened, f"opening {code}"), product=code, price=prices[code]))
 
 
-async def _give(engine: Engine, line: Subscriber, what: str, amount: int) -> None:
+async def give(engine: Engine, line: Subscriber, what: str, amount: int) -> None:
+    """Put money (minor units) on a line, once for each ``what``; 0 for nothing."""
     if amount:
         asked = _asked(line, what)
         await _post(engine, Adjust(**asked, unit=Unit.MONEY, amount=amount, reason=f"{what} of the demo"))
