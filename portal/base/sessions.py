@@ -102,7 +102,19 @@ class Sessions(Generic[K]):
 
     async def lasts(self, visit: Visit[K]) -> bool:
         """Whether it is still there, without making it last longer. Raises ``RedisError``."""
-        return bool(await self._redis.exists(self._name(visit.cookie)))
+        return await self.lasts_labelled(self.label(visit))
+
+    def label(self, visit: Visit[K]) -> str:
+        """What a session can be called by, 40 hexadecimal digits: nobody gets in with it."""
+        return self.mark("name", visit.cookie)
+
+    async def lasts_labelled(self, label: str) -> bool:
+        """As ``lasts``, of the session of a label. Raises ``RedisError``."""
+        return bool(await self._redis.exists(f"page:{label}"))
+
+    async def end_labelled(self, label: str) -> None:
+        """Forget the session of a label."""
+        await self._redis.delete(f"page:{label}")
 
     async def keep(self, visit: Visit[K]) -> None:
         """Keep what is known now."""
@@ -116,20 +128,21 @@ class Sessions(Generic[K]):
 
     def form_token(self, visit: Visit[K]) -> str:
         """What a form of this session carries, so that no other site can send it (OWASP: synchronizer token)."""
-        return self._mark("form", visit.cookie)
+        return self.mark("form", visit.cookie)
 
     def _fresh(self) -> str:
         token = secrets.token_urlsafe(32)
-        return f"{token}.{self._mark('cookie', token)}"
+        return f"{token}.{self.mark('cookie', token)}"
 
     def _genuine(self, cookie: str) -> bool:
         token, _, mark = cookie.partition(".")
-        return bool(token) and hmac.compare_digest(mark.encode(errors="replace"), self._mark("cookie", token).encode())
+        return bool(token) and hmac.compare_digest(mark.encode(errors="replace"), self.mark("cookie", token).encode())
 
     def _name(self, cookie: str) -> str:
-        return f"page:{self._mark('name', cookie)}"
+        return f"page:{self.mark('name', cookie)}"
 
-    def _mark(self, what: str, words: str) -> str:
+    def mark(self, what: str, words: str) -> str:
+        """A keyed digest of ``words``, 40 hexadecimal digits; ``what`` keeps digests of different purposes apart."""
         return self._keyring.digest(PURPOSE, f"{self._kind}|{what}|{words}".encode(errors="replace"))[:20].hex()
 
     def _key(self) -> bytes:

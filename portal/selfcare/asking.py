@@ -56,6 +56,18 @@ async def pin_problem(desk: Desk, person: Person, typed: str) -> str:
     return desk.say(person, locked if verdict is PinVerdict.LOCKED else text("Wrong PIN."))
 
 
+async def gate(desk: Desk, person: Person, purpose: str, fields: Mapping[str, str]) -> str:
+    """What is wrong with the PIN of a form, where the operator asks for one before this."""
+    return await pin_problem(desk, person, fields.get("pin", "")) if needs_pin(desk, person, purpose) else ""
+
+
+def number_of(name: str, said: str) -> int:
+    """A whole number that a page of ours put into its form. Raises 400 for anything else."""
+    if not (said.isascii() and said.isdigit()):
+        raise web.HTTPBadRequest(text=f"{name}: not what the page held")
+    return int(said)
+
+
 async def do(desk: Desk, operation: Operation) -> web.Response:
     """Do it, and lead to the page that says what became of it: that page can be opened again without doing it again."""
     await desk.engine.post(operation)
@@ -124,6 +136,12 @@ def outcome(answer: Answer, operator: Operator) -> Text:
         values |= {name: Quantity(unit, details[name], operator.currency) for name in ("amount", "balance")}
         values["number"] = details["receiver"]
         return Text("{amount} sent to {number}. Balance {balance}. Ref {reference}", values)
+    if answer.kind == "advance":
+        values |= {name: Money(details[name], operator.currency) for name in ("amount", "balance")}
+        values["owed"] = Money(details["amount"] + details["fee"], operator.currency)
+        return Text(
+            "Advance of {amount}. Your next recharge pays back {owed}. Balance {balance}. Ref {reference}", values
+        )
     if answer.kind == "undo":
         unit = Unit(details["unit"])
         values |= {name: Quantity(unit, details[name], operator.currency) for name in ("amount", "balance")}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from aiohttp import web
 
 from dialogs.names import find_product
-from dialogs.values import Clock, Money, counted, text
-from engine.words import BadVoucherNumber, Purchase, Recharge, Unit
-from portal.selfcare.asking import asked, do, fresh, key_of, needs_pin, pin_problem
+from dialogs.values import Clock, Money, Text, counted, text
+from engine.words import BadVoucherNumber, Outlook, Purchase, Recharge, Unit
+from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, number_of
 from portal.selfcare.person import Desk, Person
 from settings import Product
 
@@ -19,13 +20,33 @@ from settings import Product
 COMPARED = {Unit.OCTETS: 100_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 
 
+#: what bundles are chosen by, in the order in which they are shown; what grants several units comes last
+KINDS: dict[str, Text] = {
+    Unit.OCTETS: text("Data"),
+    Unit.SECONDS: text("Calls"),
+    Unit.MESSAGES: text("Texts"),
+    Unit.MONEY: text("Money"),
+    "mixed": text("Mixed"),
+}
+
+
 class Offer(NamedTuple):
-    """A product on sale. ``per`` is what ``COMPARED`` of its unit costs; None where it grants more than one unit."""
+    """A product on sale, and what it can be compared by.
+
+    ``per`` is what ``COMPARED`` of its unit costs, ``best`` whether nothing of its kind and for the same use costs
+    less; ``lasts`` is how many days it lasts who uses as much as this line usually does. None where that makes no
+    sense: for what grants more than one unit, or where the line uses nothing.
+    """
 
     product: Product
+    kind: str
     per: Money | None
     unit: Unit
     compared: int
+    best: bool = False
+    lasts: int | None = None
+    #: percent that the line would save with it
+    saves: int | None = None
 
 
 def offer(product: Product, currency: str) -> Offer:
@@ -33,9 +54,41 @@ def offer(product: Product, currency: str) -> Offer:
     first = product.grants[0]
     unit = Unit(first.unit)
     compared = COMPARED.get(unit, 0)
+    kind = unit.value if len(product.grants) == 1 else "mixed"
     if len(product.grants) > 1 or not compared:
-        return Offer(product, None, unit, 0)
-    return Offer(product, Money(-(-product.price * compared // first.amount), currency), unit, compared)
+        return Offer(product, kind, None, unit, 0)
+    return Offer(product, kind, Money(-(-product.price * compared // first.amount), currency), unit, compared)
+
+
+def offers(products: Iterable[Product], currency: str, outlooks: Iterable[Outlook]) -> list[Offer]:
+    """The products compared with each other, and for a line that uses as much as its ``outlooks`` say."""
+    known = {one.unit: one for one in outlooks}
+    made = [offer(one, currency) for one in products]
+    least: dict[tuple[str, tuple[str, ...]], int] = {}
+    for one in made:
+        if one.per is not None:
+            use = (one.kind, one.product.grants[0].categories)
+            least[use] = min(one.per.amount, least.get(use, one.per.amount))
+    rivals = Counter((one.kind, one.product.grants[0].categories) for one in made)
+    return [_compared(one, least, rivals, known.get(one.unit)) for one in made]
+
+
+def _compared(
+    one: Offer,
+    least: Mapping[tuple[str, tuple[str, ...]], int],
+    rivals: Mapping[tuple[str, tuple[str, ...]], int],
+    outlook: Outlook | None,
+) -> Offer:
+    if one.per is None:
+        return one
+    grant = one.product.grants[0]
+    use = (one.kind, grant.categories)
+    best = rivals[use] > 1 and one.per.amount == least[use]
+    lasts = saves = None
+    if outlook is not None and not grant.categories:
+        lasts = min(one.product.days, grant.amount // outlook.usual) if outlook.usual > 0 else None
+        saves = outlook.saves_percent if outlook.cheaper == one.product.code else None
+    return one._replace(best=best, lasts=lasts, saves=saves)
 
 
 class Buying:
@@ -58,15 +111,18 @@ class Buying:
     # -- bundles ----------------------------------------------------------------------------------------------------
 
     async def _list(self, request: web.Request, person: Person) -> web.Response:
-        offers = [offer(one, person.subscriber.currency) for one in self._desk.engine.products()]
+        outlooks = await self._desk.engine.usage.outlook(person.subscriber)
+        compared = offers(self._desk.engine.products(), person.subscriber.currency, outlooks)
+        kinds = [kind for kind in KINDS if any(one.kind == kind for one in compared)]
+        only = request.query.get("only", "")
         return self._desk.page(
             request,
             person,
             "bundles.html",
             here="/bundles",
-            problem="",
-            notice="",
-            offers=offers,
+            shown={kind: [one for one in compared if one.kind == kind] for kind in kinds if only in ("", kind)},
+            kinds={kind: KINDS[kind] for kind in kinds},
+            only=only,
             balance=person.subscriber.total(Unit.MONEY),
         )
 
@@ -84,10 +140,8 @@ class Buying:
             request,
             person,
             "bundle.html",
-            status=422 if problem else 200,
             here="/bundles",
             problem=problem,
-            notice="",
             product_sold=product,
             before=before,
             after=person.subscriber.total(Unit.MONEY) - product.price,
@@ -98,15 +152,12 @@ class Buying:
     async def _buy(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
         product = self._product(request)
-        if needs_pin(self._desk, person, "purchase"):
-            problem = await pin_problem(self._desk, person, fields.get("pin", ""))
-            if problem:
-                return await self._confirm(request, person, problem)
-        shown = fields.get("price", "")
-        if not (shown.isascii() and shown.isdigit()):
-            raise web.HTTPBadRequest(text="price: not what the page held")
+        problem = await gate(self._desk, person, "purchase", fields)
+        if problem:
+            return await self._confirm(request, person, problem)
         key = key_of(person, f"purchase|{product.code}", fields)
-        return await do(self._desk, self._purchase(person, product.code, int(shown), key))
+        shown = number_of("price", fields.get("price", ""))
+        return await do(self._desk, self._purchase(person, product.code, shown, key))
 
     @staticmethod
     def _purchase(person: Person, code: str, price: int, key: UUID) -> Purchase:
@@ -119,11 +170,10 @@ class Buying:
             request,
             person,
             "recharge.html",
-            status=422 if problem else 200,
             here="/recharge",
             problem=problem,
-            notice="",
             once=fresh(),
+            lends=self._desk.operator.advances is not None,
             needs_pin=needs_pin(self._desk, person, "recharge"),
         )
 
@@ -149,6 +199,4 @@ class Buying:
             digits = self._desk.operator.vouchers.digits
             said = counted("A voucher number has {count} digit.", "A voucher number has {count} digits.", digits)
             return self._desk.say(person, said)
-        if needs_pin(self._desk, person, "recharge"):
-            return await pin_problem(self._desk, person, fields.get("pin", ""))
-        return ""
+        return await gate(self._desk, person, "recharge", fields)

@@ -12,7 +12,7 @@ from dialogs.flows.transfer.flow import masked, size_of
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
 from engine.words import BadNumber, Code, LineStatus, Subscriber, Transfer, Undo, Unit, UnknownLine
-from portal.selfcare.asking import asked, do, fresh, key_of, needs_pin, pin_problem
+from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, number_of
 from portal.selfcare.paying import read_amount
 from portal.selfcare.person import Desk, Person
 from settings import TransferRules
@@ -62,10 +62,8 @@ class Gifts:
             request,
             person,
             "send.html",
-            status=422 if problem else 200,
             here="/send",
             problem=problem,
-            notice="",
             units={
                 one.unit: self._desk.say(person, Text(UNITS[Unit(one.unit)].message, currency)) for one in self._rules
             },
@@ -84,8 +82,6 @@ class Gifts:
             person,
             "send_confirm.html",
             here="/send",
-            problem="",
-            notice="",
             wanted=wanted,
             fields=fields,
             number=masked(wanted.receiver.msisdn),
@@ -95,23 +91,20 @@ class Gifts:
 
     async def _send(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
-        problem: Text | str = await self._gate(person, fields)
+        problem: Text | str = await gate(self._desk, person, "transfer", fields)
         wanted = await self._wanted(person, fields)
         if isinstance(wanted, Text):
             problem = problem or self._desk.say(person, wanted)
         if problem or isinstance(wanted, Text):
             return await self._ask(request, person, str(problem))
-        # The fee is the one that was shown: another one refuses.
-        shown = fields.get("fee", "")
-        if not (shown.isascii() and shown.isdigit()):
-            raise web.HTTPBadRequest(text="fee: not what the page held")
         receiver = wanted.receiver
         key = key_of(person, f"transfer|{wanted.unit}|{wanted.amount}|{receiver.line_id}", fields)
         operation = Transfer(
             **asked(person, key),
             unit=wanted.unit,
             amount=wanted.amount,
-            fee=int(shown),
+            # The one that was shown: another one refuses.
+            fee=number_of("fee", fields.get("fee", "")),
             receiver=receiver.account,
             receiver_line=receiver.line_id,
             sender_shown=masked(person.subscriber.msisdn),
@@ -121,7 +114,7 @@ class Gifts:
 
     async def _take_back(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
-        problem = await self._gate(person, fields)
+        problem = await gate(self._desk, person, "transfer", fields)
         gift = await self._desk.engine.agreements.last_gift(person.subscriber)
         if gift is None or gift.key.hex != fields.get("gift"):
             problem = problem or self._desk.say(person, SENTENCES[Code.NOTHING_TO_UNDO])
@@ -134,11 +127,6 @@ class Gifts:
         return await do(self._desk, operation)
 
     # -- parts ------------------------------------------------------------------------------------------------------
-
-    async def _gate(self, person: Person, fields: Mapping[str, str]) -> str:
-        if not needs_pin(self._desk, person, "transfer"):
-            return ""
-        return await pin_problem(self._desk, person, fields.get("pin", ""))
 
     async def _wanted(self, person: Person, fields: Mapping[str, str]) -> Wanted | Text:
         """What a form asks for, or why it cannot be given."""

@@ -16,7 +16,7 @@ from aiohttp import web
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
 from engine.api import Done
-from engine.words import Code
+from engine.words import Answer, Code
 from portal.selfcare.person import Desk, Person
 from portal.selfcare.shown import KINDS
 
@@ -38,6 +38,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 class Row(NamedTuple):
     """One booking as it is shown."""
 
+    key: UUID
     at: datetime
     name: str
     reference: str
@@ -67,20 +68,18 @@ class HistoryPages:
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:
         chosen = request.query.get("only", "")
-        page = await self._page(person, chosen, _after(request), PAGE_ROWS + 1)
-        rows = [self._row(person, one) for one in page[:PAGE_ROWS]]
+        page = await self._page(person, chosen, begins_after(request), PAGE_ROWS + 1)
+        rows = [row_of(self._desk, person, one.answer) for one in page[:PAGE_ROWS]]
         last = page[PAGE_ROWS - 1].answer if len(page) > PAGE_ROWS else None
         return self._desk.page(
             request,
             person,
             "history.html",
             here="/history",
-            problem="",
-            notice="",
             rows=rows,
             only=chosen if chosen in GROUPS else "",
             groups={name: self._desk.say(person, said) for name, (said, _) in GROUPS.items()},
-            following="" if last is None else f"{last.booked_at.isoformat()}|{last.key}",
+            following="" if last is None else after_of(last),
         )
 
     async def _file(self, request: web.Request, person: Person) -> web.StreamResponse:
@@ -118,21 +117,27 @@ class HistoryPages:
                 return
             after = (page[-1].answer.booked_at, page[-1].answer.key)
 
-    def _row(self, person: Person, done: Done) -> Row:
-        answer = done.answer
-        write = partial(self._desk.texts.write, person.language)
-        currency = person.subscriber.currency
-        changes = []
-        for effect in answer.effects:
-            sign = "+" if effect.after > effect.before else "−"
-            moved = write(Quantity(effect.unit, abs(effect.after - effect.before), currency))
-            left = write(Quantity(effect.unit, effect.after, currency))
-            changes.append((sign + moved, left, effect.product))
-        refused = "" if answer.ok else write(SENTENCES[Code(answer.code)])
-        return Row(answer.booked_at, write(KINDS[answer.kind]), answer.reference, refused, tuple(changes))
+
+def row_of(desk: Desk, person: Person, answer: Answer) -> Row:
+    """One booking in a person's words."""
+    write = partial(desk.texts.write, person.language)
+    currency = person.subscriber.currency
+    changes = []
+    for effect in answer.effects:
+        sign = "+" if effect.after > effect.before else "−"
+        moved = write(Quantity(effect.unit, abs(effect.after - effect.before), currency))
+        left = write(Quantity(effect.unit, effect.after, currency))
+        changes.append((sign + moved, left, effect.product))
+    refused = "" if answer.ok else write(SENTENCES[Code(answer.code)])
+    return Row(answer.key, answer.booked_at, write(KINDS[answer.kind]), answer.reference, refused, tuple(changes))
 
 
-def _after(request: web.Request) -> tuple[datetime, UUID] | None:
+def after_of(answer: Answer) -> str:
+    """Where the page after a booking begins, for a link."""
+    return f"{answer.booked_at.isoformat()}|{answer.key}"
+
+
+def begins_after(request: web.Request) -> tuple[datetime, UUID] | None:
     """The last row of the page before, as a link of ours says it. Raises 400 for anything else."""
     said = request.query.get("after")
     if said is None:

@@ -15,6 +15,8 @@ from portal.selfcare.shown import gauges, taken
 
 #: deductions on this page
 DEDUCTIONS = 5
+#: bundles that are said to be cheaper
+TIPS = 1
 
 
 class Home:
@@ -41,11 +43,10 @@ class Home:
             request,
             person,
             "home.html",
-            here="",
-            problem="",
-            notice="",
             hindrance="" if hindered is None else self._desk.say(person, hindered),
             gauges=gauges(person.subscriber, outlook),
+            tips=[one for one in outlook if one.cheaper is not None][:TIPS],
+            lends=self._desk.operator.advances is not None,
             deductions=taken(why, self._desk.operator, partial(self._desk.texts.write, person.language)),
         )
 

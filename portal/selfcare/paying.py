@@ -1,19 +1,21 @@
-"""Recharges paid by mobile money: asked for here, approved on the payer's phone, followed on a page."""
+"""Recharges paid by mobile money or card: asked for here, approved by the payer, followed on a page; saved cards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from aiohttp import web
 from babel.numbers import get_currency_precision
 
-from dialogs.refusals import not_paid
+from dialogs.flows.pay.choices import card_name, method_name
+from dialogs.refusals import NOT_ASKED, not_paid
 from dialogs.values import Money, Text, text
-from engine.words import Payment, PaymentMethod, PaymentRefused, PaymentState
-from portal.selfcare.asking import SOURCE, fresh, key_of, needs_pin, pin_problem, see
+from engine.words import Payment, PaymentMethod, PaymentRefused, PaymentState, Refused, SavedCard
+from portal.selfcare.asking import SOURCE, fresh, gate, key_of, needs_pin, number_of, see
 from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
 
@@ -33,7 +35,6 @@ STATES: dict[PaymentState, Text] = {
     PaymentState.REFUNDED: _BACK,
     PaymentState.CHARGED_BACK: _BACK,
 }
-BY = PaymentMethod.MOBILE_MONEY
 
 
 def state_of(payment: Payment) -> Text:
@@ -52,8 +53,17 @@ def read_amount(typed: str, currency: str) -> int | None:
     return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and 0 < minor < 10**13 else None
 
 
+class Way(NamedTuple):
+    """One way to pay: its value in the form, its name, and the card, where it is one."""
+
+    value: str
+    name: str
+    method: PaymentMethod
+    card: SavedCard | None = None
+
+
 class Paying:
-    """The form for a payment, and the page of each payment."""
+    """The form for a payment, the page of each payment, and the saved cards."""
 
     def __init__(self, desk: Desk, live: Live) -> None:
         self._desk = desk
@@ -67,35 +77,57 @@ class Paying:
             web.post("/pay", inside(self._pay)),
             web.get("/payments/{id:[0-9a-f-]{36}}", inside(self._show)),
             web.get("/payments/{id:[0-9a-f-]{36}}/live", inside(self._follow)),
+            web.get("/cards", inside(self._cards)),
+            web.post("/cards/forget", inside(self._forget)),
         ]
+
+    async def _ways(self, person: Person) -> list[Way]:
+        """How the person can pay: by phone, with each saved card, with a card that they enter at the gateway."""
+        operator, engine = self._desk.operator, self._desk.engine
+        named = operator.payments.methods
+        open_ = {one for one in engine.payment_methods() if not named or one.value in named}
+        said = partial(self._desk.texts.write, person.language)
+        ways = []
+        if PaymentMethod.MOBILE_MONEY in open_:
+            name = method_name(operator, PaymentMethod.MOBILE_MONEY)
+            ways.append(Way("mobile_money", said(name), PaymentMethod.MOBILE_MONEY))
+        if PaymentMethod.CARD in open_:
+            for card in await engine.saved_cards(person.subscriber):
+                name = card_name(card.brand, card.last_four)
+                ways.append(Way(card.card_id.hex, said(name), PaymentMethod.CARD, card))
+        return ways
 
     async def _ask(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
         return self._desk.page(
             request,
             person,
             "pay.html",
-            status=422 if problem else 200,
-            here="/pay",
+            here="/recharge",
             problem=problem,
-            notice="",
             once=fresh(),
-            possible=BY in self._desk.engine.payment_methods(),
+            ways=await self._ways(person),
+            amounts=self._desk.operator.payments.amounts,
             needs_pin=needs_pin(self._desk, person, "payment"),
         )
 
     async def _pay(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
         problem = partial(self._ask, request, person)
-        amount = read_amount(fields.get("amount", ""), person.subscriber.currency)
-        if amount is None:
+        line = person.subscriber
+        typed = fields.get("amount", "").strip()
+        amount = read_amount(typed, line.currency) if typed else number_of("quick", fields.get("quick", "0"))
+        if not amount:
             return await problem(self._desk.say(person, text("This amount is not possible.")))
-        if needs_pin(self._desk, person, "payment"):
-            wrong = await pin_problem(self._desk, person, fields.get("pin", ""))
-            if wrong:
-                return await problem(wrong)
-        line, key = person.subscriber, key_of(person, f"pay|{amount}", fields)
+        way = next((one for one in await self._ways(person) if one.value == fields.get("way")), None)
+        if way is None:
+            return await problem(self._desk.say(person, NOT_ASKED[Refused.METHOD]))
+        wrong = await gate(self._desk, person, "payment", fields)
+        if wrong:
+            return await problem(wrong)
+        key = key_of(person, f"pay|{amount}|{way.value}", fields)
+        payer = {"card": way.card} if way.card else {"msisdn": line.msisdn}
         try:
-            payment = await self._desk.engine.pay(line, BY, amount, key=key, msisdn=line.msisdn, source=SOURCE)
+            payment = await self._desk.engine.pay(line, way.method, amount, key=key, source=SOURCE, **payer)
         except PaymentRefused as refused:
             said = not_paid({"code": refused.args[0], "limit": refused.limit, "currency": line.currency})
             return await problem(self._desk.say(person, said))
@@ -107,10 +139,9 @@ class Paying:
             request,
             person,
             "payment.html",
-            here="/pay",
-            problem="",
-            notice="",
+            here="/recharge",
             payment=payment,
+            link=await self._link(payment),
             said=self._desk.say(person, state_of(payment)),
             paid=self._desk.texts.write(person.language, Money(payment.amount, payment.currency)),
         )
@@ -118,11 +149,29 @@ class Paying:
     async def _follow(self, request: web.Request, person: Person) -> web.StreamResponse:
         async def look() -> Seen:
             now = await self._payment(request, person)
+            link = await self._link(now)
             said = self._desk.say(person, state_of(now))
-            part = partial(self._desk.part, request, person, "payment_state.html", payment=now, said=said)
-            return Seen(now.state, part, final=now.state.final)
+            part = partial(self._desk.part, request, person, "payment_state.html", payment=now, said=said, link=link)
+            return Seen((now.state, link), part, final=now.state.final)
 
         return await self._live.follow(request, person, look)
+
+    async def _link(self, payment: Payment) -> str | None:
+        """What the payer has to follow while the payment waits for them."""
+        return await self._desk.engine.payment_link(payment) if payment.state is PaymentState.PENDING else None
+
+    async def _cards(self, request: web.Request, person: Person) -> web.Response:
+        cards = await self._desk.engine.saved_cards(person.subscriber)
+        return self._desk.page(request, person, "cards.html", here="/more", cards=cards)
+
+    async def _forget(self, request: web.Request, person: Person) -> web.Response:
+        fields = await self._desk.form(request, person)
+        try:
+            card_id = UUID(fields.get("card", ""))
+        except ValueError:
+            raise web.HTTPBadRequest(text="card: not what the page held") from None
+        await self._desk.engine.forget_card(person.subscriber, card_id)
+        return see("/portal/cards")
 
     async def _payment(self, request: web.Request, person: Person) -> Payment:
         """The payment of the path, if it is for the person's own account."""

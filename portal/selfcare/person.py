@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import aiohttp_jinja2
 import structlog
 from aiohttp import web
+from babel.dates import format_skeleton
 
 from dialogs.names import product_name
 from dialogs.values import Clock, LastDay, Money, Quantity, Text, counted, text
@@ -88,9 +89,7 @@ class Desk:
     async def _person(self, request: web.Request) -> Person:
         cookie = request.cookies.get(self._cookie, "")
         visit = await self.sessions.find(cookie) or self.sessions.visitor(cookie)
-        wished = request.query.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
-        if wished not in self.operator.languages:
-            wished = self.texts.preferred(request.headers.get("Accept-Language", ""))
+        wished = self._wished(request)
         if not visit.kept.signed_in:
             return Person(visit, wished)
         try:
@@ -102,25 +101,52 @@ class Desk:
             return Person(self.sessions.visitor(""), wished)
         return Person(visit, self.texts.language(line.language), line)
 
+    def _wished(self, request: web.Request) -> str:
+        """The language that who has not signed in is spoken to."""
+        wished = request.query.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
+        if wished in self.operator.languages:
+            return wished
+        return self.texts.preferred(request.headers.get("Accept-Language", ""))
+
     async def form(self, request: web.Request, person: Person) -> Mapping[str, str]:
         """What a form of ours sent. Raises 403 for one that another site, or an older session, made."""
         sent = await request.post()
         fields = {name: value[:FIELD_MOST] for name, value in sent.items() if isinstance(value, str)}
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.info("portal_form_refused")
-            raise web.HTTPForbidden(text=self.say(person, text("This page is too old. Please open it again.")))
+            raise web.HTTPForbidden(text="form: made by another site, or for an older session")
         return fields
 
     # -- answering --------------------------------------------------------------------------------------------------
 
     def page(
-        self, request: web.Request, person: Person, template: str, *, status: int = 200, **values: Any
+        self,
+        request: web.Request,
+        person: Person,
+        template: str,
+        *,
+        here: str = "",
+        problem: str = "",
+        notice: str = "",
+        status: int = 0,
+        **values: Any,
     ) -> web.Response:
-        """A page in the person's language."""
-        context = {**self.context(person), **values}
+        """A page in the person's language: 422 where a form of theirs has a ``problem``, unless ``status`` is given.
+
+        ``here``: the path of the entry in the navigation; ``notice``: what has been done.
+        """
+        context = self.context(person) | {"here": here, "problem": problem, "notice": notice} | values
+        status = status or (422 if problem else 200)
         response = aiohttp_jinja2.render_template(template, request, context, status=status)
         self.remember(response, person)
         return response
+
+    async def fault(self, request: web.Request, status: int, heading: Text, sentence: Text) -> web.Response:
+        """The page of a refusal or fault; it asks neither Redis nor the books, which may be what is away."""
+        person = Person(self.sessions.visitor(request.cookies.get(self._cookie, "")), self._wished(request))
+        said = {"heading": self.say(person, heading), "sentence": self.say(person, sentence)}
+        context = {**self.context(person), "problem": "", "notice": "", **said}
+        return aiohttp_jinja2.render_template("fault.html", request, context, status=status)
 
     def part(self, request: web.Request, person: Person, template: str, **values: Any) -> str:
         """A part of a page, as it is put in its place later."""
@@ -147,11 +173,17 @@ class Desk:
             "write": write,
             "money": lambda amount: write(Money(amount, currency)),
             "amount": lambda unit, amount: write(Quantity(Unit(unit), amount, currency)),
-            "product": lambda code: write(product_name(self.operator, code)),
+            "product": partial(self.product, person),
             "day": lambda at: write(LastDay(at)),
             "clock": lambda at: write(Clock(at)),
             "moment": self.moment,
+            "short": partial(format_skeleton, "MMMd", locale=person.language),
+            "gives": bool(self.operator.policy.transfers and self.operator.transfers),
         }
+
+    def product(self, person: Person, code: str) -> str:
+        """The name of a product, or of the main money."""
+        return self.texts.write(person.language, product_name(self.operator, code))
 
     def say(self, person: Person, said: Text) -> str:
         """A text in the person's language."""

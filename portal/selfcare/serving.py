@@ -10,31 +10,34 @@ from typing import Protocol
 
 import aiohttp_jinja2
 import jinja2
-import structlog
 from aiohttp import web
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from channels.quota import Quota, QuotaDown
+from channels.quota import Quota
 from engine.api import Engine
-from engine.words import EngineUnavailable
 from portal import base
-from portal.base.guard import Handler, protect
+from portal.base.faults import faults
+from portal.base.guard import protect
 from portal.base.sessions import Kept, Sessions
 from portal.selfcare.asking import Outcomes
+from portal.selfcare.borrowing import Borrowing, Renewing
 from portal.selfcare.buying import Buying
+from portal.selfcare.data import DataPages
+from portal.selfcare.devices import DevicePages, Devices
+from portal.selfcare.family import FamilyPages
 from portal.selfcare.gifts import Gifts
 from portal.selfcare.history import HistoryPages
 from portal.selfcare.home import Home
 from portal.selfcare.live import Live
+from portal.selfcare.more import More
 from portal.selfcare.paying import Paying
 from portal.selfcare.person import Desk
+from portal.selfcare.receipts import PublicReceipts, ReceiptPages
 from portal.selfcare.sign_in import SignInPages
+from portal.selfcare.usage import UsagePages
 from portal.selfcare.wishes import WishPages
 from runtime.keyring import Keyring
 from settings import Operator
-
-log = structlog.get_logger(__name__)
 
 HERE = Path(__file__).parent
 BASE = Path(base.__file__).parent
@@ -62,38 +65,44 @@ class Area(Protocol):
 
 
 def mount(app: web.Application, services: PortalServices) -> None:
-    """Add ``/portal`` to ``app``. Call it before the server starts."""
-    part = web.Application(middlewares=[patient])
-    loader = jinja2.FileSystemLoader([HERE / "templates", BASE / "templates"])
-    aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    """Add ``/portal`` and ``/receipts`` to ``app``. Call it before the server starts."""
     sessions = Sessions(services.redis, services.keyring, "portal", Kept(began_at=0))
     desk = Desk(services.engine, services.operator, sessions, secure=services.secure)
     live, quota = Live(sessions), Quota(services.redis, services.keyring)
-    areas: list[Area] = [
-        SignInPages(desk, quota, services.proxies),
-        Home(desk, live),
-        HistoryPages(desk),
-        Buying(desk),
-        Paying(desk, live),
-        Gifts(desk, quota),
-        WishPages(desk),
-        Outcomes(desk),
-    ]
+    devices = Devices(services.redis, sessions)
+    portal = _part(
+        desk,
+        [
+            SignInPages(desk, quota, services.proxies, devices),
+            Home(desk, live),
+            UsagePages(desk),
+            HistoryPages(desk),
+            ReceiptPages(desk),
+            Buying(desk),
+            Paying(desk, live),
+            Gifts(desk, quota),
+            Borrowing(desk),
+            Renewing(desk),
+            FamilyPages(desk),
+            WishPages(desk),
+            DevicePages(desk, devices),
+            DataPages(desk, devices, quota),
+            More(desk),
+            Outcomes(desk),
+        ],
+    )
+    portal.add_routes([web.static("/static", BASE / "static")])
+    portal.on_shutdown.append(live.close)
+    app.add_subapp("/portal", portal)
+    app.add_subapp("/receipts", _part(desk, [PublicReceipts(desk, quota, services.proxies)]))
+
+
+def _part(desk: Desk, areas: Sequence[Area]) -> web.Application:
+    """Some areas with what all pages have: templates, headers, and pages for what cannot be done."""
+    part = web.Application(middlewares=[faults(desk.fault)])
+    loader = jinja2.FileSystemLoader([HERE / "templates", BASE / "templates"])
+    aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     for area in areas:
         part.add_routes(area.routes())
-    part.add_routes([web.static("/static", BASE / "static")])
     part.on_response_prepare.append(protect)
-    part.on_shutdown.append(live.close)
-    app.add_subapp("/portal", part)
-
-
-@web.middleware
-async def patient(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """503 when Postgres or Redis is away: nothing was done, or what was done is found again under its key."""
-    try:
-        return await handler(request)
-    except (RedisError, QuotaDown, EngineUnavailable) as error:
-        log.warning("portal_unavailable", error=type(error).__name__)
-        raise web.HTTPServiceUnavailable(
-            text="Not possible right now. Please try again in a minute.", headers={"Retry-After": "60"}
-        ) from error
+    return part

@@ -11,6 +11,9 @@ from dialogs.values import Text, text
 from engine.words import Bucket, Deduction, Outlook, Subscriber, Unit
 from settings import Operator
 
+#: catalogue code of the main money bucket
+AIRTIME = "airtime"
+
 #: a name for every kind of operation (``Answer.kind``) that a person can have had
 KINDS: dict[str, Text] = {
     "recharge": text("Voucher"),
@@ -53,6 +56,11 @@ class Gauge(NamedTuple):
     categories: tuple[str, ...]
     #: how long the unit lasts at the usual pace, told once for each unit; None where nobody knows
     days_left: int | None
+
+    @property
+    def purse(self) -> bool:
+        """Whether it is the main money, which is shown first and largest."""
+        return self.product == AIRTIME
 
 
 def gauges(subscriber: Subscriber, outlooks: Iterable[Outlook]) -> list[Gauge]:

@@ -19,6 +19,7 @@ from channels.quota import Quota
 from dialogs.values import text
 from portal.base.sessions import Kept, Visit
 from portal.base.words import LANGUAGES
+from portal.selfcare.devices import Devices
 from portal.selfcare.person import SIGN_IN, Desk, Person
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,10 @@ FEWEST_DIGITS, MOST_DIGITS, BETWEEN = 6, 15, " -().+"
 class SignInPages:
     """The pages before anybody has proved who they are, and the way out."""
 
-    def __init__(self, desk: Desk, quota: Quota, proxies: tuple[IPv4Network | IPv6Network, ...]) -> None:
+    def __init__(
+        self, desk: Desk, quota: Quota, proxies: tuple[IPv4Network | IPv6Network, ...], devices: Devices
+    ) -> None:
+        self._devices = devices
         self._desk = desk
         self._quota = quota
         self._proxies = proxies
@@ -52,11 +56,15 @@ class SignInPages:
             web.post("/sign-out", everyone(self._sign_out)),
         ]
 
-    async def _ask_number(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
-        status = 422 if problem else 200
+    async def _ask_number(
+        self, request: web.Request, person: Person, problem: str = "", *, status: int = 0
+    ) -> web.Response:
+        notice = ""
+        if "gone" in request.query and not problem:
+            notice = self._desk.say(person, text("Your account is deleted. Thank you for having been with us."))
         languages = {code: LANGUAGES[code] for code in self._desk.operator.languages}
         return self._desk.page(
-            request, person, "sign_in.html", status=status, problem=problem, notice="", languages=languages
+            request, person, "sign_in.html", status=status, problem=problem, notice=notice, languages=languages
         )
 
     async def _take_number(self, request: web.Request, person: Person) -> web.Response:
@@ -66,7 +74,7 @@ class SignInPages:
             problem = self._desk.say(person, text("This is not a telephone number."))
             return await self._ask_number(request, person, problem)
         if await self._too_often(request, "portal_code", number, ASKED_BY_ADDRESS, ASKED_BY_NUMBER):
-            return await self._ask_number(request, person, self._too_many(person))
+            return await self._ask_number(request, person, self._too_many(person), status=429)
         task = asyncio.create_task(self._send(number))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -74,10 +82,12 @@ class SignInPages:
         visit = await self._desk.sessions.begin(Kept(began_at=time.time(), msisdn=number))
         return self._go(f"{SIGN_IN}/code", person, visit)
 
-    async def _ask_code(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
+    async def _ask_code(
+        self, request: web.Request, person: Person, problem: str = "", *, status: int = 0
+    ) -> web.Response:
         if not person.visit.kept.msisdn or person.visit.kept.signed_in:
             raise web.HTTPFound("/portal")
-        return self._desk.page(request, person, "code.html", status=422 if problem else 200, problem=problem, notice="")
+        return self._desk.page(request, person, "code.html", status=status, problem=problem)
 
     async def _take_code(self, request: web.Request, person: Person) -> web.Response:
         code = (await self._desk.form(request, person)).get("code", "").strip()
@@ -85,7 +95,7 @@ class SignInPages:
         if not number or person.visit.kept.signed_in:
             raise web.HTTPFound("/portal")
         if await self._too_often(request, "portal_try", number, TRIED_BY_ADDRESS, TRIED_BY_NUMBER):
-            return await self._ask_code(request, person, self._too_many(person))
+            return await self._ask_code(request, person, self._too_many(person), status=429)
         line, _ = await asyncio.gather(self._desk.engine.sign_in.check(number, code), asyncio.sleep(CHECK_SECONDS))
         if line is None:
             problem = self._desk.say(person, text("This code is wrong or too old."))
@@ -93,7 +103,9 @@ class SignInPages:
         await self._desk.sessions.end(person.visit)
         kept = Kept(began_at=time.time(), msisdn=line.msisdn, signed_in=True)
         log.info("portal_signed_in")
-        return self._go("/portal", person, await self._desk.sessions.begin(kept))
+        visit = await self._desk.sessions.begin(kept)
+        await self._devices.note(visit, line.line_id, request.headers.get("User-Agent", ""))
+        return self._go("/portal", person, visit)
 
     async def _sign_out(self, request: web.Request, person: Person) -> web.Response:
         await self._desk.form(request, person)

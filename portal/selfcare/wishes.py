@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
 from aiohttp import web
-from babel.numbers import get_currency_precision
 
-from dialogs.values import Text, counted, text
-from engine.words import BadPin, OutOfBundle, Period, SetCap, Unit
+from dialogs.values import counted, text
+from engine.words import BadPin, OutOfBundle, SetCap
 from portal.base.words import LANGUAGES
-from portal.selfcare.asking import asked, do, fresh, key_of, needs_pin, pin_problem, see
-from portal.selfcare.paying import read_amount
+from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, pin_problem, see
+from portal.selfcare.limits import limits, wished_limit
 from portal.selfcare.person import Desk, Person
-
-#: limits that a person may set here: how they are asked for, and how many of the smallest parts one has
-CAPS: dict[tuple[Unit, Period], Text] = {
-    (Unit.OCTETS, Period.DAY): text("Data a day, in MB"),
-    (Unit.OCTETS, Period.MONTH): text("Data a month, in MB"),
-    (Unit.MONEY, Period.DAY): text("Money a day, in {currency}"),
-    (Unit.MONEY, Period.MONTH): text("Money a month, in {currency}"),
-}
-MEGABYTE = 1_000_000
 
 
 class WishPages:
@@ -43,7 +32,7 @@ class WishPages:
             web.post("/settings/news", inside(self._news)),
         ]
 
-    async def _show(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
+    async def _show(self, request: web.Request, person: Person, problem: str = "", at: str = "") -> web.Response:
         rules = await self._desk.engine.usage.spending_rules(person.subscriber)
         wishes = await self._desk.engine.preferences(person.subscriber)
         done = text("Saved.") if "saved" in request.query and not problem else None
@@ -51,31 +40,17 @@ class WishPages:
             request,
             person,
             "settings.html",
-            status=422 if problem else 200,
             here="/settings",
             problem=problem,
             notice="" if done is None else self._desk.say(person, done),
             languages={code: LANGUAGES[code] for code in self._desk.operator.languages},
             beyond=rules.out_of_bundle,
             opted_out=wishes.opted_out,
-            caps=self._caps(person, {one.unit: (one.day_cap, one.month_cap) for one in rules.meters}),
+            at=at or request.query.get("at", ""),
+            caps=limits(self._desk, person, rules.meters),
             once=fresh(),
             needs_pin=needs_pin(self._desk, person, "setting"),
         )
-
-    def _caps(self, person: Person, now: Mapping[Unit, tuple[int | None, int | None]]) -> list[tuple[str, str, str]]:
-        """Each limit that can be set: its name in the form, its label, and what it is now."""
-        shown = []
-        for (unit, period), label in CAPS.items():
-            cap = now.get(unit, (None, None))[0 if period is Period.DAY else 1]
-            size = self._size(unit, person)
-            said = self._desk.say(person, Text(label.message, {"currency": person.subscriber.currency}))
-            shown.append((f"{unit}.{period}", said, "" if cap is None else f"{cap / size:.10g}"))
-        return shown
-
-    @staticmethod
-    def _size(unit: Unit, person: Person) -> int:
-        return MEGABYTE if unit is Unit.OCTETS else 10 ** get_currency_precision(person.subscriber.currency)
 
     async def _language(self, request: web.Request, person: Person) -> web.Response:
         wished = (await self._desk.form(request, person)).get("language", "")
@@ -93,7 +68,7 @@ class WishPages:
         elif person.subscriber.has_pin:
             problem = await pin_problem(self._desk, person, fields.get("pin", ""))
         if problem:
-            return await self._show(request, person, problem)
+            return await self._show(request, person, problem, "pin")
         try:
             await self._desk.engine.set_pin(person.subscriber, fresh_pin)
         except BadPin as bad:
@@ -101,12 +76,12 @@ class WishPages:
             said = counted("A PIN has {count} digit.", "A PIN has {count} digits.", digits)
             if bad.args[0] == "guessable":
                 said = text("This PIN is too easy to guess.")
-            return await self._show(request, person, self._desk.say(person, said))
+            return await self._show(request, person, self._desk.say(person, said), "pin")
         return see("/portal/settings?saved")
 
     async def _beyond(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
-        problem = await self._gate(person, fields)
+        problem = await gate(self._desk, person, "setting", fields)
         if problem:
             return await self._show(request, person, problem)
         allowed = fields.get("allowed") == "yes"
@@ -115,34 +90,15 @@ class WishPages:
 
     async def _cap(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)
-        try:
-            unit, _, period = fields.get("which", "").partition(".")
-            which = (Unit(unit), Period(period))
-        except ValueError:
-            raise web.HTTPBadRequest(text="which: no such limit") from None
-        if which not in CAPS:
-            raise web.HTTPBadRequest(text="which: no such limit")
-        problem = await self._gate(person, fields)
-        if problem:
-            return await self._show(request, person, problem)
-        typed = fields.get("most", "").strip()
-        amount = self._amount(person, which[0], typed)
-        if typed and amount is None:
-            return await self._show(request, person, self._desk.say(person, text("This limit is not possible.")))
-        key: UUID = key_of(person, f"cap|{unit}|{period}|{amount}", fields)
-        operation = SetCap(**asked(person, key), unit=which[0], period=which[1], amount=amount)
-        return await do(self._desk, operation)
-
-    async def _gate(self, person: Person, fields: Mapping[str, str]) -> str:
-        """What is wrong with the PIN, where the operator asks for it before a setting that money hangs on."""
-        if not needs_pin(self._desk, person, "setting"):
-            return ""
-        return await pin_problem(self._desk, person, fields.get("pin", ""))
-
-    def _amount(self, person: Person, unit: Unit, typed: str) -> int | None:
-        if unit is Unit.MONEY:
-            return read_amount(typed, person.subscriber.currency)
-        return int(typed) * MEGABYTE if typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7 else None
+        problem = await gate(self._desk, person, "setting", fields)
+        wished = wished_limit(person, fields)
+        if not problem and wished is None:
+            problem = self._desk.say(person, text("This limit is not possible."))
+        if problem or wished is None:
+            return await self._show(request, person, problem, "limits")
+        unit, period, amount = wished
+        key = key_of(person, f"cap|{unit}|{period}|{amount}", fields)
+        return await do(self._desk, SetCap(**asked(person, key), unit=unit, period=period, amount=amount))
 
     async def _news(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)

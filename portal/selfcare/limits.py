@@ -1,0 +1,70 @@
+"""Limits that people set: how they are asked for, shown, and read from a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from aiohttp import web
+from babel.numbers import get_currency_precision
+
+from dialogs.values import Text, text
+from engine.words import Meter, Period, Unit
+from portal.selfcare.paying import read_amount
+from portal.selfcare.person import Desk, Person
+
+#: limits that can be set on a page, and how they are asked for
+CAPS: dict[tuple[Unit, Period], Text] = {
+    (Unit.OCTETS, Period.DAY): text("Data a day, in MB"),
+    (Unit.OCTETS, Period.MONTH): text("Data a month, in MB"),
+    (Unit.MONEY, Period.DAY): text("Money a day, in {currency}"),
+    (Unit.MONEY, Period.MONTH): text("Money a month, in {currency}"),
+}
+MEGABYTE = 1_000_000
+
+
+class Limit(NamedTuple):
+    """One limit in a form: its name there, its label, and what it is now; "" where there is none."""
+
+    name: str
+    label: str
+    now: str
+
+
+def limits(desk: Desk, person: Person, meters: Iterable[Meter]) -> list[Limit]:
+    """Each limit that can be set, as it is now."""
+    now = {(one.unit, Period.DAY): one.day_cap for one in meters}
+    now |= {(one.unit, Period.MONTH): one.month_cap for one in meters}
+    shown = []
+    for (unit, period), label in CAPS.items():
+        cap = now.get((unit, period))
+        said = desk.say(person, Text(label.message, {"currency": person.subscriber.currency}))
+        shown.append(Limit(f"{unit}.{period}", said, "" if cap is None else f"{cap / _size(unit, person):.10g}"))
+    return shown
+
+
+def wished_limit(person: Person, fields: Mapping[str, str]) -> tuple[Unit, Period, int | None] | None:
+    """What a form asks for: nothing typed takes the limit away. None for an amount that is not possible.
+
+    Raises 400 for a limit that no page of ours offers.
+    """
+    try:
+        unit, _, period = fields.get("which", "").partition(".")
+        which = (Unit(unit), Period(period))
+    except ValueError:
+        raise web.HTTPBadRequest(text="which: no such limit") from None
+    if which not in CAPS:
+        raise web.HTTPBadRequest(text="which: no such limit")
+    typed = fields.get("most", "").strip()
+    amount = _amount(person, which[0], typed)
+    return None if typed and amount is None else (*which, amount)
+
+
+def _size(unit: Unit, person: Person) -> int:
+    return MEGABYTE if unit is Unit.OCTETS else 10 ** get_currency_precision(person.subscriber.currency)
+
+
+def _amount(person: Person, unit: Unit, typed: str) -> int | None:
+    if unit is Unit.MONEY:
+        return read_amount(typed, person.subscriber.currency)
+    return int(typed) * MEGABYTE if typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7 else None
