@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import uuid5
 
@@ -31,13 +32,8 @@ _NAMED = {
     "Chargeable-User-Identity": Attribute.CHARGEABLE_USER_IDENTITY,
 }
 
-#: what names a session beside its id: ids alone are used again (FreeRADIUS's key for acctuniqueid)
-_NAMING = (
-    Attribute.USER_NAME,
-    Attribute.ACCT_SESSION_ID,
-    Attribute.NAS_PORT,
-    Attribute.CLASS,
-)
+#: sessions whose names are remembered: an access server reports one again and again
+NAMES = 65_536
 
 
 class StatusType(IntEnum):
@@ -50,6 +46,7 @@ class StatusType(IntEnum):
     ACCOUNTING_OFF = 8
 
 
+_STATUSES = {int(status): status for status in StatusType}
 _ACTS = {
     StatusType.START: SessionAct.CREATE,
     StatusType.INTERIM_UPDATE: SessionAct.UPDATE,
@@ -70,16 +67,16 @@ def status_of(packet: Packet) -> StatusType:
     said = packet.integer(Attribute.ACCT_STATUS_TYPE)
     if said is None:
         raise Malformed("ACCT_STATUS_TYPE: missing")
-    try:
-        return StatusType(said)
-    except ValueError:
-        raise Malformed(f"ACCT_STATUS_TYPE: {said} is not known") from None
+    status = _STATUSES.get(said)
+    if status is None:
+        raise Malformed(f"ACCT_STATUS_TYPE: {said} is not known")
+    return status
 
 
 def happened_at(packet: Packet, arrived: datetime) -> datetime:
     """When what it tells happened: its own time if that can be true, else its arrival less the time it waited."""
-    waited = packet.integer(Attribute.ACCT_DELAY_TIME) or 0
-    sent = arrived - timedelta(seconds=waited)
+    waited = packet.integer(Attribute.ACCT_DELAY_TIME)
+    sent = arrived - timedelta(seconds=waited) if waited else arrived
     stamp = packet.integer(Attribute.EVENT_TIMESTAMP)
     if stamp is not None:
         stamped = datetime.fromtimestamp(stamp, UTC)
@@ -167,14 +164,21 @@ def _octets(packet: Packet, low: Attribute, high: Attribute) -> int:
 
 
 def _session_name(packet: Packet, node: str, keyring: Keyring) -> str:
+    """What the books call a session: ids alone are used again (these are FreeRADIUS's key for acctuniqueid)."""
+    session_id = packet.first(Attribute.ACCT_SESSION_ID)
+    if not session_id:
+        raise Malformed("ACCT_SESSION_ID: missing")
+    user, port = packet.first(Attribute.USER_NAME) or b"", packet.first(Attribute.NAS_PORT) or b""
+    return _named(keyring, node, user, session_id, port, packet.first(Attribute.CLASS) or b"")
+
+
+@lru_cache(maxsize=NAMES)
+def _named(keyring: Keyring, node: str, *parts: bytes) -> str:
     """A digest of all that names a session: a user name may be a number, and no number is stored in the clear.
 
     Made with the oldest master key, so that a session keeps its name when a key is added.
     """
-    if not packet.first(Attribute.ACCT_SESSION_ID):
-        raise Malformed("ACCT_SESSION_ID: missing")
-    parts = [node.encode(), *(packet.first(attribute) or b"" for attribute in _NAMING)]
-    told = b"".join(len(part).to_bytes(2) + part for part in parts)
+    told = b"".join([len(part).to_bytes(2) + part for part in (node.encode(), *parts)])
     return keyring.digest("radius-session", told, min(keyring.ids))[:16].hex()
 
 

@@ -1,7 +1,8 @@
 """RADIUS packets on the wire: reading, proving, making (RFC 2865 §3 and §5, RFC 2866 §3, RFC 5176 §2.3).
 
-pyrad would do this as well, and is what the tests speak with; reading, checking and answering a packet takes it 150 µs
-of CPU, as long as everything else that is done for one, and here a tenth of that.
+pyrad would do this as well, and is what the tests speak with. To read, check and answer an interim update takes it
+24 µs of CPU (2.6.0, all attributes looked at; 17 µs with none), and 6 µs here: the difference is half of what all else
+in this folder takes for one.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         self._engine = engine
         self._settings = settings
         self._keyring = keyring
-        self._packets = metrics.radius_packets
+        self._counter = lru_cache(maxsize=1024)(metrics.radius_packets.labels)
         self._clients = Clients(settings.clients)
         self._transport: asyncio.DatagramTransport | None = None
         self._under_way: dict[tuple[Address, bytes], asyncio.Task[None]] = {}
@@ -168,11 +168,9 @@ class RadiusServer(asyncio.DatagramProtocol):
         if len(self._under_way) >= MOST_UNDER_WAY:
             self._count(source.name, _UNREAD, "too_many")
             return
-        task = asyncio.create_task(self._serve(packet, source, addr))
-        self._under_way[once] = task
-        task.add_done_callback(lambda _: self._under_way.pop(once, None))
+        self._under_way[once] = asyncio.create_task(self._serve(packet, source, addr, once))
 
-    async def _serve(self, packet: Packet, source: Source, addr: Address) -> None:
+    async def _serve(self, packet: Packet, source: Source, addr: Address, once: tuple[Address, bytes]) -> None:
         kind = _UNREAD
         try:
             status = status_of(packet)
@@ -188,6 +186,8 @@ class RadiusServer(asyncio.DatagramProtocol):
         except Exception:
             log.exception("radius_failed", client=source.name, kind=kind)
             self._count(source.name, kind, "failed")
+        finally:
+            self._under_way.pop(once, None)
 
     def _answer(self, packet: Packet, source: Source, addr: Address) -> None:
         if self._transport is not None:
@@ -199,7 +199,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         self._count(source.name, kind, "malformed")
 
     def _count(self, client: str, kind: str, outcome: str) -> None:
-        self._packets.labels(client, kind, outcome).inc()
+        self._counter(client, kind, outcome).inc()
 
     # -- what it says -------------------------------------------------------------------------------------------------
 
