@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.recharge import batch_store as store
-from engine.recharge.batch_rules import Numbers, check_count, check_move, draw, read_number
+from engine.recharge.batch_rules import MoveRefused, Numbers, check_count, check_move, draw, read_number
 from engine.recharge.tables import BatchState, VoucherState
 from engine.storage.sharding import new_id, shard_of
 from engine.words import VoucherToken
@@ -146,6 +146,17 @@ class VoucherBatches:
             (row,) = await store.batches(connection, batch_id)
         log.info("voucher_batch_moved", batch_id=str(batch_id), before=before.state, after=to_state.value, by=by)
         return _batch(row)
+
+    def moves(self, batch: Batch, by: str) -> list[BatchState]:
+        """The states that somebody may take a batch to."""
+        found = []
+        for state in BatchState:
+            try:
+                check_move(batch.state, state, created_by=batch.created_by, by=by)
+            except MoveRefused:
+                continue
+            found.append(state)
+        return found
 
     async def block_voucher(self, batch_id: UUID, serials: Sequence[int], by: str) -> list[int]:
         """Block single vouchers, lost or stolen ones; returns the serials that were unused and are blocked now."""

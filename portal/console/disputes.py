@@ -1,0 +1,118 @@
+"""Disputes: cases with their evidence, owner, deadline and outcome; and whom staff blocks or trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from engine.api import Outcome
+from engine.words import Role
+from portal.console.board import Board
+from portal.console.desk import ACTING, STAFF, Attendant, Desk, Route, get, post
+from portal.console.names import LAYERS, OUTCOMES
+from portal.console.paging import ROWS, read_key, write_key
+
+#: who decides a case: money may move
+DECIDING = frozenset({Role.FINANCE, Role.ADMIN})
+
+
+class DisputePages:
+    """The cases of the installation."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._board = Board(desk)
+        self._disputes = desk.engine.disputes
+
+    def routes(self) -> Sequence[Route]:
+        """What they answer to."""
+        return [
+            get("/disputes", STAFF, self._list),
+            post("/disputes", ACTING, self._open),
+            get("/disputes/{number}", STAFF, self._show),
+            post("/disputes/{number}/assign", ACTING, self._assign),
+            post("/disputes/{number}/resolve", DECIDING, self._resolve),
+        ]
+
+    async def _list(self, request: web.Request, person: Attendant) -> web.Response:
+        after = read_key(request)
+        resolved = bool(request.query.get("resolved"))
+        rows = await self._disputes.list(resolved=resolved, limit=ROWS + 1, after=after)
+        last = rows[ROWS - 1] if len(rows) > ROWS else None
+        return self._board.page(
+            request,
+            person,
+            "disputes.html",
+            here="/disputes",
+            rows=rows[:ROWS],
+            following="" if last is None else write_key(last.deadline, last.case_id),
+            first=after is None,
+            resolved=resolved,
+            now=datetime.now(UTC),
+            soon=datetime.now(UTC) + timedelta(days=2),
+            may_open=person.may(ACTING),
+        )
+
+    async def _open(self, request: web.Request, person: Attendant) -> web.Response:
+        async def work(fields: Mapping[str, str]) -> str:
+            reference = fields.get("reference", "").strip()
+            if not reference:
+                raise ValueError("reference: what is disputed must be said")
+            case = await self._disputes.open(reference, fields["why"], person.staff.name, owner=person.staff.name)
+            return f"/disputes/{case.number}?done=opened"
+
+        return await self._board.act(request, person, "/disputes", work)
+
+    async def _show(self, request: web.Request, person: Attendant) -> web.Response:
+        try:
+            case, evidence = await self._disputes.find(request.match_info["number"])
+        except LookupError as error:
+            raise web.HTTPNotFound from error
+        layers: dict[str, list[Mapping[str, object]]] = {}
+        for one in evidence:
+            layers.setdefault(one.layer, []).append(one.body)
+        open_still = case.state != "resolved"
+        return self._board.page(
+            request,
+            person,
+            "dispute.html",
+            here="/disputes",
+            case=case,
+            layers=sorted(layers.items(), key=lambda one: _place(one[0])),
+            may_assign=open_still and person.may(ACTING),
+            may_decide=open_still and person.may(DECIDING),
+            # Only a payment can be charged back.
+            outcomes=[code for code in OUTCOMES if code != "chargeback_accepted" or case.payment_id is not None],
+        )
+
+    async def _assign(self, request: web.Request, person: Attendant) -> web.Response:
+        number = request.match_info["number"]
+
+        async def work(fields: Mapping[str, str]) -> str:
+            await self._disputes.assign(number, fields.get("owner", "") or person.staff.name, person.staff.name)
+            return f"/disputes/{number}?done=assigned"
+
+        return await self._board.act(request, person, f"/disputes/{number}", work)
+
+    async def _resolve(self, request: web.Request, person: Attendant) -> web.Response:
+        number = request.match_info["number"]
+
+        async def work(fields: Mapping[str, str]) -> str:
+            said = fields.get("outcome", "")
+            if said not in OUTCOMES:
+                raise ValueError(f"outcome: one of {', '.join(OUTCOMES)} is meant")
+            case, _ = await self._disputes.find(number)
+            if said != Outcome.REFUSED and case.opened_by == person.staff.name:
+                raise ValueError("outcome: money is given back by somebody else than who opened the case")
+            _, answer = await self._disputes.resolve(number, Outcome(said), fields["why"], person.staff.name)
+            if answer is not None and not answer.ok:
+                raise ValueError(f"the books refused it: {answer.code}")
+            return f"/disputes/{number}?done=resolved"
+
+        return await self._board.act(request, person, f"/disputes/{number}", work)
+
+
+def _place(layer: str) -> int:
+    known = list(LAYERS)
+    return known.index(layer) if layer in known else len(known)
