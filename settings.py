@@ -40,6 +40,7 @@ from configuration.people import (
     TelegramSettings,
 )
 from configuration.sessions import SessionRules
+from configuration.staff import StaffRules
 from configuration.systems import (
     USAGE_FIELD,
     ApiKeySettings,
@@ -169,6 +170,7 @@ __all__ = [
     "SessionRules",
     "Settings",
     "SettingsError",
+    "StaffRules",
     "Strict",
     "TelegramSettings",
     "TextRules",

@@ -56,6 +56,7 @@ from engine.recharge.tables import BatchState
 from engine.reconciliation.cases import Wanted
 from engine.reconciliation.service import Reconciliation
 from engine.reconciliation.tables import Resolution
+from engine.staff.requests import Requests
 from engine.staff.service import Staff
 from engine.usage.history import Usage
 from engine.usage.service import Sessions
@@ -165,6 +166,15 @@ class Engine:
         )
         #: payments as staff looks at them
         self.payment_listing = PaymentListing(books)
+        #: what staff asks for, and what a second person has to approve
+        self.requests = Requests(
+            database,
+            operator,
+            post=self._door.post,
+            accounts=self.accounts,
+            payments=payments,
+            trail=self.audit,
+        )
         #: payments that the guard holds back
         self.reviews = Reviews(database, keyring, payments.step, self.audit)
 

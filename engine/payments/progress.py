@@ -224,11 +224,12 @@ class Progress:
         log.error("payment.set_aside", payment=str(stored.payment_id), gateway=stored.gateway, reason=reason)
         return answer.code in _DONE
 
-    async def reverse(self, stored: Stored, reason: str, source: str, *, chargeback: bool = False) -> Answer:
-        """Take a settled payment's credit back."""
-        # A refusal is remembered under its key for ever: whoever asks again once there is money asks anew. What is
-        # settled under its lock is taken back once, whatever the key.
-        common = _common(stored, new_id()) | {"source": source}
+    async def reverse(
+        self, stored: Stored, reason: str, source: str, *, chargeback: bool = False, key: UUID | None = None
+    ) -> Answer:
+        """Take a settled payment's credit back, under a fresh key if none is given."""
+        # A refusal stays under its key: whoever asks again has a new one. Under its lock it is taken back once.
+        common = _common(stored, key or new_id()) | {"source": source}
         operation = Reverse(**common, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
         return await self._post(operation, stored, S.CHARGED_BACK if chargeback else S.REFUNDING)
 

@@ -259,13 +259,14 @@ class Payments:
 
     # -- staff ---
 
-    async def refund(self, payment_id: UUID, reason: str, source: str) -> Answer | None:
+    async def refund(self, payment_id: UUID, reason: str, source: str, *, key: UUID | None = None) -> Answer | None:
         """Take a settled payment's credit back and have its gateway give the money back; None if there is none.
 
-        The gateway is asked by the recovery loop, at once. Safe to ask twice.
+        The gateway is asked by the recovery loop, at once. Safe to ask twice; with the same ``key`` the answer is the
+        same.
         """
         stored = await self._one(names.by_id(payment_id))
-        return None if stored is None else await self._progress.reverse(stored, reason, source)
+        return None if stored is None else await self._progress.reverse(stored, reason, source, key=key)
 
     async def look_again(self, payment_id: UUID, source: str) -> Payment | None:
         """Have a payment that was given up taken up again: asked about, or given back. None if there is none."""
