@@ -32,6 +32,7 @@ from network.nchf.reauthorization import Reauthorization
 from opening import Opened, open_process, run_process
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
+from runtime.pulse import Pulse
 from schedules import every, schedule
 from settings import Settings, load_settings
 
@@ -101,6 +102,7 @@ def works(opened: Opened, routes: Router, stop: asyncio.Event) -> Iterator[Corou
     yield EventSender(engine.events, settings.webhooks).run(stop)
     yield opened.editions.run(stop)
     yield CarrierHealth(opened.redis).run(routes, opened.metrics, stop)
+    yield Pulse(opened.redis, opened.metrics, "bot").run(stop)
     if any("charging" in key.rights for key in settings.api_keys.values()):
         yield Reauthorization(engine).run(stop)
     if settings.telegram is not None:

@@ -34,6 +34,7 @@ from opening import Opened, open_process, run_process
 from portal import console, selfcare, simulator
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
+from runtime.pulse import Pulse
 from settings import Settings, load_operator, load_settings
 
 log = structlog.get_logger(__name__)
@@ -209,11 +210,14 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
         await listeners.start(reuse_port=reuse_port)
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
-        watching = asyncio.create_task(services.editions.run(stop))
+        beside = [
+            asyncio.create_task(services.editions.run(stop)),
+            asyncio.create_task(Pulse(services.redis, services.metrics, "ussd").run(stop)),
+        ]
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
-        await watching
+        await asyncio.gather(*beside)
     finally:
         await listeners.close()
         await runner.cleanup()

@@ -113,7 +113,35 @@ class Entry(NamedTuple):
 
 
 #: the navigation: groups of pages that belong together. One line for each page.
-NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = ((text("Subscribers"), (Entry("", text("Find"), "search"),)),)
+NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
+    (
+        text("Subscribers"),
+        (
+            Entry("", text("Find"), "search"),
+            Entry("/disputes", text("Disputes"), "dispute"),
+            Entry("/notifications", text("Messages given up"), "message"),
+            Entry("/campaigns", text("Campaigns"), "people"),
+        ),
+    ),
+    (
+        text("Money"),
+        (
+            Entry("/payments", text("Payments"), "payments"),
+            Entry("/reviews", text("Held payments"), "review"),
+            Entry("/lists", text("Block and allow list"), "list"),
+            Entry("/vouchers", text("Voucher batches"), "voucher"),
+            Entry("/reconciliation", text("Reconciliation"), "balance"),
+            Entry("/ledger", text("Ledger"), "ledger"),
+        ),
+    ),
+    (
+        text("Operations"),
+        (
+            Entry("/dashboard", text("Dashboard"), "chart"),
+            Entry("/audit", text("What staff did"), "audit"),
+        ),
+    ),
+)
 
 
 class Desk:

@@ -19,9 +19,17 @@ from engine.api import Engine
 from engine.words import EngineUnavailable
 from portal.base.guard import Handler, protect
 from portal.base.sessions import Sessions
+from portal.console.dashboard import DashboardPages
 from portal.console.desk import ROOT, Desk, Present, Route
+from portal.console.disputes import DisputePages
 from portal.console.finding import FindPages
+from portal.console.ledger import LedgerPages
+from portal.console.lists import ListPages
+from portal.console.notifications import NotificationPages
+from portal.console.payments import PaymentPages
+from portal.console.reconciliation import ReconciliationPages
 from portal.console.sign_in import SignInPages
+from portal.console.vouchers import VoucherPages
 from runtime.keyring import Keyring
 from settings import ConsoleSettings, Operator
 
@@ -56,6 +64,14 @@ def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
     return [
         SignInPages(desk, quota),
         FindPages(desk),
+        PaymentPages(desk),
+        ListPages(desk),
+        VoucherPages(desk),
+        ReconciliationPages(desk),
+        DisputePages(desk),
+        NotificationPages(desk),
+        LedgerPages(desk),
+        DashboardPages(desk, services.redis),
     ]
 
 
@@ -78,6 +94,8 @@ def mount(app: web.Application, services: ConsoleServices) -> None:
     desk = Desk(services.engine, services.operator, sessions, rules, secure=services.secure)
     for area in areas(desk, services):
         part.add_routes(desk.serve(area.routes()))
+        if isinstance(area, DashboardPages):
+            part.on_shutdown.append(area.close)
     part.add_routes([web.static("/static", HERE / "static")])
     part.on_response_prepare.append(protect)
     app.add_subapp(ROOT, part)

@@ -17,3 +17,17 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   box.focus();
 });
+
+// Parts of a page that follow what happens: an element with data-live names a stream of server-sent events (WHATWG HTML
+// §9.2); what comes there is its new content, made and escaped by our own server. Without script the page shows what
+// was true when it was asked for.
+for (const part of document.querySelectorAll("[data-live]")) {
+  const stream = new EventSource(part.dataset.live);
+  stream.addEventListener("part", (event) => {
+    // What somebody is at, or has opened, is not taken from under their hands.
+    if (part.contains(document.activeElement) && document.activeElement !== part) return;
+    part.innerHTML = event.data;
+    part.dataset.moved = String(Number(part.dataset.moved ?? 0) + 1);
+  });
+  addEventListener("pagehide", () => stream.close());
+}
