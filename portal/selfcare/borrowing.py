@@ -29,12 +29,12 @@ class Borrowing:
 
     async def _show(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
         offer = await self._desk.engine.agreements.advance_offer(person.subscriber)
-        none = ""
+        why = ""
         if offer.owed:
             owed = Money(offer.owed, person.subscriber.currency)
-            none = self._desk.say(person, text("You still owe {owed} of your last advance.", owed=owed))
+            why = self._desk.say(person, text("You still owe {owed} of your last advance.", owed=owed))
         elif offer.refused is not None:
-            none = self._desk.say(person, SENTENCES[Code(offer.refused)])
+            why = self._desk.say(person, SENTENCES[Code(offer.refused)])
         return self._desk.page(
             request,
             person,
@@ -42,7 +42,7 @@ class Borrowing:
             here="/more",
             problem=problem,
             offer=offer,
-            none=none,
+            why=why,
             below=self._desk.operator.advances and self._desk.operator.advances.balance_below,
             once=fresh(),
             needs_pin=needs_pin(self._desk, person, "advance"),

@@ -176,7 +176,7 @@ class Desk:
             "product": partial(self.product, person),
             "day": lambda at: write(LastDay(at)),
             "clock": lambda at: write(Clock(at)),
-            "moment": self.moment,
+            "moment": partial(self.when, person),
             "short": partial(format_skeleton, "MMMd", locale=person.language),
             "gives": bool(self.operator.policy.transfers and self.operator.transfers),
         }
@@ -188,6 +188,12 @@ class Desk:
     def say(self, person: Person, said: Text) -> str:
         """A text in the person's language."""
         return self.texts.say(person.language, said)
+
+    def when(self, person: Person, at: datetime) -> str:
+        """Day and time as short as they can be told; of another year, the day with it."""
+        local = at.astimezone(self.zone)
+        near = local.year == datetime.now(self.zone).year
+        return format_skeleton("MMMdHm" if near else "yMMMd", local, tzinfo=self.zone, locale=person.language)
 
     def moment(self, at: datetime) -> str:
         """Day and time in the operator's zone."""
