@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from channels.options import WrongOptions
 from channels.turn import Profile
 from channels.ussd.adapters import shipped
 from channels.ussd.configured import profiles
 from channels.ussd.voices import NoVoice, VoiceFactory, load_voice
 from commands.conformance import Finding, Line, conformance
 from commands.installation import guarded
+from configuration.options import WrongOptions
 from settings import GatewaySettings, Operator, SettingsError, load_operator, load_settings
 
 app = typer.Typer(help="USSD gateways: list them, check one against a running server.", no_args_is_help=True)

@@ -9,11 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.options import OptionsModel
 from channels.smpp.client.link import Account
 from channels.smpp.client.words import Limits
 from channels.smpp.policy import Verdict, read_overrides
 from channels.smpp.text import Alphabet
+from configuration.options import OptionsModel
 
 VERSIONS = {"3.4": 0x34, "5.0": 0x50}
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from channels.options import Options, OptionsModel, WrongOptions, read_options
+from configuration.options import Options, OptionsModel, WrongOptions, read_options
 from engine.words import DeliveryState
 from runtime.keyring import Keyring
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from channels.options import Options, WrongOptions
 from channels.ussd.contract import AdapterFactory
 from channels.ussd.spelled.gateway import Spelled
 from channels.ussd.spelled.spelling import read_spelling
+from configuration.options import Options, WrongOptions
 
 FOLDER = Path(__file__).parent
 #: data files that come with the product

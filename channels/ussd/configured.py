@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 
 from channels.conversation import MARGIN_SECONDS
 from channels.layout import misfit
-from channels.options import WrongOptions
 from channels.turn import Budget, Profile, Reply, Turn
 from channels.ussd.adapters import UnknownAdapter, load, shipped
 from channels.ussd.contract import AdapterFactory
 from channels.ussd.outbound import Outbound, Tools, load as load_outbound
 from channels.ussd.routes import Door
+from configuration.options import WrongOptions
 from dialogs.words import Screen
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from channels.options import Options
 from channels.turn import Malformed, Reply, Turn
+from configuration.options import Options
 
 __all__ = [
     "Adapter",
@@ -145,6 +145,6 @@ class AdapterFactory(Protocol):
     def __call__(self, name: str, service_code: str, options: Options) -> Adapter:
         """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``.
 
-        ``options``: the adapter's own settings. Raises ``channels.options.WrongOptions``.
+        ``options``: the adapter's own settings. Raises ``configuration.options.WrongOptions``.
         """
         ...

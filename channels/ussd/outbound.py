@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 from redis.asyncio import Redis
 
-from channels.options import Options
 from channels.turn import Reply, Turn
+from configuration.options import Options
 from runtime.keyring import Keyring
 
 
@@ -95,7 +95,7 @@ class OutboundFactory(Protocol):
     session_seconds: int
 
     def __call__(self, name: str, options: Options, tools: Tools) -> Outbound:
-        """``name``: the instance in the settings. Opens nothing. Raises ``channels.options.WrongOptions``."""
+        """``name``: the instance in the settings. Opens nothing. Raises ``configuration.options.WrongOptions``."""
         ...
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from channels.options import Options
 from channels.ussd.adapters import OWN, SPELLINGS
 from channels.ussd.spelled.spelling import read_spelling
 from channels.ussd.spelled.voice import SpelledVoice
 from channels.ussd.voice import Voice
+from configuration.options import Options
 
 #: makes a session: its id, the caller's number in E.164, the service code
 VoiceFactory = Callable[[str, str, str], Voice]

@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import SESSION_ID, count, form, number, typed, word
+from configuration.options import OptionsModel, read_options
 
 SERVICE_CODE = re.compile(r"\*[0-9*]{1,80}#?")
 OUTCOMES = frozenset({"success", "incomplete", "failed", "other"})

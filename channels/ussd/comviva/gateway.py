@@ -18,10 +18,10 @@ from typing import Final
 
 from pydantic import Field
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import SESSION_ID, dialled, number, query, typed, word
+from configuration.options import OptionsModel, read_options
 
 PLAIN: Final = "text/plain"
 CONTINUES, BREAKS = "FC", "FB"

@@ -21,10 +21,10 @@ from typing import Any
 
 import msgspec
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import SEQUENCE, SESSION_ID, dialled, json_object, number, optional, typed, word
+from configuration.options import OptionsModel, read_options
 
 TYPE = re.compile(r"[A-Za-z]{1,20}")
 SERVICE_CODE = re.compile(r"[A-Za-z0-9*#_-]{1,80}")

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd, SessionQuery
 from channels.ussd.fields import SESSION_ID, dialled, json_object, number, optional, typed, word
+from configuration.options import OptionsModel, read_options
 
 SHORT_CODE = re.compile(r"[0-9*#]{1,80}")
 EXIT_CODE = re.compile(r"-?[0-9]{1,6}")

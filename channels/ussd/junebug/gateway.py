@@ -26,10 +26,10 @@ import aiohttp
 import msgspec
 from pydantic import Field
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd, Undelivered
 from channels.ussd.fields import SEQUENCE, dialled, json_object, number, optional, typed, word
+from configuration.options import OptionsModel, read_options
 
 EVENTS = {"new": Event.NEW, "resume": Event.RESUME, "close": Event.CLOSE}
 CHANNEL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from channels.options import read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import dialled
 from channels.ussd.restcomm.options import RestcommOptions
 from channels.ussd.restcomm.wire import BEGINS, NOTIFIED, OUTCOMES, Dialog, asks, finishes, parse
 from channels.ussd.xml import XML
+from configuration.options import read_options
 
 COOKIE: Final = "JSESSIONID"
 SESSION = re.compile(rf"(?:^|;\s*){COOKIE}=\"?([0-9A-Za-z]{{1,64}})\"?(?:;|$)")

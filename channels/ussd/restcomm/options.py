@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from channels.options import OptionsModel
+from configuration.options import OptionsModel
 
 
 class RestcommOptions(OptionsModel):

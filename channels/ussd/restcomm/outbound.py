@@ -14,11 +14,11 @@ from typing import Final
 import structlog
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError, CookieJar
 
-from channels.options import Options, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.outbound import NotPushed, Opening, Tools
 from channels.ussd.restcomm.options import RestcommOptions
 from channels.ussd.restcomm.wire import ANSWERS, CLOSED, NOTIFIED, OUTCOMES, Dialog, asks, notifies, parse, releases
+from configuration.options import Options, read_options
 
 log = structlog.get_logger(__name__)
 

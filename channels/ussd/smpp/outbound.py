@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from channels.options import Options, WrongOptions, read_options
 from channels.sessions import GRACE_SECONDS
 from channels.smpp.arrivals import Arrival, Arrivals
 from channels.smpp.client.link import Link, LinkState, Mode
@@ -31,6 +30,7 @@ from channels.ussd.smpp.dialects import Reference
 from channels.ussd.smpp.options import UssdSmppOptions
 from channels.ussd.smpp.register import Known, Register
 from channels.ussd.smpp.wire import Heard, answer, hear, opening, session_info
+from configuration.options import Options, WrongOptions, read_options
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import (
@@ -30,6 +29,7 @@ from channels.ussd.fields import (
     word,
 )
 from channels.ussd.spelled.spelling import CONTINUES, ENDS, VARIABLE, AnswerSpelling, Spelling, is_choice, spelt
+from configuration.options import OptionsModel, read_options
 
 CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "text": "text/plain"}
 #: a code or, from apps, a service's name

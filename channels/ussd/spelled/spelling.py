@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from channels.options import WrongOptions
 from channels.turn import Event
+from configuration.options import WrongOptions
 
 #: a value of the answer that is put in: ``$text`` alone, or among other words
 VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")

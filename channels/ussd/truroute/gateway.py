@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from channels.options import OptionsModel, read_options
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import SESSION_ID, dialled, number, typed, word
 from channels.ussd.xml import DECLARATION, XML, content, read, text
+from configuration.options import OptionsModel, read_options
 
 NEW, CONTINUES, RELEASED, TIMED_OUT = "1", "2", "3", "4"
 EVENTS: Final = {NEW: Event.NEW, CONTINUES: Event.RESUME, RELEASED: Event.CLOSE, TIMED_OUT: Event.CLOSE}

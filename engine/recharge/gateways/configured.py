@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
+from configuration.options import WrongOptions
 from engine.recharge.gateways.contract import PaymentGateway
-from engine.recharge.gateways.options import GatewayFactory, Tools, WrongOptions
+from engine.recharge.gateways.options import GatewayFactory, Tools
 from engine.recharge.gateways.routing import GatewayRoute, GatewayRoutes
 from engine.words import PaymentMethod
 from settings import PaymentGatewaySettings, Settings, SettingsError

@@ -6,17 +6,12 @@ a ``GatewayFactory`` and makes a ``PaymentGateway``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from configuration.options import Options, WrongOptions
 from engine.recharge.gateways.contract import PaymentGateway
 from engine.words import PaymentMethod
-
-#: an adapter's own settings, as they stand under ``payment_gateways.<name>.options``
-Options = Mapping[str, str | int | bool | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +46,3 @@ class GatewayFactory(Protocol):
     def __call__(self, name: str, options: Options, tools: Tools) -> PaymentGateway:
         """``name``: the instance in the settings. Opens nothing. Raises ``WrongOptions``."""
         ...
-
-
-class OptionsModel(BaseModel):
-    """The base of an adapter's options: unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WrongOptions(Exception):
-    """``args[0]``: pairs of option and reason; never a value, which may be a secret."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-Model = TypeVar("Model", bound=OptionsModel)
-
-
-def read_options(model: type[Model], options: Options) -> Model:
-    """The adapter's options, checked. Raises ``WrongOptions``."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise WrongOptions(
-            [(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")) for problem in problems]
-        ) from None

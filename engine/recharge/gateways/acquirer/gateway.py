@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from configuration.options import Options, read_options
 from engine.recharge.gateways.acquirer.codes import (
     APPROVED,
     IN_PROGRESS,
@@ -41,7 +42,7 @@ from engine.recharge.gateways.contract import (
     SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent, nothing_sent, unknown
-from engine.recharge.gateways.options import Options, Tools, read_options
+from engine.recharge.gateways.options import Tools
 from engine.words import PaymentMethod
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.recharge.gateways.options import OptionsModel
+from configuration.options import OptionsModel
 
 
 class AcquirerOptions(OptionsModel):

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from configuration.options import Options, WrongOptions, read_options
 from engine.recharge.gateways.amounts import precision, unfit
 from engine.recharge.gateways.callbacks import payment_id_of, read_json
 from engine.recharge.gateways.contract import (
@@ -35,7 +36,7 @@ from engine.recharge.gateways.mpesa.codes import DONE, PROCESSING, declined
 from engine.recharge.gateways.mpesa.inbound import CURRENCY, RECEIPT, c2b_event, reversal_event, status_event, stk_event
 from engine.recharge.gateways.mpesa.options import MpesaOptions
 from engine.recharge.gateways.mpesa.settlement import read_statement
-from engine.recharge.gateways.options import Options, Tools, WrongOptions, read_options
+from engine.recharge.gateways.options import Tools
 from engine.recharge.gateways.references import account_number
 from engine.words import PaymentMethod
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine.recharge.gateways.options import OptionsModel
+from configuration.options import OptionsModel
 
 LIVE = "https://api.safaricom.co.ke"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
+from configuration.options import Options, read_options
 from engine.recharge.gateways.amounts import LARGEST, unfit
 from engine.recharge.gateways.callbacks import (
     check_size,
@@ -31,7 +32,7 @@ from engine.recharge.gateways.contract import (
     SettlementRow,
 )
 from engine.recharge.gateways.http import Caller, NoAnswer, NotSent, Reply, nothing_sent, unknown
-from engine.recharge.gateways.options import Options, Tools, read_options
+from engine.recharge.gateways.options import Tools
 from engine.recharge.gateways.sandbox.options import SandboxOptions
 from engine.recharge.gateways.sandbox.settlement import read_file
 from engine.recharge.gateways.sandbox.wire import CURRENCY, ID, STATE

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from configuration.options import Options, read_options
 from engine.recharge.gateways.amounts import unfit
 from engine.recharge.gateways.callbacks import check_size, read_json, verify_signature
 from engine.recharge.gateways.contract import (
@@ -22,7 +23,7 @@ from engine.recharge.gateways.contract import (
     SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent, Reply, nothing_sent, unknown
-from engine.recharge.gateways.options import Options, Tools, read_options
+from engine.recharge.gateways.options import Tools
 from engine.recharge.gateways.stripe.client import Stripe
 from engine.recharge.gateways.stripe.codes import outcome_of, reason_of
 from engine.recharge.gateways.stripe.money import from_stripe, to_stripe

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from engine.recharge.gateways.options import OptionsModel
+from configuration.options import OptionsModel
 
 Secret = Annotated[str, StringConstraints(min_length=8)]
 

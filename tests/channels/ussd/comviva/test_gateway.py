@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given, strategies as st
 
-from channels.options import WrongOptions
 from channels.turn import Malformed, Reply, Turn
 from channels.ussd.comviva.gateway import Gateway
 from channels.ussd.contract import Request, Response
+from configuration.options import WrongOptions
 from tests.channels.ussd.tables import becomes, rows
 
 HOP = {"SessionID": "1369", "MSISDN": "254712345678", "MSC": "9876", "input": "1"}

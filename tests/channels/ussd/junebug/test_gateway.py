@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from channels.options import WrongOptions
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Request, Response, Undelivered
 from channels.ussd.junebug.gateway import Gateway
+from configuration.options import WrongOptions
 from tests.channels.ussd.table import holds, request, table
 
 TURN = Turn(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from channels.options import WrongOptions
 from channels.turn import Malformed, Reply, Turn
 from channels.ussd.contract import Request, SessionEnd
 from channels.ussd.restcomm.gateway import Gateway
+from configuration.options import WrongOptions
 from tests.channels.ussd.tables import becomes, request_of, rows
 
 DECLARED = '<?xml version="1.0" encoding="UTF-8"?>'

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from channels.options import WrongOptions
 from channels.smpp.names import Tag
 from channels.smpp.pdu import ShortMessage, Tlv, number
 from channels.turn import Event, Reply
+from configuration.options import WrongOptions
 from tests.channels.phone import MSISDN
 from tests.channels.ussd.smpp.conftest import Bind, Handset, Listener, operation
 from tests.doubles.smsc import Smsc

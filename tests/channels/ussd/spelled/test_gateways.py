@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from channels.options import WrongOptions
 from channels.turn import Event, Reply, Turn
 from channels.ussd.adapters import SPELLINGS, load, shipped
 from channels.ussd.contract import Adapter, Request, SessionEnd
 from channels.ussd.spelled.spelling import read_spelling
 from channels.ussd.voices import load_voice
+from configuration.options import WrongOptions
 from tests.channels.ussd.table import holds, request, table
 
 HERE = Path(__file__).parent

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from channels.options import WrongOptions
 from channels.turn import Malformed, Reply
 from channels.ussd.contract import Request
 from channels.ussd.truroute.gateway import Gateway
+from configuration.options import WrongOptions
 from tests.channels.ussd.tables import becomes, request_of, rows
 
 HOP = "<ussd><msisdn>254712345678</msisdn><sessionid>9901</sessionid><type>2</type><msg>{}</msg></ussd>"

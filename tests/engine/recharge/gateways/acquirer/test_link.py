@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from iso8583.specs import default_ascii
 
+from configuration.options import WrongOptions
 from engine.recharge.gateways.acquirer.gateway import Gateway
 from engine.recharge.gateways.acquirer.link import Link
 from engine.recharge.gateways.acquirer.messages import (
@@ -31,7 +32,7 @@ from engine.recharge.gateways.contract import (
     SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent
-from engine.recharge.gateways.options import Tools, WrongOptions
+from engine.recharge.gateways.options import Tools
 from tests.engine.recharge.gateways.acquirer.account import OPTIONS, by_token, made
 from tests.engine.recharge.gateways.peers import IMPATIENT, ref
 

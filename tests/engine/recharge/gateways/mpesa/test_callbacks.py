@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from configuration.options import WrongOptions
 from engine.recharge.gateways.contract import (
     BadCallback,
     BadRow,
@@ -18,7 +19,6 @@ from engine.recharge.gateways.contract import (
     SettlementRow,
 )
 from engine.recharge.gateways.mpesa.gateway import Gateway
-from engine.recharge.gateways.options import WrongOptions
 from sandbox.payments.server import PaymentsSandbox
 from tests.engine.recharge.gateways.mpesa.account import SECRET, made, pushed
 from tests.engine.recharge.gateways.peers import (

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 import stripe
 
+from configuration.options import WrongOptions
 from engine.recharge.gateways.contract import (
     BadCallback,
     BadRow,
@@ -18,7 +19,6 @@ from engine.recharge.gateways.contract import (
     GatewayState,
     SettlementRow,
 )
-from engine.recharge.gateways.options import WrongOptions
 from engine.recharge.gateways.stripe.codes import outcome_of
 from engine.recharge.gateways.stripe.gateway import Gateway
 from engine.recharge.gateways.stripe.money import from_stripe, to_stripe

@@ -1,4 +1,4 @@
-"""An adapter's own settings (``carriers.<name>.options``, ``gateways.<name>.options``), checked before it is made."""
+"""An adapter's own settings (``gateways.<name>.options`` and its kin), checked before it is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 #: as they stand in the settings
-Options = Mapping[str, str | int | bool]
+Options = Mapping[str, str | int | bool | tuple[str, ...]]
 
 
 class OptionsModel(BaseModel):
