@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 LIMIT = 500
 #: payments taken on at a time
 PAYMENTS_LIMIT = 200
+#: requests of staff that are taken on in one go
+REQUESTS_LIMIT = 50
 #: rows of each kind that are forgotten in one go
 TIDY_LIMIT = 10_000
 
@@ -75,6 +77,7 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
         Job("forget_sessions", 60.0, at_most(LIMIT, engine.sessions.forget_sessions)),
         # With their grace, overdue sessions are let go within a minute.
         Job("expire_sessions", 10.0, at_most(LIMIT, engine.sessions.expire_sessions)),
+        Job("resume_requests", 10.0, at_most(REQUESTS_LIMIT, engine.requests.resume)),
         Job("import_usage", 10.0, whole(folders.import_waiting)),
     ]
     if settings.payment_gateways:

@@ -124,10 +124,10 @@ class Staff:
         return fresh.credentials
 
     async def reset(self, name: str, *, by: str, why: str) -> Credentials:
-        """New password and secret for who lost theirs; locks, and all their sessions, end. Raises ``BadStaff``."""
+        """New password and secret for who lost theirs or comes back; locks and sessions end. Raises ``BadStaff``."""
         member = await self._named(name)
         fresh = await self._fresh(member.staff_id, member.name, member.role)
-        ended = {"epoch": member.epoch + 1, "code_step": 0, "failures": 0, "locked_until": None}
+        ended = {"epoch": member.epoch + 1, "code_step": 0, "failures": 0, "locked_until": None, "disabled_at": None}
         async with self._database.begin() as connection:
             await store.update(connection, member.staff_id, **fresh.columns, **ended)
             await self._record(connection, "staff.reset", member, by=by, why=why)
