@@ -1,10 +1,10 @@
-"""The dialogs as a graph: what can be reached, what ends, and a drawing of it."""
+"""The dialogs as a graph: what can be reached, and what ends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Resume, Say, State
+from dialogs.words import Say, State
 
 
 def targets_missing(states: Mapping[str, State]) -> Iterator[tuple[str, str]]:
@@ -38,41 +38,16 @@ def ends_from(states: Mapping[str, State]) -> set[str]:
     return ending
 
 
-def draw(dialogs: Iterable[Dialog]) -> str:
-    """The graph as Mermaid text (``flowchart``): money steps are hexagons, ends are rounded."""
-    lines = ["flowchart LR"]
-    edges: list[str] = []
-    for dialog in dialogs:
-        lines.append(f"  subgraph {dialog.name}")
-        for state in dialog.states:
-            opened, closed = _SHAPES[type(state)]
-            lines.append(f'    {_id(state.name)}{opened}"{state.name}"{closed}')
-            edges += [f"  {_id(state.name)} -->{label} {_id(target)}" for target, label in _edges(state)]
-        lines.append("  end")
-    return "\n".join([*lines, *edges, ""])
-
-
-_SHAPES: dict[type[State], tuple[str, str]] = {
-    Menu: ("[", "]"),
-    Choose: ("[[", "]]"),
-    Ask: ("[/", "/]"),
-    Confirm: ("{{", "}}"),
-    Pay: ("{{", "}}"),
-    Say: ("([", "])"),
-    Resume: ("[", "]"),
-}
-
-
-def _id(name: str) -> str:
-    return name.replace(".", "__")
-
-
-def _edges(state: State) -> list[tuple[str, str]]:
-    """(target, label), each target once."""
-    labels = dict.fromkeys(state.leads(), "")
-    if isinstance(state, Menu):
-        labels |= {link.to: f"|{number}|" for number, link in enumerate(state.links, 1)}
-        labels |= {} if state.exit is None else {state.exit: "|0|"}
-    if isinstance(state, MoneyStep):
-        labels |= {state.done: "|1 ok|", state.refused: "|1 refused|"}
-    return list(labels.items())
+def forward_depths(states: Mapping[str, State], home: str) -> dict[str, int]:
+    """State → how many steps it is from ``home``, or from the first state of those that no way from there leads to."""
+    depths: dict[str, int] = {}
+    for start in (home, *states):
+        waiting = [start] if start not in depths else []
+        depths.setdefault(start, 0)
+        while waiting:
+            name, *waiting = waiting
+            for target in states[name].leads():
+                if target in states and target not in depths:
+                    depths[target] = depths[name] + 1
+                    waiting.append(target)
+    return depths

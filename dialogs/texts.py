@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,8 @@ from dialogs.values import Clock, LastDay, Money, Names, Quantity, Text, Togethe
 from engine.words import Unit
 from settings import Operator
 
+#: one folder for each language
+CATALOGUES = Path(__file__).parent / "locales"
 #: what an operator says instead: language → English message → text, or its plural forms
 OwnTexts = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 #: what babel puts into amounts and a phone cannot show: no-break spaces become spaces, direction marks go
@@ -76,7 +78,7 @@ def money(amount: int, currency: str, language: str) -> str:
 
 def read_catalogue(language: str) -> Catalog:
     """The catalogue of one language, as translators wrote it. Raises ``FileNotFoundError`` when there is none."""
-    path = files("dialogs") / "locales" / language / "LC_MESSAGES" / "rasid.po"
+    path = CATALOGUES / language / "LC_MESSAGES" / "rasid.po"
     return read_po(io.BytesIO(path.read_bytes()), locale=language)
 
 
@@ -110,18 +112,22 @@ def own_english(own: Mapping[str, str | tuple[str, ...]]) -> Catalog:
 class Texts:
     """Everything Rasid says, in the languages of one operator, with times in one zone."""
 
-    def __init__(self, languages: tuple[str, ...], timezone: str, own: OwnTexts | None = None) -> None:
+    def __init__(
+        self,
+        languages: tuple[str, ...],
+        timezone: str,
+        own: OwnTexts | None = None,
+        read: Callable[[str], Catalog] = read_catalogue,
+    ) -> None:
         """``languages``: the first is the default. Raises ``FileNotFoundError`` for one without a catalogue.
 
-        ``own``: what the operator says instead.
+        ``own``: what the operator says instead; ``read``: where catalogues come from.
         """
         own = own or {}
         self.languages = languages
         self.default = languages[0]
         self.catalogues = {
-            language: with_own(read_catalogue(language), own.get(language, {}))
-            for language in languages
-            if language != "en"
+            language: with_own(read(language), own.get(language, {})) for language in languages if language != "en"
         }
         self._spoken: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
         if own.get("en"):

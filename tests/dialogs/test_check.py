@@ -14,7 +14,7 @@ from channels.turn import Budget
 from dialogs import check as checking
 from dialogs.catalogue import declared
 from dialogs.check import Problem, check
-from dialogs.graph import draw
+from dialogs.drawing import mermaid as draw
 from dialogs.refusals import SENTENCES
 from dialogs.texts import Texts, read_catalogue
 from dialogs.translations import message_fault, source_messages
