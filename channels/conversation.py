@@ -8,11 +8,10 @@ twice, and two processes may work on one hop, and the books see one effect.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -21,8 +20,11 @@ from channels.inputs import Inputs, bounded, inputs
 from channels.keys import derived_keys
 from channels.layout import pages
 from channels.outcome import Outcome
-from channels.promises import Ongoing, keep_promise, make_promise
-from channels.sessions import Begun, Line, Session, SessionsDown, SessionStore, answer_life
+from channels.promises import Ongoing, Promises
+from channels.push import pushed
+from channels.session import Begun, Session
+from channels.sessions import SessionsDown, SessionStore, answer_life
+from channels.starting import Starts, origin_in, own_origin, place_to_keep
 from channels.trace import Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine
@@ -38,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 #: seconds kept back from the gateway's deadline for writing and sending the answer
 MARGIN_SECONDS = 1.0
-#: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
-FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1
 
 
 class Conversation:
@@ -67,6 +67,8 @@ class Conversation:
         self._profiles = profiles
         self._meters = TurnMeters(metrics)
         self._publisher = publisher
+        self._starts = Starts(engine, machine, store)
+        self._promises = Promises(engine, machine.texts)
         self._ongoing = Ongoing()
         self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
         self._encoder = msgspec.msgpack.Encoder()
@@ -106,7 +108,7 @@ class Conversation:
 
     async def _close(self, turn: Turn) -> Reply:
         try:
-            await self._store.close(self._store.line(turn))
+            await self._store.close(self._store.line(turn), heard_out=turn.heard_out)
         except SessionsDown:
             log.info("session_not_closed", gateway=turn.gateway)
         return Reply(text="", ends=True)
@@ -117,7 +119,9 @@ class Conversation:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + profile.deadline_seconds - MARGIN_SECONDS
         while True:
-            begun = await self._begin(line, hop, profile, deadline, answer_life(turn))
+            # The holder itself answers by its own deadline, so a lock that lives longer belongs to a dead process.
+            lock_ms = int(profile.deadline_seconds * 1000)
+            begun = await self._store.begin_by(deadline, line, hop, lock_ms, answer_us=answer_life(turn))
             trace.mark("begin")
             if begun.answer is not None:
                 trace.outcome = "replayed"
@@ -125,7 +129,7 @@ class Conversation:
             if begun.token is None:
                 trace.outcome = "late"
                 return self._notice("busy")
-            outcome = await self._in_time(turn, begun.session, profile, trace, deadline)
+            outcome = await self._in_time(turn, begun, profile, trace, deadline)
             try:
                 if not outcome.keeps:
                     await self._store.release(line, hop, begun.token)
@@ -139,6 +143,7 @@ class Conversation:
                     session=outcome.session,
                     keep_seconds=profile.session_seconds,
                     answer_us=answer_life(turn),
+                    **self._leaves(turn, outcome.session),
                 )
             except SessionsDown:
                 # The effect is in the books; a retry plays it again under the same keys.
@@ -153,61 +158,55 @@ class Conversation:
             # Someone else holds the line now: their answer is the one that counts, so wait for it.
             log.warning("turn_was_stale", gateway=turn.gateway)
 
-    async def _begin(self, line: Line, hop: bytes, profile: Profile, deadline: float, answer_us: int) -> Begun:
-        """Get the stored answer or the lock, waiting for whoever holds it; neither once ``deadline`` has passed."""
-        # The holder itself answers by its own deadline, so a lock that lives longer belongs to a dead process.
-        lock_ms = int(profile.deadline_seconds * 1000)
-        wait = FIRST_WAIT
-        loop = asyncio.get_running_loop()
-        while True:
-            begun = await self._store.begin(line, hop, lock_ms, answer_us=answer_us)
-            if begun.answer is not None or begun.token is not None:
-                return begun
-            if loop.time() + wait >= deadline:
-                return begun
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, LONGEST_WAIT)
-
     async def _without_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
         """Redis is down: a cumulative gateway tells the whole session with each hop, others must dial again."""
         if not turn.cumulative and turn.event is not Event.NEW:
             return self._notice("session_lost")
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
         alone = replace(turn, remembered=False)
-        return (await self._in_time(alone, None, profile, trace, deadline)).reply
+        return (await self._in_time(alone, Begun(), profile, trace, deadline)).reply
 
-    async def _in_time(
-        self, turn: Turn, session: Session | None, profile: Profile, trace: Trace, deadline: float
-    ) -> Outcome:
+    def _leaves(self, turn: Turn, session: Session) -> dict[str, Any]:
+        """What a session leaves for who comes back to it: nothing, where there is nothing left to do."""
+        if not self._machine.left_behind(session.place):
+            return {}
+        minutes = self._engine.operator.sessions.resume_minutes
+        return {"origin": origin_in(session, own_origin(turn)), "resume_seconds": minutes * 60}
+
+    async def _in_time(self, turn: Turn, begun: Begun, profile: Profile, trace: Trace, deadline: float) -> Outcome:
         """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
         loop = asyncio.get_running_loop()
-        work = self._ongoing.start(self._answer(turn, session, profile, trace))
+        work = self._ongoing.start(self._answer(turn, begun, profile, trace))
         await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
         if work.done():
             return work.result()
         trace.outcome = "late"
         log.warning("turn_late", gateway=turn.gateway, posted=len(trace.operations))
-        if trace.operations and await make_promise(self._engine, trace):
-            self._ongoing.start(keep_promise(self._engine, work, trace))
-            ended = Session(Place(), seen_length=len(turn.text), seen=trace.hop, ended=True)
-            return Outcome(self._notice("late"), ended)
+        session = begun.session
+        if trace.operations:
+            place = place_to_keep(self._machine, session, own_origin(turn), trace.operations[-1])
+            promise = await self._promises.make(trace, place)
+            if promise is not None:
+                self._ongoing.start(self._promises.keep(promise, work, trace))
+                left = Session(Place()) if session is None else session
+                ended = msgspec.structs.replace(left, seen_length=len(turn.text), seen=trace.hop, ended=True)
+                return Outcome(self._notice("late", trace.language), ended)
         if not trace.operations:
             # Nothing was asked of the one door yet, and after this answer nothing may be.
             work.cancel()
         # What was asked and could not be promised is found under its key when the hop comes again.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
 
-    async def _answer(self, turn: Turn, session: Session | None, profile: Profile, trace: Trace) -> Outcome:
+    async def _answer(self, turn: Turn, begun: Begun, profile: Profile, trace: Trace) -> Outcome:
         """Read the line and converse. Never raises: a failure is a screen too."""
-        language: str | None = None
         try:
             subscriber = await self._engine.subscriber(turn.msisdn)
-            language = subscriber.language
+            trace.language = subscriber.language
             trace.mark("read")
             if subscriber.status is LineStatus.TERMINATED:
                 trace.outcome = "refused"
-                return self._refusal("terminated", language)
-            return await self._converse(turn, session, subscriber, profile, trace)
+                return self._refusal("terminated", trace.language)
+            return await self._converse(turn, begun, subscriber, profile, trace)
         except UnknownLine:
             trace.outcome, reason, notice = "refused", "unknown_line", "unknown_line"
         except BadNumber as error:
@@ -217,12 +216,13 @@ class Conversation:
             trace.outcome, reason, notice = "failed", type(error).__name__, "try_again"
             log.exception("turn_failed", gateway=turn.gateway)
         log.info("turn_refused", gateway=turn.gateway, reason=reason, msisdn=turn.msisdn)
-        return self._refusal(notice, language)
+        return self._refusal(notice, trace.language)
 
     async def _converse(
-        self, turn: Turn, session: Session | None, subscriber: Subscriber, profile: Profile, trace: Trace
+        self, turn: Turn, begun: Begun, subscriber: Subscriber, profile: Profile, trace: Trace
     ) -> Outcome:
         """Play the new inputs from where the person stands, and lay out the screen they lead to."""
+        session, own = begun.session, own_origin(turn)
         fed = inputs(turn, session, lambda length: self._store.hop(turn, length))
         if fed.restart and not turn.cumulative and turn.event is not Event.NEW:
             return self._refusal("session_lost", subscriber.language)
@@ -232,9 +232,15 @@ class Conversation:
             language=subscriber.language,
             now=datetime.now(UTC),
             source=f"{turn.channel}:{turn.gateway}",
-            key=derived_keys(turn.gateway, turn.session_id),
+            key=derived_keys(origin_in(session, own)),
         )
-        step, page = await self._play(fed, session, context, profile, shown=turn.remembered, begins=turn.begins)
+        if (push_id := pushed(turn)) is not None and not fed.restart:
+            await self._engine.menus.menu_answered((subscriber.account.shard, push_id))
+        origin, start = origin_in(session, own), None
+        if session is None or fed.restart:
+            start, texts, origin = await self._starts.start(turn, begun, fed.texts, context)
+            fed = fed._replace(texts=list(texts))
+        step, page = await self._play(fed, session, context, profile, start=start, shown=turn.remembered)
         trace.mark("dialog")
         trace.state = step.screen.state
         shown = self._pages(step.screen, context, profile)
@@ -243,7 +249,8 @@ class Conversation:
         trace.mark("layout")
         if session is not None and not fed.keeps:
             return Outcome(reply, session)
-        return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends))
+        carried = b"" if origin == own else origin.bytes
+        return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends, carried))
 
     async def _play(
         self,
@@ -252,25 +259,20 @@ class Conversation:
         context: Context,
         profile: Profile,
         *,
+        start: Step | None = None,
         shown: bool = True,
-        begins: str = "",
     ) -> tuple[Step, int]:
         """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any.
 
-        Played from the start, they come to a money step that nobody has taken: its screen is shown, whatever inputs
+        Played from the ``start``, they come to a money step that nobody has taken: its screen is shown, whatever inputs
         are left, because a number dialled twice must not pay twice. One that was taken under this key before is a
         session that was lost, and goes on. While nothing can be remembered (not ``shown``), only a step that was
         done a moment ago under another key is shown again: else nobody could ever say yes to it.
         """
-        step: Step | None = None
-        restart = fed.restart or session is None
-        if fed.restart or session is None:
-            step = await self._machine.begin(begins or self._machine.home, context)
-            place, page = step.place, 0
-        else:
-            place, page = session.place, session.page
+        step = start
+        place, page = (cast(Session, session).place, cast(Session, session).page) if step is None else (step.place, 0)
         for text in fed.texts:
-            if step is not None and (step.ends or (restart and (step.waits if shown else step.again))):
+            if step is not None and (step.ends or (start is not None and (step.waits if shown else step.again))):
                 break
             key = typed_text(text)
             if key == MORE_KEY or (key == BACK_KEY and page > 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from channels.sessions import Session
+from channels.session import Session
 from channels.turn import Event, Malformed, Turn
 
 #: a text beyond these is no dialogue: feeding it would only cost us

@@ -9,11 +9,18 @@ from uuid import UUID, uuid5
 NAMESPACE = UUID("6f0b9a52-8c1e-5d7a-9a43-2f3f1c0d7e61")
 
 
-def derived_keys(gateway: str, session_id: str) -> Callable[[str, int], UUID]:
-    """The key of each money step of a session, by its state and how often that was entered."""
-    prefix = f"{gateway}|{session_id}|"
+def origin_of(gateway: str, began: str) -> UUID:
+    """What the keys of a dialogue derive from: who brought it, and the session or message that began it.
+
+    It goes with the dialogue wherever that goes on: in another session, on another gateway, by text.
+    """
+    return uuid5(NAMESPACE, f"{gateway}|{began}")
+
+
+def derived_keys(origin: UUID) -> Callable[[str, int], UUID]:
+    """The key of each money step of a dialogue, by its state and how often that was entered."""
 
     def key(state: str, visit: int) -> UUID:
-        return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
+        return uuid5(origin, f"{state}|{visit}")
 
     return key

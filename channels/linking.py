@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from channels.chat.contract import ChatAnswer, Heard
 from channels.quota import Quota, QuotaDown
-from channels.sessions import Line, Session, SessionsDown, SessionStore
+from channels.session import Line, Session
+from channels.sessions import SessionsDown, SessionStore
 from channels.turn import Turn
 from dialogs.keywords import bare_number
 from dialogs.typed import typed_text

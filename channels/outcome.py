@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from channels.sessions import Session
+from channels.session import Session
 from channels.turn import Reply
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -17,9 +17,10 @@ import structlog
 from channels.outcome import Outcome
 from channels.trace import Trace
 from dialogs.refusals import refusal
+from dialogs.shortcuts import back_line
 from dialogs.texts import Texts
-from engine.api import Engine
-from engine.words import AccountRef, Adjust, Code, Message, Unit
+from engine.api import Engine, KeptPlace
+from engine.words import AccountRef, Adjust, Code, LineRef, Message, Operation, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,8 @@ Done = TypeVar("Done")
 PROMISE = "promise"
 #: seconds that making one may take: what the gateway's deadline leaves beside writing the answer
 MAKE_SECONDS = 0.6
+#: what is texted to come back: English words are understood in every language
+CONTINUE = "CONTINUE"
 #: who asks for an operation that takes a key out of use, as the books name it
 SOURCE = "system:promise"
 
@@ -53,28 +56,63 @@ class Ongoing:
             await asyncio.wait(self._tasks)
 
 
-async def make_promise(engine: Engine, trace: Trace) -> bool:
-    """Whether the outcome of what was posted last will be told, come what may: only then it may be promised."""
-    try:
-        async with asyncio.timeout(MAKE_SECONDS):
-            return await engine.told.promise(trace.operations[-1])
-    except Exception as error:  # noqa: BLE001 - most likely what made the turn late
-        log.warning("nothing_promised", reason=type(error).__name__)
-        return False
+class Promise(NamedTuple):
+    """A promise that is durable, and the code that leads back to where it was given; or nothing."""
+
+    operation: Operation
+    back: str
 
 
-async def keep_promise(engine: Engine, late: Awaitable[Outcome], trace: Trace) -> None:
-    """Tell what a late turn comes to. What was done has a receipt of its own; a refusal is told in its own words.
+class Promises:
+    """Makes promises and keeps them. One per process."""
 
-    Where the outcome is not known, or cannot be written now, the promise stands for whoever delivers.
-    """
-    reply, answer = (await late).reply, trace.answer
-    if answer is None:
-        return
-    try:
-        await engine.told.keep_promise(trace.operations[-1], None if answer.ok else reply.text)
-    except Exception as error:  # noqa: BLE001 - the promise is durable
-        log.warning("promise_waits", reason=type(error).__name__)
+    def __init__(self, engine: Engine, texts: Texts) -> None:
+        self._engine = engine
+        self._texts = texts
+
+    async def make(self, trace: Trace, place: KeptPlace | None) -> Promise | None:
+        """A promise that the outcome of what was posted last will be told, come what may: only then it may be said.
+
+        ``place``: where to come back to, should nothing be done.
+        """
+        operation = trace.operations[-1]
+        try:
+            async with asyncio.timeout(MAKE_SECONDS):
+                back = await self._code(operation, place)
+                made = await self._engine.told.promise(operation, back=back)
+        except Exception as error:  # noqa: BLE001 - most likely what made the turn late
+            log.warning("nothing_promised", reason=type(error).__name__)
+            return None
+        return Promise(operation, back) if made else None
+
+    async def _code(self, operation: Operation, place: KeptPlace | None) -> str:
+        if place is None or operation.line_id is None:
+            return ""
+        line = LineRef(operation.account.shard, operation.account.account_id, operation.line_id)
+        minutes = self._engine.operator.sessions.recovery_minutes
+        return await self._engine.places.keep_place(line, place, minutes) or ""
+
+    async def keep(self, promise: Promise, late: Awaitable[Outcome], trace: Trace) -> None:
+        """Tell what a late turn comes to. What was done has a receipt of its own; a refusal is told in its own words.
+
+        Where the outcome is not known, or cannot be written now, the promise stands for whoever delivers.
+        """
+        reply, answer = (await late).reply, trace.answer
+        if answer is None:
+            return
+        words = with_way_back(self._engine, self._texts, reply.text, promise.back, trace.language or "")
+        text = None if answer.ok else words
+        try:
+            await self._engine.told.keep_promise(promise.operation, text)
+        except Exception as error:  # noqa: BLE001 - the promise is durable
+            log.warning("promise_waits", reason=type(error).__name__)
+
+
+def with_way_back(engine: Engine, texts: Texts, said: str, back: str, language: str) -> str:
+    """A text that nothing was done, with the way back to where it was asked for."""
+    if not back:
+        return said
+    return f"{said}\n{texts.say(texts.language(language), back_line(engine.operator, back, CONTINUE))}"
 
 
 async def outcome(engine: Engine, texts: Texts, message: Message) -> str | None:
@@ -99,4 +137,5 @@ async def outcome(engine: Engine, texts: Texts, message: Message) -> str | None:
         known = {name: value for name, value in stored.get("details", {}).items() if value is not None}
         said |= known | {"code": stored.get("code", Code.FAILED)}
     log.info("promise_kept_late", message_id=str(message.message_id), code=said["code"])
-    return texts.say(texts.language(message.language), refusal(said))
+    words = texts.say(texts.language(message.language), refusal(said))
+    return with_way_back(engine, texts, words, message.body.get("back", ""), message.language)

@@ -18,6 +18,16 @@ from channels.ussd.outbound import NotPushed, Opening, Outbound
 log = structlog.get_logger(__name__)
 
 
+#: what the ids of our sessions begin with
+PREFIX = "push-"
+
+
+def pushed(turn: Turn) -> UUID | None:
+    """The push that began the session of this turn; None for a session that a person began."""
+    name = turn.session_id
+    return UUID(hex=name.removeprefix(PREFIX)) if name.startswith(PREFIX) and len(name) == len(PREFIX) + 32 else None
+
+
 class Pushes:
     """The entry point for whoever wants to begin a session with a person. One per process that opens connections."""
 
@@ -49,7 +59,7 @@ class Pushes:
             turn = Turn(
                 channel="ussd",
                 gateway=name,
-                session_id=f"push-{push_id.hex}",
+                session_id=f"{PREFIX}{push_id.hex}",
                 msisdn=msisdn,
                 text="",
                 event=Event.NEW,

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Sequence
+from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -25,9 +27,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from channels.session import Begun, Ended, Left, Line, Session
 from channels.session_scripts import BEGIN, CLOSE, END
 from channels.turn import Event, Turn
-from dialogs.words import Place
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 
@@ -42,62 +44,18 @@ REST_SECONDS = 1.0
 #: seconds that Redis has to take a connection, and to answer one pipeline
 CONNECT_SECONDS, ANSWER_SECONDS = 0.5, 1.0
 
+#: what a line's last session is written behind: what its keys derive from
+UUID_BYTES = 16
 #: seconds in which an equal input is a retry where a gateway does not number its hops: nobody reads and types in less
 SAME_SECONDS = 2.0
 
 
+#: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
+FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1
+
+
 class SessionsDown(Exception):
     """Redis cannot be reached: the turn has to do without a session."""
-
-
-class Thread(msgspec.Struct, array_like=True):
-    """What a conversation by text keeps beside its place: texts know no session of their own."""
-
-    #: id of the message that began it: part of the derived idempotency keys
-    began: str
-    #: when the person was heard last, seconds since 1970
-    heard_at: float
-    #: names the screen shown last, so that a button pressed on an older one is known
-    shown: str
-    #: the message that began it was itself the confirmation: a voucher number behind its keyword
-    direct: bool = False
-
-
-class Session(msgspec.Struct, array_like=True):
-    """All that survives between two hops of one gateway session."""
-
-    place: Place
-    #: page of the screen shown last, from 0
-    page: int = 0
-    #: length and hop key of the cumulative text answered last: enough to know its continuation, not to read it
-    seen_length: int = 0
-    seen: bytes = b""
-    #: the person was told good-bye
-    ended: bool = False
-    #: only in conversations by text
-    thread: Thread | None = None
-
-
-class Line(NamedTuple):
-    """Where one turn lives in Redis: two keys on one node."""
-
-    lock: str
-    session: str
-
-
-class Begun(NamedTuple):
-    """What the begin script said: an answer from before, or the lock's token with the session, or neither (held)."""
-
-    answer: bytes | None = None
-    token: bytes | None = None
-    session: Session | None = None
-
-
-class Ended(NamedTuple):
-    """What the end script said. ``stale``: another turn took the line over; ``answer``: it has answered this hop."""
-
-    stale: bool = False
-    answer: bytes | None = None
 
 
 def answer_life(turn: Turn) -> int:
@@ -110,7 +68,7 @@ class _Call(NamedTuple):
 
     script: str
     keys: tuple[str, ...]
-    arguments: tuple[bytes | int, ...]
+    arguments: tuple[bytes | int | str, ...]
 
 
 def connect(url: str) -> Redis:
@@ -155,7 +113,7 @@ class SessionStore:
         tag = self._keyring.digest("line", number.encode())[:16].hex()
         # Some gateways make the session's id of the number, which must not stand in a key.
         name = turn.session_id.replace(number, "number") if len(number) >= LEAST_NUMBER else turn.session_id
-        return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{turn.gateway}:{name}")
+        return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{turn.gateway}:{name}", f"last:{{{tag}}}")
 
     async def begin(self, line: Line, hop: bytes, lock_ms: int, *, answer_us: int = 0) -> Begun:
         """Take the line's lock for at most ``lock_ms``, or learn the stored answer. Raises ``SessionsDown``.
@@ -167,7 +125,21 @@ class SessionStore:
             return Begun(answer=said[1])
         if said[0] == b"held":
             return Begun()
-        return Begun(token=said[1], session=self._decode(*said[2:]))
+        return Begun(token=said[1], session=self._decode(said[2]), left=bool(said[3]))
+
+    async def begin_by(self, deadline: float, line: Line, hop: bytes, lock_ms: int, *, answer_us: int = 0) -> Begun:
+        """``begin``, waiting for whoever holds the line until ``deadline`` (the loop's clock); neither once it is past.
+
+        Raises ``SessionsDown``.
+        """
+        wait = FIRST_WAIT
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = await self.begin(line, hop, lock_ms, answer_us=answer_us)
+            if begun.answer is not None or begun.token is not None or loop.time() + wait >= deadline:
+                return begun
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(wait * 2, LONGEST_WAIT)
 
     async def end(
         self,
@@ -179,19 +151,53 @@ class SessionStore:
         session: Session,
         keep_seconds: int,
         answer_us: int = 0,
+        origin: UUID | None = None,
+        resume_seconds: int = 0,
     ) -> Ended:
-        """Save session and answer and let the lock go, unless another turn took the line. Raises ``SessionsDown``."""
-        kept = (self._encoder.encode(session), (keep_seconds + GRACE_SECONDS) * 1000, answer_us)
+        """Save session and answer and let the lock go, unless another turn took the line. Raises ``SessionsDown``.
+
+        ``origin``: given where the line may come back to this session within ``resume_seconds``.
+        """
+        leaves = origin.bytes + line.name.encode() if origin is not None and resume_seconds else b""
+        kept = (
+            self._encoder.encode(session),
+            (keep_seconds + GRACE_SECONDS) * 1000,
+            answer_us,
+            leaves,
+            resume_seconds * 1000,
+            line.name,
+        )
         said = await self._call(_Call(END, line, (token, hop, answer, *kept)))
         return Ended(said[0] == b"stale", said[1] if said[0] == b"answered" else None)
 
     async def release(self, line: Line, hop: bytes, token: bytes) -> None:
         """Let the lock go and save nothing, so that the same hop may be tried again. Raises ``SessionsDown``."""
-        await self._call(_Call(END, line, (token, hop, b"", b"", 0, 0)))
+        await self._call(_Call(END, line, (token, hop, b"", b"", 0, 0, b"", 0, b"")))
 
-    async def close(self, line: Line) -> None:
-        """The session is over: forget where the person stood. Answers stay a while. Raises ``SessionsDown``."""
-        await self._call(_Call(CLOSE, (line.session,), (GRACE_SECONDS * 1000,)))
+    async def left(self, line: Line) -> Left | None:
+        """The session that this line was last seen in with something left to do. None without Redis, too."""
+        prefix = line.session.partition("}:")[0] + "}:"
+        try:
+            last = cast(bytes | None, await self._redis.get(line.last))
+            if last is None:
+                return None
+            found = await cast(
+                Awaitable[list[bytes | None]],
+                self._redis.hmget(prefix + last[UUID_BYTES:].decode(), ["session", "left"]),
+            )
+        except (RedisError, OSError) as error:
+            log.warning("left_not_found", error=type(error).__name__)
+            return None
+        session = self._decode(found[0] or found[1])
+        return None if session is None else Left(session, UUID(bytes=last[:UUID_BYTES]))
+
+    async def close(self, line: Line, *, heard_out: bool = False) -> None:
+        """The session is over: nobody goes on in it. Answers stay a while. Raises ``SessionsDown``.
+
+        ``heard_out``: the person has seen its last screen, so it leaves nothing behind.
+        """
+        name = line.name if heard_out else ""
+        await self._call(_Call(CLOSE, (line.session, line.last), (GRACE_SECONDS * 1000, name)))
 
     async def ping(self) -> None:
         """Raise ``redis.RedisError`` unless Redis answers."""

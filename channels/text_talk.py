@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from channels.keys import NAMESPACE
-from channels.sessions import Session
+from channels.keys import derived_keys, origin_of
+from channels.session import Session
 from channels.text_turn import TextProfile, TextTurn
 from channels.trace import Trace, Watched
 from channels.turn import Profile
@@ -28,20 +28,19 @@ class Talk:
     trace: Trace
     live: Session | None
 
-    def context(self, engine: Engine, began: str) -> Context:
-        """What the dialogs are told: keys derive from the message that began the conversation."""
-        prefix = f"text|{self.turn.gateway}|{began}|"
+    def own_origin(self) -> UUID:
+        """What keys derive from in a conversation that begins with this text."""
+        return origin_of(f"text|{self.turn.gateway}", self.turn.sequence)
 
-        def key(state: str, visit: int) -> UUID:
-            return uuid5(NAMESPACE, f"{prefix}{state}|{visit}")
-
+    def context(self, engine: Engine, origin: UUID) -> Context:
+        """What the dialogs are told; ``origin``: what keys derive from."""
         return Context(
             engine=cast(Engine, Watched(engine, self.trace)),
             subscriber=self.subscriber,
             language=self.subscriber.language,
             now=datetime.now(UTC),
             source=f"{self.turn.channel}:{self.turn.gateway}",
-            key=key,
+            key=derived_keys(origin),
         )
 
 

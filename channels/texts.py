@@ -24,7 +24,8 @@ from channels.inputs import Inputs
 from channels.layout import pages
 from channels.outcome import Outcome
 from channels.quota import Quota, QuotaDown
-from channels.sessions import Session, SessionStore, Thread
+from channels.session import Begun, Session, Thread
+from channels.sessions import SessionStore
 from channels.text_talk import Talk, fresh, live, over
 from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
 from channels.trace import Trace, TracePublisher
@@ -147,10 +148,10 @@ class TextConversation(Conversation):
         return f"{turn.gateway}:{turn.sequence}"
 
     async def _converse(
-        self, turn: Turn, session: Session | None, subscriber: Subscriber, profile: Profile, trace: Trace
+        self, turn: Turn, begun: Begun, subscriber: Subscriber, profile: Profile, trace: Trace
     ) -> Outcome:
         """One text from a line of ours: a word aside, the beginning of a conversation, or an answer within one."""
-        turn, profile = cast(TextTurn, turn), cast(TextProfile, profile)
+        turn, profile, session = cast(TextTurn, turn), cast(TextProfile, profile), begun.session
         keyword = None if turn.on is not None else self._keywords.read(turn.text)
         intent = None if keyword is None else keyword.intent
         stop = turn.opt == "stop" or intent is Intent.STOP
@@ -166,6 +167,8 @@ class TextConversation(Conversation):
             return self._aside(talk, None)
         if stop or start or intent is Intent.HELP:
             return self._aside(talk, "stopped" if stop else "started" if start else "help")
+        if intent is Intent.CONTINUE:
+            return await self._continued(talk)
         beginning = self._beginning(keyword, talk)
         if beginning is not None:
             whole = intent is Intent.RECHARGE and bool(beginning.typed)
@@ -190,29 +193,39 @@ class TextConversation(Conversation):
 
     async def _begun(self, talk: Talk, beginning: Beginning, *, direct: bool) -> Outcome:
         """A conversation begins with this message: its keys are derived from it."""
-        began = talk.turn.sequence
-        context = talk.context(self._engine, began)
+        origin = talk.own_origin()
+        context = talk.context(self._engine, origin)
         step, page = await self._machine.begin(beginning.state, context), 0
         if beginning.typed:
             typed = Inputs(list(beginning.typed), restart=False)
             step, page = await self._play(typed, Session(step.place), context, talk.profile)
-        return await self._shown(talk, context, began, (step, page), direct=direct)
+        return await self._shown(talk, context, origin, (step, page), direct=direct)
 
-    async def _answered(self, talk: Talk, live: Session) -> Outcome:
-        """An answer in a conversation; on a screen that has gone by, the current one is shown again."""
-        thread = cast(Thread, live.thread)
-        context = talk.context(self._engine, thread.began)
-        if talk.turn.on is not None and talk.turn.on != thread.shown:
+    async def _continued(self, talk: Talk) -> Outcome:
+        """Go on where the line has left off, in this conversation or wherever else: same place, same keys."""
+        if talk.live is not None and self._machine.left_behind(talk.live.place):
+            return await self._answered(talk, talk.live, again=True)
+        context = talk.context(self._engine, talk.own_origin())
+        back = await self._starts.come_back(talk.turn, context, ask=False)
+        if back is None:
+            return self._aside(talk, "nothing_left")
+        return await self._shown(talk, context, back.origin, (back.step, 0))
+
+    async def _answered(self, talk: Talk, live: Session, *, again: bool = False) -> Outcome:
+        """An answer in a conversation; on a screen that has gone by, or ``again``, the current one is shown again."""
+        thread, origin = cast(Thread, live.thread), UUID(bytes=live.origin)
+        context = talk.context(self._engine, origin)
+        if again or (talk.turn.on is not None and talk.turn.on != thread.shown):
             step = await self._machine.show(live.place, context)
-            return await self._shown(talk, context, thread.began, (step, live.page), name=thread.shown)
+            return await self._shown(talk, context, origin, (step, live.page), name=thread.shown)
         played = await self._play(Inputs([talk.turn.text], restart=False), live, context, talk.profile)
-        return await self._shown(talk, context, thread.began, played, direct=thread.direct)
+        return await self._shown(talk, context, origin, played, direct=thread.direct)
 
     async def _shown(
         self,
         talk: Talk,
         context: Context,
-        began: str,
+        origin: UUID,
         played: tuple[Step, int],
         *,
         direct: bool = False,
@@ -241,8 +254,9 @@ class TextConversation(Conversation):
         )
         talk.trace.mark("layout")
         # Who has left the way to the confirmation is asked again, whatever comes.
-        thread = Thread(began, time.time(), name, direct and isinstance(state, Ask))
-        return Outcome(shown, Session(step.place, page, ended=shown.ends, thread=thread))
+        thread = Thread(time.time(), name, direct and isinstance(state, Ask))
+        session = Session(step.place, page, ended=shown.ends, origin=origin.bytes, thread=thread)
+        return Outcome(shown, session)
 
     def _receipt(self, trace: Trace) -> tuple[int, UUID] | None:
         """The receipt of what this text has done, which the answer tells of."""

@@ -23,7 +23,7 @@ TRACE_SECONDS = 3600
 class Trace:
     """The record of one turn. ``mark`` ends a phase: everything since the last mark was that phase."""
 
-    __slots__ = ("_last", "_started", "answer", "hop", "ms", "operations", "outcome", "state")
+    __slots__ = ("_last", "_started", "answer", "hop", "language", "ms", "operations", "outcome", "state")
 
     def __init__(self, hop: bytes = b"") -> None:
         self.hop = hop
@@ -35,6 +35,8 @@ class Trace:
         #: the answer to the last of them; None while it is on its way
         self.answer: Answer | None = None
         self.state = ""
+        #: the line's, once that was read
+        self.language: str | None = None
         #: answered, replayed (the stored answer was sent again), refused, malformed, late or failed
         self.outcome = "answered"
 

@@ -49,6 +49,8 @@ class Turn:
     kept: str = field(default="", repr=False)
     #: the state at which a session of ours begins (``channels.push``); empty: where people begin
     begins: str = ""
+    #: the gateway says of a session that is over that the person has seen its last screen
+    heard_out: bool = False
     #: fields of the request that the adapter's answer repeats; never stored
     echo: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from channels.inputs import SEGMENT_LIMIT, TEXT_LIMIT, Inputs, bounded, inputs
-from channels.sessions import Session
+from channels.session import Session
 from channels.turn import Event, Malformed, Turn
 from dialogs.words import Place
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from channels.sessions import REST_SECONDS, Session, SessionsDown, SessionStore, answer_life, connect
+from channels.session import Session
+from channels.sessions import REST_SECONDS, SessionsDown, SessionStore, answer_life, connect
 from channels.turn import Event, Turn
 from dialogs.words import Place
 from runtime.embedded.redis import EmbeddedRedis

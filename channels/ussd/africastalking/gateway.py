@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
@@ -62,7 +63,7 @@ class Gateway(Adapter):
         if not status:
             raise Malformed("status", "missing")
         return SessionEnd(
-            turn=self._turn(fields, "", Event.CLOSE),
+            turn=replace(self._turn(fields, "", Event.CLOSE), heard_out=status == "success"),
             outcome=status if status in OUTCOMES else "other",
             hops=count(fields.get("hopsCount")),
             milliseconds=count(fields.get("durationInMillis")),
