@@ -56,7 +56,9 @@ from engine.recharge.tables import BatchState
 from engine.reconciliation.cases import Wanted
 from engine.reconciliation.service import Reconciliation
 from engine.reconciliation.tables import Resolution
+from engine.staff.looking import Looking
 from engine.staff.requests import Requests
+from engine.staff.searching import Searching
 from engine.staff.service import Staff
 from engine.usage.history import Usage
 from engine.usage.service import Sessions
@@ -166,6 +168,12 @@ class Engine:
         )
         #: payments as staff looks at them
         self.payment_listing = PaymentListing(books)
+        #: a line as staff looks at it, and everything that happened to it
+        self.looking = Looking(database, self.accounts)
+        #: by whatever a caller can say: ``find``
+        self.search = Searching(
+            database, finder=finder, payments=payments, vouchers=self.vouchers, gateways=tuple(served)
+        )
         #: what staff asks for, and what a second person has to approve
         self.requests = Requests(
             database,

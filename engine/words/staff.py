@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from engine.words.accounts import LineRef, LineStatus, Unit
+from engine.words.accounts import Bucket, LineRef, LineStatus, Unit
+from engine.words.payments import Payment
 
 
 class Role(StrEnum):
@@ -99,3 +101,77 @@ class StaffRequest(msgspec.Struct, frozen=True, kw_only=True):
     #: of the operation that it became
     reference: str | None
     done_at: datetime | None
+
+
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
+    """A line as staff sees it, whatever its state, with what stands in its account."""
+
+    line: LineRef
+    #: E.164 with ``+``; None once the person was erased
+    msisdn: str | None
+    kind: str
+    status: LineStatus
+    language: str
+    currency: str
+    #: ``prepaid`` or ``postpaid``
+    pays: str
+    frozen_reason: str | None
+    has_pin: bool
+    #: wrong PINs in a row
+    pin_failures: int
+    pin_locked_until: datetime | None
+    voucher_locked_until: datetime | None
+    opened_at: datetime
+    sim_changed_at: datetime | None
+    buckets: tuple[Bucket, ...]
+    #: the other lines of the account
+    others: tuple[LineRef, ...]
+
+
+class Event(NamedTuple):
+    """One thing that happened to a line or its account, on whatever channel."""
+
+    at: datetime
+    event_id: UUID
+    #: ``operation``, ``payment``, ``message`` or ``staff``
+    source: str
+    #: of an operation its kind, of a payment what happened, of a message its topic, of staff what was done
+    what: str
+    #: of an operation its code, of a payment and a message the state after it
+    state: str
+    #: where it came from: a channel, a gateway, a carrier, a person
+    by: str
+    #: what it can be looked up by: a reference, a payment's id
+    reference: str
+    #: of an operation how buckets changed; of others codes and amounts
+    detail: dict[str, Any]
+
+
+class VoucherHit(NamedTuple):
+    """A voucher that was found; never its number."""
+
+    batch_id: UUID
+    serial: int
+    state: str
+    redeemed_at: datetime | None
+    #: who redeemed it
+    line: LineRef | None
+
+
+class OperationHit(NamedTuple):
+    """An operation that was found by its reference."""
+
+    line: LineRef | None
+    kind: str
+    code: str
+    reference: str
+    booked_at: datetime
+
+
+class Found(NamedTuple):
+    """What a search came to. Each list holds few: more than one is a coincidence of short references."""
+
+    lines: tuple[LineRef, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    operations: tuple[OperationHit, ...] = ()
+    vouchers: tuple[VoucherHit, ...] = ()
