@@ -21,6 +21,8 @@ from channels.chats import commands
 from channels.delivery import DeliveryWorker
 from channels.health import CarrierHealth, probes
 from channels.lease import Lease
+from channels.menus import MenuAlerts
+from channels.push import Pushes
 from channels.routing import Router, router
 from channels.sms.configured import carriers as made_carriers
 from channels.sms.contract import Carrier, Tools
@@ -75,7 +77,8 @@ async def run(settings: Settings) -> None:
     log.info("working", carriers=sorted(carriers), gateways=sorted(gateways))
     if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
-    tasks = [asyncio.create_task(work) for work in works(opened, routes, stop)]
+    menus = MenuAlerts(engine, Pushes(gateways, opened.conversation.turn, opened.machine.states))
+    tasks = [asyncio.create_task(work) for work in works(opened, routes, menus, stop)]
     try:
         async with probing(settings, probes(routes, metrics, engine.ping, gateways)):
             await stop.wait()
@@ -86,10 +89,13 @@ async def run(settings: Settings) -> None:
             task.cancel()
         for one in connected:
             await one.close()
+        await menus.drain()
         await opened.close()
 
 
-def works(opened: Opened, routes: Router, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+def works(
+    opened: Opened, routes: Router, menus: MenuAlerts, stop: asyncio.Event
+) -> Iterator[Coroutine[Any, Any, None]]:
     """What runs beside each other until ``stop``: delivery, connections that listen, schedules."""
     settings, engine = opened.settings, opened.engine
     yield DeliveryWorker(
@@ -98,6 +104,7 @@ def works(opened: Opened, routes: Router, stop: asyncio.Event) -> Iterator[Corou
         texts=opened.texts,
         operator=opened.operator,
         metrics=opened.metrics,
+        menus=menus,
     ).run(stop)
     yield EventSender(engine.events, settings.webhooks).run(stop)
     yield opened.editions.run(stop)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from channels.layout import can_be_septets, transliterate
+from channels.menus import MenuAlerts
 from channels.promises import PROMISE, outcome
 from channels.routing import Route, Router
 from channels.sms.contract import CarrierError, ErrorKind, Outgoing, Sent
@@ -55,7 +56,18 @@ class Leg(NamedTuple):
 class DeliveryWorker:
     """Empties the outbox until it is stopped. Several may run: they skip what others have claimed."""
 
-    def __init__(self, *, engine: Engine, router: Router, texts: Texts, operator: Operator, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        router: Router,
+        texts: Texts,
+        operator: Operator,
+        metrics: Metrics,
+        menus: MenuAlerts | None = None,
+    ) -> None:
+        """``menus``: who tells alerts by a menu on the phone's screen, where somebody can."""
+        self._menus = menus
         self._engine = engine
         self._router = router
         self._texts = texts
@@ -108,6 +120,8 @@ class DeliveryWorker:
         """One message: handed over, to be tried again, or parked, and recorded as that."""
         if message.msisdn is None:
             await self._to_nobody(message)
+            return
+        if self._menus is not None and message.handed_to is None and await self._menus.takes(message):
             return
         legs = self._legs(message, message.msisdn)
         if message.handed_to is not None:

@@ -16,14 +16,25 @@ from configuration.catalogue import LowBalance, Notifications, PinRules, Product
 from configuration.charging import AdvanceRules, Category, Policy, QuotaRules, Rate, RenewalRules, TransferRules
 from configuration.dialogs import DialogRules
 from configuration.paying import FraudRules, PaymentRules, ReconciliationRules
-from configuration.staff import StaffRules
 from configuration.sessions import SessionRules, ShortcutCode, Way
+from configuration.staff import StaffRules
 
 #: what a campaign's template may say of the operator and of the person
 TEMPLATE_PLACEHOLDERS = frozenset({"operator", "code", "support", "balance"})
 
 #: what may change in the file of a running installation (``Operator.adopt``); all else holds from the next start on
-LIVE = ("products", "dialogs", "payments", "transfers", "advances", "low_balance", "templates", "support_number")
+LIVE = (
+    "products",
+    "dialogs",
+    "sessions",
+    "shortcuts",
+    "payments",
+    "transfers",
+    "advances",
+    "low_balance",
+    "templates",
+    "support_number",
+)
 
 
 class DemoSubscriber(Strict):
