@@ -119,7 +119,7 @@ class Operator(Strict):
     dialogs: DialogRules = DialogRules()
     sessions: SessionRules = SessionRules()
     #: published codes, dialled behind the service code → the way they stand for, whatever menus look like
-    shortcuts: dict[ShortcutCode, Way] = {}
+    shortcuts: dict[ShortcutCode, Way] = Field(default={})
     #: name → language → text of a campaign; may say {operator}, {code}, {support} and {balance}
     templates: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")], dict[str, str]] = Field(default={})
     demo: Demo = Demo()
