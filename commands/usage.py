@@ -9,6 +9,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -19,6 +20,7 @@ from engine.mediation.service import Progress as Watcher
 from engine.words import UsageFile
 from network.usage_files.folder import told
 from network.usage_files.reading import UnreadableFile, open_usage
+from runtime.collector import settle_collector
 from settings import Settings, load_operator, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Usage records that come as files.")
@@ -29,6 +31,7 @@ def _with_engine(work: Callable[[Engine, Settings], Awaitable[Result]]) -> Resul
         settings = load_settings()
         operator, keyring = load_operator(settings.operator), settings.keyring()
         lanes, books = max(2, settings.lanes), settings.books
+        settle_collector()
         engine = await open_engine(settings.database_url, operator, keyring, lanes=lanes, books=books)
         try:
             return await work(engine, settings)
@@ -37,7 +40,7 @@ def _with_engine(work: Callable[[Engine, Settings], Awaitable[Result]]) -> Resul
 
     def readable() -> Result:
         try:
-            return asyncio.run(opened())
+            return uvloop.run(opened())
         except UnreadableFile as error:
             raise ValueError(str(error)) from None
 

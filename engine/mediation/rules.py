@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -162,12 +163,15 @@ def _category(operator: Operator, rating_group: int) -> Category | None:
 
 
 def _charge_group(case: Case, key: UUID, category: Category | None, items: list[UsageItem], totals: _Totals) -> None:
-    zone = ZoneInfo(case.operator.timezone)
+    zone = case.operator.timezone
     unit, code = items[0].unit, None if category is None else category.code
 
     def total(item: UsageItem) -> _Total:
-        day = item.started_at.astimezone(zone).date().isoformat()
-        return totals.setdefault((day, item.rating_group, unit), _Total())
+        key = (_local_day(item.started_at, zone), item.rating_group, unit)
+        found = totals.get(key)
+        if found is None:
+            found = totals[key] = _Total()
+        return found
 
     if category is not None and category.zero_rated:
         for item in items:
@@ -192,6 +196,11 @@ def _charge_group(case: Case, key: UUID, category: Category | None, items: list[
         one.money += paid.money
         one.overrun += paid.overrun
         one.tariff = holding.tariff if paid.money else one.tariff
+
+
+@lru_cache(maxsize=4096)
+def _local_day(moment: datetime, zone: str) -> str:
+    return moment.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
 def _plain(day: str, rating_group: int, unit: Unit, category: str | None, total: _Total) -> dict[str, Any]:

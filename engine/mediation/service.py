@@ -30,7 +30,7 @@ from runtime.keyring import Keyring
 from settings import Operator
 
 #: Lines that are kept in one commit.
-BLOCK = 20_000
+BLOCK = 10_000
 #: Records that are charged together: a line's records among them are one operation.
 BATCH = 1_000_000
 #: Lines that were set aside and are shown, or tried again, at a time.

@@ -15,14 +15,15 @@ from engine.accounts.finding import Finder
 from engine.accounts.secrets import NONCE_BYTES
 from engine.mediation.rules import RowRefused, too_late, usage_row
 from engine.mediation.store import Block
-from engine.words import LineRef, SetAsideReason, UsageRow, session_uuid
+from engine.words import SetAsideReason, UsageRow
+from engine.words.sessions import session_hex
 from runtime.keyring import Keyring
 from settings import Operator
 
 _PURPOSE = "usage-set-aside"
 #: bytes that say which master key sealed
 _KEY_ID = 2
-#: Numbers that are remembered with their lines; after that they are looked up anew. About 30 MB.
+#: Numbers that are remembered with their lines; after that they are looked up anew. About 40 MB.
 MOST_KNOWN = 150_000
 
 
@@ -94,7 +95,8 @@ class Staging:
     def __init__(self, finder: Finder, sealer: Sealer) -> None:
         self._finder = finder
         self._sealer = sealer
-        self._known: dict[str, LineRef] = {}
+        #: number → its line as COPY takes it: shard, account, line
+        self._known: dict[str, str] = {}
 
     async def block(self, parsed: Parsed, file_id: UUID, interface: str) -> Block:
         """Parsed lines as COPY takes them; those that name no line of ours are set aside."""
@@ -107,9 +109,9 @@ class Staging:
                 refused.append((line, SetAsideReason.UNKNOWN_LINE, "msisdn or imsi: no line has it"))
                 continue
             texts.append(
-                f"{found.shard}\t{found.account_id.hex}\t{session_uuid(interface, row.session).hex}\t"
+                f"{found}\t{session_hex(interface, row.session)}\t"
                 f"{row.rating_group}\t{row.started_at.isoformat()}\t{row.ended_at.isoformat()}\t"
-                f"{found.line_id.hex}\t{row.unit.value}\t{row.uplink}\t{row.downlink}\t{row.amount}\t{line.number}\n"
+                f"{row.unit.value}\t{row.uplink}\t{row.downlink}\t{row.amount}\t{line.number}\n"
             )
         sealed = [
             (line.number, str(reason), detail, self._sealer.seal(line.fields, file_id, line.number))
@@ -122,4 +124,8 @@ class Staging:
             self._known.clear()
         unknown = [one for one in subjects if one not in self._known]
         found = await self._finder.lines_of(unknown)
-        self._known |= {subject: line for subject, line in zip(unknown, found, strict=True) if line is not None}
+        self._known |= {
+            subject: f"{line.shard}\t{line.account_id.hex}\t{line.line_id.hex}"
+            for subject, line in zip(unknown, found, strict=True)
+            if line is not None
+        }

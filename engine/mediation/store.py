@@ -18,8 +18,8 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtext('rasid.mediation'))"
 
 STAGE_TABLE = """
     CREATE TEMP TABLE IF NOT EXISTS usage_staged (
-        shard smallint, account_id uuid, session_key uuid, rating_group integer, started_at timestamptz,
-        ended_at timestamptz, line_id uuid, unit text, uplink bigint, downlink bigint, amount bigint, line bigint
+        shard smallint, account_id uuid, line_id uuid, session_key uuid, rating_group bigint, started_at timestamptz,
+        ended_at timestamptz, unit text, uplink bigint, downlink bigint, amount bigint, line bigint
     ) ON COMMIT DELETE ROWS"""
 
 COPY = "COPY usage_staged FROM STDIN"
