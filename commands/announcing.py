@@ -67,7 +67,8 @@ def _description(
         "ports": _ports(settings, bot_api),
         "radius_secret": _radius_secret(settings),
         "bot_api_url": bot_api,
-        "payment_sandbox_url": _payment_sandbox(settings),
+        "payment_sandbox_url": settings.payment_sandbox or None,
+        "packet_core_url": settings.simulator_core or None,
     }
 
 
@@ -86,12 +87,6 @@ def _radius_secret(settings: Settings) -> str | None:
     """What an access server on this machine proves itself with."""
     clients = settings.radius.clients.values() if settings.radius is not None else ()
     return next((client.secret for client in clients), None)
-
-
-def _payment_sandbox(settings: Settings) -> str | None:
-    """Where the sandbox's payment providers are played: what becomes of a payment is said at its ``/script``."""
-    found = (one.options.get("base_url") for one in settings.payment_gateways.values() if one.adapter == "sandbox")
-    return next((str(url) for url in found), None)
 
 
 def _webhook_secrets(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A feature phone in the browser, with an inbox and a glass panel: for demonstrations, development and tests.
+"""Feature phones in the browser, their network, their payers, and what it all did to the books: for demonstrations.
 
 The page speaks the gateway's own HTTP path, so what works here works behind the gateway. ``mount`` adds it to the
 server; without that call nothing answers under ``/simulator``.

@@ -7,6 +7,7 @@ The conversation leaves a short trace of each hop in Redis (``trace:<gateway ses
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from babel.numbers import format_currency, get_currency_precision
 from redis.asyncio import Redis
 
 from engine.api import Engine
-from engine.words import AccountRef
+from engine.words import AccountRef, Bucket, Subscriber
 from settings import Operator
 
 Json = dict[str, Any]
@@ -42,6 +43,31 @@ class Glass:
                     explained[key] = await self._explain(AccountRef(int(shard), UUID(account)), UUID(key))
             hop["operations"] = [{"key": each["key"], **(explained[each["key"]] or {})} for each in hop["operations"]]
         return hops
+
+    def line(self, line: Subscriber) -> Json:
+        """What a line holds: its money, and a gauge for each bucket of anything else."""
+        money = sum(bucket.amount for bucket in line.buckets if bucket.unit == "money")
+        names = {product.code: product.name for product in self._operator.products}
+        return {
+            "msisdn": line.msisdn,
+            "known": True,
+            "status": line.status,
+            "money": self.amount("money", money),
+            "minor": money,
+            "gauges": [self._gauge(bucket, names) for bucket in line.buckets if bucket.unit != "money"],
+        }
+
+    def _gauge(self, bucket: Bucket, names: Mapping[str, Mapping[str, str]]) -> Json:
+        return {
+            "id": str(bucket.bucket_id),
+            "names": dict(names.get(bucket.product, {"en": bucket.product})),
+            "unit": bucket.unit,
+            "left": bucket.amount,
+            "reserved": bucket.reserved,
+            "initial": max(bucket.initial, bucket.amount),
+            "text": self.amount(bucket.unit, bucket.amount),
+            "held": self.amount(bucket.unit, bucket.reserved) if bucket.reserved else "",
+        }
 
     def amount(self, unit: str, amount: int) -> str:
         """An amount as people read it: ``KES 50.00``, ``1.5 GB``, ``12 min 5 s``."""

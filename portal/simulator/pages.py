@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from aiohttp.typedefs import Handler
 from redis.asyncio import Redis
 
 from engine.api import Engine
+from portal.base.words import LANGUAGES, RIGHT_TO_LEFT
+from portal.simulator.beside import Neighbours
 from portal.simulator.glass import Glass
-from portal.simulator.inbox import Inboxes
-from portal.simulator.telegram import Chats
+from portal.simulator.live import MOST_PHONES, Live
+from portal.simulator.words import catalogue, language_of, remember, say
 from runtime.keyring import Keyring
 from settings import CarrierSettings, GatewaySettings, Operator
 
@@ -34,8 +37,17 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: names of the languages, as the page says them
-LANGUAGES = {"en": "English", "fr": "French", "sw": "Swahili", "ar": "Arabic"}
+#: seconds that one session may last where the network says nothing else: what Africa's Talking and most centres allow
+SESSION_SECONDS = 180
+#: how much is used at a time: unit and amount
+USES = (
+    ("octets", 1_000_000),
+    ("octets", 10_000_000),
+    ("octets", 100_000_000),
+    ("octets", 1_000_000_000),
+    ("seconds", 300),
+    ("messages", 10),
+)
 #: what a trace is kept under: a gateway's session, or a message of a carrier or chat (``<name>:<id>``)
 SESSION = r"{session:[A-Za-z0-9_:\-]{1,160}}"
 
@@ -54,14 +66,20 @@ class SimulatorServices:
     keyring: Keyring
     gateways: Mapping[str, GatewaySettings]
     carriers: Mapping[str, CarrierSettings] = field(default_factory=dict)
-    #: the sandbox's Bot API server, whose chats the phone shows; empty: none
+    #: the sandbox's Bot API server, whose chats the phones show; empty: none
     bot_api: str = ""
+    #: the sandbox's payment providers, which ask payers on the phones; empty: none
+    payers: str = ""
+    #: the sandbox's packet core, whose sessions are the network's side of the phones; empty: none
+    core: str = ""
 
 
 def mount(app: web.Application, services: SimulatorServices) -> None:
     """Add ``/simulator`` to ``app``. Call it before the server starts, and only where demonstrations are wanted."""
-    inboxes = Inboxes(services.redis, services.keyring, services.operator.country)
-    pages = Pages(services)
+    neighbours = Neighbours({"chats": services.bot_api, "payers": services.payers, "core": services.core})
+    glass = Glass(services.engine, services.redis, services.operator)
+    live = Live(services.engine, services.redis, services.keyring, glass, neighbours)
+    pages = Pages(services, glass, neighbours)
     part = web.Application(middlewares=[guarded])
     aiohttp_jinja2.setup(
         part, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -69,17 +87,15 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
     part.add_routes(
         [
             web.get("", pages.phone),
-            web.get("/inbox", inboxes.stream),
+            web.get("/live", live.stream),
             web.get("/vouchers", pages.vouchers),
             web.get(f"/trace/{SESSION}", pages.trace),
             web.static("/static", HERE / "static"),
+            *neighbours.routes(),
         ]
     )
-    if services.bot_api:
-        chats = Chats(services.bot_api)
-        part.add_routes(chats.routes())
-        part.cleanup_ctx.append(chats.opened)
-    part.on_shutdown.append(inboxes.close)
+    part.cleanup_ctx.append(neighbours.opened)
+    part.on_shutdown.append(live.close)
     app.add_subapp("/simulator", part)
 
 
@@ -103,23 +119,38 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 class Pages:
     """The page and the small questions that it asks."""
 
-    def __init__(self, services: SimulatorServices) -> None:
+    def __init__(self, services: SimulatorServices, glass: Glass, neighbours: Neighbours) -> None:
         self._services = services
-        self._glass = Glass(services.engine, services.redis, services.operator)
+        self._glass = glass
+        self._neighbours = neighbours
 
-    @aiohttp_jinja2.template("phone.html")
-    async def phone(self, request: web.Request) -> dict[str, object]:  # noqa: ARG002 - aiohttp passes it
+    async def phone(self, request: web.Request) -> web.Response:
         """``GET /simulator``: the page."""
         operator = self._services.operator
+        language = language_of(request)
         played = [(name, gateway) for name, gateway in self._services.gateways.items() if gateway.adapter == ADAPTER]
-        return {
+        context = {
+            "say": partial(say, language),
+            "language": language,
+            "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
+            "words": json.dumps(catalogue(language), ensure_ascii=False),
             "operator": operator,
             "subscribers": operator.demo.subscribers,
             "languages": LANGUAGES,
             "gateways": sorted(played, key=lambda entry: -entry[1].septets),
+            "payer_name": _payer_name(operator, language),
+            "session_seconds": SESSION_SECONDS,
+            "most_phones": MOST_PHONES,
             "carrier": self._carrier(),
-            "chats": bool(self._services.bot_api),
+            "chats": "chats" in self._neighbours,
+            "payers": "payers" in self._neighbours,
+            "core": "core" in self._neighbours,
+            "categories": [(one.code, group) for one in operator.categories for group in one.rating_groups[:1]],
+            "uses": [(unit, amount, self._glass.amount(unit, amount)) for unit, amount in USES],
         }
+        response = aiohttp_jinja2.render_template("page.html", request, context)
+        remember(response, request)
+        return response
 
     def _carrier(self) -> dict[str, str] | None:
         """Where the page posts texts; None where no carrier takes them."""
@@ -143,3 +174,9 @@ class Pages:
     async def trace(self, request: web.Request) -> web.Response:
         """``GET trace/<gateway session id>``: what each hop of a session did so far, oldest first."""
         return web.json_response(await self._glass.session(request.match_info["session"]))
+
+
+def _payer_name(operator: Operator, language: str) -> str:
+    """What people call the operator's mobile money."""
+    method = operator.payments.methods.get("mobile_money")
+    return (method.name if method else "") or say(language, "Mobile money")

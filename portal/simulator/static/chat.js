@@ -1,20 +1,22 @@
 // The phone's Telegram: writes and taps as a person does, and shows the chat as the sandbox's Bot API server keeps it.
 
 import { compose } from "./compose.js";
-import { byId, clock, direction, make, wait } from "./dom.js";
+import { clock, direction, make, part, wait } from "./dom.js";
+import { say } from "./words.js";
 
 /** How often an open chat looks for what the bot has said or changed, in milliseconds. */
 const LOOK_EVERY = 350;
 
 export class Chat {
   /** `person()` is `{number, language}` of the line; `onSent(hop)` is told of each message and tap. */
-  constructor({ person, onSent }) {
-    this.form = byId("chat");
+  constructor(root, { person, onSent }) {
+    this.root = root;
+    this.form = part(root, "chat");
     if (!this.form) return;
     this.person = person;
     this.onSent = onSent;
-    this.thread = byId("chat-thread");
-    this.fill = compose(this.form, byId("chat-compose"), (text) => Boolean(this.id) && void this.send("messages", { text }, text));
+    this.thread = part(root, "chat-thread");
+    this.fill = compose(this.form, part(root, "chat-compose"), (text) => Boolean(this.id) && void this.send("messages", { text }, text));
   }
 
   /** Whether the phone shows its chat. */
@@ -32,14 +34,14 @@ export class Chat {
     if (!this.form) return;
     this.seen = null;
     this.thread.replaceChildren();
-    byId("chat-id").textContent = this.id || "no line";
+    part(this.root, "chat-id").textContent = this.id || say("no line");
   }
 
   /** The tab was opened or left: only an open chat looks. */
   async turned() {
     if (!this.open || this.looking) return;
     this.looking = true;
-    while (this.open) {
+    while (this.open && this.root.isConnected) {
       await this.look();
       await wait(LOOK_EVERY);
     }
@@ -78,9 +80,9 @@ export class Chat {
 
   bubble(message) {
     const { message_id: id, from, text, date, edit_date: edited, reply_markup: markup } = message;
-    const name = from.is_bot ? from.first_name : "You";
+    const name = from.is_bot ? from.first_name : say("You");
     return make("li", { class: `bubble ${from.is_bot ? "in" : "out"}` },
-      make("p", { class: "text-head" }, make("b", {}, name), make("span", {}, edited && "edited ", clock(new Date((edited ?? date) * 1000)))),
+      make("p", { class: "text-head" }, make("b", {}, name), make("span", {}, edited && `${say("edited")} `, clock(new Date((edited ?? date) * 1000)))),
       make("p", { class: "text-body", dir: direction(text) }, text),
       ...(markup?.inline_keyboard ?? []).map((row) => make("div", { class: "taps" }, ...row.map((button) => this.button(id, button)))),
     );

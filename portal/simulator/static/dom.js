@@ -3,6 +3,9 @@
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** The part of this name within `root`; null where the page has none. */
+export const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
+
 /** A new element: `make("p", {class: "x", title: "y"}, "text", otherElement)`; empty children are left out. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -21,3 +24,20 @@ export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The time of day of a date, and nothing for a date that is none. */
 export const clock = (at) => (Number.isNaN(at.getTime()) ? "" : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
+
+/** Random, and unlike `crypto.randomUUID` there on plain HTTP too. */
+export const randomHex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (octet) => octet.toString(16).padStart(2, "0")).join("");
+
+/** Long numbers are vouchers or telephone numbers: panels show their ends, as the product does. */
+export const masked = (input) => input.replace(/\d{6,}/g, (digits) => `…${digits.slice(-4)}`);
+
+/** Ask our own server; the JSON that it answers, or null where it does not. */
+export async function ask(path, method = "GET", body = undefined) {
+  const options = body === undefined ? { method } : { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    const answer = await fetch(`/simulator/${path}`, options);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}

@@ -3,19 +3,15 @@
 // Each hop is a form with sessionId, phoneNumber, networkCode, serviceCode and text, all inputs so far joined by `*`;
 // the answer starts with CON or END; the gateway reports the end of a session to /events.
 
+import { randomHex } from "./dom.js";
+
 /** The network code that Africa's Talking's own simulator sends. */
 const NETWORK_CODE = "99999";
-
-/** A session id in the gateway's shape. `crypto.randomUUID` is missing on plain http, random bytes are not. */
-function newSessionId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return "ATUid_" + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 /** One session between a line and the service. It keeps what the gateway keeps: inputs, answers, start. */
 export class Session {
   constructor({ gateway, secret, msisdn, serviceCode }) {
-    this.id = newSessionId();
+    this.id = `ATUid_${randomHex()}`;
     this.path = `/ussd/${encodeURIComponent(gateway)}`;
     this.suffix = secret ? `/${encodeURIComponent(secret)}` : "";
     this.msisdn = msisdn;

@@ -1,6 +1,7 @@
 // The glass panel: one card per hop, newest first, with what the server tells of it and what the page saw.
 
-import { byId, make, wait } from "./dom.js";
+import { ask, byId, make, wait } from "./dom.js";
+import { say } from "./words.js";
 
 /** The phases of a turn in the order in which they run. */
 const PHASES = ["begin", "read", "dialog", "engine", "layout", "end"];
@@ -10,8 +11,9 @@ const LOOK_FOR = 2400;
 const MOST_CARDS = 80;
 
 export class Glass {
-  /** `onRecharge(session)` is called once for each recharge that took effect. */
-  constructor({ onRecharge }) {
+  /** `onTold(hop)` is called once the server has told all of a hop, `onRecharge(session)` for each recharge that took effect. */
+  constructor({ onTold, onRecharge }) {
+    this.onTold = onTold;
     this.onRecharge = onRecharge;
     this.told = new Set();
     this.clear();
@@ -26,7 +28,7 @@ export class Glass {
   }
 
   /**
-   * Show a hop: `{session, input, from, posts, traces, delivery, verdict, answer}`; what it did follows in a moment.
+   * Show a hop: `{phone, session, input, from, posts, traces, delivery, verdict, answer}`; what it did follows in a moment.
    * Of a text or chat also `channel` and `trace`, the name that its one trace has for itself.
    */
   async add(hop) {
@@ -44,16 +46,15 @@ export class Glass {
     } while (hop.told.length < hop.traces && performance.now() < until && (await wait(LOOK_EVERY), true));
     this.draw(hop);
     this.sum();
+    for (const each of hop.operations) each.firstHop = this.first(each.key, hop);
+    this.onTold(hop);
   }
 
   /** The server writes one trace for each answer, in the order of the answers. */
   async look(hop) {
-    try {
-      const answer = await fetch(`/simulator/trace/${encodeURIComponent(hop.trace ?? hop.session.id)}`);
-      if (answer.ok) hop.told = (await answer.json()).slice(hop.from, hop.from + hop.traces);
-    } catch {
-      // The server is away; the card stays with what the page saw itself.
-    }
+    // With the server away the card stays with what the page saw itself.
+    const told = await ask(`trace/${encodeURIComponent(hop.trace ?? hop.session.id)}`);
+    if (told) hop.told = told.slice(hop.from, hop.from + hop.traces);
   }
 
   draw(hop) {
@@ -63,7 +64,7 @@ export class Glass {
     hop.card.replaceChildren(
       ...[
         head(hop, trace),
-        hop.told.some((each) => each.replayed) && make("p", { class: "note" }, "Answered before: the stored answer was sent again, byte for byte."),
+        hop.told.some((each) => each.replayed) && make("p", { class: "note" }, say("Answered before: the stored answer was sent again, byte for byte.")),
         ...operations.map((each) => operation(each, this.first(each.key, hop))),
         trace && timing(trace.ms, hop.answer.ms),
       ].filter(Boolean),
@@ -92,8 +93,8 @@ export class Glass {
     const troubled = this.hops.find((hop) => hop.operations?.some((each) => each.code === "ok") && (hop.delivery !== "once" || this.first(hop.operations[0].key, hop)));
     byId("verdict").hidden = !troubled;
     if (troubled) {
-      const what = { lost: "The answer was lost", twice: "The hop came twice", repeat: "The hop came again", once: "The hop came again" }[troubled.delivery];
-      byId("verdict").textContent = `${what}. ${booked.length === 1 ? "One effect in the books." : `${booked.length} operations, each booked once.`}`;
+      const what = { lost: say("The answer was lost."), twice: say("The hop came twice.") }[troubled.delivery] ?? say("The hop came again.");
+      byId("verdict").textContent = `${what} ${booked.length === 1 ? say("One effect in the books.") : say("{count} operations, each booked once.", { count: booked.length })}`;
     }
   }
 }
@@ -103,14 +104,15 @@ function unique(operations) {
 }
 
 function head(hop, trace) {
-  const fate = { lost: ["answer lost", "bad"], twice: ["sent twice", "warn"], repeat: ["repeated", "warn"] }[hop.delivery];
+  const fate = { lost: [say("answer lost"), "bad"], twice: [say("sent twice"), "warn"], repeat: [say("repeated"), "warn"] }[hop.delivery];
   return make("div", { class: "hop-head" },
     make("span", { class: "hop-number" }, `${hop.number}`),
-    make("b", { class: "hop-input" }, hop.input),
+    make("span", { class: "dot", "data-place": hop.phone.place }, String(hop.phone.place)),
+    make("b", { class: "hop-input", dir: "auto" }, hop.input),
     make("span", { class: "hop-state" }, trace?.state || hop.answer.label || ""),
     make("span", { class: "badges" },
       fate && make("span", { class: `badge ${fate[1]}` }, fate[0]),
-      hop.verdict && make("span", { class: `badge ${hop.verdict === "equal" ? "good" : "bad"}` }, hop.verdict === "equal" ? "answers equal" : "answers differ"),
+      hop.verdict && make("span", { class: `badge ${hop.verdict === "equal" ? "good" : "bad"}` }, hop.verdict === "equal" ? say("answers equal") : say("answers differ")),
       make("span", { class: "badge" }, hop.answer.ok ? (hop.channel ?? (hop.answer.ends ? "END" : "CON")) : "ERROR"),
     ),
     make("code", { class: "hop-key", title: `hop key ${trace?.hop ?? ""}` }, trace ? `hop ${trace.hop.slice(0, 12)}` : `session ${hop.session.id.slice(-8)}`),
@@ -121,12 +123,12 @@ function operation(each, firstHop) {
   const good = each.code === "ok";
   return make("div", { class: `operation ${firstHop ? "again" : ""}` },
     make("div", { class: "operation-head" },
-      make("b", {}, each.kind ?? "operation"),
-      make("span", { class: `badge ${good ? "good" : "bad"}` }, firstHop ? `same key as hop ${firstHop}` : (each.code ?? "not booked")),
-      each.reference && make("span", { class: "reference" }, `ref ${each.reference}`),
+      make("b", {}, each.kind ?? say("operation")),
+      make("span", { class: `badge ${good ? "good" : "bad"}` }, firstHop ? say("same key as hop {number}", { number: firstHop }) : (each.code ?? say("not booked"))),
+      each.reference && make("span", { class: "reference" }, say("ref {reference}", { reference: each.reference })),
       make("code", { title: `operation key ${each.key}` }, each.key),
     ),
-    firstHop && make("p", { class: "note" }, "Nothing was booked again: the first answer stands."),
+    firstHop && make("p", { class: "note" }, say("Nothing was booked again: the first answer stands.")),
     !firstHop && each.transfers?.length > 0 && transfers(each.transfers),
     !firstHop && each.effects?.length > 0 && effects(each.effects),
   );
@@ -134,10 +136,10 @@ function operation(each, firstHop) {
 
 function transfers(rows) {
   return make("table", {},
-    make("caption", {}, "Ledger"),
+    make("caption", {}, say("Ledger")),
     make("tbody", {}, ...rows.map((row) =>
       make("tr", {},
-        make("td", {}, make("span", { class: "unseen" }, "debit "), row.debit, make("span", { class: "arrow", "aria-hidden": "true" }, " → "), make("span", { class: "unseen" }, " credit "), row.credit),
+        make("td", {}, make("span", { class: "unseen" }, `${say("debit")} `), row.debit, make("span", { class: "arrow", "aria-hidden": "true" }, " → "), make("span", { class: "unseen" }, ` ${say("credit")} `), row.credit),
         make("td", { class: "amount money" }, row.text),
       ),
     )),
@@ -146,7 +148,7 @@ function transfers(rows) {
 
 function effects(rows) {
   return make("table", {},
-    make("caption", {}, "Buckets"),
+    make("caption", {}, say("Buckets")),
     make("tbody", {}, ...rows.map((row) =>
       make("tr", {},
         make("td", {}, row.product),
@@ -168,7 +170,7 @@ function timing(ms, roundTrip) {
   }));
   const figures = phases.map((name) => make("span", { "data-phase": name }, make("i", { "aria-hidden": "true" }), `${name} ${round(ms[name])}`));
   return make("div", { class: "timing" }, bar,
-    make("p", {}, ...figures, make("span", { class: "timing-total" }, `server ${round(total)} ms${roundTrip === null ? "" : ` · round trip ${round(roundTrip)} ms`}`)));
+    make("p", {}, ...figures, make("span", { class: "timing-total" }, `${say("server {ms} ms", { ms: round(total) })}${roundTrip === null ? "" : ` · ${say("round trip {ms} ms", { ms: round(roundTrip) })}`}`)));
 }
 
 const round = (ms) => (ms < 10 ? ms.toFixed(1) : ms.toFixed(0));

@@ -1,211 +1,169 @@
-// The page: wires phone, gateway, inbox and glass panel together. One hop runs at a time, as on a real phone.
+// The page: phones side by side, one of them active, and the panels that speak of it.
 
-import { Chat } from "./chat.js";
-import { byId, make, wait } from "./dom.js";
-import { Session } from "./gateway.js";
+import { ask, byId, make } from "./dom.js";
+import { Faults } from "./faults.js";
 import { Glass } from "./glass.js";
-import { Inbox } from "./inbox.js";
-import { Messenger } from "./messenger.js";
-import { Phone } from "./phone.js";
-import { Tabs } from "./tabs.js";
+import { Handset } from "./handset.js";
+import { Live } from "./live.js";
+import { Network } from "./network.js";
+import { Story } from "./story.js";
+import { Tour } from "./tour.js";
+import { say } from "./words.js";
 
-/** How slow a slow network is on that way, in milliseconds. */
-const SLOW = 2500;
-/** What phones say when a USSD session breaks off. */
-const BROKEN = "Connection problem or invalid MMI code.";
+const MOST = Number(document.body.dataset.mostPhones);
+/** From this width on there is room for two phones from the start. */
+const WIDE = 1180;
 
-const number = () => byId("line").value || byId("other-number").value.trim();
-const serviceCode = document.body.dataset.serviceCode;
-const phone = new Phone({ onSend: send, onEnd: hangUp });
-const messenger = new Messenger({ number, onSent: written });
-const chat = new Chat({ person: () => ({ number: number(), language: byId("line").selectedOptions[0]?.dataset.language || "en" }), onSent: written });
-const inbox = new Inbox({ onText: (text) => messenger.received(text) });
-const glass = new Glass({ onRecharge: (session) => session.voucher && spend(session.voucher) });
+const story = new Story();
+const faults = new Faults({ onTold: (tone, words) => story.tell(tone, words) });
+const network = new Network({ phone: () => active, onTold: (...told) => story.tell(...told) });
+const glass = new Glass({ onTold: (hop) => story.hop(hop), onRecharge: (session) => session.voucher && spend(session.voucher) });
+const live = new Live({ onText: received, onLine: held, onPayer: asked });
 
-const tabs = new Tabs({
-  onTurn() {
-    messenger.toEnd();
-    chat.turned();
-  },
-});
+/** The phones, in their order. */
+const phones = [];
+let active = null;
 
-let session = null;
-/** The latest hop: `{session, text, input, body}`, for sending it again. */
-let last = null;
-let dialled = `*${serviceCode}#`;
-/** Hops under way belong to a call; hanging up starts another, and late answers of the old one are dropped. */
-let call = 0;
+// Phones
 
-const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`);
+function add() {
+  const places = new Set(phones.map((phone) => phone.place));
+  const place = Array.from({ length: MOST }, (_, index) => index + 1).find((each) => !places.has(each));
+  const taken = new Set(phones.map((phone) => phone.number));
+  const phone = new Handset({
+    place,
+    faults,
+    onHop: hop,
+    onLine: follow,
+    onUsed: activate,
+    onChange: panels,
+    onRemove: remove,
+    onTold: (tone, words) => story.tell(tone, words, phone),
+  });
+  const free = [...phone.root.querySelectorAll('[data-part="line"] option')].find((option) => option.value && !taken.has(option.value));
+  if (free) phone.insert(free.value);
+  phones.push(phone);
+  phones.sort((one, other) => one.place - other.place);
+  byId("rack").replaceChildren(...phones.map((each) => each.root));
+  activate(phone);
+  follow();
+  return phone;
+}
 
-function send(typed) {
-  if (phone.mode === "menu") {
-    session.inputs.push(typed);
-    return hop(session, session.text, typed);
+function remove(phone) {
+  if (phones.length === 1) return;
+  phone.hangUp();
+  phones.splice(phones.indexOf(phone), 1);
+  phone.root.remove();
+  if (active === phone) active = null;
+  activate(active ?? phones[0]);
+  follow();
+}
+
+/** The panels speak of this phone from now on. */
+function activate(phone) {
+  if (!phones.includes(phone)) return;
+  const changed = active !== phone;
+  active = phone;
+  for (const each of phones) each.root.classList.toggle("active", each === phone);
+  if (changed || byId("switch").childElementCount !== phones.length + 1) switches();
+  panels();
+}
+
+/** On a narrow page one phone shows at a time; these choose which, and add one everywhere. */
+function switches() {
+  const buttons = phones.map((phone) => {
+    const button = make("button", { type: "button", class: "switch-phone", "aria-pressed": String(phone === active), "data-place": phone.place }, make("span", { class: "dot", "data-place": phone.place }, String(phone.place)), make("span", { dir: "ltr" }, `…${phone.number.slice(-3)}`));
+    button.addEventListener("click", () => activate(phone));
+    return button;
+  });
+  const more = make("button", { type: "button", class: "switch-add", id: "add-phone", disabled: phones.length >= MOST }, say("Add a phone"));
+  more.addEventListener("click", add);
+  byId("switch").replaceChildren(...buttons, more);
+  for (const phone of phones) phone.root.querySelector('[data-part="remove"]').hidden = phones.length === 1;
+}
+
+function panels() {
+  if (!active) return;
+  for (const place of document.querySelectorAll("[data-on-phone]")) {
+    place.replaceChildren(make("span", { class: "dot", "data-place": active.place }, String(active.place)), make("span", { dir: "ltr" }, active.number || say("no line")));
   }
-  return dial(typed);
+  byId("redial").disabled = active.busy;
+  byId("repeat").disabled = active.busy || active.last === null;
 }
 
-/** Dial a code: the service's own, with or without answers behind it. Any other code belongs to somebody else. */
-function dial(code) {
-  tabs.turn("dial");
-  dialled = code;
-  byId("typed").placeholder = code;
-  if (!number()) return phone.notice("No SIM card: choose a line.");
-  if (code !== `*${serviceCode}#` && !(code.startsWith(`*${serviceCode}*`) && code.endsWith("#"))) return phone.notice(BROKEN);
-  const shortcut = code.slice(serviceCode.length + 2, -1);
-  const { value: gateway, dataset } = chosen("gateway");
-  session = new Session({ gateway, secret: dataset.secret, msisdn: number(), serviceCode: `*${serviceCode}#` });
-  if (shortcut) session.inputs.push(shortcut);
-  return hop(session, session.text, code);
+// What comes in
+
+/** Follow the lines of all phones. */
+function follow() {
+  live.open(phones.map((phone) => phone.number));
+  switches();
+  panels();
 }
 
-async function hop(current, text, input) {
-  const delivery = chosen("delivery").value;
-  last = { session: current, text, input, body: null };
-  current.hops += 1;
-  noteVoucher(current, input);
-  const { answer, verdict, ...sent } = await exchange(current, text, delivery === "twice" ? 2 : 1);
-  last.body = answer.body;
-  byId("repeat").disabled = false;
-  document.querySelector('input[name="delivery"][value="once"]').checked = true;
-  glass.add({ session: current, input: masked(input), ...sent, delivery, verdict, answer });
-  if (current !== session) return;
-  if (delivery === "lost") lose();
-  else show(current, answer);
+function received(text) {
+  for (const phone of phones) if (phone.number === text.msisdn) phone.received(text);
 }
 
-/** Send the latest hop again, as a gateway does that got no answer in time, and compare. */
-async function repeat() {
-  const { session: current, text, input, body } = last;
-  session = current;
-  const { answer, verdict: _, ...sent } = await exchange(current, text, 1);
-  glass.add({ session: current, input: masked(input), ...sent, delivery: "repeat", verdict: answer.body === body ? "equal" : "differ", answer });
-  if (current === session) show(current, answer);
+function held(line) {
+  for (const phone of phones) if (phone.number === line.msisdn) story.line(phone.holdings.show(line), line, phone);
 }
 
-/** Post a hop so many times at once, over the chosen network; the first answer and whether the others equal it. */
-async function exchange(current, text, posts) {
-  call += 1;
-  const mine = call;
-  const slow = chosen("slow").value;
-  lock(true);
-  phone.busy();
-  if (slow === "there") await wait(SLOW);
-  const from = current.answered;
-  const answers = await Promise.all(Array.from({ length: posts }, () => current.post(text)));
-  if (slow === "back") await wait(SLOW);
-  if (mine === call) lock(false);
-  const verdict = posts < 2 ? null : answers.every((each) => each.body === answers[0].body) ? "equal" : "differ";
-  return { answer: answers[0], verdict, from, posts, traces: current.answered - from };
-}
+const digits = (number) => number.replace(/\D/g, "");
+/** Payment → the state that was last told; null until the first look: what lies before is not told. */
+let payments = null;
 
-function show(current, answer) {
-  if (!answer.ok) {
-    session = null;
-    return phone.notice(BROKEN);
-  }
-  current.accept(answer);
-  phone.answer(answer.text, answer.ends);
-  if (answer.ends) {
-    session = null;
-    current.finish("Success");
+function asked({ prompts, payments: latest }) {
+  for (const phone of phones) phone.prompt.show(prompts.find((each) => each.phone === digits(phone.number)) ?? null);
+  const known = payments;
+  payments = new Map(latest.map((each) => [each.id, each.state]));
+  if (known === null) return;
+  for (const each of latest) {
+    if (known.get(each.id) === each.state) continue;
+    const phone = phones.find((one) => digits(one.number) === each.phone);
+    if (phone) story.payment(each, phone);
+    if (!known.has(each.id)) faults.paid();
   }
 }
 
-/** The answer never came: for the phone the session is gone, and nobody tells the service. */
-function lose() {
-  session = null;
-  phone.notice(`${BROKEN}\n\n(The answer was lost on the way.)`);
+// Hops
+
+function hop(sent) {
+  for (const card of document.querySelectorAll(".card")) if (sent.typed.includes(card.dataset.pin)) sent.session.voucher = card;
+  glass.add(sent);
 }
-
-function hangUp() {
-  const left = session;
-  session = null;
-  call += 1;
-  lock(false);
-  phone.idle();
-  inbox.read();
-  if (left && !left.ended) left.finish("Incomplete");
-}
-
-function lock(on) {
-  for (const id of ["redial", "line", "repeat"]) byId(id).disabled = on || (id === "repeat" && last === null);
-}
-
-/** What the panel knows of texts and chats, by name: a voucher is typed in one message and confirmed in another. */
-const conversations = new Map();
-
-/** A text or a message of the chat, or a tap in it, was sent: one hop of a conversation that has no session at a gateway. */
-function written({ channel, session: id, trace, input, ok, ms }) {
-  const conversation = conversations.get(id) ?? { id };
-  conversations.set(id, conversation);
-  noteVoucher(conversation, input);
-  glass.add({ session: conversation, trace, channel, input: masked(input), from: 0, posts: 1, traces: ok ? 1 : 0, delivery: "once", verdict: null, answer: { ok, ends: false, label: "", ms } });
-}
-
-/** Long numbers are vouchers or telephone numbers: the panel shows their ends, as the product does. */
-const masked = (input) => input.replace(/\d{6,}/g, (digits) => `…${digits.slice(-4)}`);
 
 // Scratch cards
 
-function noteVoucher(current, input) {
-  for (const card of document.querySelectorAll("[data-pin]:is(button)")) {
-    if (input.includes(card.dataset.pin)) current.voucher = card;
-  }
-}
-
 function spend(card) {
   card.classList.add("spent");
-  card.setAttribute("aria-label", `${card.textContent}, used`);
+  card.setAttribute("aria-label", say("{card}, used", { card: card.textContent }));
 }
 
 async function loadVouchers() {
-  const answer = await fetch("/simulator/vouchers");
-  const vouchers = answer.ok ? await answer.json() : [];
+  const vouchers = (await ask("vouchers")) ?? [];
   byId("vouchers-field").hidden = vouchers.length === 0;
   for (const { pin, value } of vouchers) {
-    const card = make("button", { type: "button", class: "card", "data-pin": pin }, make("b", {}, value), " ", make("span", {}, pin.replace(/(\d{4})(?=\d)/g, "$1 ")));
-    card.addEventListener("click", () => {
-      if (messenger.open) messenger.fill(`RCH ${pin}`);
-      else if (chat.open) chat.fill(pin);
-      else phone.fill(phone.mode === "menu" ? pin : `*${serviceCode}*${pin}#`);
-    });
+    const card = make("button", { type: "button", class: "card", "data-pin": pin }, make("b", { dir: "ltr" }, value), " ", make("span", { dir: "ltr" }, pin.replace(/(\d{4})(?=\d)/g, "$1 ")));
+    card.addEventListener("click", () => active.type(pin));
     byId("vouchers").append(card);
   }
 }
 
 // Controls
 
-function lineChanged() {
-  byId("other").hidden = byId("line").value !== "";
-  if (phone.mode !== "idle") hangUp();
-  messenger.reset();
-  chat.reset();
-  inbox.open(number());
-}
-
-function gatewayChanged() {
-  const { septets, ucs2 } = chosen("gateway").dataset;
-  phone.fit({ septets: Number(septets), ucs2: Number(ucs2) });
-}
-
-byId("line").addEventListener("change", lineChanged);
-byId("other-number").addEventListener("change", lineChanged);
-for (const radio of document.querySelectorAll('input[name="gateway"]')) radio.addEventListener("change", gatewayChanged);
 for (const chip of document.querySelectorAll("[data-dial]")) {
   chip.addEventListener("click", () => {
-    hangUp();
-    dial(chip.dataset.dial);
+    active.hangUp();
+    active.dial(chip.dataset.dial);
   });
 }
-byId("redial").addEventListener("click", () => {
-  hangUp();
-  dial(dialled);
-});
-byId("repeat").addEventListener("click", repeat);
-byId("texts").addEventListener("click", () => inbox.read());
+byId("redial").addEventListener("click", () => active.redial());
+byId("repeat").addEventListener("click", () => active.repeat());
+document.addEventListener("keydown", (event) => byId("tour").hidden && active?.display.catch(event));
 
-gatewayChanged();
-lineChanged();
+add();
+if (matchMedia(`(min-width: ${WIDE}px)`).matches) add();
+activate(phones[0]);
 loadVouchers();
+new Tour({ phone: () => phones[0], activate: () => activate(phones[0]), faults, network });

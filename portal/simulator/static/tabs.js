@@ -2,9 +2,10 @@
 
 export class Tabs {
   /** `onTurn(tab)` is told which of `dial`, `text` and `chat` is shown. */
-  constructor({ onTurn }) {
+  constructor(root, { onTurn }) {
+    this.root = root;
     this.onTurn = onTurn;
-    this.tabs = [...document.querySelectorAll("[data-tab]")];
+    this.tabs = [...root.querySelectorAll("[data-tab]")];
     for (const tab of this.tabs) tab.addEventListener("change", () => this.turn(tab.value));
     this.turn(this.tabs.find((tab) => tab.checked)?.value ?? "dial");
   }
@@ -12,7 +13,7 @@ export class Tabs {
   /** Show a tab. */
   turn(wanted) {
     for (const tab of this.tabs) tab.checked = tab.value === wanted;
-    for (const part of document.querySelectorAll("[data-pane]")) part.hidden = part.dataset.pane !== wanted;
+    for (const part of this.root.querySelectorAll("[data-pane]")) part.hidden = part.dataset.pane !== wanted;
     this.onTurn(wanted);
   }
 }

@@ -3,15 +3,20 @@
 // Modes of the screen: `idle` (waiting for a number), `busy` (a hop is under way), `menu` (an answer is expected),
 // `notice` (the last word; any key clears it).
 
-import { byId, direction } from "./dom.js";
+import { direction, part } from "./dom.js";
 import { measure } from "./septets.js";
+import { say } from "./words.js";
 
-/** The phone. `onSend(typed)` and `onEnd()` are called when the green and the red key are pressed. */
-export class Phone {
-  constructor({ onSend, onEnd }) {
-    this.display = byId("display");
-    this.screen = byId("screen");
-    this.typed = byId("typed");
+/** The handset. `onSend(typed)` and `onEnd()` are called when the green and the red key are pressed. */
+export class Display {
+  constructor(root, { onSend, onEnd }) {
+    this.root = root;
+    this.display = part(root, "display");
+    this.screen = part(root, "screen");
+    this.typed = part(root, "typed");
+    this.onEnd = onEnd;
+    /** Where keys go while something else than the dialling field takes them. */
+    this.field = null;
     this.capacity = { septets: 182, ucs2: 80 };
     this.display.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -20,10 +25,10 @@ export class Phone {
       else if (this.mode === "idle") onSend(this.typed.value || this.typed.placeholder);
       else if (this.mode === "menu") onSend(this.typed.value);
     });
-    byId("end").addEventListener("click", onEnd);
-    byId("clear").addEventListener("click", () => this.erase());
-    for (const key of document.querySelectorAll("[data-key]")) key.addEventListener("click", () => this.type(key.dataset.key));
-    document.addEventListener("keydown", (event) => this.catch(event, onEnd));
+    part(root, "call").addEventListener("click", () => (this.field?.form ?? this.display).requestSubmit());
+    part(root, "end").addEventListener("click", onEnd);
+    part(root, "clear").addEventListener("click", () => this.erase());
+    for (const key of root.querySelectorAll("[data-key]")) key.addEventListener("click", () => this.type(key.dataset.key));
     this.idle();
     this.tick();
   }
@@ -34,6 +39,10 @@ export class Phone {
 
   /** Add to what is typed; a notice gives way first. */
   type(text) {
+    if (this.field) {
+      this.field.value = (this.field.value + text.replace(/\D/g, "")).slice(0, this.field.maxLength);
+      return;
+    }
     if (this.mode === "busy") return;
     if (this.mode === "notice") this.idle();
     this.typed.value = (this.typed.value + text).slice(0, this.typed.maxLength);
@@ -47,7 +56,8 @@ export class Phone {
   }
 
   erase() {
-    if (this.mode === "notice") this.idle();
+    if (this.field) this.field.value = this.field.value.slice(0, -1);
+    else if (this.mode === "notice") this.idle();
     else this.typed.value = this.typed.value.slice(0, -1);
   }
 
@@ -58,7 +68,7 @@ export class Phone {
 
   /** A hop is under way. */
   busy() {
-    this.show("busy", "Running …");
+    this.show("busy", say("Running …"));
   }
 
   /** What the service said; with `ends` it was the last word. */
@@ -81,7 +91,6 @@ export class Phone {
     this.typed.value = "";
     this.typed.disabled = mode === "busy";
     if (mode === "idle") this.count("");
-    if (mode !== "busy") this.focus();
   }
 
   /** Where a keyboard is at hand the next answer can be typed at once; a touch screen keeps its own keys away. */
@@ -93,11 +102,11 @@ export class Phone {
   count(text) {
     const { unit, used } = measure(text);
     const most = unit === "septets" ? this.capacity.septets : this.capacity.ucs2;
-    byId("meter-used").textContent = used;
-    byId("meter-most").textContent = most;
-    byId("meter-unit").textContent = unit;
-    byId("meter-fill").style.width = `${Math.min(100, (100 * used) / most)}%`;
-    byId("meter").classList.toggle("over", used > most);
+    part(this.root, "meter-used").textContent = used;
+    part(this.root, "meter-most").textContent = most;
+    part(this.root, "meter-unit").textContent = unit === "septets" ? say("septets") : say("UCS-2 units");
+    part(this.root, "meter-fill").style.width = `${Math.min(100, (100 * used) / most)}%`;
+    part(this.root, "meter").classList.toggle("over", used > most);
     this.counted = text;
   }
 
@@ -108,19 +117,20 @@ export class Phone {
   }
 
   /** Physical keys work wherever the focus is, unless another field or button wants them. */
-  catch(event, onEnd) {
+  catch(event) {
     if (this.display.hidden) return;
-    if (event.key === "Escape") onEnd();
+    if (event.key === "Escape") this.onEnd();
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, button, a")) return;
     if (/^[0-9*#+]$/.test(event.key)) this.type(event.key);
     else if (event.key === "Backspace") this.erase();
-    else if (event.key === "Enter") this.display.requestSubmit();
+    else if (event.key === "Enter") part(this.root, "call").click();
   }
 
   tick() {
     const now = new Date();
-    byId("clock").textContent = this.screen.dataset.clock = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-    byId("clock").dateTime = now.toISOString();
-    setTimeout(() => this.tick(), 60000 - (now.getTime() % 60000));
+    part(this.root, "clock").textContent = this.screen.dataset.clock = now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    part(this.root, "clock").dateTime = now.toISOString();
+    if (this.root.isConnected || !this.ticked) setTimeout(() => this.tick(), 60000 - (now.getTime() % 60000));
+    this.ticked = true;
   }
 }

@@ -1,0 +1,162 @@
+"""What the open phones are told without asking: one stream of server-sent events for all of them (WHATWG HTML §9.2).
+
+Unnamed events are texts that the simulator's carrier left in Redis: entries of the stream ``sim:inbox:<digest of the
+number>`` with the fields ``message_id``, ``from``, ``text`` and ``at`` (see ``channels/sms/simulator/carrier.py``).
+``line`` tells what a line holds, whenever that changes; ``payer`` what its payer is asked, and its latest payments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+import phonenumbers
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from engine.api import Engine
+from engine.words import BadNumber, EngineError
+from portal.simulator.beside import Neighbours
+from portal.simulator.glass import Glass, Json
+from runtime.keyring import Keyring
+
+#: how often an open page looks for new texts, in seconds. A blocking read would hold a connection that turns need.
+LOOK_EVERY = 0.25
+#: every so many looks at the texts there is one at the books and the payers
+BOOKS_EVERY = 2
+#: what a browser waits before it connects again, in milliseconds
+RECONNECT_AFTER = 1000
+#: phones that one page may show
+MOST_PHONES = 4
+#: the ids of the last texts that a page saw, one for each of its phones (Redis, "Streams": milliseconds and a number)
+SEEN = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?){0,3}")
+
+
+def e164(number: str, country: str) -> str:
+    """``number`` as E.164 with ``+``, read in ``country`` (ISO 3166 alpha-2). Raises ``BadNumber``."""
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException as error:
+        raise BadNumber("malformed") from error
+    if not phonenumbers.is_possible_number(parsed):
+        raise BadNumber("malformed")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def inbox_key(keyring: Keyring, msisdn: str) -> str:
+    """The Redis key of the texts sent to one number (E.164 with ``+``); the number cannot be read from it."""
+    return "sim:inbox:" + keyring.digest("inbox", msisdn.encode())[:16].hex()
+
+
+def readable(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
+    """A Redis hash or stream entry as text, whatever the client was told to decode."""
+
+    def text(value: bytes | str) -> str:
+        return value.decode() if isinstance(value, bytes) else value
+
+    return {text(name): text(value) for name, value in fields.items()}
+
+
+class Live:
+    """The streams that browsers hold open. ``close`` ends them all, so that a stopping server waits for none."""
+
+    def __init__(self, engine: Engine, redis: Redis, keyring: Keyring, glass: Glass, neighbours: Neighbours) -> None:
+        self._engine = engine
+        self._redis = redis
+        self._keyring = keyring
+        self._glass = glass
+        self._neighbours = neighbours
+        self._open: set[EventSourceResponse] = set()
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """``GET live?msisdn=…&msisdn=…``: every text the carrier still keeps for these, then what comes and changes.
+
+        A browser that lost the connection names the last texts it saw (``Last-Event-ID``) and gets what followed.
+        """
+        country = self._engine.operator.country
+        try:
+            numbers = [e164(number, country) for number in request.query.getall("msisdn", [])]
+        except BadNumber as error:
+            raise web.HTTPBadRequest(text="not a telephone number") from error
+        if not 1 <= len(numbers) <= MOST_PHONES:
+            raise web.HTTPBadRequest(text=f"1 to {MOST_PHONES} numbers are meant")
+        last = request.headers.get("Last-Event-ID", "")
+        if last and not SEEN.fullmatch(last):
+            raise web.HTTPBadRequest(text="not the id of a text")
+        seen = last.split(",") if last.count(",") == len(numbers) - 1 and last else ["0"] * len(numbers)
+        async with sse_response(request) as stream:
+            self._open.add(stream)
+            push = asyncio.create_task(_Push(self, stream, numbers, seen).run())
+            push.add_done_callback(lambda _: stream.stop_streaming())
+            try:
+                await stream.wait()
+            finally:
+                push.cancel()
+                await asyncio.wait([push])
+                self._open.discard(stream)
+        return stream
+
+    async def close(self, _: web.Application) -> None:
+        """End every open stream now: left open they would hold up the server's stop."""
+        for stream in self._open:
+            stream.stop_streaming()
+
+    async def texts(self, msisdn: str, seen: str) -> list[tuple[str, Json]]:
+        """The texts to a number after ``seen``, with their ids."""
+        found = await self._redis.xrange(inbox_key(self._keyring, msisdn), min=f"({seen}", max="+", count=50) or ()
+        return [
+            (entry_id.decode() if isinstance(entry_id, bytes) else entry_id, {**readable(fields), "msisdn": msisdn})
+            for entry_id, fields in found
+            if entry_id is not None and fields is not None  # the client's types allow it, a stream never has it
+        ]
+
+    async def line(self, msisdn: str) -> Json:
+        """What a line holds."""
+        try:
+            return self._glass.line(await self._engine.subscriber(msisdn))
+        except EngineError:
+            return {"msisdn": msisdn, "known": False}
+
+    async def payer(self, numbers: Sequence[str]) -> Json | None:
+        """What the payers of these phones are asked; None where nobody plays their provider."""
+        return await self._neighbours.ask("payers", "phones", {"numbers": list(numbers)})
+
+
+class _Push:
+    """One stream: what it has sent already."""
+
+    def __init__(self, live: Live, stream: EventSourceResponse, numbers: list[str], seen: list[str]) -> None:
+        self._live = live
+        self._stream = stream
+        self._numbers = numbers
+        self._seen = seen
+        self._told: dict[str, Json | None] = {}
+
+    async def run(self) -> None:
+        """Send until Redis, the books or the browser is gone; the browser comes back."""
+        looks = 0
+        try:
+            # Named, so that a page can tell "connected" from the first text.
+            await self._stream.send("", event="open", retry=RECONNECT_AFTER)
+            while True:
+                for place, number in enumerate(self._numbers):
+                    for entry_id, text in await self._live.texts(number, self._seen[place]):
+                        self._seen[place] = entry_id
+                        await self._stream.send(json.dumps(text), id=",".join(self._seen))
+                if looks % BOOKS_EVERY == 0:
+                    for number in self._numbers:
+                        await self._changed("line", number, await self._live.line(number))
+                    await self._changed("payer", "", await self._live.payer(self._numbers))
+                looks += 1
+                await asyncio.sleep(LOOK_EVERY)
+        except (RedisError, ConnectionResetError, TimeoutError):
+            return
+
+    async def _changed(self, event: str, whose: str, now: Json | None) -> None:
+        if now is not None and self._told.get(event + whose) != now:
+            self._told[event + whose] = now
+            await self._stream.send(json.dumps(now), event=event)
