@@ -75,7 +75,8 @@ def _parts(values: Sequence[float | None], top: float) -> list[list[str]]:
             parts.append([])
         else:
             parts[-1].append(f"{place * step:.1f},{HEIGHT - HEIGHT * min(value / top, 1.0):.1f}")
-    return [part for part in parts if part]
+    # One value alone is a dot: a line to itself, with round ends.
+    return [part * 2 if len(part) == 1 else part for part in parts if part]
 
 
 def _x(point: str) -> str:

@@ -138,4 +138,18 @@ class DashboardPages:
             ],
             "carriers": [(name, *CARRIER_STATES[rank]) for name, rank in look.carriers.items()],
             "proof": look.proof,
+            "rate": rate,
+            "seconds": seconds,
         }
+
+
+def rate(value: float) -> str:
+    """How often in a second."""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """A time, in milliseconds below one second; a dash where nothing was measured."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.2f} s"
