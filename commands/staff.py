@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
-from engine.staff.rules import STEP_SECONDS, BadStaff
+from engine.staff.rules import STEP_SECONDS
 from engine.staff.service import Credentials, Staff
-from engine.words import Role, StaffMember
+from engine.words import BadStaff, Role, StaffMember
 
 app = typer.Typer(help="Staff of the console: add, list, disable, reset.", no_args_is_help=True)
 

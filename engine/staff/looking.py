@@ -138,4 +138,5 @@ def _bucket(row: Row[Any]) -> Bucket:
         unit=Unit(row.unit),
         categories=tuple(row.categories),
         rolled_from=row.rolled_from,
+        rolled=row.rolled,
     )

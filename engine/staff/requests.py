@@ -16,17 +16,12 @@ from engine.books.history import History
 from engine.payments.service import Payments
 from engine.staff import request_store as store
 from engine.staff.doing import Doing
-from engine.staff.request_rules import (
-    MAY_DECIDE,
-    BadRequest,
-    Wanted,
-    check_wanted,
-    check_why,
-    is_enough_alone,
-)
+from engine.staff.request_rules import check_wanted, check_why, is_enough_alone
 from engine.words import (
+    MAY_DECIDE,
     AccountRef,
     Answer,
+    BadRequest,
     Code,
     Operation,
     RequestKind,
@@ -34,6 +29,7 @@ from engine.words import (
     StaffMember,
     StaffRequest,
     Unit,
+    Wanted,
 )
 from runtime.logs import mask
 from settings import Operator

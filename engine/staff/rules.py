@@ -8,7 +8,7 @@ from datetime import datetime
 import pyotp
 
 from engine.accounts.rules import pin_locks
-from engine.words import EngineError
+from engine.words import BadStaff
 from settings import PinRules
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
@@ -18,10 +18,6 @@ PASSWORD_FEWEST, PASSWORD_MOST = 12, 128
 STEP_SECONDS, DRIFT = 30, 1
 #: how long the n-th wrong try in a row locks: every fifth, 15 minutes, then twice as long, up to a day
 LOCKS = pin_locks(PinRules(tries=5, lock_minutes=15))
-
-
-class BadStaff(EngineError):
-    """Not possible for a person of the operator; ``args[0]`` names the field and the reason."""
 
 
 def check_name(name: str) -> str:

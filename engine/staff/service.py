@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.audit.service import Trail
 from engine.staff import store
 from engine.staff.rules import (
-    BadStaff,
     accepted_step,
     check_name,
     check_password,
@@ -24,7 +23,7 @@ from engine.staff.rules import (
 )
 from engine.staff.secrets import hash_password, password_matches, seal_secret, unseal_secret
 from engine.storage.sharding import new_id
-from engine.words import Role, StaffMember
+from engine.words import BadStaff, Role, StaffMember
 from runtime.keyring import Keyring
 
 

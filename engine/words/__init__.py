@@ -97,6 +97,10 @@ from engine.words.sessions import (
     session_uuid,
 )
 from engine.words.staff import (
+    MAY_ASK,
+    MAY_DECIDE,
+    BadRequest,
+    BadStaff,
     Event,
     Found,
     LineView,
@@ -107,6 +111,7 @@ from engine.words.staff import (
     StaffMember,
     StaffRequest,
     VoucherHit,
+    Wanted,
 )
 from engine.words.usage import (
     ChargeUsage,
@@ -120,6 +125,8 @@ from engine.words.usage import (
 )
 
 __all__ = [
+    "MAY_ASK",
+    "MAY_DECIDE",
     "AccountRef",
     "Adjust",
     "Advance",
@@ -128,6 +135,8 @@ __all__ = [
     "AutoRenew",
     "BadNumber",
     "BadPin",
+    "BadRequest",
+    "BadStaff",
     "BadVoucherNumber",
     "Bucket",
     "Channel",
@@ -210,6 +219,7 @@ __all__ = [
     "Used",
     "VoucherHit",
     "VoucherToken",
+    "Wanted",
     "granted",
     "session_key",
     "session_uuid",

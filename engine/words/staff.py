@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from engine.words.accounts import Bucket, LineRef, LineStatus, Unit
+from engine.words.errors import EngineError
 from engine.words.payments import Payment
 
 
@@ -175,3 +176,43 @@ class Found(NamedTuple):
     payments: tuple[Payment, ...] = ()
     operations: tuple[OperationHit, ...] = ()
     vouchers: tuple[VoucherHit, ...] = ()
+
+
+class BadRequest(EngineError):
+    """Not possible to ask for, or to decide on: nothing was done. ``args[0]`` is the reason.
+
+    ``role``, ``why``, ``amount``, ``status``, ``subject`` (no such operation or payment of this line), ``decided``
+    (somebody was faster, or it was too late), ``own`` (whoever asked does not decide).
+    """
+
+
+class Wanted(NamedTuple):
+    """What is asked for; see ``StaffRequest``."""
+
+    kind: RequestKind
+    line: LineRef
+    unit: Unit | None = None
+    amount: int | None = None
+    subject: UUID | None = None
+    status: LineStatus | None = None
+
+
+class BadStaff(EngineError):
+    """Not possible for a person of the operator; ``args[0]`` names the field and the reason."""
+
+
+_HELPERS = frozenset({Role.SUPPORT, Role.FINANCE, Role.ADMIN})
+_KEEPERS = frozenset({Role.SUPPORT, Role.ADMIN})
+
+#: who may ask for what
+MAY_ASK: dict[RequestKind, frozenset[Role]] = {
+    RequestKind.REFUND: _HELPERS,
+    RequestKind.PAYMENT: _HELPERS,
+    RequestKind.ADJUST: _HELPERS,
+    RequestKind.STATUS: _KEEPERS,
+    RequestKind.UNLOCK: _KEEPERS,
+    RequestKind.PIN: _KEEPERS,
+    RequestKind.RECEIPT: _HELPERS,
+}
+#: who may approve or refuse what somebody else asked for
+MAY_DECIDE = frozenset({Role.FINANCE, Role.ADMIN})

@@ -15,9 +15,9 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from engine.api import Engine
 from engine.audit.tables import staff_action
 from engine.books.tables import outbox
-from engine.staff.request_rules import BadRequest, Wanted
 from engine.staff.tables import staff_request
 from engine.words import (
+    BadRequest,
     LineRef,
     LineStatus,
     Purchase,
@@ -26,6 +26,7 @@ from engine.words import (
     StaffMember,
     Subscriber,
     Unit,
+    Wanted,
 )
 from tests.engine.staff.conftest import NUMBER
 

@@ -9,16 +9,15 @@ import pyotp
 import pytest
 from hypothesis import given, strategies as st
 
-from engine.staff.request_rules import MAY_ASK, MAY_DECIDE, BadRequest, Wanted, check_wanted, is_enough_alone
+from engine.staff.request_rules import check_wanted, is_enough_alone
 from engine.staff.rules import (
     STEP_SECONDS,
-    BadStaff,
     accepted_step,
     check_name,
     check_password,
     fresh_secret,
 )
-from engine.words import LineRef, LineStatus, RequestKind, Role, Unit
+from engine.words import MAY_ASK, MAY_DECIDE, BadRequest, BadStaff, LineRef, LineStatus, RequestKind, Role, Unit, Wanted
 from settings import StaffRules
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from engine.api import Engine
 from engine.audit.tables import staff_action
-from engine.staff.rules import STEP_SECONDS, BadStaff
+from engine.staff.rules import STEP_SECONDS
 from engine.staff.service import Credentials
 from engine.staff.tables import staff_member
-from engine.words import Role
+from engine.words import BadStaff, Role
 
 
 def code(person: Credentials, steps: int = 0) -> str:
