@@ -107,7 +107,7 @@ def works(
         menus=menus,
     ).run(stop)
     yield EventSender(engine.events, settings.webhooks).run(stop)
-    yield opened.editions.run(stop)
+    yield opened.watch(stop)
     yield CarrierHealth(opened.redis).run(routes, opened.metrics, stop)
     yield Pulse(opened.redis, opened.metrics, "bot").run(stop)
     if any("charging" in key.rights for key in settings.api_keys.values()):

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from channels.conversation import Conversation
 from channels.editions import Editions
+from channels.hops import HopLog
 from channels.sessions import SessionStore, connect
 from channels.talk import Talk, talk
 from channels.trace import TracePublisher
@@ -48,10 +49,17 @@ class Opened:
     talk: Talk
     #: who watches the operator's file
     editions: Editions
+    #: who keeps what people were shown
+    hops: HopLog
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Follow the operator's file, and keep what people were shown, until ``stop``."""
+        await asyncio.gather(self.editions.run(stop), self.hops.run(stop))
 
     async def close(self) -> None:
         """Finish what was promised to people, then let all connections go."""
         await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
+        await self.hops.flush()
         await self.engine.close()
         await self.redis.aclose()
 
@@ -77,6 +85,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     )
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices = machine_of(operator, texts), Notices(texts, operator)
+    hops = HopLog(engine, keyring, settings.funnel_percent)
     talking = talk(
         settings,
         engine=engine,
@@ -86,6 +95,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         redis=redis,
         keyring=keyring,
         metrics=metrics,
+        listeners=(hops,),
     )
     known = profiles(settings.gateways)
     return Opened(
@@ -106,8 +116,10 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
             profiles=known,
             metrics=metrics,
             publisher=TracePublisher(redis) if settings.simulator else None,
+            listeners=(hops,),
         ),
         talk=talking,
+        hops=hops,
         editions=Editions(
             path=settings.operator,
             engine=engine,

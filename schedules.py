@@ -72,6 +72,7 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
         Job("tidy", 60.0, whole(engine.tidy)),
         Job("tidy_places", 60.0, whole(engine.places.tidy)),
         Job("tidy_menus", 60.0, whole(engine.menus.tidy)),
+        Job("tidy_hops", 3600.0, whole(engine.hops.tidy)),
         Job("tidy_events", 60.0, whole(engine.events.tidy)),
         Job("tidy_payments", 60.0, at_most(TIDY_LIMIT, engine.payments.tidy)),
         Job("forget_sessions", 60.0, at_most(LIMIT, engine.sessions.forget_sessions)),

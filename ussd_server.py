@@ -211,7 +211,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
         beside = [
-            asyncio.create_task(services.editions.run(stop)),
+            asyncio.create_task(services.watch(stop)),
             asyncio.create_task(Pulse(services.redis, services.metrics, "ussd").run(stop)),
         ]
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))

@@ -8,7 +8,7 @@ twice, and two processes may work on one hop, and the books see one effect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -25,7 +25,7 @@ from channels.push import pushed
 from channels.session import Begun, Session
 from channels.sessions import SessionsDown, SessionStore, answer_life
 from channels.starting import Starts, origin_in, own_origin, place_to_keep
-from channels.trace import Trace, TracePublisher, TurnMeters, Watched
+from channels.trace import Listener, Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
@@ -58,6 +58,7 @@ class Conversation:
         profiles: Mapping[str, Profile],
         metrics: Metrics,
         publisher: TracePublisher | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         """``profiles`` by the gateway's name in the settings; ``publisher`` only while the simulator is on."""
         self._engine = engine
@@ -65,7 +66,7 @@ class Conversation:
         self._notices = notices
         self._store = store
         self._profiles = profiles
-        self._meters = TurnMeters(metrics)
+        self._meters = TurnMeters(metrics, listeners)
         self._publisher = publisher
         self._starts = Starts(engine, machine, store)
         self._promises = Promises(engine, machine.texts)
@@ -87,13 +88,13 @@ class Conversation:
         except Malformed as error:
             log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
             trace.outcome = "malformed"
-            self._meters.observe(turn.gateway, trace)
+            self._meters.observe(turn, trace)
             return self._notice("bad_input")
         try:
             reply = await self._with_session(turn, profile, trace)
         except SessionsDown:
             reply = await self._without_session(turn, profile, trace)
-        self._meters.observe(turn.gateway, trace)
+        self._meters.observe(turn, trace, self._store.line(turn).session, reply)
         if self._publisher is not None:
             await self._publisher.publish(self._traced(turn), trace)
         return reply
@@ -237,6 +238,7 @@ class Conversation:
         if (push_id := pushed(turn)) is not None and not fed.restart:
             await self._engine.menus.menu_answered((subscriber.account.shard, push_id))
         origin, start = origin_in(session, own), None
+        trace.before, trace.typed = "" if session is None or fed.restart else session.place.state, fed.texts
         if session is None or fed.restart:
             start, texts, origin = await self._starts.start(turn, begun, fed.texts, context)
             fed = fed._replace(texts=list(texts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -16,7 +17,7 @@ from channels.sessions import SessionStore
 from channels.sms.configured import text_profiles
 from channels.sms.contract import Carrier, Tools
 from channels.texts import TextConversation
-from channels.trace import TracePublisher
+from channels.trace import Listener, TracePublisher
 from dialogs.machine import Machine
 from dialogs.notices import Notices
 from engine.api import Engine
@@ -56,6 +57,7 @@ def talk(
     redis: Redis,
     keyring: Keyring,
     metrics: Metrics,
+    listeners: Sequence[Listener] = (),
 ) -> Talk:
     """The parts over one engine. Opens nothing."""
     operator, quota = engine.operator, Quota(redis, keyring)
@@ -70,6 +72,7 @@ def talk(
         quota=quota,
         keyring=keyring,
         publisher=TracePublisher(redis) if settings.simulator else None,
+        listeners=listeners,
     )
     chats = Chats(
         engine=engine,

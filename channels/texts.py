@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from channels.session import Begun, Session, Thread
 from channels.sessions import SessionStore
 from channels.text_talk import Talk, fresh, live, over
 from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
-from channels.trace import Trace, TracePublisher
+from channels.trace import Listener, Trace, TracePublisher
 from channels.turn import Event, Profile, Turn
 from dialogs.keywords import (
     ANSWER_DIGITS_MOST,
@@ -82,6 +82,7 @@ class TextConversation(Conversation):
         quota: Quota,
         keyring: Keyring,
         publisher: TracePublisher | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         """``profiles`` by the name of the carrier or app; ``publisher`` only while the simulator is on."""
         super().__init__(
@@ -92,6 +93,7 @@ class TextConversation(Conversation):
             profiles=profiles,
             metrics=metrics,
             publisher=publisher,
+            listeners=listeners,
         )
         self._keyring = keyring
         self._quota = quota
@@ -239,6 +241,7 @@ class TextConversation(Conversation):
             state = self._machine.states[step.screen.state]
         talk.trace.mark("dialog")
         talk.trace.state = state.name
+        talk.trace.before, talk.trace.typed = "" if talk.live is None else talk.live.place.state, [talk.turn.text]
         sheets = self._pages(step.screen, context, talk.profile)
         page = min(page, len(sheets) - 1)
         name = name or talk.trace.hop.hex()[:8]

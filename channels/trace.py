@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 from prometheus_client import Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from channels.turn import Reply, Turn
 from engine.api import Engine
 from engine.words import Answer, Operation
 from runtime.metrics import Metrics
@@ -23,7 +25,19 @@ TRACE_SECONDS = 3600
 class Trace:
     """The record of one turn. ``mark`` ends a phase: everything since the last mark was that phase."""
 
-    __slots__ = ("_last", "_started", "answer", "hop", "language", "ms", "operations", "outcome", "state")
+    __slots__ = (
+        "_last",
+        "_started",
+        "answer",
+        "before",
+        "hop",
+        "language",
+        "ms",
+        "operations",
+        "outcome",
+        "state",
+        "typed",
+    )
 
     def __init__(self, hop: bytes = b"") -> None:
         self.hop = hop
@@ -35,6 +49,9 @@ class Trace:
         #: the answer to the last of them; None while it is on its way
         self.answer: Answer | None = None
         self.state = ""
+        #: the state that the person stood in before, and what they typed there: never stored or logged as it is
+        self.before = ""
+        self.typed: list[str] = []
         #: the line's, once that was read
         self.language: str | None = None
         #: answered, replayed (the stored answer was sent again), refused, malformed, late or failed
@@ -74,23 +91,35 @@ class Watched:
         return getattr(self._engine, name)
 
 
+class Listener(Protocol):
+    """Who is told of every turn that was answered."""
+
+    def note(self, turn: Turn, session: str, trace: Trace, reply: Reply) -> None:
+        """One turn is over. ``session`` names where it lives in Redis. Must not wait, and must not fail."""
+        ...
+
+
 class TurnMeters:
     """The histograms of turns, looked up once by label: a turn is counted in about a microsecond."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = listeners
         self._turn_seconds = metrics.turn_seconds
         self._by_outcome: dict[tuple[str, str], Histogram] = {}
         self._by_phase = {phase: metrics.turn_phase_seconds.labels(phase) for phase in PHASES}
 
-    def observe(self, gateway: str, trace: Trace) -> None:
-        """Count one turn that is over."""
-        key = (gateway, trace.outcome)
+    def observe(self, turn: Turn, trace: Trace, session: str = "", reply: Reply | None = None) -> None:
+        """Count one turn that is over, and tell of it if it was answered."""
+        key = (turn.gateway, trace.outcome)
         seconds = self._by_outcome.get(key)
         if seconds is None:
             seconds = self._by_outcome[key] = self._turn_seconds.labels(*key)
         seconds.observe(trace.seconds())
         for phase, spent in trace.ms.items():
             self._by_phase[phase].observe(spent / 1000)
+        if reply is not None:
+            for listener in self._listeners:
+                listener.note(turn, session, trace, reply)
 
 
 class TracePublisher:

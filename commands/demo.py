@@ -188,6 +188,7 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "RASID_GATEWAYS": json.dumps(GATEWAYS),
         "RASID_CARRIERS": json.dumps(_carriers()),
         "RASID_AUDIT_EXPORT": str(folder / "audit"),
+        "RASID_FUNNEL_PERCENT": "100",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -12,6 +12,7 @@ from rich.console import Console
 from channels.turn import Profile
 from channels.ussd.configured import fits, profiles
 from commands.demo import GATEWAYS
+from commands.dialog_funnel import funnel
 from commands.dialog_hammer import hammer
 from commands.dialog_play import play
 from commands.dialog_reload import reload_dialogs
@@ -27,6 +28,7 @@ from settings import GatewaySettings, Operator, load_operator, load_settings
 app = typer.Typer(help="Check, draw, play, reload and translate the dialogs.", no_args_is_help=True)
 app.command("play")(play)
 app.command("hammer")(hammer)
+app.command("funnel")(funnel)
 app.command("reload")(reload_dialogs)
 app.command("translate")(translate)
 

@@ -79,6 +79,7 @@ async def scratch(
                 gateways=dict(gateways),
                 carriers={"simulator": CarrierSettings(adapter="simulator", per_second=2000.0)},
                 payment_gateways=providers,
+                funnel_percent=0,
             )
             await asyncio.to_thread(migrate_books, settings.owner_url, {})
             opened = await open_process(settings)

@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: where ``bot.py`` serves its own health and metrics; 0: nowhere (its carriers' health shows at the server)
     bot_port: int = Field(default=0, ge=0, le=65535)
+    #: of so many percent of sessions all screens are remembered for a month, nameless: ``manage.py dialog funnel``
+    funnel_percent: int = Field(default=10, ge=0, le=100)
 
     @model_validator(mode="after")
     def _webhooks_are_reachable(self) -> Self:

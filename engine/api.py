@@ -27,6 +27,7 @@ from engine.books.recovery import Recovery
 from engine.books.reports import Reports
 from engine.books.service import Door
 from engine.books.waiting import waiting
+from engine.dialogs.hops import Hop, Hops, ScreenUse
 from engine.dialogs.menus import Menus
 from engine.dialogs.places import KeptPlace, Places
 from engine.dialogs.tables import PushState
@@ -71,6 +72,8 @@ __all__ = [
     "Delivery",
     "Done",
     "Engine",
+    "Hop",
+    "Hops",
     "KeptPlace",
     "Member",
     "NoReceipt",
@@ -79,6 +82,7 @@ __all__ = [
     "PushState",
     "Resolution",
     "Retries",
+    "ScreenUse",
     "SignedReceipt",
     "Wanted",
     "open_engine",
@@ -128,6 +132,8 @@ class Engine:
         self.places = Places(database)
         #: messages that went out as menus on the phone's screen
         self.menus = Menus(database)
+        #: screens that people were shown: ``keep`` some, see the ``funnel``
+        self.hops = Hops(database)
         self.disputes = Disputes(books, self._door.post, self.audit)
         #: charging sessions: find them, and let go what nobody reports
         self.sessions = Sessions(database, operator, self._door)

@@ -52,3 +52,18 @@ pushed_menu = sa.Table(
     one_of("state", PushState),
     sa.Index("ix_pushed_menu_begun", "begun_at"),
 )
+
+#: A screen that somebody was shown, of sessions picked at random. Names nobody, and is forgotten after a month.
+dialog_hop = sa.Table(
+    "dialog_hop",
+    metadata,
+    shard(),
+    # Keyed digest of gateway and session.
+    sa.Column("session", sa.LargeBinary, primary_key=True),
+    sa.Column("at", Timestamp, primary_key=True),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("ends", sa.Boolean, nullable=False),
+    sa.Index("ix_dialog_hop_at", "at", postgresql_using="brin"),
+)

@@ -43,11 +43,25 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('begun', 'refused', 'answered', 'texted')", name=op.f("ck_pushed_menu_state")),
     )
     op.create_index("ix_pushed_menu_begun", "pushed_menu", ["begun_at"])
+    op.create_table(
+        "dialog_hop",
+        sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("session", sa.LargeBinary, primary_key=True),
+        sa.Column("at", TIME, primary_key=True),
+        sa.Column("gateway", sa.Text, nullable=False),
+        sa.Column("language", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("ends", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("shard", "session", "at", name=op.f("pk_dialog_hop")),
+    )
+    op.create_index("ix_dialog_hop_at", "dialog_hop", ["at"], postgresql_using="brin")
+    op.execute(f"GRANT SELECT, INSERT, DELETE ON dialog_hop TO {ROLE}")
     for table in ("recovery_code", "pushed_menu"):
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {ROLE}")
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("dialog_hop")
     op.drop_table("pushed_menu")
     op.drop_table("recovery_code")
