@@ -29,8 +29,8 @@ METHODS: dict[str, tuple[Text, str]] = {
 }
 #: what happened to a payment (``RecoveryPoint.what``)
 STEPS: dict[str, tuple[Text, str]] = {
-    "validated": (text("Decided"), ""),
-    "opened": (text("Begun"), ""),
+    "began": (text("Begun"), ""),
+    "came": (text("Came by itself"), ""),
     "asked": (text("Gateway asked"), ""),
     "asked_again": (text("Gateway asked again"), ""),
     "answered": (text("Gateway answered"), ""),
@@ -52,6 +52,7 @@ STEPS: dict[str, tuple[Text, str]] = {
     "looked_again": (text("Taken up again by staff"), ""),
     "review_approve": (text("Released by staff"), "good"),
     "review_refuse": (text("Refused by staff"), "bad"),
+    "review_ended": (text("Held for too long"), "bad"),
     "postponed": (text("Looked at later"), ""),
     "charged_back": (text("Charged back"), "bad"),
 }
