@@ -106,6 +106,8 @@ def mount_pages(application: web.Application, services: Opened) -> None:
                 gateways=settings.gateways,
                 carriers=settings.carriers,
                 bot_api=settings.telegram.base_url if settings.telegram and settings.telegram.sandbox else "",
+                payers=settings.payment_sandbox,
+                core=settings.simulator_core,
             ),
         )
     if settings.portal is not None:

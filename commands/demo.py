@@ -37,6 +37,7 @@ from runtime.embedded.process import EmbeddedError, last_lines
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.logs import configure_logs
 from sandbox.bot_api import BotApi
+from sandbox.core import PacketCore
 from settings import Operator, Right, Settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,6 +114,8 @@ async def _serve(
             settings = await sandbox.enter_async_context(_bot_api(settings))
         if not settings.payment_gateways:
             settings = await sandbox.enter_async_context(payment_providers(settings, folder))
+        if api_key is not None and not settings.simulator_core:
+            settings = await sandbox.enter_async_context(_packet_core(settings, api_key))
         sample = load_operator(settings.operator)
         settings = open_network(settings, sample)
         await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
@@ -167,6 +170,18 @@ async def _bot_api(settings: Settings) -> AsyncIterator[Settings]:
         yield load_settings()
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def _packet_core(settings: Settings, api_key: str) -> AsyncIterator[Settings]:
+    """The sandbox's packet core, which charges at our own server, and the settings with its address."""
+    core = PacketCore(base_url(settings), api_key)
+    await core.start()
+    os.environ["RASID_SIMULATOR_CORE"] = core.base_url
+    try:
+        yield load_settings()
+    finally:
+        await core.stop()
 
 
 def _given(name: str) -> bool:
