@@ -14,7 +14,7 @@ class Category(Strict):
     """A kind of traffic that the network tells apart by its rating groups (TS 32.299 §7.2.155)."""
 
     code: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
-    rating_groups: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = ()
+    rating_groups: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = ()
     #: costs nothing, whatever is left
     zero_rated: bool = False
 
@@ -129,8 +129,8 @@ class Policy(Strict):
     #: whether money pays for ``opt_in_units`` of lines that never said; the others it always pays for
     out_of_bundle: bool = False
     opt_in_units: tuple[Literal["octets", "seconds", "messages"], ...] = ("octets",)
-    #: whether what is left of a product's bucket lives on once, as long again, for products of more than so many days
-    roll_over_times: Literal[0, 1] = 0
+    #: how often what is left of a product's bucket lives on, as long again, for products of more than so many days
+    roll_over_times: int = Field(default=0, ge=0, le=120)
     roll_over_above_days: int = Field(default=7, ge=0)
     #: whether people may give what they have to others
     transfers: bool = True

@@ -60,7 +60,7 @@ class RadiusClient(Strict):
         min_length=1,
     )
     #: what its traffic is rated as: one of the operator's rating groups
-    rating_group: int = Field(default=0, ge=0, le=2**31 - 1)
+    rating_group: int = Field(default=0, ge=0, le=2**32 - 1)
     #: what is charged: its octets, or the seconds of its sessions
     unit: Literal["octets", "seconds"] = "octets"
     #: it counts as input what the person receives, against RFC 2866 §5.3
@@ -93,7 +93,7 @@ class DiameterPeer(Strict):
     #: where it connects from; empty: anywhere
     addresses: tuple[IPvAnyNetwork, ...] = ()
     #: what its traffic is rated as where a request names no Rating-Group
-    rating_group: int = Field(default=0, ge=0, le=2**31 - 1)
+    rating_group: int = Field(default=0, ge=0, le=2**32 - 1)
 
 
 #: a DiameterIdentity (RFC 6733 §4.3.1): a fully qualified domain name

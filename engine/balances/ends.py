@@ -11,7 +11,7 @@ from engine.words import Bucket, Code, Extend, Unit
 
 
 def expire(case: Case) -> Verdict:
-    """Take what is left in buckets whose time is over into breakage, or let it live on once more.
+    """Take what is left in buckets whose time is over into breakage, or let it live on as often as the policy says.
 
     Reserved amounts wait for their session.
     """
@@ -39,16 +39,11 @@ def _rolls_until(case: Case, bucket: Bucket) -> datetime | None:
     policy, product = case.operator.policy, find_product(case, bucket.product)
     if bucket.unit is Unit.MONEY or product is None or product.days <= policy.roll_over_above_days:
         return None
-    if _rolled(case, bucket) >= policy.roll_over_times or bucket.expires_at is None:
+    if bucket.rolled >= policy.roll_over_times or bucket.expires_at is None:
         return None
     # Counted from the promised end, not from when the schedule came by. If that is over too, it is over.
     end = promised_end(bucket.expires_at - timedelta(microseconds=1), product.days, case.operator.timezone)
     return end if end > case.now else None
-
-
-def _rolled(case: Case, bucket: Bucket) -> int:
-    # The earlier ones are spent, and no longer read: one that was rolled counts as often as the policy allows.
-    return 0 if bucket.rolled_from is None else case.operator.policy.roll_over_times
 
 
 def _roll(case: Case, bucket: Bucket, amount: int, end: datetime) -> None:
@@ -62,7 +57,7 @@ def _roll(case: Case, bucket: Bucket, amount: int, end: datetime) -> None:
         expires_at=end,
         categories=bucket.categories,
         priority=bucket.priority,
-        rolled_from=bucket.bucket_id,
+        rolled_from=bucket,
     )
 
 

@@ -31,6 +31,8 @@ bucket = sa.Table(
     sa.Column("expires_at", Timestamp),
     # The bucket whose rest it holds, if it was rolled over.
     sa.Column("rolled_from", UUID),
+    # How often what it holds was rolled over.
+    sa.Column("rolled", sa.SmallInteger, nullable=False, server_default="0"),
     one_of("unit", Unit),
     # The last guard: whatever the code believes, nobody spends what is not there.
     sa.CheckConstraint("amount >= 0", name="amount"),

@@ -129,9 +129,9 @@ class Case:
         expires_at: datetime | None,
         categories: Iterable[str] = (),
         priority: int,
-        rolled_from: UUID | None = None,
+        rolled_from: Bucket | None = None,
     ) -> Bucket:
-        """Make a bucket that holds ``amount`` > 0 from now on."""
+        """Make a bucket that holds ``amount`` > 0 from now on; of another's rest if it was ``rolled_from`` that."""
         if amount <= 0:
             raise ValueError(f"a bucket of {product} would open with {amount}")
         bucket = Bucket(
@@ -145,7 +145,8 @@ class Case:
             priority=priority,
             starts_at=self.now,
             expires_at=expires_at,
-            rolled_from=rolled_from,
+            rolled_from=None if rolled_from is None else rolled_from.bucket_id,
+            rolled=0 if rolled_from is None else rolled_from.rolled + 1,
         )
         self.opened[bucket.bucket_id] = bucket
         self.transfers.append(Transfer(source, Ledger.BALANCE, unit, amount, bucket.bucket_id))

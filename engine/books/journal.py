@@ -101,7 +101,8 @@ def _held(case: Case) -> Iterator[Row]:
 def _opened(case: Case) -> Iterator[Row]:
     for made in case.opened.values():
         what = (made.bucket_id, made.unit, made.product, made.initial, made.amount, made.categories)
-        yield (*case.operation.account, *what, made.priority, made.starts_at, made.expires_at, made.rolled_from)
+        when = (made.starts_at, made.expires_at)
+        yield (*case.operation.account, *what, made.priority, *when, made.rolled_from, made.rolled)
 
 
 def _claimed(case: Case) -> Iterator[Row]:

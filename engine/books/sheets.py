@@ -76,7 +76,7 @@ SHEETS = {
             "opened",
             bucket,
             "shard account_id bucket_id unit product initial amount categories priority starts_at expires_at "
-            "rolled_from",
+            "rolled_from rolled",
         ),
         _sheet(
             "claimed",

@@ -51,7 +51,7 @@ READ_STORED = f"""
 READ_HOLDINGS = f"""
     SELECT v.place, l.line_id, l.status, l.voucher_failures, l.voucher_window_from, l.voucher_locked_until,
            l.policy, l.out_of_bundle, b.bucket_id, b.unit, b.product, b.amount, b.reserved, b.initial, b.categories,
-           b.priority, b.starts_at, b.expires_at, b.rolled_from
+           b.priority, b.starts_at, b.expires_at, b.rolled_from, b.rolled
     FROM {_ASKED}
     LEFT JOIN line l USING (shard, account_id, line_id)
     LEFT JOIN bucket b ON b.shard = v.shard AND b.account_id = v.account_id
@@ -121,7 +121,7 @@ def _add_holdings(facts: Sequence[Facts | None], rows: Sequence[Row]) -> None:
             found.line = LineFacts(line_id, _STATUSES[status], *tried, tuple(policy), consent)
         if bucket_id is None:
             continue
-        product, amount, reserved, initial, categories, priority, starts_at, expires_at, rolled_from = rest
+        product, amount, reserved, initial, categories, priority, starts_at, expires_at, rolled_from, rolled = rest
         found.buckets.append(
             Bucket(
                 bucket_id=bucket_id,
@@ -135,5 +135,6 @@ def _add_holdings(facts: Sequence[Facts | None], rows: Sequence[Row]) -> None:
                 starts_at=starts_at,
                 expires_at=expires_at,
                 rolled_from=rolled_from,
+                rolled=rolled,
             )
         )

@@ -25,6 +25,8 @@ ONLINE = frozenset({"nchf", "diameter", "radius"})
 COMPARED_FOR = timedelta(days=6)
 #: How far a clock of the network may run ahead.
 CLOCK_SKEW = timedelta(hours=1)
+#: A record covers no more: whoever counts longer writes several.
+LONGEST = timedelta(days=31)
 #: What a bigint holds, with room for sums.
 MOST = 2**53
 #: A session's name is hashed, so this only keeps nonsense out.
@@ -47,6 +49,8 @@ def usage_row(fields: Mapping[str, Any], operator: Operator, now: datetime) -> U
     started_at, ended_at = _moment(fields, "start"), _moment(fields, "end")
     if ended_at < started_at:
         raise RowRefused(SetAsideReason.MALFORMED, "end: lies before start")
+    if ended_at - started_at > LONGEST:
+        raise RowRefused(SetAsideReason.MALFORMED, f"end: more than {LONGEST.days} days after start")
     if started_at > now + CLOCK_SKEW:
         raise RowRefused(SetAsideReason.FUTURE, "start: lies in the future")
     group = _rating_group(fields, operator)
@@ -115,8 +119,8 @@ def _rating_group(fields: Mapping[str, Any], operator: Operator) -> int:
         category_of(operator, group)
     except UnknownRatingGroup:
         raise RowRefused(SetAsideReason.UNKNOWN_RATING_GROUP, "rating_group: belongs to no category") from None
-    if group >= 2**31:
-        raise RowRefused(SetAsideReason.MALFORMED, "rating_group: more than 31 bits")
+    if group >= 2**32:
+        raise RowRefused(SetAsideReason.MALFORMED, "rating_group: more than 32 bits")
     return group
 
 

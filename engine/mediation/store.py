@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from engine.mediation.rules import LONGEST
 from engine.mediation.tables import BatchState
 
 Row = tuple[Any, ...]
@@ -22,12 +23,15 @@ STAGE_TABLE = """
         ended_at timestamptz, unit text, uplink bigint, downlink bigint, amount bigint, line bigint
     ) ON COMMIT DELETE ROWS"""
 
+_LONGEST = f"make_interval(days => {LONGEST.days})"
+
 COPY = "COPY usage_staged FROM STDIN"
 
 # Of a session and rating group the records of one source follow each other: whichever begins where another is not over
 # covers the same time twice. The latest start before a record's end may belong to a record that is over; one that is
-# longer than all that follow it would be missed, so all that begin before the end are looked at, which are few.
-KEEP = """
+# longer than all that follow it would be missed, so all that begin before the end are looked at, which are few. No
+# record is longer than a month (``rules``): two partitions have to be searched, not all.
+KEEP = f"""
     WITH judged AS MATERIALIZED (
         SELECT s.*,
                known.ended_at AS known_end, known.amount AS known_amount,
@@ -51,7 +55,8 @@ KEEP = """
                         SELECT FROM usage_record r
                         WHERE r.shard = j.shard AND r.account_id = j.account_id AND r.session_key = j.session_key
                           AND r.rating_group = j.rating_group AND r.source = %(source)s
-                          AND r.started_at < j.ended_at AND r.ended_at > j.started_at)
+                          AND r.started_at < j.ended_at AND r.ended_at > j.started_at
+                          AND r.started_at >= j.started_at - {_LONGEST})
                     THEN 'overlap' ELSE 'new' END AS verdict
         FROM judged j
     ), kept AS (
@@ -64,7 +69,8 @@ KEEP = """
                AND NOT EXISTS (SELECT FROM usage_record r
                                WHERE r.shard = t.shard AND r.account_id = t.account_id
                                  AND r.session_key = t.session_key AND r.rating_group = t.rating_group
-                                 AND r.source <> %(source)s),
+                                 AND r.source <> %(source)s
+                                 AND r.started_at BETWEEN t.started_at - {_LONGEST} AND t.started_at + {_LONGEST}),
                %(batch_id)s
         FROM told t WHERE verdict = 'new'
     )

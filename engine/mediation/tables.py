@@ -20,6 +20,7 @@ class BatchState(StrEnum):
 
 
 #: One record, once: its key is what makes it the same record. Whatever stands here is charged or compared, never both.
+#: Partitioned by the month in which the use began.
 usage_record = sa.Table(
     "usage_record",
     metadata,
@@ -27,7 +28,7 @@ usage_record = sa.Table(
     sa.Column("account_id", UUID, primary_key=True),
     # Made of interface and name, as the session's own key is: what was charged online is found by it.
     sa.Column("session_key", UUID, primary_key=True),
-    sa.Column("rating_group", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rating_group", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("started_at", Timestamp, primary_key=True),
     sa.Column("ended_at", Timestamp, nullable=False),
@@ -45,6 +46,7 @@ usage_record = sa.Table(
     sa.CheckConstraint("ended_at >= started_at", name="times"),
     # Ids of batches grow with time, and so do the rows of a batch: a few bytes tell where they lie.
     sa.Index("ix_usage_record_batch_id", "batch_id", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (started_at)",
 )
 
 #: One file, by the digest of its content.
@@ -100,7 +102,7 @@ usage_difference = sa.Table(
     shard(),
     sa.Column("account_id", UUID, primary_key=True),
     sa.Column("session_key", UUID, primary_key=True),
-    sa.Column("rating_group", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rating_group", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("unit", sa.Text, nullable=False),
     sa.Column("stated", sa.BigInteger, nullable=False),

@@ -51,7 +51,7 @@ reservation = sa.Table(
     shard(),
     sa.Column("account_id", UUID, primary_key=True),
     sa.Column("session_id", UUID, primary_key=True),
-    sa.Column("rating_group", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rating_group", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("unit", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     # The quota, and what pays for it: [[bucket, amount], …]. The amounts are what buckets have reserved.

@@ -85,6 +85,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     #: the bucket whose rest it holds, if it was rolled over
     rolled_from: UUID | None = None
+    #: how often what it holds was rolled over
+    rolled: int = 0
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ BELIEVED = timedelta(days=1)
 EPOCH = 2_208_988_800
 
 #: rating groups and amounts above this are nobody's, and more than the books can hold
-LARGEST_GROUP, LARGEST_AMOUNT = 2**31 - 1, 2**60
+LARGEST_GROUP, LARGEST_AMOUNT = 2**32 - 1, 2**60
 
 _ACTS = {1: SessionAct.CREATE, 2: SessionAct.UPDATE, 3: SessionAct.RELEASE, 4: SessionAct.EVENT}
 #: Subscription-Id-Type (RFC 8506 §8.47) → what the engine calls it

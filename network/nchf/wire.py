@@ -14,8 +14,7 @@ import msgspec
 #: Uint64 in the specification; nobody uses a petabyte between two reports, and sums of these stay sums that books hold
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**50)]
 Uint32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-#: Uint32 in the specification; what is kept of a session knows half of them
-RatingGroup = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+RatingGroup = Uint32
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 

@@ -90,7 +90,7 @@ class UsageManagement:
 
     def _rating_group(self, usage_type: str, said: Mapping[str, Any]) -> int:
         """The traffic category by its number or its code; ordinary data need not say it."""
-        given = _whole(said, "ratingGroup", 2**31 - 1)
+        given = _whole(said, "ratingGroup", 2**32 - 1)
         known = {one.code: one for one in self._engine.operator.categories if one.rating_groups}
         if given is not None or not known:
             return given or 0

@@ -108,7 +108,7 @@ async def test_uses_are_listed_by_line_and_local_day(api: Api, engine: Engine) -
         ("voice", {"duration": "1e99"}, "usageCharacteristic.duration"),
         ("voice", {"duration": True}, "usageCharacteristic.duration"),
         ("voice", {"duration": {"a": 1}}, "usageCharacteristic.duration"),
-        ("voice", {"duration": 1, "ratingGroup": 2**31}, "usageCharacteristic.ratingGroup"),
+        ("voice", {"duration": 1, "ratingGroup": 2**32}, "usageCharacteristic.ratingGroup"),
         ("voice", {"duration": 1}, "usageCharacteristic.ratingGroup"),
         ("voice", {"duration": 1, "category": "yoga"}, "usageCharacteristic.category"),
         ("monetary", {"count": 1}, "usageType"),
