@@ -7,11 +7,12 @@ from uuid import UUID
 
 from aiohttp import web
 
-from engine.words import PaymentState, Role
+from engine.words import MAY_ASK, LineRef, PaymentState, RequestKind, Role
 from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get, post
 from portal.console.names import PAYMENT_STATES
 from portal.console.paging import ROWS, read_key, write_key
+from portal.console.refs import write_line
 
 #: who may decide about money
 MONEY = frozenset({Role.FINANCE, Role.ADMIN})
@@ -76,6 +77,8 @@ class PaymentPages:
             decisions=await listing.decisions(payment),
             effects=await listing.effects(payment),
             stuck=stuck and person.may(MONEY),
+            line="" if payment.line_id is None else write_line(LineRef(*payment.account, payment.line_id)),
+            may_ask=payment.state is PaymentState.SETTLED and person.may(MAY_ASK[RequestKind.PAYMENT]),
         )
 
     async def _look_again(self, request: web.Request, person: Attendant) -> web.Response:
