@@ -118,6 +118,7 @@ NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
         text("Subscribers"),
         (
             Entry("", text("Find"), "search"),
+            Entry("/requests", text("Approvals"), "approve"),
             Entry("/disputes", text("Disputes"), "dispute"),
             Entry("/notifications", text("Messages given up"), "message"),
             Entry("/campaigns", text("Campaigns"), "people"),
@@ -138,9 +139,11 @@ NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
         text("Operations"),
         (
             Entry("/dashboard", text("Dashboard"), "chart"),
+            Entry("/dialogs", text("Dialogs"), "dialog"),
             Entry("/audit", text("What staff did"), "audit"),
         ),
     ),
+    (text("Staff"), (Entry("/staff", text("People"), "people"), Entry("/me", text("My account"), "person"))),
 )
 
 

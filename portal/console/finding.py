@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import structlog
 from aiohttp import web
 
-from engine.words import Found, LineRef, RequestState
+from engine.words import Found, LineRef, Payment, RequestState
 from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get, post
-from portal.console.names import BATCH_STATES, PAYMENT_STATES
+from portal.console.names import PAYMENT_STATES
 from portal.console.refs import write_line
-from portal.console.request_names import KINDS, VOUCHER_STATES
+from portal.console.request_names import KINDS, OPERATION_KINDS, VOUCHER_STATES
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +44,9 @@ class FindPages:
         only = _only(found)
         if only is not None:
             return self._desk.go(only, person)
-        hits = {*found.lines, *(one.line for one in (*found.operations, *found.vouchers) if one.line is not None)}
-        hits |= {_line_of(one.account, one.line_id) for one in found.payments if one.line_id is not None}
-        contacts = await self._desk.engine.accounts.reveal(hits)
+        hits = {*found.lines, *(_line_of(one) for one in found.payments)}
+        hits |= {one.line for one in found.operations} | {one.line for one in found.vouchers}
+        contacts = await self._desk.engine.accounts.reveal([one for one in hits if one is not None])
         return self._board.page(
             request,
             person,
@@ -58,15 +58,15 @@ class FindPages:
             kinds=KINDS,
             contacts={line_id: contact.msisdn for line_id, contact in contacts.items()},
             path=write_line,
-            payment_line=lambda one: None if one.line_id is None else _line_of(one.account, one.line_id),
+            payment_line=_line_of,
             payment_states=PAYMENT_STATES,
-            batch_states=BATCH_STATES,
+            operation_kinds=OPERATION_KINDS,
             voucher_states=VOUCHER_STATES,
         )
 
 
-def _line_of(account: tuple[int, object], line_id: object) -> LineRef:
-    return LineRef(account[0], account[1], line_id)  # type: ignore[arg-type]
+def _line_of(payment: Payment) -> LineRef | None:
+    return None if payment.line_id is None else LineRef(*payment.account, payment.line_id)
 
 
 def _only(found: Found) -> str | None:

@@ -60,3 +60,40 @@ UNITS: dict[Unit, Text] = {
     Unit.MESSAGES: text("Texts"),
 }
 OPERATION_KINDS: dict[str, tuple[Text, str]] = {kind: (said, "") for kind, said in OPERATIONS.items()}
+#: messages by topic (``dialogs.messages``)
+TOPICS: dict[str, tuple[Text, str]] = {
+    topic: (said, "")
+    for topic, said in {
+        "recharge.done": text("Receipt of a recharge"),
+        "purchase.done": text("Receipt of a purchase"),
+        "payment.done": text("Receipt of a payment"),
+        "payment.reversed": text("Payment given back"),
+        "payment.declined": text("Payment not made"),
+        "payment.action": text("Payment: something to do"),
+        "refund.done": text("Receipt of a refund"),
+        "alert.low_balance": text("Low balance"),
+        "alert.expired": text("Something expired"),
+        "alert.expiring": text("Something expires soon"),
+        "alert.cap_reached": text("Limit reached"),
+        "alert.used_share": text("Part of a bundle used"),
+        "alert.unusual_use": text("Unusual use"),
+        "alert.rolled_over": text("Rest rolled over"),
+        "gift.sent": text("Gift sent"),
+        "gift.received": text("Gift received"),
+        "gift.undone": text("Gift taken back"),
+        "gift.taken_back": text("Gift returned"),
+        "bill.issued": text("Bill"),
+        "advance.done": text("Advance given"),
+        "advance.recovered": text("Advance paid back"),
+        "renewal.notice": text("Renewal comes soon"),
+        "renewal.done": text("Renewed"),
+        "renewal.failed": text("Not renewed"),
+        "security.pin_changed": text("PIN changed"),
+        "security.pin_removed": text("PIN taken away"),
+        "security.pin_locked": text("PIN locked"),
+        "security.chat_linked": text("Chat linked"),
+        "security.link_code": text("Code for linking a chat"),
+        "security.sign_in_code": text("Code for signing in"),
+        "security.erasure_code": text("Code for erasure"),
+    }.items()
+}

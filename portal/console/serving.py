@@ -21,13 +21,17 @@ from portal.base.guard import Handler, protect
 from portal.base.sessions import Sessions
 from portal.console.dashboard import DashboardPages
 from portal.console.desk import ROOT, Desk, Present, Route
+from portal.console.dialogs import DialogPages
 from portal.console.disputes import DisputePages
 from portal.console.finding import FindPages
 from portal.console.ledger import LedgerPages
+from portal.console.lines import LinePages
 from portal.console.lists import ListPages
 from portal.console.notifications import NotificationPages
 from portal.console.payments import PaymentPages
+from portal.console.people import PeoplePages
 from portal.console.reconciliation import ReconciliationPages
+from portal.console.requests import RequestPages
 from portal.console.sign_in import SignInPages
 from portal.console.vouchers import VoucherPages
 from runtime.keyring import Keyring
@@ -64,6 +68,9 @@ def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
     return [
         SignInPages(desk, quota),
         FindPages(desk),
+        LinePages(desk),
+        RequestPages(desk),
+        PeoplePages(desk),
         PaymentPages(desk),
         ListPages(desk),
         VoucherPages(desk),
@@ -71,6 +78,7 @@ def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
         DisputePages(desk),
         NotificationPages(desk),
         LedgerPages(desk),
+        DialogPages(desk),
         DashboardPages(desk, services.redis),
     ]
 

@@ -1,0 +1,78 @@
+"""What happened to a line, as a row of its history: names, states and changes in a person's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from dialogs.refusals import SENTENCES
+from dialogs.values import Quantity, Text
+from engine.words import MAY_ASK, Code, Event, RequestKind, Unit
+from portal.console.desk import Attendant, Desk
+from portal.console.names import DELIVERIES, PAYMENT_STATES, STEPS
+from portal.console.request_names import OPERATION_KINDS, TOPICS
+
+#: operations that can be given back
+GIVEN_BACK = frozenset({"purchase", "charge"})
+
+Write = Callable[[Any], str]
+
+
+class Row(NamedTuple):
+    """One thing that happened, as it is shown."""
+
+    event: Event
+    name: str
+    #: nothing where there is nothing to say
+    state: str = ""
+    tone: str = ""
+    #: (change with its sign, what was left, product)
+    changes: tuple[tuple[str, str, str], ...] = ()
+    #: a reason, or what went wrong
+    said: str = ""
+    may_refund: bool = False
+    may_resend: bool = False
+
+
+def row_of(desk: Desk, person: Attendant, currency: str, event: Event) -> Row:
+    """One event in the language of who looks; what they may ask for of it depends on their role."""
+    write = partial(desk.texts.write, person.language)
+    if event.source == "operation":
+        return _booking(write, person, currency, event)
+    if event.source == "payment":
+        return _with_state(write, event, _named(write, STEPS, event.what), PAYMENT_STATES)
+    if event.source == "message":
+        row = _with_state(write, event, _named(write, TOPICS, event.what), DELIVERIES)
+        return row._replace(said=str(event.detail.get("error") or ""))
+    return Row(event, event.what, said=str(event.detail.get("why") or ""))
+
+
+def _booking(write: Write, person: Attendant, currency: str, event: Event) -> Row:
+    ok = event.state == Code.OK
+    return Row(
+        event,
+        _named(write, OPERATION_KINDS, event.what),
+        state="" if ok else write(SENTENCES[Code(event.state)]),
+        tone="" if ok else "warn",
+        changes=tuple(_change(write, one, currency) for one in event.detail["changes"]),
+        may_refund=ok and event.what in GIVEN_BACK and person.staff.role in MAY_ASK[RequestKind.REFUND],
+        may_resend=ok and person.staff.role in MAY_ASK[RequestKind.RECEIPT],
+    )
+
+
+def _with_state(write: Write, event: Event, name: str, states: Mapping[str, tuple[Text, str]]) -> Row:
+    known = states.get(event.state)
+    return Row(event, name, event.state) if known is None else Row(event, name, write(known[0]), known[1])
+
+
+def _named(write: Write, table: Mapping[str, tuple[Text, str]], code: str) -> str:
+    known = table.get(code)
+    return code if known is None else write(known[0])
+
+
+def _change(write: Write, one: Mapping[str, Any], currency: str) -> tuple[str, str, str]:
+    unit, before, after = Unit(one["unit"]), one["before"], one["after"]
+    sign = "+" if after > before else "−" if after < before else ""
+    moved, left = Quantity(unit, abs(after - before), currency), Quantity(unit, after, currency)
+    return sign + write(moved), write(left), one["product"]
