@@ -193,7 +193,8 @@ class Desk:
         """Day and time as short as they can be told; of another year, the day with it."""
         local = at.astimezone(self.zone)
         near = local.year == datetime.now(self.zone).year
-        return format_skeleton("MMMdHm" if near else "yMMMd", local, tzinfo=self.zone, locale=person.language)
+        day: str = format_skeleton("MMMd" if near else "yMMMd", local, tzinfo=self.zone, locale=person.language)
+        return f"{day} {local:%H:%M}"
 
     def moment(self, at: datetime) -> str:
         """Day and time in the operator's zone."""
