@@ -30,7 +30,6 @@ DONE: dict[str, Text] = {
     "blocked": text("Blocked."),
     "resent": text("It is sent again."),
     "opened": text("The case is open."),
-    "asked": text("Asked for: somebody else has to let it pass."),
 }
 
 #: takes a form's fields, does what they ask for, and says where to go on
