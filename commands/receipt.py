@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
+from pypdf import PdfReader
+from pypdf.errors import PyPdfError
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +23,8 @@ app = typer.Typer(help="Signed receipts: show, verify.", no_args_is_help=True)
 
 #: far above any receipt
 LARGEST = 10 * 2**20
+#: the file within a receipt on paper
+ATTACHED = "receipt.json"
 
 
 @app.command()
@@ -43,7 +48,7 @@ def show(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="The receipt, as `receipt show` printed it.")],
+    file: Annotated[Path, typer.Argument(help="The receipt: as `receipt show` printed it, or the PDF of the portal.")],
     keys: Annotated[
         Path | None, typer.Option(help="Public keys, as `audit keys` prints them; by default those of the settings.")
     ] = None,
@@ -71,9 +76,19 @@ def _key(typed: str) -> str | UUID:
 
 
 def _read(file: Path) -> bytes:
+    """The receipt in a file: the file itself, or what is attached to it if it is a PDF."""
     if file.stat().st_size > LARGEST:
         refuse(f"{file} is too large for a receipt")
-    return file.read_bytes()
+    data = file.read_bytes()
+    if not data.startswith(b"%PDF-"):
+        return data
+    try:
+        attached = PdfReader(BytesIO(data)).attachments.get(ATTACHED, [])
+    except PyPdfError as error:
+        refuse(f"{file} is no PDF that can be read: {error}")
+    if len(attached) != 1:
+        refuse(f"{file} has no {ATTACHED} attached, or more than one")
+    return attached[0]
 
 
 def _show(seen: SignedReceipt, console: Console) -> None:
