@@ -36,6 +36,16 @@ RELATIVES = {
     "\u0142": "l",
     "\u0141": "L",
     "\u0131": "i",
+    # Hausa's hooked letters, as people text them, and the naira.
+    "\u0253": "b",
+    "\u0181": "B",
+    "\u0257": "d",
+    "\u018a": "D",
+    "\u0199": "k",
+    "\u0198": "K",
+    "\u01b4": "y",
+    "\u01b3": "Y",
+    "\u20a6": "N",
 }
 
 

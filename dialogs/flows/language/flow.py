@@ -7,7 +7,7 @@ from dialogs.words import Choose, Context, Data, Dialog, Item, Say
 from settings import Operator
 
 #: what each language calls itself: the same in every language, so not a text to translate
-OWN_NAMES = {"en": "English", "fr": "Français", "sw": "Kiswahili", "ar": "العربية"}
+OWN_NAMES = {"en": "English", "fr": "Français", "sw": "Kiswahili", "ar": "العربية", "pt": "Português", "ha": "Hausa"}
 
 
 def language(operator: Operator) -> Dialog:
