@@ -245,14 +245,14 @@ class Desk:
     def context(self, person: Attendant) -> dict[str, Any]:
         """What every template may use."""
         write = partial(self.texts.write, person.language)
-        currency = self.operator.currency
+        currency, rtl = self.operator.currency, person.language in RIGHT_TO_LEFT
         return {
             "operator": self.operator,
             "person": person,
             "navigation": self._navigation(person),
             "language": person.language,
             "languages": LANGUAGES,
-            "direction": "rtl" if person.language in RIGHT_TO_LEFT else "ltr",
+            "direction": "rtl" if rtl else "ltr",
             "form_token": self.sessions.form_token(person.visit),
             "say": lambda message, **values: self.say(person, text(message, **values)),
             "counted": lambda one, many, count, **values: self.say(person, counted(one, many, count, **values)),
@@ -260,7 +260,8 @@ class Desk:
             "money": lambda amount, of=currency: write(Money(amount, of)),
             "amount": lambda unit, amount, of=currency: write(Quantity(Unit(unit), amount, of)),
             "product": lambda code: write(product_name(self.operator, code)),
-            "moment": self.moment,
+            "moment": lambda at: f"\u2066{self.moment(at)}\u2069" if rtl else self.moment(at),
+            "comma": "\u060c " if rtl else ", ",
             "role_name": lambda role: self.say(person, ROLE_NAMES[role]),
         }
 

@@ -11,10 +11,13 @@ from dialogs.values import Quantity, Text
 from engine.words import MAY_ASK, Code, Event, RequestKind, Unit
 from portal.console.desk import Attendant, Desk
 from portal.console.names import DELIVERIES, PAYMENT_STATES, STEPS
-from portal.console.request_names import OPERATION_KINDS, TOPICS
+from portal.console.request_names import KINDS, OPERATION_KINDS, STEPS_OF_REQUESTS, TOPICS
 
-#: operations that can be given back
+#: operations that can be given back, and those that people are told of
 GIVEN_BACK = frozenset({"purchase", "charge"})
+TOLD = frozenset(
+    {"recharge", "purchase", "settle", "refund", "reverse", "transfer", "received", "undo", "advance", "renew"}
+)
 
 Write = Callable[[Any], str]
 
@@ -45,7 +48,12 @@ def row_of(desk: Desk, person: Attendant, currency: str, event: Event) -> Row:
     if event.source == "message":
         row = _with_state(write, event, _named(write, TOPICS, event.what), DELIVERIES)
         return row._replace(said=str(event.detail.get("error") or ""))
-    return Row(event, event.what, said=str(event.detail.get("why") or ""))
+    why = str(event.detail.get("why") or "")
+    act, _, step = event.what.partition(".")
+    if act == "request" and event.detail.get("kind") in KINDS:
+        known = STEPS_OF_REQUESTS.get(step, STEPS_OF_REQUESTS["asked"])
+        return Row(event, write(KINDS[event.detail["kind"]][0]), write(known[0]), known[1], said=why)
+    return Row(event, event.what, said=why)
 
 
 def _booking(write: Write, person: Attendant, currency: str, event: Event) -> Row:
@@ -57,7 +65,7 @@ def _booking(write: Write, person: Attendant, currency: str, event: Event) -> Ro
         tone="" if ok else "warn",
         changes=tuple(_change(write, one, currency) for one in event.detail["changes"]),
         may_refund=ok and event.what in GIVEN_BACK and person.staff.role in MAY_ASK[RequestKind.REFUND],
-        may_resend=ok and person.staff.role in MAY_ASK[RequestKind.RECEIPT],
+        may_resend=ok and event.what in TOLD and person.staff.role in MAY_ASK[RequestKind.RECEIPT],
     )
 
 

@@ -24,6 +24,15 @@ STATES: dict[str, tuple[Text, str]] = {
     RequestState.REFUSED: (text("Refused"), "bad"),
     RequestState.EXPIRED: (text("Nobody decided in time"), ""),
 }
+#: what is written down of a request (``request.…``)
+STEPS_OF_REQUESTS: dict[str, tuple[Text, str]] = {
+    "asked": (text("Asked for"), "calm"),
+    "approve": (text("Approved"), "good"),
+    "refuse": (text("Refused"), "bad"),
+    "done": (text("Done"), "good"),
+    "failed": (text("Could not be done"), "bad"),
+    "expired": (text("Nobody decided in time"), ""),
+}
 #: why a request was not taken (``BadRequest``)
 PROBLEMS: dict[str, Text] = {
     "role": text("This is not for your role."),

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from dialogs.values import Text, text
+from dialogs.values import Quantity, Text, Together, text
 from engine.words import (
     MAY_ASK,
     MAY_DECIDE,
@@ -30,6 +30,8 @@ KIND = "{kind:refund|payment|adjust|status|unlock|pin|receipt}"
 REQUEST = "{request_id:[0-9a-f]{32}}"
 #: where a line may be taken from here
 CHOICES = (LineStatus.ACTIVE, LineStatus.SUSPENDED, LineStatus.BARRED)
+#: what moves a balance
+MOVING = frozenset({RequestKind.ADJUST, RequestKind.REFUND, RequestKind.PAYMENT})
 #: what happens, said before it does
 EXPLAINED: dict[RequestKind, Text] = {
     RequestKind.REFUND: text("What was granted is taken back if it is unused, and what was paid comes back."),
@@ -68,7 +70,8 @@ class RequestPages:
         kind, view = RequestKind(request.match_info["kind"]), await self._view(request)
         if person.staff.role not in MAY_ASK[kind]:
             return self._desk.page(request, person, "refused.html", status=403)
-        currency, limits = {"currency": view.currency}, self._desk.operator.staff.alone
+        currency = {"currency": view.currency}
+        alone = self._alone(person, kind, view.currency)
         return self._board.page(
             request,
             person,
@@ -84,12 +87,21 @@ class RequestPages:
             quoted=request.query.get("quoted", "")[:40],
             once=uuid4().hex,
             units={one: self._desk.say(person, Text(said.message, currency)) for one, said in UNITS.items()},
-            limits={unit: limit for unit, limit in limits.items() if limit},
-            always_two=kind.value in self._desk.operator.staff.always_two,
+            alone=alone,
+            needs_two=not alone and (kind in MOVING or kind.value in self._desk.operator.staff.always_two),
             choices=[one for one in CHOICES if one is not view.status],
             line_states=LINE_STATES,
             fields=fields or {},
         )
+
+    def _alone(self, person: Attendant, kind: RequestKind, currency: str) -> str:
+        """How much one person may move within a day, in words; nothing where nothing is moved, or nothing alone."""
+        if kind not in MOVING:
+            return ""
+        limits = self._desk.operator.staff.alone
+        units = Unit if kind is RequestKind.ADJUST else (Unit.MONEY,)
+        amounts = [Quantity(unit, limits[unit.value], currency) for unit in units if limits.get(unit.value)]
+        return self._desk.texts.write(person.language, Together(tuple(amounts))) if amounts else ""
 
     async def _ask(self, request: web.Request, person: Attendant) -> web.Response:
         fields = await self._desk.form(request, person)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from engine.api import Engine
 from engine.staff.service import Credentials
@@ -28,6 +29,7 @@ class Console:
     url: str
     services: Opened
     vouchers: list[str]
+    app: web.Application
     people: dict[Role, Credentials] = field(default_factory=dict)
 
     @property
@@ -83,7 +85,7 @@ async def console(settings: Settings) -> AsyncIterator[Console]:
     """The server with sample lines, vouchers, and one person of each role."""
     async with serving(settings) as (url, runner):
         services = runner.app[SERVICES]
-        running = Console(url, services, await seed(services))
+        running = Console(url, services, await seed(services), runner.app)
         for role in Role:
             made = await services.engine.staff.add(role.value, role, by="root", why="test")
             running.people[role] = made
