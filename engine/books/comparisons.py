@@ -59,7 +59,7 @@ class Difference(NamedTuple):
 # The answer of each of these says what it did with a payment.
 _OF_PAYMENTS = """
     SELECT shard, account_id, key, answer->'details'->>'amount' FROM operation
-    WHERE code = 'ok' AND kind IN ('settle', 'set_aside', 'reverse', 'return') AND $recent
+    WHERE code = 'ok' AND kind IN ('settle', 'set_aside', 'reverse', 'restore', 'return') AND $recent
     ORDER BY shard, account_id, key
 """
 
@@ -67,7 +67,7 @@ _OF_PAYMENTS = """
 _OWED = """
     SELECT shard, account_id, key, CAST(sum(amount) AS text) FROM receivable
     WHERE debit IN ('gateway', 'advance', 'losses', 'unapplied')
-      AND credit IN ('gateway', 'advance', 'billed', 'unapplied')
+      AND credit IN ('gateway', 'advance', 'billed', 'unapplied', 'losses')
       AND (debit, credit) <> ('losses', 'billed') AND $recent
     GROUP BY shard, account_id, key ORDER BY shard, account_id, key
 """

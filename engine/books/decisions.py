@@ -41,6 +41,7 @@ from engine.words import (
     Refund,
     ReleaseOverdue,
     Renew,
+    Restore,
     Return,
     Reverse,
     SessionRequest,
@@ -77,6 +78,7 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
     SetAside: lambda case: payments.set_aside(case, cast(SetAside, case.operation)),
     Reverse: lambda case: payments.reverse(case, cast(Reverse, case.operation)),
+    Restore: payments.restore,
     Return: lambda case: payments.give_back(case, cast(Return, case.operation)),
 }
 

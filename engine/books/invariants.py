@@ -172,7 +172,7 @@ _SETTLED_ONCE = """
 _ANNOUNCED = """
     SELECT o.shard, o.account_id, concat_ws(' ', o.kind, 'key', o.key), 'an event', 'none'
     FROM (SELECT * FROM operation WHERE $recent) o
-    WHERE o.code = 'ok' AND o.kind IN ('settle', 'set_aside', 'return', 'reverse')
+    WHERE o.code = 'ok' AND o.kind IN ('settle', 'set_aside', 'return', 'reverse', 'restore')
       AND NOT EXISTS (SELECT FROM (SELECT * FROM event WHERE $created) e
                       WHERE e.shard = o.shard AND e.account_id = o.account_id AND e.operation_key = o.key
                         AND split_part(e.topic, '.', 1) IN ('settlement', 'payment'))

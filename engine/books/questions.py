@@ -18,7 +18,7 @@ from engine.receivables.questions import QUESTIONS as OF_RECEIVABLES
 from engine.recharge.tables import BatchState, VoucherState, voucher
 from engine.storage.sharding import shard_of
 from engine.usage.questions import QUESTIONS as OF_USAGE
-from engine.words import Code, Operation, PaymentState, Recharge, Return, Reverse, SetAside, Settle, Unit
+from engine.words import Code, Operation, PaymentState, Recharge, Restore, Return, Reverse, SetAside, Settle, Unit
 
 
 def _vouchers(asked: Operation) -> Iterator[Row]:
@@ -50,7 +50,7 @@ def _add_leg(facts: Facts, row: Row) -> None:
 
 
 def _payments(asked: Operation) -> Iterator[Row]:
-    if isinstance(asked, Settle | SetAside | Reverse | Return):
+    if isinstance(asked, Settle | SetAside | Reverse | Restore | Return):
         yield (*asked.account, asked.payment_id)
 
 
@@ -62,7 +62,7 @@ def _add_payment(facts: Facts, row: Row) -> None:
 
 def _bills(asked: Operation) -> Iterator[Row]:
     # Their rows are only changed under the account's lock.
-    if isinstance(asked, Settle):
+    if isinstance(asked, Settle | Restore):
         yield (*asked.account, asked.payment_id)
 
 
@@ -101,7 +101,7 @@ QUESTIONS = (
         ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
         _payments,
         _add_payment,
-        (Settle, SetAside, Reverse, Return),
+        (Settle, SetAside, Reverse, Restore, Return),
     ),
     Question(
         "bills",
@@ -113,7 +113,7 @@ QUESTIONS = (
         WHERE b.open_amount > 0 ORDER BY b.due_at, b.bill_id""",
         _bills,
         _add_bill,
-        (Settle,),
+        (Settle, Restore),
     ),
     Question(
         "paid_bills",

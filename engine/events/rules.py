@@ -30,6 +30,7 @@ TOPICS = (
     "settlement.completed",
     "settlement.reversed",
     "settlement.charged_back",
+    "settlement.restored",
     "payment.set_aside",
     "payment.returned",
     "provisioning.changed",

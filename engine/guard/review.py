@@ -14,7 +14,7 @@ from engine.audit.service import Trail
 from engine.guard.payments import list_digest
 from engine.guard.tables import payment_decision
 from engine.payments.course import Stored, become
-from engine.payments.progress import Step
+from engine.payments.steps import Step
 from engine.payments.tables import payment
 from engine.recharge.gateways.contract import DeclineReason
 from engine.words import AccountRef, ListKind, Payment, PaymentMethod, PaymentState

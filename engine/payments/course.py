@@ -20,6 +20,8 @@ S, G = PaymentState, GatewayState
 CHARGEBACK = "chargeback"
 #: The gateway has given the money back: that has to be booked.
 RETURNED = "returned"
+#: Its dispute was won: what was taken back has to be given again, and is not taken once more.
+WON_BACK = "won_back"
 #: Another payment has the provider's reference: the money was counted there.
 DUPLICATE = "duplicate"
 #: No gateway could be reached.
@@ -169,6 +171,8 @@ def turn(
             to, reason = S.DECLINED, outcome.reason or DeclineReason.OTHER
         case G.REFUNDED | G.CHARGEBACK:
             to, reason = _taken_back(stored, outcome)
+        case G.REINSTATED if outcome.amount in (None, stored.money[0]):
+            to, reason = _won_back(stored)
     return become(known, to, reason, now)
 
 
@@ -187,13 +191,21 @@ def _taken_back(stored: Stored, outcome: Outcome) -> tuple[PaymentState, str | N
     if outcome.amount is not None and outcome.amount < stored.money[0]:
         return state, stored.reason  # a part of it: staff and the reconciliation see it in the evidence
     if state is S.SETTLED:
-        return state, CHARGEBACK
+        return state, stored.reason if stored.reason == WON_BACK else CHARGEBACK
     if state in (S.REFUNDING, S.CAPTURED):
         return state, RETURNED
     if state in _OPEN:
         # It came and went, and we never held it.
         return (S.REFUNDED if outcome.state is G.REFUNDED else S.CHARGED_BACK), stored.reason
     return state, stored.reason
+
+
+def _won_back(stored: Stored) -> tuple[PaymentState, str | None]:
+    """A dispute was won: the credit comes again, or is not taken at all. Told before the loss, it is remembered."""
+    state = S(stored.state)
+    if state is S.SETTLED or (state is S.CHARGED_BACK and stored.captured is not None):
+        return state, WON_BACK
+    return (S.CAPTURED, None) if state is S.CHARGED_BACK else (state, stored.reason)
 
 
 def _named(stored: Stored, outcome: Outcome) -> Stored:
@@ -210,7 +222,8 @@ def _named(stored: Stored, outcome: Outcome) -> Stored:
 
 
 def _first_look(state: PaymentState, reason: str | None, now: datetime) -> datetime | None:
-    ended = state in (S.DECLINED, S.REFUNDED, S.CHARGED_BACK) or (state is S.SETTLED and reason != CHARGEBACK)
+    undone = (state, reason) in ((S.SETTLED, CHARGEBACK), (S.CHARGED_BACK, WON_BACK))
+    ended = state in (S.DECLINED, S.REFUNDED, S.CHARGED_BACK, S.SETTLED) and not undone
     if ended or reason == REFUND_REFUSED:
         return None
     return now + timedelta(seconds=FIRST_POLL if state is S.PENDING else PAUSES[0])

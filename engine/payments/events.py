@@ -15,8 +15,9 @@ from engine.payments.course import Stored, could_be, is_waiting
 from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
-from engine.payments.progress import Progress, Step, hearing
+from engine.payments.progress import Progress, hearing
 from engine.payments.pushes import Pushes, paid_by, undecided
+from engine.payments.steps import Step
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.recharge.gateways.references import is_account_number
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine

@@ -8,8 +8,9 @@ whoever took it, or by the recovery loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from time import monotonic
 from typing import NamedTuple
 
@@ -22,8 +23,9 @@ from engine.payments import names, store
 from engine.payments.course import Stored
 from engine.payments.events import PATH, REFERENCE, Events, Taken, locators_of
 from engine.payments.gateways import Gateways
+from engine.payments.keeping import Arrival, Arrived, Keeper, by_item, numbered
 from engine.payments.names import Locator
-from engine.payments.progress import Progress, Step, touches
+from engine.payments.progress import Progress
 from engine.payments.sealing import seal_event, unseal_event
 from engine.payments.store import Connection, Heard, Waiting
 from engine.payments.writer import Writer
@@ -48,32 +50,6 @@ class Reply(NamedTuple):
     content_type: str = "application/json"
 
 
-class Arrival(NamedTuple):
-    """An event on its way into the inbox, with what its payment may be found by."""
-
-    heard: Heard
-    locators: dict[int, Locator]
-    #: None of what was refused
-    event: Event | None = None
-
-    @property
-    def taken(self) -> Taken | None:
-        """As it is done once it is stored."""
-        heard, event = self.heard, self.event
-        if event is None:
-            return None
-        return Taken(heard.gateway, event, (heard.shard, heard.digest), heard.received_at, PATH in self.locators)
-
-
-class Arrived(NamedTuple):
-    """How the inbox has it: the same as now, done before, the payments found, and its own if it was stepped on."""
-
-    same: bool
-    done: bool
-    found: dict[int, Stored]
-    stepped: Stored | None = None
-
-
 class Inbox:
     """The callbacks of all gateways in this process."""
 
@@ -92,10 +68,9 @@ class Inbox:
         self._gateways = gateways
         self._events = events
         self._progress = progress
-        self._metrics = gateways.metrics
-        self._keeper = Writer[Arrival, Arrived](
-            database, self._keep, touches=lambda one: (one.heard.digest,), kept=True
-        )
+        # Found by its labels once: it is counted for every callback.
+        self._came_to = cache(gateways.metrics.gateway_callbacks.labels)
+        self._keeper = Keeper(database, events, progress)
         self._finder = Writer[dict[int, Locator], dict[int, Stored]](database, self._find)
         self._under_way: set[asyncio.Task[str]] = set()
         self._refusals, self._refused_at = REFUSALS_AT_ONCE, monotonic()
@@ -129,22 +104,35 @@ class Inbox:
                     # Anybody can post this: it is kept no more than any other refusal.
                     return await self._refuse(name, request, BadCallback("path: no payment's", 404))
             arrivals = [self._arrival(name, event, request) for event in callback.events]
-            arrived = await asyncio.gather(*(self._keeper(one) for one in arrivals))
+            if len(arrivals) == 1:
+                arrived = [await self._keeper.keep(arrivals[0])]
+            else:
+                arrived = await asyncio.gather(*(self._keeper.keep(one) for one in arrivals))
         except EngineUnavailable:
-            self._metrics.gateway_callbacks.labels(name, "unavailable").inc()
+            self._came_to(name, "unavailable").inc()
             return _problem(503, "try again")
         if not all(one.same for one in arrived):
             return await self._refuse(name, request, BadCallback("event: seen before with another content", 409))
+        for outcome in await self._outcomes(arrivals, arrived):
+            self._came_to(name, outcome).inc()
+        return answer
+
+    async def _outcomes(self, arrivals: Sequence[Arrival], arrived: Sequence[Arrived]) -> list[str]:
+        """How far the events of one callback come before it has to be answered."""
+        if len(arrivals) == 1 and arrived[0].stepped is not None:
+            # All that is left is the door, which goes on by itself; if not, the recovery loop does.
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return [await self._work(arrivals[0], arrived[0])]
+            except TimeoutError:
+                return ["waiting"]
         tasks = [asyncio.create_task(self._work(arrival, one)) for arrival, one in zip(arrivals, arrived, strict=True)]
         self._under_way.update(tasks)
         for task in tasks:
             task.add_done_callback(self._under_way.discard)
         if tasks:
             await asyncio.wait(tasks, timeout=ANSWER_SECONDS)
-        for task in tasks:
-            outcome = task.result() if task.done() else "waiting"
-            self._metrics.gateway_callbacks.labels(name, outcome).inc()
-        return answer
+        return [task.result() if task.done() else "waiting" for task in tasks]
 
     def _arrival(self, name: str, event: Event, request: CallbackRequest) -> Arrival:
         locators = locators_of(name, event)
@@ -172,33 +160,6 @@ class Inbox:
         )
         return Arrival(heard, locators, event)
 
-    async def _keep(self, connection: Connection, batch: Sequence[Arrival]) -> list[Arrived]:
-        wanted = _numbered([one.locators for one in batch])
-        seen, located = await store.keep_heard(connection, [one.heard for one in batch], wanted)
-        found = _by_item(len(batch), located)
-        arrived = [
-            Arrived(kept == one.heard.payload_hash, done, mine)
-            for one, (kept, done), mine in zip(batch, seen, found, strict=True)
-        ]
-        steps = self._steps(batch, arrived)
-        # A payment that somebody else is at must not hold up the others, nor keep them from being stored.
-        after = dict(zip(steps, await self._progress.write(connection, list(steps.values()), free=True), strict=True))
-        return [one._replace(stepped=after.get(place)) for place, one in enumerate(arrived)]
-
-    def _steps(self, batch: Sequence[Arrival], arrived: Sequence[Arrived]) -> dict[int, Step]:
-        """What can be done in the commit that stores it, by place: one step of a payment, the others come after."""
-        steps: dict[int, Step] = {}
-        touched: set[Hashable] = set()
-        for place, (arrival, one) in enumerate(zip(batch, arrived, strict=True)):
-            taken = arrival.taken
-            if taken is None or one.done or not one.same:
-                continue
-            step = self._events.step_of(taken, one.found)
-            if step is not None and touched.isdisjoint(touches(step)):
-                steps[place] = step
-                touched.update(touches(step))
-        return steps
-
     async def _work(self, arrival: Arrival, arrived: Arrived) -> str:
         if arrived.done or arrival.taken is None:
             return "again"
@@ -214,7 +175,7 @@ class Inbox:
             return "account"
         given = CallbackRequest(path_secret="", headers={}, body=b"", remote="", received_at=datetime.now(UTC))
         arrival = self._arrival(name, event, given)
-        arrived = await self._keeper(arrival)
+        arrived = await self._keeper.keep(arrival)
         if not arrived.same:
             return "conflict"
         return await self._work(arrival, arrived)
@@ -231,13 +192,13 @@ class Inbox:
         return await self._events.work(taken, await self._finder(locators))
 
     async def _find(self, connection: Connection, batch: Sequence[dict[int, Locator]]) -> list[dict[int, Stored]]:
-        located = await store.locate(connection, _numbered(batch))
+        located = await store.locate(connection, numbered(batch))
         await connection.rollback()
-        return _by_item(len(batch), located)
+        return by_item(len(batch), located)
 
     async def _refuse(self, name: str, request: CallbackRequest, error: BadCallback) -> Reply:
         """No effect, and a line in the audit trail."""
-        self._metrics.gateway_callbacks.labels(name, "refused").inc()
+        self._came_to(name, "refused").inc()
         log.warning("callback_refused", gateway=name, status=error.status, reason=str(error))
         if self._may_store_refusal():
             digest = self._keyring.digest("gateway-event", request.body[:100_000], self._keyring.ids[-1])[:16]
@@ -246,7 +207,7 @@ class Inbox:
             at = request.received_at
             line = Heard(shard_of(key), key, name, event_id, digest, None, None, at, None, at, str(error))
             try:
-                await self._keeper(Arrival(line, {}))
+                await self._keeper.keep(Arrival(line, {}))
             except EngineUnavailable:
                 return _problem(503, "try again")
         return _problem(error.status, str(error))
@@ -276,17 +237,6 @@ class Inbox:
 def _by_path_alone(event: Event) -> bool:
     """Whether nothing but the path that it came on says that an event is true and whose it is."""
     return event.ask_status and event.payment_id is None and event.account_number is None
-
-
-def _numbered(items: Sequence[dict[int, Locator]]) -> list[tuple[int, Locator]]:
-    return [(place * 8 + rank, one) for place, locators in enumerate(items) for rank, one in locators.items()]
-
-
-def _by_item(number: int, located: Sequence[tuple[int, Stored]]) -> list[dict[int, Stored]]:
-    found: list[dict[int, Stored]] = [{} for _ in range(number)]
-    for place, stored in located:
-        found[place // 8][place % 8] = stored
-    return found
 
 
 def _problem(status: int, reason: str) -> Reply:

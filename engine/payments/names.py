@@ -35,6 +35,11 @@ def set_aside_key(payment_id: UUID) -> UUID:
     return uuid5(payment_id, "set_aside")
 
 
+def restore_key(payment_id: UUID) -> UUID:
+    """The key of the one operation that gives its credit again, its dispute won."""
+    return uuid5(payment_id, "restore")
+
+
 def return_key(payment_id: UUID) -> UUID:
     """The key of the one operation that books its having been given back."""
     return uuid5(payment_id, "return")

@@ -6,25 +6,26 @@ crash, takes the step that is due. Steps that were taken are found taken: keys a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from functools import cache
+from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books.service import Door
-from engine.notices.rules import policy
 from engine.payments import names, store
-from engine.payments.course import CHARGEBACK, RETURNED, UNREACHABLE, Stored, become, turn
-from engine.payments.names import SUSPENSE_ID, Locator, by_gateway_ref
-from engine.payments.store import Connection, Key
+from engine.payments.course import CHARGEBACK, RETURNED, WON_BACK, Stored, become, turn
+from engine.payments.names import SUSPENSE_ID, by_gateway_ref
+from engine.payments.steps import Step, decided, touches
+from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.storage.sharding import new_id
-from engine.words import Answer, Code, Operation, PaymentState, Return, Reverse, SetAside, Settle, settle_key
+from engine.words import Answer, Code, Operation, PaymentState, Restore, Return, Reverse, SetAside, Settle, settle_key
 from runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -35,28 +36,6 @@ S = PaymentState
 _DONE = frozenset({Code.OK, Code.PAYMENT_SETTLED, Code.PAYMENT_CLOSED})
 #: Not this payment's fault: it is tried again.
 _LATER = frozenset({Code.FAILED, Code.KEY_EXPIRED, Code.ACCOUNT_UNKNOWN})
-
-#: what a payment becomes, decided under its row's lock: from how it stands, and whether the name given is its own
-Decide = Callable[[Stored, bool, datetime], Stored]
-
-
-class Step(NamedTuple):
-    """One change of one payment, with its evidence."""
-
-    key: Key
-    decide: Decide
-    #: kind of evidence: ``answered``, ``callback``, ``status`` …
-    what: str
-    #: codes, references and amounts
-    body: dict[str, Any]
-    #: the provider's reference, entered for this payment if it is nobody's yet
-    name: Locator | None = None
-    #: the event that this does, by shard and digest
-    event: tuple[int, bytes] | None = None
-    #: write the evidence although nothing changes
-    always: bool = False
-    #: topic and body of a message to the line
-    message: tuple[str, dict[str, Any]] | None = None
 
 
 def hearing(
@@ -86,9 +65,6 @@ def hearing(
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
         if not owns and outcome.state is GatewayState.CAPTURED and current.state == S.SETTLED:
             log.critical("payment.counted_twice", payment=str(current.payment_id), gateway=current.gateway)
-        if owns and outcome.state is GatewayState.CAPTURED and current.state == S.CHARGED_BACK:
-            # A dispute was won: the money is ours and the credit is gone. Staff has to give it again.
-            log.error("payment.won_back", payment=str(current.payment_id), gateway=current.gateway, what=what)
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
     # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
@@ -100,14 +76,17 @@ class Progress:
 
     def __init__(self, database: AsyncEngine, door: Door, metrics: Metrics) -> None:
         self._door = door
-        self._metrics = metrics
+        # Found by its labels once: it is counted for every callback.
+        self._came_to = cache(metrics.payments.labels)
         self._writer = Writer[Step, Stored](database, self._patiently, touches=touches, kept=True)
+        self._reversals = Writer[Stored, UUID | None](database, self._read_reversals)
         self._finisher = Writer[store.Finished, None](database, self._finish)
 
     async def close(self) -> None:
         """Finish what is under way."""
         await self._writer.close()
         await self._finisher.close()
+        await self._reversals.close()
 
     async def heard(
         self,
@@ -147,41 +126,25 @@ class Progress:
         return [None] * len(batch)
 
     async def _patiently(self, connection: Connection, batch: Sequence[Step]) -> Sequence[Stored]:
-        after = []
-        for step, stored in zip(batch, await self.write(connection, batch), strict=True):
-            if stored is None:
-                raise LookupError(f"no payment {step.key[2]}")
-            after.append(stored)
-        return after
-
-    async def write(
-        self, connection: Connection, batch: Sequence[Step], *, free: bool = False
-    ) -> Sequence[Stored | None]:
-        """Take steps of as many payments within the transaction of ``connection``, and commit it.
-
-        None for one that does not exist or, with ``free``, that somebody else has locked.
-        """
-        if not batch:
-            await connection.commit()
-            return []
         now = datetime.now(UTC)
         wanted = [(number, step.name) for number, step in enumerate(batch) if step.name is not None]
-        found, owners = await store.lock(connection, [step.key for step in batch], wanted, free=free)
-        turns = store.Turns([], [], [], [])
-        after: list[Stored | None] = []
-        for number, (step, before) in enumerate(zip(batch, found, strict=True)):
-            if before is None:
-                after.append(None)
-                continue
-            owns = step.name is None or owners[number] == step.key
-            stored = step.decide(before, owns, now)
-            after.append(stored)
-            _note(turns, step, before, stored, now)
+        found, owners = await store.lock(connection, [step.key for step in batch], wanted)
+        before = []
+        for step, stored in zip(batch, found, strict=True):
+            if stored is None:
+                raise LookupError(f"no payment {step.key[2]}")
+            before.append(stored)
+        owns = [step.name is None or owners[number] == step.key for number, step in enumerate(batch)]
+        after, turns = decided(batch, before, owns, now)
         await store.keep_turns(connection, turns, now)
-        for before, then in zip(found, after, strict=True):
-            if before is not None and then is not None and before.state != then.state:
-                self._metrics.payments.labels(then.gateway, then.state).inc()
+        self.count(before, after)
         return after
+
+    def count(self, before: Sequence[Stored], after: Sequence[Stored]) -> None:
+        """Count what came to another state, once that is committed."""
+        for was, then in zip(before, after, strict=True):
+            if was.state != then.state:
+                self._came_to(then.gateway, then.state).inc()
 
     async def proceed(self, stored: Stored) -> bool:
         """Take a payment through the door as far as it can go. True if the door did something or had done it."""
@@ -194,6 +157,8 @@ class Progress:
             return done and (stored.reason != RETURNED or await self._returned(stored))
         if state is S.SETTLED and stored.reason == CHARGEBACK:
             return (await self.reverse(stored, CHARGEBACK, stored.source, chargeback=True)).code in _DONE
+        if state is S.CHARGED_BACK and stored.reason == WON_BACK:
+            return await self._restore(stored)
         if state is S.REFUNDING and stored.reason == RETURNED:
             return await self._returned(stored)
         return False
@@ -233,6 +198,22 @@ class Progress:
         operation = Reverse(**common, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
         return await self._post(operation, stored, S.CHARGED_BACK if chargeback else S.REFUNDING)
 
+    async def _restore(self, stored: Stored) -> bool:
+        """Give again what a chargeback took, once: what reversed the settlement is found and undone."""
+        reversal = await self._reversals(stored)
+        if reversal is None:
+            log.error("payment.won_back", payment=str(stored.payment_id), gateway=stored.gateway)
+            return False
+        key = names.restore_key(stored.payment_id)
+        operation = Restore(**_common(stored, key), payment_id=stored.payment_id, reversal_key=reversal)
+        return (await self._post(operation, stored, S.SETTLED)).code in _DONE
+
+    async def _read_reversals(self, connection: Connection, batch: Sequence[Stored]) -> list[UUID | None]:
+        asked = [(*one.account, settle_key(one.payment_id)) for one in batch]
+        found = await store.reversals(connection, asked)
+        await connection.rollback()
+        return found
+
     async def _returned(self, stored: Stored) -> bool:
         amount, currency = stored.money
         key = names.return_key(stored.payment_id)
@@ -242,14 +223,8 @@ class Progress:
     async def _post(self, operation: Operation, stored: Stored, state: PaymentState) -> Answer:
         answer = await self._door.post(operation)
         if answer.ok:
-            self._metrics.payments.labels(stored.gateway, state).inc()
+            self._came_to(stored.gateway, state).inc()
         return answer
-
-
-def touches(step: Step) -> tuple[Any, ...]:
-    """What only one step of a batch may touch: its payment, and the name that it enters."""
-    names_ = (step.name.digest,) if step.name is not None else ()
-    return (step.key, *names_)
 
 
 def _common(stored: Stored, key: UUID) -> dict[str, Any]:
@@ -268,33 +243,3 @@ def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:
     if outcome.state is not GatewayState.DECLINED:
         return None
     return ("payment.declined", {"reason": outcome.reason or "other"})
-
-
-def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: datetime) -> None:
-    """The rows of one step."""
-    if after != before:
-        where = (after.state, after.reason, after.next_check_at, after.gateway_ref, after.asked_ref)
-        money = (after.captured, after.captured_currency)
-        turns.payments.append((*step.key, *where, *money, after.gateway, after.requested_at, after.attempts, now))
-    changed = after._replace(next_check_at=before.next_check_at, attempts=before.attempts) != before
-    if changed or step.always:
-        body = msgspec.json.encode(step.body).decode()
-        turns.evidence.append((*step.key, new_id(), after.state, step.what, body, now))
-    if step.message is not None and _worth_telling(step.message[0], before, after):
-        topic, more = step.message
-        body = msgspec.json.encode(
-            {"amount": after.amount, "currency": after.currency, "reference": after.reference} | more
-        ).decode()
-        message_id = uuid5(after.payment_id, topic)
-        owner = (after.shard, message_id, after.account_id, after.line_id)
-        turns.messages.append((*owner, topic, body, int(policy(topic).priority), now, now))
-    if step.event is not None:
-        turns.finished.append((*step.event, None))
-
-
-def _worth_telling(topic: str, before: Stored, after: Stored) -> bool:
-    if after.line_id is None:
-        return False
-    if topic == "payment.action":
-        return after.state == S.PENDING
-    return after.state == S.DECLINED and before.state != S.DECLINED and after.reason != UNREACHABLE

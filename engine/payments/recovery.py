@@ -33,8 +33,9 @@ from engine.payments.course import (
 )
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
-from engine.payments.progress import Progress, Step
+from engine.payments.progress import Progress
 from engine.payments.sealing import unseal_payer
+from engine.payments.steps import Step
 from engine.payments.store import Connection, Holder
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, Payer, RefundRequest

@@ -18,6 +18,8 @@ from engine.receivables.rules import CREDIT_LINE, owe, pay_bills, reopen_bills
 from engine.receivables.tables import Owing
 from engine.words import Bucket, Code, LineStatus, PaymentState, Return, Reverse, SetAside, Settle, Unit
 
+#: Its dispute was won after the credit had been taken back, or before: it is not taken again.
+WON_BACK = "won_back"
 #: Nothing is credited for a payment that is here: it was, or the money goes back.
 CLOSED = frozenset({PaymentState.REFUNDING, PaymentState.REFUNDED, PaymentState.CHARGED_BACK})
 _STANDS = dict.fromkeys(CLOSED, Code.PAYMENT_CLOSED) | {PaymentState.SETTLED: Code.PAYMENT_SETTLED}
@@ -80,6 +82,9 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
         return Verdict(Code.PAYMENT_UNKNOWN)
     if payment.state is not PaymentState.SETTLED:
         return Verdict(Code.PAYMENT_CLOSED if payment.state in CLOSED else Code.PAYMENT_NOT_SETTLED)
+    if case.facts.original is not None and case.facts.original.already_reversed:
+        # It was taken back and won back: whoever wants it once more adjusts by hand.
+        return Verdict(Code.PAYMENT_CLOSED)
     credited = _credited(case)
     taken = sum(min(case.free(bucket), amount) for bucket, amount in credited)
     if taken < payment.amount and not operation.chargeback:
@@ -108,6 +113,37 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
     }
     case.messages.append(("payment.reversed", details | {"reference": case.reference}))
     case.announce(f"settlement.{event}", details | {"reference": case.reference, "currency": payment.currency})
+    return Verdict(Code.OK, details)
+
+
+def restore(case: Case) -> Verdict:
+    """Give back what a chargeback took, and take the rest off the losses: the gateway owes us all of it again."""
+    payment, reversal = case.facts.payment, case.facts.original
+    if payment is None:
+        return Verdict(Code.PAYMENT_UNKNOWN)
+    if payment.state is not PaymentState.CHARGED_BACK:
+        return Verdict(_STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
+    if reversal is None or reversal.kind != "reverse" or reversal.code != Code.OK or reversal.already_reversed:
+        return Verdict(Code.PAYMENT_CLOSED)
+    taken = sum(leg.amount for leg in reversal.transfers if leg.credit is Ledger.GATEWAY)
+    rest = taken - pay_bills(case, payment._replace(amount=taken))
+    if rest:
+        expires_at = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
+        credit_main(case, rest, Ledger.GATEWAY, expires_at)
+        owe(case, payment, Owing.GATEWAY, Owing.ADVANCE, rest)
+    if taken < payment.amount:
+        owe(case, payment, Owing.GATEWAY, Owing.LOSSES, payment.amount - taken)
+    _note(case, payment, "restored", PaymentState.SETTLED, reason=WON_BACK)
+    details = {
+        "amount": payment.amount,
+        "credited": taken,
+        "gateway": payment.gateway,
+        "balance": case.total(Unit.MONEY),
+        "payment_id": str(payment.payment_id),
+    }
+    if taken:
+        case.messages.append(("payment.done", details | {"amount": taken, "reference": case.reference}))
+    case.announce("settlement.restored", details | {"reference": case.reference, "currency": payment.currency})
     return Verdict(Code.OK, details)
 
 

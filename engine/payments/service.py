@@ -22,9 +22,10 @@ from engine.payments.events import Events
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.opening import Opening, Wanted
-from engine.payments.progress import Progress, Step
+from engine.payments.progress import Progress
 from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
+from engine.payments.steps import Step
 from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import Payer

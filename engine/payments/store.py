@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 
 from engine.accounts.tables import line
-from engine.books.tables import outbox
+from engine.books.tables import operation, outbox
 from engine.payments.course import Stored
 from engine.payments.names import Locator
 from engine.payments.tables import gateway_event, payment, payment_event, payment_locator
@@ -53,12 +53,12 @@ _INSERT_LOCATORS = f"{insert_sql(payment_locator, LOCATED)} ON CONFLICT DO NOTHI
 MARK = r"'\x01'::bytea"
 INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING"
 _INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
-_INSERT_HEARD = f"{insert_sql(gateway_event, _HEARD)} ON CONFLICT DO NOTHING"
+_INSERT_HEARD = insert_sql(gateway_event, _HEARD)
+_INSERT_NAMES = insert_sql(payment_locator, LOCATED)
 _UPDATE_PAYMENTS = update_sql(payment, _TURNED)
 
 READ = f"SELECT v.place, {STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
 _LOCK = f"{READ} ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p"
-_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 
 _HOLDERS = f"""
     SELECT v.place, a.currency, a.key_id, a.wrapped_key, l.status
@@ -75,6 +75,12 @@ _LOCATE = f"""
     JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
     JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id
     WHERE NOT EXISTS (SELECT FROM payment_locator m WHERE m.shard = v.shard AND m.digest = v.digest || {MARK})"""
+
+_LOCK_LOCATED = f"""
+    SELECT {STORED} FROM {unfolded(payment_locator, ("shard", "digest"))}
+    JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
+    JOIN payment p ON p.shard = l.owner_shard AND p.account_id = l.account_id AND p.payment_id = l.payment_id
+    ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p SKIP LOCKED"""
 
 _SEEN = f"""
     SELECT v.place, e.payload_hash, e.done_at IS NOT NULL
@@ -148,21 +154,50 @@ async def holders(connection: Connection, lines: Sequence[tuple[int, UUID, UUID 
     return found
 
 
-async def keep_heard(
-    connection: Connection, heard: Sequence[Heard], wanted: Sequence[tuple[int, Locator]]
-) -> tuple[list[tuple[bytes, bool]], list[tuple[int, Stored]]]:
-    """Store events that are new and find payments, in one round trip; whoever calls commits.
+class Inspected(NamedTuple):
+    """What the database knows of events that have come."""
 
-    Returns payload hash and whether it is done, of each event as it is stored; and the payments found under ``wanted``,
-    each with the number that its locator was given.
+    #: by place: payload hash and whether it is done, of those that are stored
+    seen: dict[int, tuple[bytes, bool]]
+    #: payments, each with the number that its locator was given
+    located: list[tuple[int, Stored]]
+    #: those that were to be locked and are
+    locked: dict[Key, Stored]
+
+
+async def inspect(
+    connection: Connection, heard: Sequence[Heard], wanted: Sequence[tuple[int, Locator]], locking: Sequence[Locator]
+) -> Inspected:
+    """Look events up and find payments, and lock those found under ``locking`` that nobody else has, in one round trip.
+
+    Whoever calls commits.
     """
     keys = [(one.shard, one.digest) for one in heard]
+    owners = [(one.shard, one.digest) for one in locking]
     async with connection.pipeline():
-        await ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=place_of)))
         seen = await ask(connection, _SEEN, arrays(gateway_event, ("shard", "digest"), keys))
         found = await _located(connection, wanted)
-    byplace_of = {place: (kept, done) for place, kept, done in await seen.fetchall()}
-    return [byplace_of[place] for place in range(1, len(heard) + 1)], await _all_located(found)
+        locked = await ask(connection, _LOCK_LOCATED, arrays(payment_locator, ("shard", "digest"), owners))
+    known = {place - 1: (kept, done) for place, kept, done in await seen.fetchall()}
+    mine = [Stored(*row) for row in await locked.fetchall()]
+    return Inspected(known, await _all_located(found), {one.key: one for one in mine})
+
+
+async def keep_heard(
+    connection: Connection, heard: Sequence[Heard], named: Sequence[tuple[Locator, Key]], turns: Turns, now: datetime
+) -> None:
+    """Store events and names that are new, and what was decided, and commit: one round trip.
+
+    Raises ``UniqueViolation`` where somebody else stored one of them meanwhile.
+    """
+    names = sorted((one.shard, one.digest, *key) for one, key in named)
+    async with connection.pipeline():
+        if heard:
+            await ask(connection, _INSERT_HEARD, arrays(gateway_event, _HEARD, sorted(heard, key=place_of)))
+        if names:
+            await ask(connection, _INSERT_NAMES, arrays(payment_locator, LOCATED, names))
+        await _send(connection, turns, now)
+        await connection.commit()
 
 
 async def locate(connection: Connection, wanted: Sequence[tuple[int, Locator]]) -> list[tuple[int, Stored]]:
@@ -180,16 +215,16 @@ async def _all_located(cursor: AsyncCursor[Row]) -> list[tuple[int, Stored]]:
 
 
 async def lock(
-    connection: Connection, keys: Sequence[Key], names: Sequence[tuple[int, Locator]], *, free: bool = False
+    connection: Connection, keys: Sequence[Key], names: Sequence[tuple[int, Locator]]
 ) -> tuple[list[Stored | None], dict[int, Key]]:
     """Lock payments and enter names for them (number of the payment, name). Returns them and who owns each name.
 
-    ``free``: only those that nobody else has locked; the others are None.
+    A payment that does not exist is None.
     """
     claimed = sorted((name.shard, name.digest, *keys[number]) for number, name in names)
     asked = arrays(payment_locator, ("shard", "digest"), [(name.shard, name.digest) for _, name in names])
     async with connection.pipeline():
-        locked = await ask(connection, _LOCK_FREE if free else _LOCK, arrays(payment, KEY, keys))
+        locked = await ask(connection, _LOCK, arrays(payment, KEY, keys))
         await ask(connection, _INSERT_LOCATORS, arrays(payment_locator, LOCATED, claimed))
         owners = await ask(connection, _OWNERS, asked | {"place": [number for number, _ in names]})
     found: list[Stored | None] = [None] * len(keys)
@@ -214,17 +249,35 @@ class Turns(NamedTuple):
 async def keep_turns(connection: Connection, turns: Turns, now: datetime) -> None:
     """Write what was decided, and commit."""
     async with connection.pipeline():
-        if turns.payments:
-            await ask(connection, _UPDATE_PAYMENTS, arrays(payment, _TURNED, turns.payments))
-        if turns.evidence:
-            await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
-        if turns.messages:
-            await ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
-        if turns.finished:
-            columns = ("shard", "digest", "refused")
-            given = arrays(gateway_event, columns, sorted(turns.finished, key=place_of))
-            await ask(connection, _FINISH, given | {"done_at": now})
+        await _send(connection, turns, now)
         await connection.commit()
+
+
+async def _send(connection: Connection, turns: Turns, now: datetime) -> None:
+    if turns.payments:
+        await ask(connection, _UPDATE_PAYMENTS, arrays(payment, _TURNED, turns.payments))
+    if turns.evidence:
+        await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
+    if turns.messages:
+        await ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
+    if turns.finished:
+        columns = ("shard", "digest", "refused")
+        given = arrays(gateway_event, columns, sorted(turns.finished, key=place_of))
+        await ask(connection, _FINISH, given | {"done_at": now})
+
+
+_REVERSALS = f"""
+    SELECT v.place, o.key FROM {unfolded(operation, ("shard", "account_id", "key"), numbered=True)}
+    JOIN operation o ON o.shard = v.shard AND o.account_id = v.account_id AND o.reverses = v.key AND o.code = 'ok'"""
+
+
+async def reversals(connection: Connection, keys: Sequence[tuple[int, UUID, UUID]]) -> list[UUID | None]:
+    """The keys of the operations that took back what those of ``keys`` had done; None where none did."""
+    cursor = await ask(connection, _REVERSALS, arrays(operation, ("shard", "account_id", "key"), keys))
+    found: list[UUID | None] = [None] * len(keys)
+    for place, key in await cursor.fetchall():
+        found[place - 1] = key
+    return found
 
 
 _OF_ACCOUNT = f"""

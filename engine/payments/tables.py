@@ -145,7 +145,9 @@ payment_history = sa.Table(
     sa.Column("gateway_ref", sa.Text),
     sa.Column("booked_at", Timestamp, nullable=False),
     sa.Column("batch_id", UUID, nullable=False),
-    sa.CheckConstraint("event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'returned')", name="event"),
+    sa.CheckConstraint(
+        "event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'restored', 'returned')", name="event"
+    ),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.Index("ix_payment_history_gateway", "gateway", "booked_at"),
 )

@@ -52,7 +52,7 @@ BOOKED = """
     SELECT shard, account_id, payment_id, name, paid, CASE WHEN paid THEN amount ELSE -amount END, currency, booked_at,
            row_number() OVER (PARTITION BY name, paid ORDER BY booked_at, payment_id)
     FROM (SELECT *, coalesce(gateway_ref, payment_id::text) COLLATE "C" AS name,
-                 event IN ('settled', 'set_aside') AS paid
+                 event IN ('settled', 'set_aside', 'restored') AS paid
           FROM payment_history
           WHERE gateway = %(gateway)s AND event <> 'reversed'
             AND booked_at >= %(begins)s - %(around)s AND booked_at < %(ends)s + %(around)s) history"""

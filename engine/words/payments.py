@@ -208,3 +208,17 @@ class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
     def reverses(self) -> UUID | None:
         """The payment's settlement."""
         return settle_key(self.payment_id)
+
+
+class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
+    """Give a charged-back payment's credit back: its dispute was won, and the gateway owes us the money again.
+
+    ``reversal_key``: the operation that took the credit.
+    """
+
+    payment_id: UUID
+    reversal_key: UUID
+
+    def reverses(self) -> UUID | None:
+        """The reversal."""
+        return self.reversal_key

@@ -85,6 +85,7 @@ def upgrade() -> None:
         "UPDATE payment SET next_check_at = now() + interval '1 day' WHERE state = 'review' AND next_check_at IS NULL"
     )
     op.create_index("ix_gateway_event_received_at", "gateway_event", ["received_at"], postgresql_using="brin")
+    _history("'settled', 'set_aside', 'reversed', 'charged_back', 'restored', 'returned'")
     op.execute(f"GRANT SELECT, INSERT ON payment_asked TO {ROLE}")
     for table, columns in CHANGING.items():
         op.execute(f"REVOKE UPDATE ON {table} FROM {ROLE}")
@@ -96,6 +97,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    _history("'settled', 'set_aside', 'reversed', 'charged_back', 'returned'")
     op.execute("DROP FUNCTION forget_payment_traces(timestamptz, integer)")
     for table in CHANGING:
         op.execute(f"GRANT UPDATE ON {table} TO {ROLE}")
@@ -106,3 +108,10 @@ def downgrade() -> None:
     op.drop_index("ix_payment_locator_until", table_name="payment_locator")
     op.drop_column("payment_locator", "until")
     op.drop_table("payment_asked")
+
+
+def _history(events: str) -> None:
+    """What may have happened to a payment's money."""
+    name = op.f("ck_payment_history_event")
+    op.drop_constraint(name, "payment_history", type_="check")
+    op.create_check_constraint(name, "payment_history", f"event IN ({events})")

@@ -33,6 +33,8 @@ class GatewayState(StrEnum):
     REFUNDED = "refunded"
     #: the payer's bank has taken it back, or asks to
     CHARGEBACK = "chargeback"
+    #: what the bank had taken back is ours again: a dispute was won
+    REINSTATED = "reinstated"
     #: the provider has never heard of it; of ``charge``: this call has not left us, or was turned away unread
     NOT_FOUND = "not_found"
     #: nobody knows: time-out, broken connection, an answer that makes no sense

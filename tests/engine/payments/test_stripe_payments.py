@@ -13,9 +13,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
-from engine.words import Adjust, Payment, PaymentMethod, PaymentState, Subscriber, Unit
+from engine.words import Adjust, Code, Payment, PaymentMethod, PaymentState, Subscriber, Unit
 from runtime.keyring import Keyring
 from sandbox.payments.desk import Accounts
 from sandbox.payments.ledger import Payment as Made
@@ -205,20 +204,74 @@ async def test_a_charge_that_is_asked_for_again_is_the_same_call_and_is_credited
     await cards.right()
 
 
-async def test_a_dispute_that_is_won_after_the_credit_was_taken_back_is_told_to_staff(cards: House) -> None:
+async def disputed(cards: House, *, spent: int = 0) -> tuple[Subscriber, Payment, Made]:
+    """A payment by card whose credit its bank has taken back; ``spent`` of it was gone by then."""
     line = await cards.line()
     payment = await charged(cards, line)
-    disputed = made(cards)
-    disputed.dispute()
-    assert await post(cards, event("evt_1", "charge.dispute.created", dispute_of(disputed))) == 200
+    if spent:
+        await spend(cards, line, spent)
+    one = made(cards)
+    one.dispute()
+    assert await post(cards, event("evt_1", "charge.dispute.created", dispute_of(one))) == 200
     assert await state(cards, payment) is PaymentState.CHARGED_BACK
-    won = event("evt_2", "charge.dispute.closed", dispute_of(disputed) | {"status": "won"})
-    with capture_logs() as logs:
-        assert {await post(cards, won) for _ in range(2)} == {200}
-    (told,) = [line for line in logs if line["event"] == "payment.won_back"]
-    assert (told["log_level"], told["payment"]) == ("error", str(payment.payment_id))
-    kept = await cards.rows("SELECT body->>'state' FROM payment_event WHERE body->>'provider_code' = 'dispute_won'")
-    assert kept == [("captured",)]
+    assert await cards.money(line) == 0
+    return line, payment, one
+
+
+async def spend(cards: House, line: Subscriber, amount: int) -> None:
+    """Staff takes some of it: it is gone."""
+    who = {"account": line.account, "line_id": line.line_id, "source": "test", "asked_at": now()}
+    adjust = Adjust(**who, key=uuid4(), unit=Unit.MONEY, amount=-amount, reason="spent")
+    assert (await cards.engine.post(adjust)).ok
+
+
+@pytest.mark.parametrize("spent", [0, 2_000])
+async def test_what_a_chargeback_took_comes_again_once_its_dispute_is_won_and_the_loss_is_made_good(
+    cards: House, spent: int
+) -> None:
+    line, payment, one = await disputed(cards, spent=spent)
+    won = event("evt_2", "charge.dispute.closed", dispute_of(one) | {"status": "won"})
+    assert {await post(cards, won) for _ in range(2)} == {200}
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 5_000 - spent
+    events = await cards.rows("SELECT event, amount FROM payment_history ORDER BY booked_at")
+    assert events == [("settled", 5_000), ("charged_back", 5_000), ("restored", 5_000)]
+    owed = await cards.rows(
+        "SELECT coalesce(sum(CASE WHEN debit = 'losses' THEN amount ELSE -amount END), 0) FROM receivable"
+        " WHERE 'losses' IN (debit, credit)"
+    )
+    assert owed == [(0,)]
+    await cards.right()
+
+
+async def test_a_dispute_that_was_won_takes_nothing_more_whoever_tells_of_it_again(cards: House) -> None:
+    line, payment, one = await disputed(cards)
+    assert await post(cards, event("evt_2", "charge.dispute.closed", dispute_of(one) | {"status": "won"})) == 200
+    assert await post(cards, event("evt_3", "charge.dispute.created", dispute_of(one))) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    answer = await cards.engine.payments.refund(payment.payment_id, "again", "console:test")
+    assert answer is not None and answer.code is Code.PAYMENT_CLOSED
+    assert await cards.money(line) == 5_000
+    await cards.right()
+
+
+async def test_a_dispute_told_as_won_before_it_is_told_as_opened_takes_nothing(cards: House) -> None:
+    line = await cards.line()
+    payment = await charged(cards, line)
+    one = made(cards)
+    assert await post(cards, event("evt_2", "charge.dispute.closed", dispute_of(one) | {"status": "won"})) == 200
+    assert await post(cards, event("evt_1", "charge.dispute.created", dispute_of(one))) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 5_000
+    await cards.right()
+
+
+async def test_a_late_word_of_the_capture_is_no_dispute_that_was_won(cards: House) -> None:
+    line, payment, one = await disputed(cards)
+    late = {"id": one.id, "amount": one.amount, "currency": one.currency.lower(), "status": "succeeded"}
+    late |= {"metadata": {"payment_id": str(payment.payment_id)}}
+    assert await post(cards, event("evt_9", "payment_intent.succeeded", late)) == 200
+    assert await state(cards, payment) is PaymentState.CHARGED_BACK
     assert await cards.money(line) == 0
     await cards.right()
 

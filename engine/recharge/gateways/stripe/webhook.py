@@ -64,7 +64,7 @@ def _disputed(event_id: str, kind: str, dispute: Mapping[str, Any]) -> Event | N
     if status.startswith(WARNING):
         return None
     won = kind == "charge.dispute.closed" and status == WON
-    state = GatewayState.CAPTURED if won else GatewayState.CHARGEBACK
+    state = GatewayState.REINSTATED if won else GatewayState.CHARGEBACK
     outcome = _moved(dispute, "amount", state, f"dispute_{status}"[:60])
     return Event(event_id=event_id, payment_id=_ours(dispute), outcome=outcome) if outcome else None
 

@@ -135,7 +135,7 @@ def test_forged_stale_and_truncated_events_are_refused() -> None:
         (event("charge.refunded", amount_refunded=250), GatewayState.REFUNDED, False),
         (event("charge.dispute.created", status="needs_response"), GatewayState.CHARGEBACK, False),
         (event("charge.dispute.closed", status="lost"), GatewayState.CHARGEBACK, False),
-        (event("charge.dispute.closed", status="won"), GatewayState.CAPTURED, False),
+        (event("charge.dispute.closed", status="won"), GatewayState.REINSTATED, False),
     ],
 )
 def test_each_kind_of_event_says_what_has_become_of_the_payment(body: bytes, state: GatewayState, asks: bool) -> None:

@@ -170,7 +170,7 @@ async def test_a_dispute_is_a_chargeback_and_a_won_one_gives_the_money_back_to_u
     assert (await gateway.status(ref(request, outcome.gateway_ref))).state is GatewayState.CHARGEBACK
     await post(f"{url}/won")
     created, closed = (gateway.read_callback(heard).events[0] for heard in (await shop.until(3))[1:])
-    assert (created.outcome.state, closed.outcome.state) == (GatewayState.CHARGEBACK, GatewayState.CAPTURED)
+    assert (created.outcome.state, closed.outcome.state) == (GatewayState.CHARGEBACK, GatewayState.REINSTATED)
     assert created.outcome.gateway_ref == closed.outcome.gateway_ref == outcome.gateway_ref
 
 

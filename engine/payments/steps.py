@@ -1,0 +1,92 @@
+"""One step of a payment: what it becomes, decided over the row that is locked, and the rows that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import uuid5
+
+import msgspec
+
+from engine.notices.rules import policy
+from engine.payments import store
+from engine.payments.course import UNREACHABLE, Stored
+from engine.payments.names import Locator
+from engine.payments.store import Key
+from engine.storage.sharding import new_id
+from engine.words import PaymentState as S
+
+#: what a payment becomes, decided under its row's lock: from how it stands, and whether the name given is its own
+Decide = Callable[[Stored, bool, datetime], Stored]
+
+
+class Step(NamedTuple):
+    """One change of one payment, with its evidence."""
+
+    key: Key
+    decide: Decide
+    #: kind of evidence: ``answered``, ``callback``, ``status`` …
+    what: str
+    #: codes, references and amounts
+    body: dict[str, Any]
+    #: the provider's reference, entered for this payment if it is nobody's yet
+    name: Locator | None = None
+    #: the event that this does, by shard and digest
+    event: tuple[int, bytes] | None = None
+    #: write the evidence although nothing changes
+    always: bool = False
+    #: topic and body of a message to the line
+    message: tuple[str, dict[str, Any]] | None = None
+
+
+def decided(
+    steps: Sequence[Step], before: Sequence[Stored], owns: Sequence[bool], now: datetime
+) -> tuple[list[Stored], store.Turns]:
+    """What payments that are locked become by a step each, and the rows of that.
+
+    ``owns``: whether the name that a step enters is its payment's.
+    """
+    turns = store.Turns([], [], [], [])
+    after = []
+    for step, stored, own in zip(steps, before, owns, strict=True):
+        then = step.decide(stored, own, now)
+        after.append(then)
+        _note(turns, step, stored, then, now)
+    return after, turns
+
+
+def touches(step: Step) -> tuple[Any, ...]:
+    """What only one step of a batch may touch: its payment, and the name that it enters."""
+    names_ = (step.name.digest,) if step.name is not None else ()
+    return (step.key, *names_)
+
+
+def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: datetime) -> None:
+    """The rows of one step."""
+    if after != before:
+        where = (after.state, after.reason, after.next_check_at, after.gateway_ref, after.asked_ref)
+        money = (after.captured, after.captured_currency)
+        turns.payments.append((*step.key, *where, *money, after.gateway, after.requested_at, after.attempts, now))
+    changed = after._replace(next_check_at=before.next_check_at, attempts=before.attempts) != before
+    if changed or step.always:
+        body = msgspec.json.encode(step.body).decode()
+        turns.evidence.append((*step.key, new_id(), after.state, step.what, body, now))
+    if step.message is not None and _worth_telling(step.message[0], before, after):
+        topic, more = step.message
+        body = msgspec.json.encode(
+            {"amount": after.amount, "currency": after.currency, "reference": after.reference} | more
+        ).decode()
+        message_id = uuid5(after.payment_id, topic)
+        owner = (after.shard, message_id, after.account_id, after.line_id)
+        turns.messages.append((*owner, topic, body, int(policy(topic).priority), now, now))
+    if step.event is not None:
+        turns.finished.append((*step.event, None))
+
+
+def _worth_telling(topic: str, before: Stored, after: Stored) -> bool:
+    if after.line_id is None:
+        return False
+    if topic == "payment.action":
+        return after.state == S.PENDING
+    return after.state == S.DECLINED and before.state != S.DECLINED and after.reason != UNREACHABLE
