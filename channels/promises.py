@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from channels.outcome import Outcome
@@ -20,7 +21,7 @@ from dialogs.refusals import refusal
 from dialogs.shortcuts import back_line
 from dialogs.texts import Texts
 from engine.api import Engine, KeptPlace
-from engine.words import AccountRef, Adjust, Code, LineRef, Message, Operation, Unit
+from engine.words import AccountRef, Adjust, Answer, Code, LineRef, Message, Operation, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -97,22 +98,30 @@ class Promises:
 
         Where the outcome is not known, or cannot be written now, the promise stands for whoever delivers.
         """
-        reply, answer = (await late).reply, trace.answer
+        await late
+        answer = trace.answer
         if answer is None:
             return
-        words = with_way_back(self._engine, self._texts, reply.text, promise.back, trace.language or "")
-        text = None if answer.ok else words
+        said = refused(self._engine, self._texts, trace.language, answer, promise.back)
+        text = None if answer.ok else said
         try:
             await self._engine.told.keep_promise(promise.operation, text)
         except Exception as error:  # noqa: BLE001 - the promise is durable
             log.warning("promise_waits", reason=type(error).__name__)
 
 
-def with_way_back(engine: Engine, texts: Texts, said: str, back: str, language: str) -> str:
-    """A text that nothing was done, with the way back to where it was asked for."""
-    if not back:
-        return said
-    return f"{said}\n{texts.say(texts.language(language), back_line(engine.operator, back, CONTINUE))}"
+def refused(engine: Engine, texts: Texts, language: str | None, answer: Answer | None, back: str) -> str:
+    """That nothing was done and why, with the way ``back`` to where it was asked for, if there is one.
+
+    ``answer``: None where the operation never came about.
+    """
+    spoken = texts.language(language or texts.default)
+    known: dict[str, Any] = {"code": Code.FAILED}
+    if answer is not None:
+        details = msgspec.to_builtins(answer.details)
+        known = {name: value for name, value in details.items() if value is not None} | {"code": answer.code}
+    said = texts.say(spoken, refusal({"currency": engine.operator.currency, **known}))
+    return f"{said}\n{texts.say(spoken, back_line(engine.operator, back, CONTINUE))}" if back else said
 
 
 async def outcome(engine: Engine, texts: Texts, message: Message) -> str | None:
@@ -126,16 +135,10 @@ async def outcome(engine: Engine, texts: Texts, message: Message) -> str | None:
     nothing = Adjust(
         account=account, key=key, asked_at=datetime.now(UTC), source=SOURCE, unit=Unit.MONEY, amount=0, reason=PROMISE
     )
-    answer = await engine.post(nothing)
-    said: dict[str, object] = {"code": Code.FAILED, "currency": message.currency}
-    if answer.code == Code.KEY_CONFLICT:
-        story = await engine.explain(account, key)
-        stored = {} if story is None else story["answer"]
-        assert isinstance(stored, dict)  # noqa: S101 - as the books keep it
-        if stored.get("code") == Code.OK:
+    answer: Answer | None = None
+    if (await engine.post(nothing)).code == Code.KEY_CONFLICT:
+        answer = await engine.answer_under(account, key)
+        if answer is not None and answer.ok:
             return None
-        known = {name: value for name, value in stored.get("details", {}).items() if value is not None}
-        said |= known | {"code": stored.get("code", Code.FAILED)}
-    log.info("promise_kept_late", message_id=str(message.message_id), code=said["code"])
-    words = texts.say(texts.language(message.language), refusal(said))
-    return with_way_back(engine, texts, words, message.body.get("back", ""), message.language)
+    log.info("promise_kept_late", message_id=str(message.message_id), code=None if answer is None else answer.code)
+    return refused(engine, texts, message.language, answer, message.body.get("back", ""))

@@ -36,7 +36,7 @@ def _left(unit: Unit, operator: Operator) -> dict[str, Any]:
 
 def _bundles(operator: Operator, unit: Unit) -> Choose:
     def fitting(products: tuple[Product, ...], most: int) -> tuple[Product, ...]:
-        found = [one for one in products if one.price <= most and any(grant.unit == unit for grant in one.grants)]
+        found = [one for one in products if one.price <= most and _grants(one, unit)]
         return tuple(sorted(found, key=lambda one: one.price)[:OFFERED_MOST])
 
     async def load(context: Context, _data: Data) -> dict[str, Any]:
@@ -59,6 +59,11 @@ def _bundles(operator: Operator, unit: Unit) -> Choose:
         also=("bundles.list", "pay.home"),
         samples=({**_left(unit, operator), "offered": tuple(longest)}, {**_left(unit, operator), "offered": ()}),
     )
+
+
+def _grants(product: Product, unit: Unit) -> bool:
+    """Whether a product gives some of a unit for whatever use."""
+    return any(grant.unit == unit and not grant.categories for grant in product.grants)
 
 
 def _bundle(operator: Operator, product: Product) -> Item:

@@ -21,6 +21,7 @@ from channels.ussd.voice import Call, Heard, Voice
 from channels.ussd.voices import load_voice
 from commands.broken import broken
 from engine.api import Engine
+from engine.words import Subscriber, Unit
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from tests.channels.phone import FACE_VALUE, MSISDN, Talk, money
@@ -89,6 +90,22 @@ async def test_a_voucher_dialled_at_once_stops_in_front_of_its_confirm_screen(
     assert await money(engine) == 0
     assert (await server.hear(name, voice, voice.say("1"))).ends
     assert await money(engine) == FACE_VALUE
+
+
+@pytest.mark.parametrize("spelled", ["*123*21#", "*123*21", "123*21", "21"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_published_code_leads_to_its_confirm_screen_however_its_gateway_spells_it(
+    server: Server, engine: Engine, rich: Subscriber, name: str, spelled: str
+) -> None:
+    voice = server.session(name)
+    voice.dialled = lambda _beyond: spelled  # type: ignore[method-assign]
+    if name in {"africastalking", "junebug"} and spelled != "21":
+        pytest.skip("this gateway takes its code off what was dialled")
+    confirm = await server.hear(name, voice, voice.dial("21"))
+    assert confirm.text.startswith("100 MB 1 day KES 20.00")
+    assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 0
+    assert (await server.hear(name, voice, voice.say("1"))).ends
+    assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 100_000_000
 
 
 @pytest.mark.parametrize("name", NAMES)
