@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -160,9 +161,11 @@ class Pages:
         return None
 
     async def vouchers(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp passes it
-        """``GET vouchers``: the demo's fresh vouchers with their value as money, to be typed with a click."""
+        """``GET vouchers``: the demo's vouchers with their value as money, to be typed with a click; and which are used."""
         stored = await self._services.redis.get(VOUCHERS_KEY)
         vouchers = json.loads(stored) if stored else []
+        for voucher, used in zip(vouchers, await asyncio.gather(*map(self._is_used, vouchers)), strict=True):
+            voucher["used"] = used
         # One of each value first, so that the few on top are a choice.
         seen: Counter[int] = Counter()
         for voucher in vouchers:
@@ -170,6 +173,9 @@ class Pages:
             voucher["round"] = seen[voucher["face_value"]]
             voucher["value"] = self._glass.amount("money", voucher["face_value"])
         return web.json_response(sorted(vouchers, key=lambda voucher: (voucher["round"], voucher["face_value"])))
+
+    async def _is_used(self, voucher: Mapping[str, Any]) -> bool:
+        return (await self._services.engine.vouchers.find_number(voucher["pin"])).redeemed_at is not None
 
     async def trace(self, request: web.Request) -> web.Response:
         """``GET trace/<gateway session id>``: what each hop of a session did so far, oldest first."""

@@ -143,10 +143,11 @@ function spend(card) {
 async function loadVouchers() {
   const vouchers = (await ask("vouchers")) ?? [];
   byId("vouchers-field").hidden = vouchers.length === 0;
-  for (const { pin, value } of vouchers) {
+  for (const { pin, value, used } of vouchers) {
     const card = make("button", { type: "button", class: "card", "data-pin": pin }, make("b", { dir: "ltr" }, value), " ", make("span", { dir: "ltr" }, pin.replace(/(\d{4})(?=\d)/g, "$1 ")));
     card.addEventListener("click", () => active.type(pin));
     byId("vouchers").append(card);
+    if (used) spend(card);
   }
 }
 

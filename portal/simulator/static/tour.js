@@ -180,6 +180,7 @@ export class Tour {
   async lostRecharge() {
     const pin = document.querySelector(".card:not(.spent)").dataset.pin;
     await this.dial(`*${serviceCode}*${pin}#`);
+    if (this.phone().display.mode !== "menu") return;
     await wait(900);
     this.faults.choose("delivery", "lost");
     await this.answer("1");

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from channels.delivery import DeliveryWorker
 from channels.routing import router
@@ -161,7 +161,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, server: Running) -> AsyncIterator[Page]:
     """The simulator, opened. Whatever a test does: nothing is asked of another host, nothing breaks the policy."""
-    context = await browser.new_context(viewport={"width": 1366, "height": 768})
+    context = await browser.new_context(viewport={"width": 1100, "height": 900})
     opened = await context.new_page()
     requested: list[str] = []
     errors: list[str] = []
@@ -175,6 +175,7 @@ async def page(browser: Browser, server: Running) -> AsyncIterator[Page]:
     opened.on("pageerror", lambda error: errors.append(str(error)))
     await opened.goto(f"{server.url}/simulator")
     await opened.locator("#vouchers .card").first.wait_for()
+    await expect(opened.locator("#wire")).to_have_text("live")
     yield opened
     await context.close()
     assert [url for url in requested if not url.startswith(f"{server.url}/")] == []

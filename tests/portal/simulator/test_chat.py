@@ -26,11 +26,11 @@ async def chat(bot_api: BotApi, server: Running, page: Page) -> Page:
 
 def said(page: Page) -> Locator:
     """What the bot has said, oldest first."""
-    return page.locator("#chat-thread .in .text-body")
+    return page.locator('[data-part="chat-thread"] .in .text-body')
 
 
 def written(page: Page) -> Locator:
-    return page.locator("#chat-thread .out .text-body")
+    return page.locator('[data-part="chat-thread"] .out .text-body')
 
 
 async def write(page: Page, typed: str) -> None:
@@ -39,17 +39,17 @@ async def write(page: Page, typed: str) -> None:
 
 
 async def tap(page: Page, label: str) -> None:
-    await page.locator("#chat-thread .tap", has_text=label).last.click()
+    await page.locator('[data-part="chat-thread"] .tap', has_text=label).last.click()
 
 
 async def link(page: Page, server: Running) -> None:
     """The chat of the first line, linked to it by the code that its inbox shows."""
-    await page.locator("#chat [data-text='/start']").click()
+    await page.locator('[data-part="chat"] [data-text="/start"]').click()
     await page.get_by_label("Message to send").press("Enter")
     await expect(said(page)).to_contain_text("Write your mobile number")
     await write(page, ALICE)
-    await expect(page.locator("#texts .text-body").first).to_contain_text("code")
-    told = await page.locator("#texts .text-body").first.inner_text()
+    await expect(page.locator(".latest span")).to_contain_text("code")
+    told = await page.locator(".latest span").inner_text()
     await write(page, next(word.strip(".") for word in told.split() if word.strip(".").isdigit()))
     await expect(said(page).last).to_contain_text("This chat now belongs to your number.")
 
@@ -62,7 +62,7 @@ async def test_a_chat_is_linked_by_the_code_in_the_inbox_and_tapped_through_by_e
     await tap(chat, "Balance")
     await expect(said(chat).last).to_contain_text("Balance: KES 0.00")
     await expect(said(chat)).to_have_count(before)
-    await expect(chat.locator("#chat-thread .in .text-head").last).to_contain_text("edited")
+    await expect(chat.locator('[data-part="chat-thread"] .in .text-head').last).to_contain_text("edited")
 
 
 async def test_a_scratch_card_is_recharged_in_the_chat_taken_out_of_it_and_shown_on_the_glass(
@@ -87,8 +87,8 @@ async def test_another_line_is_another_person_with_another_chat(chat: Page, serv
     await write(chat, "hello")
     await expect(said(chat)).to_have_count(1)
     await chat.get_by_label("Line", exact=True).select_option("+254712345002")
-    await expect(chat.locator("#chat-thread li")).to_have_count(0)
-    await expect(chat.locator("#chat-id")).to_have_text("254712345002")
+    await expect(chat.locator('[data-part="chat-thread"] li')).to_have_count(0)
+    await expect(chat.locator('[data-part="chat-id"]')).to_have_text("254712345002")
 
 
 async def test_nothing_scrolls_sideways_while_chatting(chat: Page, server: Running) -> None:

@@ -15,7 +15,7 @@ ALICE = "+254712345001"
 
 def answers(page: Page) -> Locator:
     """The texts of the thread that came in, oldest first."""
-    return page.locator("#thread .in .text-body")
+    return page.locator(".thread .in .text-body")
 
 
 async def open_texts(page: Page) -> None:
@@ -28,7 +28,7 @@ async def text(page: Page, typed: str) -> str:
     before = await answers(page).count()
     await page.get_by_label("Text to send").fill(typed)
     await page.get_by_role("button", name="Send").click()
-    await expect(page.locator("#thread .out .text-state").last).to_have_text("sent")
+    await expect(page.locator(".thread .out .text-state").last).to_have_text("sent")
     await expect(answers(page)).to_have_count(before + 1)
     return await answers(page).last.inner_text()
 
@@ -40,11 +40,11 @@ async def money(server: Running) -> int:
 async def test_a_keyword_is_answered_in_thread_and_inbox_and_both_numbers_show(page: Page, server: Running) -> None:
     await open_texts(page)
     assert "Balance: KES 0.00" in await text(page, "bal")
-    await expect(page.locator("#text-from")).to_have_text(ALICE)
-    await expect(page.locator("#text-to")).to_have_text("123")
-    await expect(page.locator("#thread .out .text-head b")).to_have_text(ALICE)
-    await expect(page.locator("#thread .in .text-head b")).to_have_text("Rasid")
-    await expect(page.locator("#texts .text-body")).to_contain_text("Balance: KES 0.00")
+    await expect(page.locator('[data-part="text-from"]')).to_have_text(ALICE)
+    await expect(page.locator(".messenger .ends dd").nth(1)).to_have_text("123")
+    await expect(page.locator(".thread .out .text-head b")).to_have_text(ALICE)
+    await expect(page.locator(".thread .in .text-head b")).to_have_text("Rasid")
+    await expect(page.locator(".latest")).to_contain_text("Balance: KES 0.00")
 
 
 async def test_a_scratch_card_tapped_is_recharged_by_one_text_and_a_bundle_bought_by_two(
@@ -67,25 +67,25 @@ async def test_a_scratch_card_tapped_is_recharged_by_one_text_and_a_bundle_bough
 
 async def test_the_tab_back_is_the_phone_as_it_was(page: Page, server: Running) -> None:
     await open_texts(page)
-    await expect(page.locator("#display")).to_be_hidden()
+    await expect(page.locator(".display")).to_be_hidden()
     await page.get_by_role("radio", name="Dial", exact=True).check(force=True)
-    await expect(page.locator("#display")).to_be_visible()
-    await expect(page.locator("#messenger")).to_be_hidden()
+    await expect(page.locator(".display")).to_be_visible()
+    await expect(page.locator('[data-part="messenger"]')).to_be_hidden()
 
 
 async def test_dialling_a_code_from_the_panel_turns_the_phone_back(page: Page, server: Running) -> None:
     await open_texts(page)
-    await page.get_by_role("button", name="*123#", exact=True).click()
-    await expect(page.locator("#screen")).to_contain_text("1 Balance")
-    await expect(page.locator("#display")).to_be_visible()
+    await page.get_by_role("button", name="*123# menu", exact=True).click()
+    await expect(page.locator(".screen")).to_contain_text("1 Balance")
+    await expect(page.locator(".display")).to_be_visible()
 
 
 async def test_another_line_has_a_thread_of_its_own(page: Page, server: Running) -> None:
     await open_texts(page)
     await text(page, "bal")
     await page.get_by_label("Line", exact=True).select_option("+254712345002")
-    await expect(page.locator("#text-from")).to_have_text("+254712345002")
-    await expect(page.locator("#thread li")).to_have_count(0)
+    await expect(page.locator('[data-part="text-from"]')).to_have_text("+254712345002")
+    await expect(page.locator('[data-part="thread"] li')).to_have_count(0)
     assert (await text(page, "Salio")).startswith("Salio:")
 
 

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid5
 
 import aiohttp
 import pytest
 
 from channels.sms.simulator.carrier import inbox
+from engine.words import Adjust, Recharge, Unit
 from settings import Settings
 from tests.portal.simulator.conftest import Running, serving
 
@@ -17,19 +21,25 @@ NUMBER = "+254712345001"
 OTHER = "+254712345002"
 
 
-async def events(response: aiohttp.ClientResponse, count: int) -> list[tuple[str, str]]:
-    """The next so many texts of a stream: id and text."""
-    found: list[tuple[str, str]] = []
-    event_id = ""
+async def events(response: aiohttp.ClientResponse, count: int, name: str = "") -> list[tuple[str, Any]]:
+    """The next so many events of this name of a stream: id and content. Texts have no name."""
+    found: list[tuple[str, Any]] = []
+    event: dict[str, str] = {}
     async for line in response.content:
-        name, _, value = line.decode().strip().partition(": ")
-        if name == "id":
-            event_id = value
-        elif name == "data" and value:
-            found.append((event_id, json.loads(value)["text"]))
+        field, _, value = line.decode().strip().partition(": ")
+        if field:
+            event[field] = value
+            continue
+        if event.get("event", "") == name and event.get("data"):
+            found.append((event.get("id", ""), json.loads(event["data"])))
             if len(found) == count:
                 break
+        event = {}
     return found
+
+
+def said(found: list[tuple[str, Any]]) -> list[str]:
+    return [content["text"] for _, content in found]
 
 
 async def put(server: Running, text: str, number: str = NUMBER) -> None:
@@ -40,7 +50,7 @@ async def put(server: Running, text: str, number: str = NUMBER) -> None:
 async def test_nothing_answers_under_simulator_unless_it_is_switched_on(settings: Settings) -> None:
     off = settings.model_copy(update={"simulator": False})
     async with serving(off) as (url, _), aiohttp.ClientSession() as http:
-        for path in ("", "/static/main.js", "/vouchers", "/inbox?msisdn=%2B254712345001", "/trace/x"):
+        for path in ("", "/static/main.js", "/vouchers", "/live?msisdn=%2B254712345001", "/trace/x"):
             async with http.get(f"{url}/simulator{path}") as response:
                 assert response.status == 404, path
 
@@ -54,47 +64,117 @@ async def test_the_page_allows_own_files_only_and_is_not_cached(server: Running)
         assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_an_inbox_that_reconnects_goes_on_after_the_last_text_it_saw(server: Running) -> None:
+async def test_a_stream_that_reconnects_goes_on_after_the_last_text_it_saw(server: Running) -> None:
     await put(server, "first")
     await put(server, "second")
     async with aiohttp.ClientSession() as http:
-        url, query = f"{server.url}/simulator/inbox", {"msisdn": NUMBER}
+        url, query = f"{server.url}/simulator/live", {"msisdn": NUMBER}
         async with http.get(url, params=query) as stream:
             (seen, _), (_, second) = await events(stream, 2)
-            assert second == "second"
+            assert second["text"] == "second"
         async with http.get(url, params=query, headers={"Last-Event-ID": seen}) as stream:
-            assert [text for _, text in await events(stream, 1)] == ["second"]
+            assert said(await events(stream, 1)) == ["second"]
 
 
-async def test_an_inbox_shows_no_texts_of_another_number(server: Running) -> None:
+async def test_a_stream_shows_no_texts_of_another_number(server: Running) -> None:
     await put(server, "not yours")
     async with aiohttp.ClientSession() as http:
-        url = f"{server.url}/simulator/inbox"
+        url = f"{server.url}/simulator/live"
         async with (
             http.get(url, params={"msisdn": OTHER}) as other,
             http.get(url, params={"msisdn": NUMBER}) as own,
         ):
-            assert [text for _, text in await events(own, 1)] == ["not yours"]
+            assert said(await events(own, 1)) == ["not yours"]
             await put(server, "yours", OTHER)
-            assert [text for _, text in await events(other, 1)] == ["yours"]
+            assert said(await events(other, 1)) == ["yours"]
 
 
-async def test_an_inbox_of_no_number_or_after_no_text_is_refused(server: Running) -> None:
-    refused = [({"msisdn": number}, {}) for number in ("", "hello", "+2547", "<script>")]
+async def test_a_stream_of_no_number_or_after_no_text_is_refused(server: Running) -> None:
+    refused: list[tuple[Any, dict[str, str]]] = [({"msisdn": one}, {}) for one in ("", "hello", "+2547", "<script>")]
+    refused.append(([("msisdn", f"+25471234500{one}") for one in range(5)], {}))
     refused.append(({"msisdn": NUMBER}, {"Last-Event-ID": "0 BLOCK"}))
     async with aiohttp.ClientSession() as http:
         for query, headers in refused:
-            async with http.get(f"{server.url}/simulator/inbox", params=query, headers=headers) as response:
+            async with http.get(f"{server.url}/simulator/live", params=query, headers=headers) as response:
                 assert response.status == 400, (query, headers)
 
 
 async def test_an_open_inbox_ends_when_the_server_stops(settings: Settings) -> None:
     async with aiohttp.ClientSession() as http:
         async with serving(settings) as (url, runner):
-            stream = await http.get(f"{url}/simulator/inbox", params={"msisdn": NUMBER})
+            stream = await http.get(f"{url}/simulator/live", params={"msisdn": NUMBER})
             await stream.content.readline()
             # Far below the minute for which the server would wait for an open response.
             async with asyncio.timeout(20):
                 await runner.cleanup()
                 await stream.content.read()
         assert stream.content.at_eof()
+
+
+async def test_one_stream_tells_the_texts_of_all_its_phones_and_goes_on_for_each(server: Running) -> None:
+    await put(server, "to the first")
+    await put(server, "to the second", OTHER)
+    query = [("msisdn", NUMBER), ("msisdn", OTHER)]
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/simulator/live", params=query) as stream:
+            told = await events(stream, 2)
+        assert {content["msisdn"]: content["text"] for _, content in told} == {
+            NUMBER: "to the first",
+            OTHER: "to the second",
+        }
+        await put(server, "one more", OTHER)
+        headers = {"Last-Event-ID": told[-1][0]}
+        async with http.get(f"{server.url}/simulator/live", params=query, headers=headers) as stream:
+            assert said(await events(stream, 1)) == ["one more"]
+
+
+async def test_what_a_line_holds_is_told_when_it_changes_and_of_a_strange_number_that_it_is_strange(
+    server: Running,
+) -> None:
+    line = await server.engine.subscriber(NUMBER)
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{server.url}/simulator/live", params=[("msisdn", NUMBER), ("msisdn", "+254700000000")]) as stream,
+    ):
+        first, strange = [content for _, content in await events(stream, 2, "line")]
+        assert (first["money"], first["minor"], first["gauges"]) == ("KES 0.00", 0, [])
+        assert strange == {"msisdn": "+254700000000", "known": False}
+        asked = {"account": line.account, "line_id": line.line_id, "source": "test", "asked_at": datetime.now(UTC)}
+        await server.engine.post(
+            Adjust(**asked, key=uuid5(line.line_id, "a"), unit=Unit.MONEY, amount=1_250, reason="test")
+        )
+        assert [content["money"] for _, content in await events(stream, 1, "line")] == ["KES 12.50"]
+
+
+async def test_the_cards_that_were_used_are_told_apart(server: Running) -> None:
+    line = await server.engine.subscriber(NUMBER)
+    await server.engine.post(
+        Recharge(
+            account=line.account,
+            line_id=line.line_id,
+            key=uuid5(line.line_id, "card"),
+            asked_at=datetime.now(UTC),
+            source="test",
+            voucher=server.engine.vouchers.seal(server.vouchers[1]),
+        )
+    )
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/simulator/vouchers") as answer:
+        cards = {card["pin"]: card["used"] for card in await answer.json()}
+    assert cards == {pin: pin == server.vouchers[1] for pin in server.vouchers}
+
+
+async def test_the_page_speaks_the_language_that_is_asked_for_and_remembers_it(server: Running) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.get(f"{server.url}/simulator", headers={"Accept-Language": "sw-KE"}) as response:
+            assert '<html lang="sw" dir="ltr">' in await response.text()
+        for query in ({"language": "ar"}, {}):
+            async with http.get(f"{server.url}/simulator", params=query) as response:
+                assert '<html lang="ar" dir="rtl">' in await response.text()
+
+
+async def test_another_site_makes_nobody_pay_and_arranges_nothing(server: Running) -> None:
+    async with aiohttp.ClientSession() as http:
+        for path in ("payments/script", "prompts/mpesa/x", "uses", "chats/254712345001/messages"):
+            headers = {"Sec-Fetch-Site": "cross-site"}
+            async with http.post(f"{server.url}/simulator/{path}", json={}, headers=headers) as response:
+                assert response.status in {403, 404}, path

@@ -23,12 +23,12 @@ async def say(page: Page, typed: str) -> None:
     field = page.get_by_label("Number to dial, or answer")
     await field.fill(typed)
     await field.press("Enter")
-    await page.locator("#display:is([data-mode=menu], [data-mode=notice])").wait_for()
+    await page.locator(".display:is([data-mode=menu], [data-mode=notice])").wait_for()
 
 
 async def choose(page: Page, option: str) -> None:
     """Answer with the number that stands before ``option`` on the screen."""
-    shown = await page.locator("#screen").inner_text()
+    shown = await page.locator(".screen").inner_text()
     number = re.search(rf"^(\d+)\W+{option}", shown, re.MULTILINE)
     assert number, f"no option {option!r} on: {shown}"
     await say(page, number[1])
@@ -37,7 +37,7 @@ async def choose(page: Page, option: str) -> None:
 async def dial_voucher(page: Page, server: Running) -> None:
     """Dial the first voucher as a shortcut: what shows is its confirm screen."""
     await say(page, f"*123*{server.vouchers[0]}#")
-    await expect(page.locator("#screen")).to_contain_text(server.vouchers[0][-4:])
+    await expect(page.locator(".screen")).to_contain_text(server.vouchers[0][-4:])
 
 
 async def airtime(server: Running) -> int:
@@ -51,12 +51,12 @@ async def test_a_recharge_through_the_menus_shows_in_phone_glass_and_inbox(page:
     await expect(page.get_by_label("Number to dial, or answer")).to_have_value(server.vouchers[0])
     await say(page, server.vouchers[0])
     await choose(page, "Recharge")
-    said = await page.locator("#screen").inner_text()
+    said = await page.locator(".screen").inner_text()
     reference = await page.locator(".reference").inner_text()
     assert reference.removeprefix("ref ") in said
     await expect(page.locator(".operation")).to_contain_text("KES 0.00 → KES 50.00")
     await expect(page.locator("#tally-operations")).to_have_text("1")
-    await expect(page.locator("#texts li")).to_contain_text("50.00")
+    await expect(page.locator(".latest")).to_contain_text("50.00")
     await expect(page.locator("#vouchers .card").first).to_have_class(re.compile("spent"))
     assert await airtime(server) == FACE_VALUE
 
@@ -65,9 +65,9 @@ async def test_an_answer_lost_after_the_confirmation_has_one_effect_when_dialled
     page: Page, server: Running
 ) -> None:
     await dial_voucher(page, server)
-    await page.get_by_role("radio", name="lose the answer").check()
+    await page.get_by_role("radio", name="answer is lost").check()
     await say(page, "1")
-    await expect(page.locator("#screen")).to_contain_text("Connection problem")
+    await expect(page.locator(".screen")).to_contain_text("Connection problem")
     await page.locator(".operation").wait_for()
     await page.get_by_role("button", name="Redial").click()
     await page.locator(".hop").nth(2).locator(".timing").wait_for()
@@ -80,7 +80,7 @@ async def test_an_answer_lost_after_the_confirmation_has_one_effect_when_dialled
 
 async def test_the_same_hop_sent_twice_at_once_gets_equal_answers_and_one_effect(page: Page, server: Running) -> None:
     await dial_voucher(page, server)
-    await page.get_by_role("radio", name="send twice").check()
+    await page.get_by_role("radio", name="comes twice").check()
     await say(page, "1")
     await expect(page.locator(".hop").first).to_contain_text("answers equal")
     await expect(page.locator("#tally-hops")).to_have_text("3")
@@ -90,10 +90,10 @@ async def test_the_same_hop_sent_twice_at_once_gets_equal_answers_and_one_effect
 
 async def test_a_hop_repeated_after_its_answer_was_lost_gets_the_lost_answer(page: Page, server: Running) -> None:
     await dial_voucher(page, server)
-    await page.get_by_role("radio", name="lose the answer").check()
+    await page.get_by_role("radio", name="answer is lost").check()
     await say(page, "1")
-    await page.get_by_role("button", name="Repeat last hop").click()
-    await expect(page.locator("#screen")).to_contain_text("KES 50.00")
+    await page.get_by_role("button", name="Repeat the last hop").click()
+    await expect(page.locator(".screen")).to_contain_text("KES 50.00")
     await expect(page.locator(".hop").first).to_contain_text("answers equal")
     await expect(page.locator(".hop").first).to_contain_text("byte for byte")
     assert await airtime(server) == FACE_VALUE
@@ -104,10 +104,10 @@ async def test_an_answer_that_comes_after_hanging_up_is_not_shown(page: Page, se
     field = page.get_by_label("Number to dial, or answer")
     await field.fill("*123#")
     await field.press("Enter")
-    await page.locator("#display[data-mode=busy]").wait_for()
+    await page.locator(".display[data-mode=busy]").wait_for()
     await page.get_by_role("button", name="Cancel and hang up").click()
     await page.locator(".hop").wait_for()
-    await expect(page.locator("#display")).to_have_attribute("data-mode", "idle")
+    await expect(page.locator(".display")).to_have_attribute("data-mode", "idle")
 
 
 async def test_the_keypad_dials_as_the_keyboard_does(page: Page, server: Running) -> None:
@@ -117,12 +117,12 @@ async def test_the_keypad_dials_as_the_keyboard_does(page: Page, server: Running
         await page.get_by_role("button", name="Clear the last character").click()
     await page.get_by_role("group", name="Keypad").get_by_role("button", name="hash").click()
     await page.get_by_role("button", name="Call or send").click()
-    await expect(page.locator("#screen")).to_contain_text("Balance")
+    await expect(page.locator(".screen")).to_contain_text("Balance")
 
 
 async def test_a_code_of_another_service_never_reaches_the_server(page: Page, server: Running) -> None:
     await say(page, "*100#")
-    await expect(page.locator("#screen")).to_have_text("Connection problem or invalid MMI code.")
+    await expect(page.locator(".screen")).to_have_text("Connection problem or invalid MMI code.")
     await expect(page.locator(".hop")).to_have_count(0)
 
 
@@ -136,7 +136,7 @@ async def test_nothing_scrolls_sideways_on_any_screen(page: Page, server: Runnin
     await dial_voucher(page, server)
     await say(page, "1")
     await page.locator(".operation table").first.wait_for()
-    await page.locator("#texts li").wait_for()
+    await page.locator(".latest").wait_for()
     for width in (360, 768, 1024, 1366):
         await page.set_viewport_size({"width": width, "height": 740})
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
@@ -147,17 +147,17 @@ async def test_an_arabic_screen_reads_from_right_to_left_and_counts_in_ucs2(page
     arabic = next(line.msisdn for line in server.services.operator.demo.subscribers if line.language == "ar")
     await page.get_by_label("Line", exact=True).select_option(arabic)
     await say(page, "*123#")
-    await expect(page.locator("#screen")).to_have_attribute("dir", "rtl")
-    await expect(page.locator("#meter-unit")).to_have_text("UCS-2 units")
-    await expect(page.locator("#meter-most")).to_have_text("80")
+    await expect(page.locator(".screen")).to_have_attribute("dir", "rtl")
+    await expect(page.locator('[data-part="meter-unit"]')).to_have_text("UCS-2 units")
+    await expect(page.locator('[data-part="meter-most"]')).to_have_text("80")
 
 
 async def test_texts_are_shown_as_text_whatever_they_hold(page: Page, server: Running) -> None:
     hostile = "<img src=/simulator/x onerror=\"document.title='taken'\"><b>bold</b>"
     stored = {"message_id": str(uuid4()), "from": "<i>Rasid</i>", "text": hostile, "at": "2026-11-21T10:00:00+00:00"}
     await server.services.redis.xadd(inbox(server.services.keyring, ALICE), stored)
-    await expect(page.locator("#texts .text-body")).to_have_text(hostile)
-    assert await page.locator("#texts img, #texts i, #texts .text-body b").count() == 0
+    await expect(page.locator(".thread .text-body")).to_have_text(hostile)
+    assert await page.locator(".thread img, .thread i, .thread .text-body b").count() == 0
 
 
 async def test_a_text_delivered_twice_is_shown_once(page: Page, server: Running) -> None:
@@ -165,7 +165,7 @@ async def test_a_text_delivered_twice_is_shown_once(page: Page, server: Running)
     for message_id, text in (("same", "once"), ("same", "once"), ("other", "last")):
         stored = {"message_id": message_id, "from": "Rasid", "text": text, "at": "2026-11-21T10:00:00+00:00"}
         await server.services.redis.xadd(name, stored)
-    await expect(page.locator("#texts .text-body")).to_have_text(["last", "once"])
+    await expect(page.locator(".thread .text-body")).to_have_text(["once", "last"])
 
 
 async def test_the_counter_agrees_with_the_gsm_alphabet_of_a_library(page: Page) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from portal.simulator.glass import duration, octets
-from portal.simulator.inbox import e164
+from portal.simulator.live import e164
 
 
 @pytest.mark.parametrize("typed", ["0712345001", "+254 712 345 001", "254712345001"])
