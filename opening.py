@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from channels.conversation import Conversation
 from channels.editions import Editions
 from channels.hops import HopLog
+from channels.recording import Recorder
 from channels.sessions import SessionStore, connect
 from channels.talk import Talk, talk
 from channels.trace import TracePublisher
@@ -51,10 +52,12 @@ class Opened:
     editions: Editions
     #: who keeps what people were shown
     hops: HopLog
+    #: who records the lines that staff asked for
+    recorder: Recorder
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Follow the operator's file, and keep what people were shown, until ``stop``."""
-        await asyncio.gather(self.editions.run(stop), self.hops.run(stop))
+        await asyncio.gather(self.editions.run(stop), self.hops.run(stop), self.recorder.run(stop))
 
     async def close(self) -> None:
         """Finish what was promised to people, then let all connections go."""
@@ -85,7 +88,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     )
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices = machine_of(operator, texts), Notices(texts, operator)
-    hops = HopLog(engine, keyring, settings.funnel_percent)
+    hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine)
     talking = talk(
         settings,
         engine=engine,
@@ -95,7 +98,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         redis=redis,
         keyring=keyring,
         metrics=metrics,
-        listeners=(hops,),
+        listeners=(hops, recorder),
     )
     known = profiles(settings.gateways)
     return Opened(
@@ -116,10 +119,11 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
             profiles=known,
             metrics=metrics,
             publisher=TracePublisher(redis) if settings.simulator else None,
-            listeners=(hops,),
+            listeners=(hops, recorder),
         ),
         talk=talking,
         hops=hops,
+        recorder=recorder,
         editions=Editions(
             path=settings.operator,
             engine=engine,

@@ -15,6 +15,7 @@ from commands.demo import GATEWAYS
 from commands.dialog_funnel import funnel
 from commands.dialog_hammer import hammer
 from commands.dialog_play import play
+from commands.dialog_record import diff, record, replay
 from commands.dialog_reload import reload_dialogs
 from commands.dialog_translate import translate
 from commands.installation import guarded, refuse
@@ -28,6 +29,9 @@ from settings import GatewaySettings, Operator, load_operator, load_settings
 app = typer.Typer(help="Check, draw, play, reload and translate the dialogs.", no_args_is_help=True)
 app.command("play")(play)
 app.command("hammer")(hammer)
+app.command("record")(record)
+app.command("replay")(replay)
+app.command("diff")(diff)
 app.command("funnel")(funnel)
 app.command("reload")(reload_dialogs)
 app.command("translate")(translate)

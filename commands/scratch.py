@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.providers import sandbox_gateways
-from commands.seed import seed
+from commands.seed import issue, seed
 from engine.books.databases import Books, migrate_books, open_books
 from engine.books.invariants import Violation, check_all
 from opening import Opened, open_process
@@ -48,6 +48,10 @@ class Scratch:
     vouchers: list[str]
     #: to look into the books from outside the engine
     books: Books
+
+    async def more_vouchers(self, face_value: int, count: int) -> list[str]:
+        """Numbers of fresh vouchers on sale, of ``face_value`` minor units each."""
+        return await issue(self.opened.engine, face_value, count) if count else []
 
     async def violations(self) -> list[Violation]:
         """What the books' invariants have to say."""

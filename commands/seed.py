@@ -19,7 +19,11 @@ async def seed(engine: Engine) -> list[dict[str, Any]]:
     """Create the lines that are missing and a fresh batch of vouchers; returns these as ``pin`` and ``face_value``."""
     for line in engine.operator.demo.subscribers:
         await _open_line(engine, line)
-    return [voucher for value in engine.operator.demo.vouchers for voucher in await _vouchers(engine, value)]
+    return [
+        {"pin": number, "face_value": value}
+        for value in engine.operator.demo.vouchers
+        for number in await issue(engine, value, VOUCHERS)
+    ]
 
 
 async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
@@ -33,17 +37,17 @@ async def _open_line(engine: Engine, line: DemoSubscriber) -> None:
     await give(engine, opened, "opening balance", line.balance)
     for code in line.products:
         await give(engine, opened, f"the price of {code}", prices[code])
-        await _post(engine, Purchase(**_asked(opened, f"opening {code}"), product=code, price=prices[code]))
+        await _post(engine, Purchase(**asked(opened, f"opening {code}"), product=code, price=prices[code]))
 
 
 async def give(engine: Engine, line: Subscriber, what: str, amount: int) -> None:
     """Put money (minor units) on a line, once for each ``what``; 0 for nothing."""
     if amount:
-        asked = _asked(line, what)
-        await _post(engine, Adjust(**asked, unit=Unit.MONEY, amount=amount, reason=f"{what} of the demo"))
+        given = asked(line, what)
+        await _post(engine, Adjust(**given, unit=Unit.MONEY, amount=amount, reason=f"{what} of the demo"))
 
 
-def _asked(line: Subscriber, what: str) -> dict[str, Any]:
+def asked(line: Subscriber, what: str) -> dict[str, Any]:
     """Asked for at every start: the key lets it happen once, also where the demo was killed in between."""
     return {
         "account": line.account,
@@ -60,12 +64,13 @@ async def _post(engine: Engine, operation: Operation) -> None:
         raise RuntimeError(f"{operation.source} was refused: {answer.code}")
 
 
-async def _vouchers(engine: Engine, face_value: int) -> list[dict[str, Any]]:
-    batch, numbers = await engine.vouchers.create_batch(face_value, VOUCHERS, STAFF)
+async def issue(engine: Engine, face_value: int, count: int) -> list[str]:
+    """Numbers of ``count`` fresh vouchers on sale, of ``face_value`` minor units each."""
+    batch, numbers = await engine.vouchers.create_batch(face_value, count, STAFF)
     for state, who in (
         (BatchState.PRINTED, STAFF),
         (BatchState.SHIPPED, STAFF),
         (BatchState.ACTIVE, SECOND),
     ):
         await engine.vouchers.move_batch(batch.batch_id, state, who)
-    return [{"pin": number, "face_value": face_value} for _, number in numbers]
+    return [number for _, number in numbers]

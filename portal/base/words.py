@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import io
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from babel.core import negotiate_locale
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from dialogs.flows.language.flow import OWN_NAMES
 from dialogs.texts import Texts, compile_catalogue
 
-#: what languages call themselves
-LANGUAGES = {"en": "English", "fr": "Français", "sw": "Kiswahili", "ar": "العربية"}
+#: the languages that pages speak, by what they call themselves; dialogs speak more
+LANGUAGES = {code: OWN_NAMES[code] for code in ("en", "fr", "sw", "ar")}
 RIGHT_TO_LEFT = frozenset({"ar"})
+
+
+def page_catalogue(language: str) -> Traversable:
+    """Where the pages' catalogue of a language lies, if it has one."""
+    return files("portal") / "base" / "locales" / language / "LC_MESSAGES" / "pages.po"
 
 
 def read_page_catalogue(language: str) -> Catalog:
     """The pages' catalogue of one language. Raises ``FileNotFoundError`` when there is none."""
-    path = files("portal") / "base" / "locales" / language / "LC_MESSAGES" / "pages.po"
-    return read_po(io.BytesIO(path.read_bytes()), locale=language)
+    return read_po(io.BytesIO(page_catalogue(language).read_bytes()), locale=language)
 
 
 class PageTexts(Texts):
@@ -32,7 +38,8 @@ class PageTexts(Texts):
         """As ``Texts``."""
         super().__init__(languages, timezone)
         for language, spoken in self._spoken.items():
-            if language != "en":
+            # Languages of the dialogs alone say on pages what the dialogs say too; the rest stays English.
+            if page_catalogue(language).is_file():
                 pages = compile_catalogue(read_page_catalogue(language))
                 pages.add_fallback(spoken)
                 self._spoken[language] = pages

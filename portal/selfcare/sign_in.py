@@ -16,9 +16,9 @@ from aiohttp import web
 
 from channels.callers import caller_of
 from channels.quota import Quota
+from dialogs.flows.language.flow import OWN_NAMES
 from dialogs.values import text
 from portal.base.sessions import Kept, Visit
-from portal.base.words import LANGUAGES
 from portal.selfcare.devices import Devices
 from portal.selfcare.person import SIGN_IN, Desk, Person
 
@@ -62,7 +62,7 @@ class SignInPages:
         notice = ""
         if "gone" in request.query and not problem:
             notice = self._desk.say(person, text("Your account is deleted. Thank you for having been with us."))
-        languages = {code: LANGUAGES[code] for code in self._desk.operator.languages}
+        languages = {code: OWN_NAMES[code] for code in self._desk.operator.languages}
         return self._desk.page(
             request, person, "sign_in.html", status=status, problem=problem, notice=notice, languages=languages
         )

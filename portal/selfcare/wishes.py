@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from dialogs.flows.language.flow import OWN_NAMES
 from dialogs.values import counted, text
 from engine.words import BadPin, OutOfBundle, SetCap
-from portal.base.words import LANGUAGES
 from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, pin_problem, see
 from portal.selfcare.limits import limits, wished_limit
 from portal.selfcare.person import Desk, Person
@@ -43,7 +43,7 @@ class WishPages:
             here="/settings",
             problem=problem,
             notice="" if done is None else self._desk.say(person, done),
-            languages={code: LANGUAGES[code] for code in self._desk.operator.languages},
+            languages={code: OWN_NAMES[code] for code in self._desk.operator.languages},
             beyond=rules.out_of_bundle,
             opted_out=wishes.opted_out,
             at=at or request.query.get("at", ""),

@@ -24,7 +24,7 @@ from dialogs.texts import Texts
 from dialogs.words import Screen
 from settings import Operator
 
-LANGUAGES = ("en", "fr", "sw", "ar")
+LANGUAGES = ("en", "fr", "sw", "ar", "pt", "ha")
 
 
 @pytest.fixture(scope="module")

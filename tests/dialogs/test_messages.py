@@ -77,11 +77,11 @@ def message(topic: str, language: str, **body: Any) -> Message:
 
 @pytest.fixture(scope="module")
 def every() -> Texts:
-    return Texts(("en", "fr", "sw", "ar"), "Africa/Nairobi")
+    return Texts(("en", "fr", "sw", "ar", "pt", "ha"), "Africa/Nairobi")
 
 
 @pytest.mark.parametrize("topic", list(TOPICS))
-@pytest.mark.parametrize("language", ["en", "fr", "sw", "ar"])
+@pytest.mark.parametrize("language", ["en", "fr", "sw", "ar", "pt", "ha"])
 def test_every_message_is_one_sms_in_every_language(
     every: Texts, operator: Operator, topic: str, language: str
 ) -> None:

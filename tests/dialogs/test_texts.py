@@ -14,7 +14,7 @@ from dialogs.values import Clock, LastDay, Money, Names, Quantity, counted, line
 from engine.words import Code, Unit
 from settings import Operator
 
-LANGUAGES = ("en", "fr", "sw", "ar")
+LANGUAGES = ("en", "fr", "sw", "ar", "pt", "ha")
 CURRENCIES = ("KES", "QAR", "XOF", "BHD", "CDF", "UGX", "NGN", "EUR")
 NAIROBI = "Africa/Nairobi"
 
@@ -49,7 +49,7 @@ def test_no_minor_unit_is_lost_in_writing(amount: int, currency: str, language: 
 
 
 @pytest.mark.parametrize("currency", CURRENCIES)
-@pytest.mark.parametrize("language", ["en", "fr", "sw"])
+@pytest.mark.parametrize("language", ["en", "fr", "sw", "pt", "ha"])
 def test_amounts_in_latin_languages_are_gsm(currency: str, language: str) -> None:
     assert septets(transliterate(money(123_456_789, currency, language))) is not None
 

@@ -1,0 +1,113 @@
+"""``manage.py dialog record``, ``replay`` and ``diff``: what people did becomes a test of what the dialogs say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+
+from channels.recording import RecordedHop, ask_for, fetch
+from channels.sessions import connect
+from commands.hammer import sample_numbers
+from commands.installation import By, Installation, Why, guarded, run
+from commands.recorded import Opening, Recording, changes, play_again, read_recording, write_recording
+from commands.scratch import scratch
+from engine.balances.tables import AIRTIME
+from engine.words import Subscriber, Unit
+from runtime.logs import configure_logs
+
+#: seconds in which processes hear that a line is to be recorded, and hand in what is left
+HEARD_SECONDS = 2.0
+
+
+def record(
+    msisdn: Annotated[str, typer.Argument(help="The line: nobody is recorded without being asked.")],
+    file: Annotated[Path, typer.Argument(help="Where the recording is written.")],
+    by: By,
+    *,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="For how long; Ctrl-C ends it before.")] = 5,
+    why: Why = "",
+) -> None:
+    """Record what a line does and sees, PINs and numbers masked, as a file for ``replay``."""
+    console = Console()
+
+    async def work(installation: Installation) -> Recording:
+        line = await installation.accounts.subscriber(msisdn)
+        async with installation.trail.doing("dialog.record", by=by, why=why, account=line.account):
+            return Recording(_opening(line), await _recorded(installation, line, minutes, console))
+
+    made = run(work)
+    file.write_text(write_recording(made), encoding="utf-8")
+    console.print(f"{file}: {len(made.hops)} hops")
+
+
+def _opening(line: Subscriber) -> Opening:
+    held = dict.fromkeys(one.product for one in line.buckets if one.product != AIRTIME)
+    return Opening(line.language, line.total(Unit.MONEY), line.has_pin, tuple(held))
+
+
+async def _recorded(installation: Installation, line: Subscriber, minutes: int, console: Console) -> list[RecordedHop]:
+    async with connect(installation.settings.redis_url) as redis:
+        await ask_for(redis, installation.keyring, line.msisdn, minutes)
+        await asyncio.sleep(HEARD_SECONDS)
+        console.print(f"recording for {minutes} min; Ctrl-C ends it", style="dim")
+        try:
+            await asyncio.sleep(minutes * 60)
+        except asyncio.CancelledError:
+            console.print("ended", style="dim")
+        await asyncio.sleep(HEARD_SECONDS)
+        return await fetch(redis, installation.keyring, line.msisdn)
+
+
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    *,
+    operator: Annotated[Path | None, typer.Option(help="The operator's file; by default examples/kenya.toml.")] = None,
+    update: Annotated[bool, typer.Option(help="Write what is shown now into the files.")] = False,
+) -> None:
+    """Play recordings again on a scratch installation and tell what has changed; exit code 1 if anything has."""
+    configure_logs("replay", logging.ERROR)
+    console = Console()
+    recordings = guarded(lambda: {path: read_recording(path) for path in files})
+    now = guarded(lambda: asyncio.run(played(list(recordings.values()), operator)))
+    changed = 0
+    for (path, recording), hops in zip(recordings.items(), now, strict=True):
+        found = list(changes(recording.hops, hops))
+        changed += bool(found)
+        _tell(console, path.name, found)
+        if update:
+            path.write_text(write_recording(Recording(recording.line, hops)), encoding="utf-8")
+    if changed and not update:
+        raise typer.Exit(1)
+
+
+async def played(recordings: list[Recording], operator: Path | None = None) -> list[list[RecordedHop]]:
+    """What each recording shows now."""
+    async with scratch(operator) as made:
+        numbers = iter(sample_numbers(made.opened.operator.country, 2 * len(recordings)))
+        return [
+            await play_again(made, recording, f"replay-{place}", (next(numbers), next(numbers)))
+            for place, recording in enumerate(recordings)
+        ]
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(help="A recording.")],
+    after: Annotated[Path, typer.Argument(help="Another one of the same inputs.")],
+) -> None:
+    """Tell what differs between two recordings, screen by screen; exit code 1 if anything does."""
+    found = guarded(lambda: list(changes(read_recording(before).hops, read_recording(after).hops)))
+    _tell(Console(), after.name, found)
+    if found:
+        raise typer.Exit(1)
+
+
+def _tell(console: Console, name: str, found: list[str]) -> None:
+    for one in found:
+        console.print(Syntax(one, "diff", background_color="default", word_wrap=True))
+    console.print(f"{name}: {f'{len(found)} screen(s) changed' if found else 'nothing has changed'}", highlight=False)

@@ -1,0 +1,85 @@
+"""Sessions recorded in production become tests of what the dialogs say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from channels.recording import Recorder, ask_for, fetch
+from commands.dialog_record import played
+from commands.phones import TextPhone, UssdPhone
+from commands.recorded import Opening, Recording, changes, read_recording, write_recording
+from commands.scratch import Scratch, scratch
+
+RECORDINGS = Path(__file__).parent / "recordings"
+LINE, OTHER, PIN = "+254712100001", "+254712200002", "8264"
+
+
+async def recorded(made: Scratch) -> Recording:
+    """What a line does on USSD and by text while staff records it: all kinds of secrets are typed."""
+    opened = made.opened
+    recorder: Recorder = opened.recorder
+    await opened.engine.create_line(LINE, language="en", pin=PIN)
+    await opened.engine.create_line(OTHER, language="en")
+    await ask_for(opened.redis, opened.keyring, LINE, 5)
+    await recorder.step()
+    phone = UssdPhone(opened.conversation, "africastalking", LINE, "recorded-1")
+    await phone.dial()
+    for typed in ("2", made.vouchers[14], "1"):
+        await phone.say(typed)
+    phone = UssdPhone(opened.conversation, "africastalking", LINE, "recorded-2")
+    await phone.dial()
+    for typed in ("5", "1", "0" + OTHER[4:], "20", "1"):
+        await phone.say(typed)
+    texter = TextPhone(opened.talk.texts, "simulator", LINE, "recorded-3")
+    await texter.dial()
+    for typed in ("4", "2", PIN, "9153"):
+        await texter.say(typed)
+    await recorder.step()
+    line = await opened.engine.subscriber(LINE)
+    return Recording(Opening(line.language, 0, True, (), 50_000), await fetch(opened.redis, opened.keyring, LINE))
+
+
+async def test_a_recording_holds_no_secret_and_plays_again_unchanged(tmp_path: Path) -> None:
+    async with scratch() as made:
+        recording = await recorded(made)
+        voucher = made.vouchers[14]
+    written = write_recording(recording)
+    for secret in (PIN, "9153", voucher, OTHER[4:], LINE[4:]):
+        assert secret not in written
+    assert [hop.state for hop in recording.hops][3] == "recharge.done"
+    assert {"<pin>", "<voucher>", "<number>"} <= {typed for hop in recording.hops for typed in hop.typed}
+    path = tmp_path / "session.toml"
+    path.write_text(written, encoding="utf-8")
+    again = read_recording(path)
+    assert again == recording
+    (now,) = await played([again])
+    assert list(changes(again.hops, now)) == []
+
+
+async def test_what_was_recorded_is_still_what_the_dialogs_say() -> None:
+    recordings = {path.name: read_recording(path) for path in sorted(RECORDINGS.glob("*.toml"))}
+    assert len(recordings) >= 3
+    for name, hops in zip(recordings, await played(list(recordings.values())), strict=True):
+        assert list(changes(recordings[name].hops, hops)) == [], f"{name}: manage.py dialog replay --update"
+
+
+async def test_an_edit_of_the_operators_file_shows_as_a_difference(tmp_path: Path) -> None:
+    sample = Path(__file__).resolve().parents[2] / "examples" / "kenya.toml"
+    edited = tmp_path / "edited.toml"
+    edited.write_text(
+        sample.read_text(encoding="utf-8") + '\n[dialogs.texts.en]\n"Balance" = "What I have"\n', encoding="utf-8"
+    )
+    recording = read_recording(RECORDINGS / "bundle.toml")
+    (now,) = await played([recording], edited)
+    found = list(changes(recording.hops, now))
+    assert "-1 Balance" in found[0] and "+1 What I have" in found[0]
+
+
+@pytest.mark.parametrize("text", ["", "[[hop]]\n", "nonsense", '[line]\nlanguage = 5\n[[hop]]\nshown = ["x"]\n'])
+def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"broken\.toml"):
+        read_recording(path)
