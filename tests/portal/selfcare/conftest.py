@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
@@ -23,7 +26,9 @@ from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Adjust, Purchase, Subscriber, Unit
 from opening import Opened
-from portal.simulator.inbox import inbox_key, readable
+from portal.base.sessions import Kept, Sessions
+from portal.selfcare.devices import Devices
+from portal.simulator.live import inbox_key, readable
 from settings import GatewaySettings, PortalSettings, Settings
 from tests.portal.simulator.conftest import EXAMPLES, KEY, seed, serving
 
@@ -149,7 +154,7 @@ async def page(browser: Browser, server: Running, width: int) -> AsyncIterator[P
 
     def heard(message: Any) -> None:
         # A page that says what was wrong with a form answers 422, which Chromium tells as an error.
-        if message.type == "error" and "422" not in message.text:
+        if message.type == "error" and not any(one in message.text for one in ("422", "429")):
             errors.append(message.text)
 
     opened.on("request", lambda request: requested.append(request.url))
@@ -161,11 +166,67 @@ async def page(browser: Browser, server: Running, width: int) -> AsyncIterator[P
     assert errors == []
 
 
+async def session_of(server: Running, msisdn: str | None = None) -> tuple[str, str]:
+    """Name and value of the cookie of somebody who has signed in."""
+    sessions = Sessions(server.services.redis, server.services.keyring, "portal", Kept(began_at=0))
+    visit = await sessions.begin(Kept(began_at=time.time(), msisdn=msisdn or server.msisdn, signed_in=True))
+    line = await server.engine.subscriber(msisdn or server.msisdn)
+    await Devices(server.services.redis, sessions).note(
+        visit, line.line_id, "Mozilla/5.0 (Linux; Android 10) Chrome/120"
+    )
+    return "rasid_portal", visit.cookie
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def inside(page: Page, server: Running) -> Page:
     """Signed in, at home."""
-    await sign_in(page, server)
+    name, value = await session_of(server)
+    await page.context.add_cookies([{"name": name, "value": value, "url": server.url}])
+    await page.goto(f"{server.url}/portal")
     return page
+
+
+class Caller:
+    """A browser without a screen, signed in."""
+
+    def __init__(self, base: str, http: aiohttp.ClientSession) -> None:
+        self.base, self.http = base, http
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """Status and body; ``path`` stands below ``/portal`` unless it begins with two slashes."""
+        async with self.http.get(self._url(path), headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def data(self, path: str) -> bytes:
+        """A file."""
+        async with self.http.get(self._url(path)) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
+    async def send(self, page: str, action: str, **fields: str) -> tuple[int, str, str]:
+        """Fill the form of a page and send it: status, path and body of where that leads."""
+        _, body = await self.get(page)
+        hidden = dict(re.findall(r'<input type="hidden" name="(form|once)" value="([0-9a-f]+)"', body))
+        async with self.http.post(self._url(action), data={**hidden, **fields}) as answer:
+            return answer.status, answer.url.path, await answer.text()
+
+    def _url(self, path: str) -> str:
+        return self.base + path[1:] if path.startswith("//") else f"{self.base}/portal{path}"
+
+
+@asynccontextmanager
+async def calling(server: Running, msisdn: str | None = None) -> AsyncIterator[Caller]:
+    """A caller for one line."""
+    name, value = await session_of(server, msisdn)
+    async with aiohttp.ClientSession(cookies={name: value}, headers={"Accept": "text/html"}) as http:
+        yield Caller(server.url, http)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def caller(server: Running) -> AsyncIterator[Caller]:
+    """Signed in, without a browser."""
+    async with calling(server) as one:
+        yield one
 
 
 async def sign_in(page: Page, server: Running) -> None:

@@ -89,7 +89,7 @@ async def try_code_again(client: aiohttp.ClientSession, server: Running, code: s
 
 async def test_a_number_may_ask_for_five_codes_an_hour(client: aiohttp.ClientSession, server: Running) -> None:
     said = [await ask(client, server, server.msisdn) for _ in range(6)]
-    assert [status for status, _, _ in said] == [200] * 5 + [422]
+    assert [status for status, _, _ in said] == [200] * 5 + [429]
 
 
 async def test_without_a_session_every_page_asks_to_sign_in(client: aiohttp.ClientSession, server: Running) -> None:

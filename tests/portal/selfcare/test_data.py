@@ -1,0 +1,66 @@
+"""Taking one's data along, and leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from engine.words import Charge, Unit, UnknownLine
+from tests.portal.selfcare.conftest import Caller, Running, calling, spend
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_the_file_holds_all_that_the_books_hold_of_the_account(server: Running, caller: Caller) -> None:
+    await spend(server, Charge, unit=Unit.OCTETS, amount=7_000_000)
+    data = json.loads(await caller.data("/data/export.json"))
+    line = await server.line()
+    assert data["line"]["number"] == server.msisdn
+    assert sum(one["amount"] for one in data["balances"] if one["unit"] == "money") == line.total(Unit.MONEY)
+    kept = await server.engine.operations(line.account, most=100)
+    assert [one["key"] for one in data["history"]] == [str(one.answer.key) for one in kept]
+    assert [one["used"] for one in data["usage"]] == [7_000_000]
+    assert data["payments"] == [] and data["settings"]["messages"]["opted_out"] is False
+
+
+async def erasure_code(server: Running) -> str:
+    """The code that was texted last."""
+    for _ in range(200):
+        found = [one for text in await server.texts() for one in re.findall(r"^(\d{6}) deletes", text)]
+        if found:
+            return found[-1]
+        await asyncio.sleep(0.05)
+    raise AssertionError("no code was texted")
+
+
+async def test_only_the_texted_code_deletes_and_then_nothing_leads_to_the_person(
+    server: Running, caller: Caller
+) -> None:
+    account = (await server.line()).account
+    status, path, _ = await caller.send("/data", "/data/code")
+    assert (status, path) == (200, "/portal/data/erase")
+    code = await erasure_code(server)
+    wrong = "000000" if code != "000000" else "000001"
+    assert (await caller.send("/data/erase", "/data/erase", code=wrong, sure="yes"))[0] == 422
+    assert (await caller.send("/data/erase", "/data/erase", code=code))[0] == 422
+    assert (await server.line()).account == account
+    status, path, body = await caller.send("/data/erase", "/data/erase", code=code, sure="yes")
+    assert (status, path) == (200, "/portal/sign-in") and "deleted" in body
+    with pytest.raises(UnknownLine):
+        await server.line()
+    async with caller.http.get(f"{server.url}/portal") as answer:
+        assert answer.url.path == "/portal/sign-in"
+    # The books stay whole: what was booked is still there.
+    assert {one.answer.kind for one in await server.engine.operations(account)} == {"adjust", "purchase"}
+
+
+async def test_a_line_that_shares_an_account_cannot_delete_it(server: Running) -> None:
+    owner = await server.line()
+    await server.engine.create_line("+254712345099", None, "en", account=owner.account)
+    async with calling(server, "+254712345099") as member:
+        assert "/portal/data/code" not in (await member.get("/data"))[1]
+        assert (await member.send("/data", "/data/code"))[0] == 422
+    assert await server.texts("+254712345099") == []

@@ -1,0 +1,68 @@
+"""What cannot be done: a page for people, problem details for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from redis.exceptions import ConnectionError as RedisDown
+
+from dialogs.values import Text
+from engine.words import EngineUnavailable
+from portal.base.faults import faults
+from tests.portal.selfcare.conftest import Running, calling
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def show(_request: web.Request, status: int, heading: Text, sentence: Text) -> web.Response:
+    return web.Response(text=f"<h1>{heading.message}</h1>{sentence.message}", status=status, content_type="text/html")
+
+
+async def fail(request: web.Request) -> web.Response:
+    raise {
+        "redis": RedisDown("away"),
+        "books": EngineUnavailable("away"),
+        "bug": ZeroDivisionError("0712345001"),
+        "large": web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2),
+    }[request.match_info["what"]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def failing() -> AsyncIterator[str]:
+    """A server on which everything fails."""
+    app = web.Application(middlewares=[faults(show)])
+    app.add_routes([web.get("/{what}", fail)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(("what", "status"), [("redis", 503), ("books", 503), ("bug", 500), ("large", 413)])
+async def test_a_fault_is_told_without_what_caused_it(failing: str, what: str, status: int) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{failing}/{what}", headers={"Accept": "text/html,*/*"}) as answer:
+            assert answer.status == status and answer.content_type == "text/html"
+            assert "0712345001" not in await answer.text()
+            assert ("Retry-After" in answer.headers) == (status == 503)
+        async with http.get(f"{failing}/{what}") as answer:
+            told = json.loads(await answer.text())
+            assert answer.status == told["status"] == status and answer.content_type == "application/problem+json"
+            assert "0712345001" not in str(told)
+
+
+async def test_a_page_that_does_not_exist_says_so_in_the_persons_language(server: Running) -> None:
+    async with calling(server) as one:
+        status, page = await one.get("/nothing", **{"Accept-Language": "sw"})
+        assert status == 404 and 'lang="sw"' in page and "Haipatikani" in page
+        async with one.http.get(f"{server.url}/portal/nothing", headers={"Accept": "*/*"}) as answer:
+            assert answer.content_type == "application/problem+json"
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        status, page = await one.get("/history?after=x")
+        assert status == 400 and "<h1>" in page
