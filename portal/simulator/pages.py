@@ -161,7 +161,7 @@ class Pages:
         return None
 
     async def vouchers(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp passes it
-        """``GET vouchers``: the demo's vouchers with their value as money, to be typed with a click; and which are used."""
+        """``GET vouchers``: the demo's vouchers, their value as money, and which are used: to be typed with a click."""
         stored = await self._services.redis.get(VOUCHERS_KEY)
         vouchers = json.loads(stored) if stored else []
         for voucher, used in zip(vouchers, await asyncio.gather(*map(self._is_used, vouchers)), strict=True):
