@@ -26,7 +26,17 @@ from configuration.catalogue import (
     TextRules,
     VoucherRules,
 )
-from configuration.charging import AdvanceRules, Category, Day, Policy, QuotaRules, Rate, RenewalRules, TransferRules
+from configuration.charging import (
+    AdvanceRules,
+    Category,
+    Day,
+    FairUse,
+    Policy,
+    QuotaRules,
+    Rate,
+    RenewalRules,
+    TransferRules,
+)
 from configuration.dialogs import DialogRules
 from configuration.installation import CHAT, MOVABLE_BOOKS, PLAIN, PREFIX, SIMULATOR_ONLY, BookName, Settings
 from configuration.operator import LIVE, TEMPLATE_PLACEHOLDERS, Demo, DemoSubscriber, Operator
@@ -146,6 +156,7 @@ __all__ = [
     "DialogRules",
     "DiameterPeer",
     "DiameterSettings",
+    "FairUse",
     "FraudRules",
     "GatewaySettings",
     "Grant",

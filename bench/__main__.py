@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,14 +18,17 @@ from rich.console import Console
 from bench import (
     callbacks,
     campaign,
+    charges,
     charts,
     door,
     mediation,
     messages,
     nchf,
+    portal,
     profiles,
     radius,
     reconciliation,
+    reservations,
     results,
     settlements,
     turns,
@@ -51,6 +55,13 @@ class Part(StrEnum):
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
     CALLBACKS = "callbacks"
+    CHARGES = "charges"
+    #: few lines and many (--accounts): only when asked for
+    SCALE = "scale"
+    #: a million open reservations (--rows): only when asked for
+    RESERVATIONS = "reservations"
+    #: a million lines (--rows): only when asked for
+    PORTAL = "portal"
     NCHF = "nchf"
     RADIUS = "radius"
     #: a million records for each run: only when asked for
@@ -129,42 +140,29 @@ async def _measured(parts: list[Part], sizes: Sizes) -> dict[str, Any]:
 
 
 async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
-    operator, tell = load_operator(OPERATOR_FILE), console.print
-    runs, seconds = sizes.runs, sizes.seconds
-    if part is Part.DOOR:
-        keyring = Keyring({1: os.urandom(32)})
-        return await door.measure(
-            house, operator, keyring, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
-        )
-    if part is Part.SETTLEMENTS:
-        return await settlements.measure(
-            house, operator, runs=runs, seconds=seconds, accounts=sizes.accounts, tell=tell
-        )
-    if part is Part.CALLBACKS:
-        return await callbacks.measure(
-            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, accounts=sizes.lines, tell=tell
-        )
-    if part is Part.RECONCILIATION:
-        return await reconciliation.measure(house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, tell=tell)
-    if part is Part.MEDIATION:
-        return await mediation.measure(
-            house, operator, OPERATOR_FILE, runs=runs, rows=sizes.rows, lines=sizes.accounts, tell=tell
-        )
-    if part is Part.TURNS:
-        return await turns.measure(
-            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
-        )
-    if part is Part.NCHF:
-        return await nchf.measure(
-            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
-        )
-    if part is Part.RADIUS:
-        return await radius.measure(
-            house, operator, OPERATOR_FILE, runs=runs, seconds=seconds, lines=sizes.lines, tell=tell
-        )
-    if part is Part.MESSAGES:
-        return await messages.measure(house, OPERATOR_FILE, runs=runs, seconds=seconds, tell=tell)
-    return await campaign.measure(house, OPERATOR_FILE, numbers=sizes.numbers, tell=tell)
+    operator, tell, file = load_operator(OPERATOR_FILE), console.print, OPERATOR_FILE
+    runs, seconds, accounts, lines, numbers, rows = sizes
+    timed: dict[str, Any] = {"runs": runs, "seconds": seconds, "tell": tell}
+    counted: dict[str, Any] = {"runs": runs, "rows": rows, "tell": tell}
+    chapters: dict[Part, Callable[[], Awaitable[Chapter]]] = {
+        Part.DOOR: lambda: door.measure(
+            house, operator, Keyring({1: os.urandom(32)}), runs=runs, seconds=seconds, accounts=accounts, tell=tell
+        ),
+        Part.SETTLEMENTS: lambda: settlements.measure(house, operator, accounts=accounts, **timed),
+        Part.CALLBACKS: lambda: callbacks.measure(house, operator, file, accounts=lines, **timed),
+        Part.RECONCILIATION: lambda: reconciliation.measure(house, operator, file, **counted),
+        Part.MEDIATION: lambda: mediation.measure(house, operator, file, lines=accounts, **counted),
+        Part.TURNS: lambda: turns.measure(house, operator, file, lines=lines, **timed),
+        Part.CHARGES: lambda: charges.measure(house, operator, lines=lines, **timed),
+        Part.SCALE: lambda: charges.measure_scale(house, operator, lines=accounts, **timed),
+        Part.RESERVATIONS: lambda: reservations.measure(house, operator, count=rows, tell=tell),
+        Part.PORTAL: lambda: portal.measure(house, operator, file, lines=rows, **timed),
+        Part.NCHF: lambda: nchf.measure(house, operator, file, lines=lines, **timed),
+        Part.RADIUS: lambda: radius.measure(house, operator, file, lines=lines, **timed),
+        Part.MESSAGES: lambda: messages.measure(house, file, runs=runs, seconds=seconds, tell=tell),
+        Part.CAMPAIGN: lambda: campaign.measure(house, file, numbers=numbers, tell=tell),
+    }
+    return await chapters[part]()
 
 
 async def _circumstances(house: House, runs: int, seconds: int) -> dict[str, Any]:

@@ -120,6 +120,22 @@ class RenewalRules(Strict):
     back_off_hours: tuple[Annotated[int, Field(ge=1, le=24 * 7)], ...] = (1, 6, 24)
 
 
+class FairUse(Strict):
+    """How fast a line is served once it has used much: one step. Before the first it is served at ``full`` speed."""
+
+    #: the network's name for the step: ``1mbps``, ``throttled``
+    speed: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
+    #: octets in one local day or month beyond which it holds, until that ends
+    above: int = Field(gt=0)
+    period: Literal["day", "month"] = "month"
+
+    @model_validator(mode="after")
+    def _slower_than_full(self) -> Self:
+        if self.speed == "full":
+            raise ValueError("speed: full is what holds before the first step")
+        return self
+
+
 class Policy(Strict):
     """What a regulator asks for. In the operator's file a name is a file of ``policies/`` beside it."""
 

@@ -13,7 +13,16 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from configuration.base import SettingsError, Strict
 from configuration.catalogue import LowBalance, Notifications, PinRules, Product, TextRules, VoucherRules
-from configuration.charging import AdvanceRules, Category, Policy, QuotaRules, Rate, RenewalRules, TransferRules
+from configuration.charging import (
+    AdvanceRules,
+    Category,
+    FairUse,
+    Policy,
+    QuotaRules,
+    Rate,
+    RenewalRules,
+    TransferRules,
+)
 from configuration.dialogs import DialogRules
 from configuration.paying import FraudRules, PaymentRules, ReconciliationRules
 from configuration.sessions import SessionRules, ShortcutCode, Way
@@ -104,6 +113,8 @@ class Operator(Strict):
     categories: tuple[Category, ...] = ()
     rates: tuple[Rate, ...] = ()
     quota: QuotaRules = QuotaRules()
+    #: of several steps that hold the last one counts
+    fair_use: tuple[FairUse, ...] = ()
     transfers: tuple[TransferRules, ...] = ()
     advances: AdvanceRules | None = None
     renewals: RenewalRules = RenewalRules()

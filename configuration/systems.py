@@ -71,6 +71,9 @@ class RadiusClient(Strict):
     filter_active: str = Field(default="rasid-active", max_length=253)
     filter_exhausted: str = Field(default="rasid-exhausted", max_length=253)
 
+    #: speed step of the operator's fair use → the Filter-Id that a CoA request names
+    filter_speeds: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=253)]] = Field(default={})
+
     @property
     def secret_bytes(self) -> bytes:
         """The secret as it is hashed."""

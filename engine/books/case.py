@@ -44,6 +44,11 @@ class Case:
     amounts: dict[UUID, int] = field(default_factory=dict)
     #: bucket → what open reservations now hold of it
     reserved: dict[UUID, int] = field(default_factory=dict)
+    #: unit → what money has paid for, and what money holds for sessions more than before
+    bought: dict[Unit, int] = field(default_factory=dict)
+    held_by_money: dict[Unit, int] = field(default_factory=dict)
+    #: unit → what the line has used today and this month, this operation included, as far as that is counted
+    metered: dict[Unit, tuple[int, int]] = field(default_factory=dict)
     #: bucket → its new expiry
     expiries: dict[UUID, datetime | None] = field(default_factory=dict)
     #: buckets made by this operation, as they stand

@@ -104,6 +104,8 @@ class Facts:
     session: SessionFacts | None = None
     #: of the session asked about, or of all sessions that are overdue
     reservations: list[ReservationFacts] = field(default_factory=list)
+    #: (rating group, unit) → what was charged from files for the session asked about, if nobody opened it yet
+    recorded: dict[tuple[int, Unit], int] = field(default_factory=dict)
     meters: dict[Unit, MeterFacts] = field(default_factory=dict)
     #: oldest first
     advances: list[AdvanceFacts] = field(default_factory=list)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
+from engine.balances.rules import promised_end
 from engine.books.case import Case
 from engine.provisioning.tables import Counter
+from engine.usage.meters import meter_now, month_end
 from engine.usage.paying import money_pays
 from engine.words import LineStatus, Unit
 
 #: The unit that a counter's service is paid in, beside money.
 _PAID_IN = {Counter.VOICE: Unit.SECONDS, Counter.MESSAGES: Unit.MESSAGES, Counter.DATA: Unit.OCTETS}
 
-#: Statuses of a policy counter.
-ACTIVE, EXHAUSTED = "active", "exhausted"
+#: Statuses of a policy counter; of the speed, beside the steps of the operator's fair use.
+ACTIVE, EXHAUSTED, FULL = "active", "exhausted", "full"
 
 
 def provision(case: Case) -> None:
@@ -33,6 +36,8 @@ def provision(case: Case) -> None:
         (counter, *_served(ends, unit, money=not rated or (unit in rated and money_pays(case, unit))))
         for counter, unit in _PAID_IN.items()
     ]
+    if case.operator.fair_use:
+        told.append((Counter.SPEED, *_speed(case, line.policy)))
     policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
         return
@@ -42,9 +47,35 @@ def provision(case: Case) -> None:
         case.write("provisioned", line.line_id, counter, status, until, case.operation.key)
     rules = [
         {"counter": counter, "status": status, "until": None if until is None else until.isoformat()}
-        for counter, status, until in changed
+        for counter, status, until in told
+        # Who is served again has to be told how fast.
+        if counter is Counter.SPEED or (counter, status, until) in changed
     ]
     case.announce("provisioning.changed", {"rules": rules})
+
+
+def _speed(case: Case, policy: Iterable[str]) -> tuple[str, datetime | None]:
+    """The speed step of what the line has used by now and its end; what was told last where nothing is counted."""
+    known = case.facts.meters.get(Unit.OCTETS)
+    if known is None and Unit.OCTETS not in case.metered:
+        return _told_speed(policy, case.now)
+    zone = case.operator.timezone
+    meter = meter_now(known, Unit.OCTETS, case.now, zone)
+    today, month = case.metered.get(Unit.OCTETS, (meter.today, meter.this_month))
+    for step in reversed(case.operator.fair_use):
+        if step.period == "day" and today > step.above:
+            return step.speed, promised_end(meter.day_from, 0, zone)
+        if step.period == "month" and month > step.above:
+            return step.speed, month_end(meter.month_from, zone)
+    return FULL, None
+
+
+def _told_speed(policy: Iterable[str], now: datetime) -> tuple[str, datetime | None]:
+    told = next((said.split(" ") for said in policy if said.startswith(f"{Counter.SPEED} ")), [])
+    if len(told) < 3:
+        return FULL, None
+    until = datetime.fromisoformat(told[2])
+    return (told[1], until) if until > now else (FULL, None)
 
 
 def _served(ends: dict[Unit, datetime | None], unit: Unit, *, money: bool) -> tuple[str, datetime | None]:

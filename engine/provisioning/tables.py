@@ -16,7 +16,7 @@ class Counter(StrEnum):
     VOICE = "voice"
     MESSAGES = "messages"
     DATA = "data"
-    #: full or throttled
+    #: ``full``, or a step of the operator's fair use
     SPEED = "speed"
 
 

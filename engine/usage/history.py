@@ -20,7 +20,9 @@ from settings import Operator
 
 # Sessions and usage records tell group by group what was charged; a single charge is one group by itself.
 _HISTORY = sa.text("""
-    SELECT coalesce((g->>'day')::date, (o.booked_at AT TIME ZONE :zone)::date) AS day, g->>'category' AS category,
+    SELECT coalesce((g->>'day')::date,
+                    (coalesce((o.answer->'details'->>'used_at')::timestamptz, o.booked_at) AT TIME ZONE :zone)::date)
+           AS day, g->>'category' AS category,
            g->>'unit' AS unit, sum((g->>'charged')::bigint)::bigint AS used,
            coalesce(sum((g->>'money')::bigint), 0)::bigint AS money,
            coalesce(sum((g->>'overrun')::bigint), 0)::bigint AS overrun

@@ -54,8 +54,8 @@ def end(case: Case, holding: Holding, state: ReservationState) -> None:
     """Let a quota go, once."""
     if holding.state is not ReservationState.OPEN:
         return
-    let_go(case, holding.legs)
-    holding.legs, holding.granted, holding.state = [], 0, state
+    let_go(case, holding)
+    holding.granted, holding.state = 0, state
 
 
 def write(case: Case, holding: Holding, known: ReservationFacts | None = None) -> None:

@@ -5,7 +5,7 @@ Days and months are the operator's local ones. Money counts whatever a line spen
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -43,6 +43,13 @@ def month_of(now: datetime, zone: str) -> datetime:
     return _beginning(now.astimezone(ZoneInfo(zone)).replace(day=1).toordinal(), zone)
 
 
+def month_end(begins: datetime, zone: str) -> datetime:
+    """When the local month ends that began then, in UTC."""
+    local = begins.astimezone(ZoneInfo(zone))
+    # Any day of the next one.
+    return month_of(local + timedelta(days=32), zone)
+
+
 def meter_now(known: MeterFacts | None, unit: Unit, now: datetime, zone: str) -> MeterFacts:
     """A meter as it stands on the day of ``now``: a new day and a new month begin with nothing."""
     day, month = _beginnings(now, zone)
@@ -67,8 +74,8 @@ def _usual(meter: MeterFacts, day: datetime, zone: str) -> int:
 
 
 def spent(case: Case, unit: Unit) -> int:
-    """What this case has taken for the line so far."""
-    return sum(
+    """What this case has taken for the line so far, what money has paid for included."""
+    return case.bought.get(unit, 0) + sum(
         moved.amount
         for moved in case.transfers
         if moved.unit is unit and moved.debit is Ledger.BALANCE and moved.credit in SPENT
@@ -92,7 +99,7 @@ def _newly_held(case: Case, unit: Unit) -> int:
     """What this case has reserved for the line's sessions so far, less what it let go."""
     if not case.reserved:
         return 0
-    return sum(
+    return case.held_by_money.get(unit, 0) + sum(
         case.reserved[bucket.bucket_id] - bucket.reserved
         for bucket in case.buckets()
         if bucket.unit is unit and bucket.bucket_id in case.reserved
@@ -122,6 +129,8 @@ def count(case: Case) -> None:
             used[moved.unit] = used.get(moved.unit, 0) + moved.amount
         elif moved.credit is Ledger.BALANCE and moved.debit in SPENT:
             used[moved.unit] = used.get(moved.unit, 0) - moved.amount
+    for unit, amount in case.bought.items():
+        used[unit] = used.get(unit, 0) + amount
     original = case.facts.original
     spent_at = case.now if original is None else original.booked_at
     for unit, amount in used.items():
@@ -129,6 +138,7 @@ def count(case: Case) -> None:
         before = meter_now(known, unit, case.now, case.operator.timezone)
         today = max(0, before.today + amount) if spent_at >= before.day_from else before.today
         month = max(0, before.this_month + amount) if spent_at >= before.month_from else before.this_month
+        case.metered[unit] = today, month
         if before is known:
             # The day goes on: nothing else of the row changes.
             case.write("metered", case.facts.line.line_id, unit, today, month)

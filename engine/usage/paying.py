@@ -99,11 +99,18 @@ def granted_rate(case: Case, holding: Holding, category: str | None) -> Rate | N
     return known or rate_for(case.operator, holding.unit, category, holding.now)
 
 
-def let_go(case: Case, legs: Sequence[Leg]) -> None:
-    """Give back what was held."""
-    by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
-    for bucket_id, amount in legs:
-        case.hold(by_id[bucket_id], -amount)
+def let_go(case: Case, holding: Holding) -> list[Leg]:
+    """Give back what was held for a quota. Returns what that was."""
+    legs, holding.legs = holding.legs, []
+    if legs:
+        by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
+        by_money = holding.granted
+        for bucket_id, amount in legs:
+            bucket = by_id[bucket_id]
+            case.hold(bucket, -amount)
+            by_money -= amount if bucket.unit is holding.unit else 0
+        case.held_by_money[holding.unit] = case.held_by_money.get(holding.unit, 0) - by_money
+    return legs
 
 
 def spendable_money(case: Case, category: str | None) -> int:
@@ -178,6 +185,7 @@ def _pay_money(
             left -= part
     holding.priced += paid_for
     holding.paid += cost
+    case.bought[holding.unit] = case.bought.get(holding.unit, 0) + paid_for
     return paid_for, cost
 
 
@@ -206,6 +214,7 @@ def hold(case: Case, holding: Holding, category: str | None, size: int, rate: Ra
             left -= part
     if left and rate is not None:
         holding.under(rate)
+        case.held_by_money[holding.unit] = case.held_by_money.get(holding.unit, 0) + left
         cost = holding.cost(rate, left)
         for bucket in payable(case, Unit.MONEY, category):
             part = min(cost, case.free(bucket))

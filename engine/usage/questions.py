@@ -31,6 +31,9 @@ METERED = (Charge, ChargeUsage, SessionRequest, Purchase, Transfer, Renew, Undo,
 _RESERVED = """r.session_id, r.rating_group, r.unit, r.state, r.granted, r.legs, r.used, r.overrun, r.seen, r.tariff,
                r.priced, r.paid, r.began_at, r.reported_at, r.expires_at"""
 
+#: How long before a session is opened a file may have told of it.
+RECORDED_DAYS = 31
+
 _UNITS = {str(unit): unit for unit in Unit}
 _STATES = {str(state): state for state in ReservationState}
 
@@ -45,11 +48,17 @@ _OWN = len(SessionFacts._fields)
 
 
 def _add_session(facts: Facts, row: Row) -> None:
-    """A row for each group, the session before it; one with the session alone where it has no group."""
+    """A row for each group, the session before it; one with the session alone where it has no group.
+
+    Of a session that nobody opened there is one with what was charged for it from files.
+    """
+    if row[0] is None:
+        facts.recorded = {(group, _UNITS[unit]): amount for group, unit, amount in row[-1] or ()}
+        return
     if facts.session is None:
         facts.session = SessionFacts(*row[:_OWN])
     if row[_OWN] is not None:
-        _add_reservation(facts, row[_OWN:])
+        _add_reservation(facts, row[_OWN:-1])
 
 
 def _add_reservation(facts: Facts, row: Row) -> None:
@@ -81,8 +90,16 @@ QUESTIONS = (
         ("shard", "account_id", "session_id"),
         f"""
         SELECT v.place, s.session_id, s.line_id, s.interface, s.name, s.node, s.notify, s.opened_at, s.closed_at,
-               {_RESERVED}
-        FROM {given(session, "shard", "account_id", "session_id")} JOIN session s USING (shard, account_id, session_id)
+               {_RESERVED},
+               CASE WHEN s.session_id IS NULL THEN (
+                   SELECT jsonb_agg(jsonb_build_array(u.rating_group, u.unit, u.amount)) FROM (
+                       SELECT rating_group, unit, sum(amount) AS amount FROM usage_record
+                       WHERE shard = v.shard AND account_id = v.account_id AND session_key = v.session_id AND due
+                             AND started_at > now() - interval '{RECORDED_DAYS} days'
+                       GROUP BY rating_group, unit) u)
+               END
+        FROM {given(session, "shard", "account_id", "session_id")}
+        LEFT JOIN session s USING (shard, account_id, session_id)
         LEFT JOIN reservation r USING (shard, account_id, session_id)
         ORDER BY v.place, r.rating_group""",
         _session,
@@ -110,7 +127,12 @@ QUESTIONS = (
         ("shard", "account_id", "line_id"),
         f"""
         SELECT v.place, m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual,
-               CASE WHEN m.day_cap IS NULL AND m.month_cap IS NULL THEN 0 ELSE (
+               CASE WHEN m.day_cap IS NULL AND m.month_cap IS NULL THEN 0 WHEN m.unit <> '{Unit.MONEY}' THEN (
+                   SELECT coalesce(sum(r.granted), 0)::bigint
+                   FROM reservation r JOIN session s USING (shard, account_id, session_id)
+                   WHERE r.shard = m.shard AND r.account_id = m.account_id AND r.state = '{ReservationState.OPEN}'
+                         AND s.line_id = m.line_id AND r.unit = m.unit)
+               ELSE (
                    SELECT coalesce(sum((leg->>1)::bigint), 0)::bigint
                    FROM reservation r JOIN session s USING (shard, account_id, session_id),
                         jsonb_array_elements(r.legs) AS leg

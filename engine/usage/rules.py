@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -32,6 +32,9 @@ from settings import Category, Rate
 #: What use is measured in; the first of it is meant where nothing else says so.
 _MEASURED = (Unit.OCTETS, Unit.SECONDS, Unit.MESSAGES)
 
+#: What is told within so short a time is told as it happens.
+ONLINE = timedelta(minutes=1)
+
 _SERVED = frozenset({LineStatus.ACTIVE, LineStatus.PREACTIVE})
 
 
@@ -58,7 +61,10 @@ def session(case: Case, asked: SessionRequest) -> Verdict:
     for holding in holdings.values():
         write(case, holding, known.get(holding.rating_group))
     write_session(case, asked)
-    return _verdict(groups, ended=ended)
+    verdict = _verdict(groups, ended=ended)
+    if told_afterwards(case, asked) and case.now - asked.asked_at > ONLINE:
+        return verdict._replace(details={**verdict.details, "used_at": asked.asked_at.isoformat()})
+    return verdict
 
 
 def _ended(case: Case, asked: SessionRequest) -> bool:
@@ -97,13 +103,10 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
         if holding is not None:
             # The network counts this group in something else from now on: what was held in the old unit goes back.
             end(case, holding, ReservationState.RELEASED)
-        holding = Holding(asked.session_key, report.rating_group, unit, case.now)
-        holdings[report.rating_group] = holding
+        holding = holdings[report.rating_group] = _opened(case, asked, report.rating_group, unit)
     code = None if category is None else category.code
     used = _newly_used(asked, report, holding)
-    legs, before = holding.legs, holding.granted
-    holding.legs = []
-    let_go(case, legs)
+    before, legs = holding.granted, let_go(case, holding)
     holding.reported_at = case.now
     if category is not None and category.zero_rated:
         holding.used += used
@@ -120,6 +123,24 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
     if report.final or report.requested is None or asked.act is SessionAct.RELEASE:
         return answer
     return _grant(case, holding, category, report, answer)
+
+
+def _opened(case: Case, asked: SessionRequest, group: int, unit: Unit) -> Holding:
+    """A group that is heard of for the first time. What a file told of it before is charged already.
+
+    Of totals that is the part not to be charged again; where each report is added, so much of them is owed for.
+    """
+    holding = Holding(asked.session_key, group, unit, case.now)
+    recorded = case.facts.recorded.get((group, unit), 0)
+    holding.seen = recorded if asked.cumulative else -recorded
+    if told_afterwards(case, asked):
+        holding.now = asked.asked_at
+    return holding
+
+
+def told_afterwards(case: Case, asked: SessionRequest) -> bool:
+    """Whether a use is told whole when it is over: then it is rated as of its own time."""
+    return asked.act is SessionAct.RELEASE and case.facts.session is None and asked.asked_at < case.now
 
 
 def _unit(report: GroupReport, holding: Holding | None) -> Unit:
@@ -144,8 +165,9 @@ def _newly_used(asked: SessionRequest, report: GroupReport, holding: Holding) ->
     """What this report adds to all earlier ones. Totals that came before, in whatever order, add nothing."""
     said = 0 if report.used is None else max(0, report.used.of(holding.unit))
     if not asked.cumulative:
+        before = holding.seen
         holding.seen += said
-        return said
+        return max(0, holding.seen) - max(0, before)
     used = max(0, said - holding.seen)
     holding.seen += used
     return used

@@ -48,10 +48,10 @@ class ChangeClient(asyncio.DatagramProtocol):
         """Tell a session's access server that its counter changed. What is wrong, if anything."""
         where = {name: values[0] for name, values in parse_qs(session.notify).items()}
         client = self._clients.get(where.get("client", ""))
-        status = None if client is None else statuses.get(_COUNTERS[client.unit])
-        if client is None or status is None or not client.coa_port:
+        named = None if client is None else filter_of(client, statuses)
+        if client is None or named is None or not client.coa_port:
             return None
-        answer = await self._ask(client, where, status)
+        answer = await self._ask(client, where, named)
         if answer is None:
             return "no answer"
         if answer.code in _TAKEN:
@@ -59,13 +59,13 @@ class ChangeClient(asyncio.DatagramProtocol):
         cause = answer.integer(Attribute.ERROR_CAUSE) if answer.code in _REFUSED else None
         return None if cause == NO_SESSION else f"refused: Error-Cause {cause}"
 
-    async def _ask(self, client: RadiusClient, where: Mapping[str, str], status: str) -> Packet | None:
+    async def _ask(self, client: RadiusClient, where: Mapping[str, str], named: str) -> Packet | None:
         host = ipaddress.ip_address(where["host"])
         transport = await self._transport(host.version)
         identifier = self._free(str(host), client.coa_port)
         if identifier is None:
             return None
-        code, attributes = _said(client, where, status)
+        code, attributes = _said(where, named)
         request = make_request(code, identifier, client.secret_bytes, attributes)
         place = (str(host), client.coa_port, identifier)
         try:
@@ -115,11 +115,22 @@ async def _proven(waiting: asyncio.Future[bytes], patience: float, request: byte
     return packet if response_proven(packet, request[4:20], secret) else None
 
 
-def _said(
-    client: RadiusClient, where: Mapping[str, str], status: str
-) -> tuple[PacketCode, list[tuple[Attribute, bytes]]]:
-    """What is asked: a filter where the settings name one for this status, else the end of the session."""
-    named = client.filter_active if status == "active" else client.filter_exhausted
+def filter_of(client: RadiusClient, statuses: Mapping[str, str]) -> str | None:
+    """The Filter-Id that a change comes to, empty for the session's end; None where it does not concern this client.
+
+    ``statuses`` holds the speed whenever the operator has fair use, so who is served again is served at their speed.
+    """
+    counter = _COUNTERS[client.unit]
+    status, speed = statuses.get(counter), statuses.get("speed")
+    if status is not None and status != "active":
+        return client.filter_exhausted
+    if counter == "data" and speed is not None and speed != "full" and speed in client.filter_speeds:
+        return client.filter_speeds[speed]
+    return None if status is None and (counter != "data" or speed is None) else client.filter_active
+
+
+def _said(where: Mapping[str, str], named: str) -> tuple[PacketCode, list[tuple[Attribute, bytes]]]:
+    """What is asked: a filter where the settings name one, else the end of the session."""
     attributes = list(_session(where))
     if not named:
         return PacketCode.DISCONNECT_REQUEST, attributes

@@ -32,6 +32,9 @@ _DAY = Parameter("usageDate", "a day of the operator's time zone: 2026-01-31", s
 
 _CREATE: Any = msgspec.json.Decoder(wire.UsageCreate)
 
+#: a use is found under its day if it was told within so long
+TOLD_WITHIN = timedelta(days=7)
+
 #: more is no use
 _MOST = 2**50
 
@@ -112,14 +115,21 @@ class UsageManagement:
             subscriber.account,
             kinds=("session", "charge"),
             since=since,
-            until=until,
+            until=None if until is None else until + TOLD_WITHIN,
             after=page.after,
             most=wanted,
         )
         shown = found[page.offset : page.offset + page.limit]
         last = shown[-1].answer if len(found) == wanted and shown else None
         owner = Owner(line_of(subscriber), subscriber.msisdn)
-        of_line = [one.answer for one in shown if one.line_id == subscriber.line_id and _used(one.answer)]
+        of_line = [
+            one.answer
+            for one in shown
+            if one.line_id == subscriber.line_id
+            and _used(one.answer)
+            and (since is None or since <= used_at(one.answer))
+            and (until is None or used_at(one.answer) < until)
+        ]
         following = None if last is None else cursor(last.booked_at, last.key)
         return listed(request, [self._usage(owner, answer) for answer in of_line], following=following)
 
@@ -161,7 +171,7 @@ class UsageManagement:
             id=name,
             href=f"{ROOT}/{USAGE}/{name}",
             usage_type=kind,
-            usage_date=answer.booked_at,
+            usage_date=used_at(answer),
             status="rated" if answer.ok and all(one.rated for one in parts) else "rejected",
             related_party=() if owner.msisdn is None else (wire.Ref(id=owner.msisdn, name="MSISDN"),),
             usage_characteristic=tuple(fact for one in parts for fact in one.facts()),
@@ -179,6 +189,12 @@ class UsageManagement:
             tax_included_rating_amount=money(part.money, self._lines.currency),
             bucket_value=quantity(part.charged, part.unit, self._lines.currency),
         )
+
+
+def used_at(answer: Answer) -> datetime:
+    """When a use happened: its booking's time, unless it was told afterwards."""
+    said = answer.details.get("used_at")
+    return answer.booked_at if said is None else datetime.fromisoformat(said)
 
 
 class _Part(NamedTuple):

@@ -148,3 +148,24 @@ def test_value_ends_at_a_local_midnight_the_promised_number_of_days_later(now: d
 )
 def test_days_with_other_lengths_are_days(now: str, days: int, zone: str, end: str) -> None:
     assert rules.promised_end(datetime.fromisoformat(now), days, zone) == datetime.fromisoformat(end)
+
+
+@pytest.mark.parametrize(
+    ("times", "rolled", "lives"), [(0, 0, False), (1, 0, True), (1, 1, False), (3, 2, True), (3, 3, False)]
+)
+def test_what_is_left_lives_on_as_often_as_the_policy_says(
+    operator: Operator, times: int, rolled: int, *, lives: bool
+) -> None:
+    product = next(one for one in operator.products if one.days > 7 and len(one.grants) == 1)
+    policy = operator.policy.model_copy(update={"roll_over_times": times, "roll_over_above_days": 7})
+    bucket = Bucket(
+        bucket_id=UUID(int=1), unit=Unit(product.grants[0].unit), product=product.code, amount=70, reserved=0,
+        initial=100, categories=(), priority=1, starts_at=NOW - timedelta(days=30),
+        expires_at=NOW - timedelta(minutes=1), rolled_from=UUID(int=2) if rolled else None, rolled=rolled,
+    )  # fmt: skip
+    case = case_of([bucket], operator.model_copy(update={"policy": policy}))
+    details = ends.expire(case).details
+    assert bool(details["rolled_over"]) is lives and bool(details["expired"]) is not lives
+    assert [(made.amount, made.rolled, made.rolled_from) for made in case.opened.values()] == (
+        [(70, rolled + 1, bucket.bucket_id)] if lives else []
+    )

@@ -267,3 +267,36 @@ async def test_nothing_of_a_number_is_kept_in_the_clear(charging: Engine) -> Non
             await connection.execute("SELECT t::text, encode(sealed, 'escape') FROM usage_set_aside t")
         ).fetchall()
     assert rows and all("711999888" not in text for row in rows for text in row)
+
+
+async def _reported(engine: Engine, line: Subscriber, octets: int, sequence: int, *, cumulative: bool) -> None:
+    answer = await engine.post(
+        asking(
+            SessionRequest, line, key=session_key("nchf", "late", sequence), act=SessionAct.UPDATE, interface="nchf",
+            session_id="late", sequence=sequence, cumulative=cumulative,
+            reports=(GroupReport(rating_group=10, unit=Unit.OCTETS, used=Used(octets_down=octets)),),
+        )
+    )  # fmt: skip
+    assert answer.ok
+
+
+@pytest.mark.parametrize("cumulative", [True, False])
+async def test_a_session_that_is_opened_after_its_file_was_charged_pays_only_for_more(
+    charging: Engine, *, cumulative: bool
+) -> None:
+    line = await with_octets(charging, 10 * MB)
+    await charging.mediation.import_usage(usage_file([record(line, "late", 3 * MB)], interface="nchf"))
+    assert await left(charging, line) == 7 * MB
+    told = (2 * MB, 3 * MB, 5 * MB) if cumulative else (2 * MB, MB, 2 * MB)
+    for sequence, (octets, remains) in enumerate(zip(told, (7, 7, 5), strict=True)):
+        await _reported(charging, line, octets, sequence, cumulative=cumulative)
+        assert await left(charging, line) == remains * MB
+
+
+async def test_a_record_of_more_than_a_month_is_set_aside_with_the_reason(charging: Engine) -> None:
+    line = await with_octets(charging, 10 * MB)
+    long = record(line, "a", start=(THEN - timedelta(days=32)).isoformat())
+    file = await charging.mediation.import_usage(usage_file([long]))
+    (waiting,) = await charging.mediation.waiting(file.file_id)
+    assert waiting.reason is SetAsideReason.MALFORMED
+    assert waiting.detail.startswith("end: ")

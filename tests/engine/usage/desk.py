@@ -75,6 +75,8 @@ class Desk:
         return sum(bucket.amount for bucket in self.buckets if bucket.unit is unit)
 
     def held(self, unit: Unit) -> int:
+        if unit is not Unit.MONEY:
+            return sum(kept.granted for kept in self.reservations.values() if kept.unit is unit)
         return sum(bucket.reserved for bucket in self.buckets if bucket.unit is unit)
 
     def ask(self, act: str, *reports: GroupReport, session: str = "s1", **more: Any) -> tuple[GroupAnswer, ...]:

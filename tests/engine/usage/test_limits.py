@@ -166,3 +166,30 @@ def test_days_and_months_are_local(now: str, zone: str, day: str, month: str) ->
     at = datetime.fromisoformat(now)
     assert day_of(at, zone) == datetime.fromisoformat(day).astimezone(UTC)
     assert month_of(at, zone) == datetime.fromisoformat(month).astimezone(UTC)
+
+
+def test_a_cap_in_octets_counts_those_that_money_pays_for(desk: Desk) -> None:
+    desk.out_of_bundle = True
+    desk.bucket(Unit.MONEY, 10_000)
+    cap(desk, Unit.OCTETS, Period.DAY, 3 * MB)
+    desk.ask("create", group(asks=2 * MB))
+    assert (desk.meters[Unit.OCTETS].today, desk.held(Unit.OCTETS)) == (0, 3 * MB // 2)
+    # What the first session holds with money is not there for a second one.
+    (second,) = desk.ask("create", group(asks=10 * MB), session="s2")
+    assert second.granted == MB
+    desk.ask("release", group(used=MB, asks=None), session="s2")
+    desk.ask("release", group(used=2 * MB, asks=None))
+    assert desk.meters[Unit.OCTETS].today == 3 * MB
+    assert desk.charge(1).code == Code.CAP_REACHED
+    assert "alert.cap_reached" in topics(desk)
+
+
+def test_groups_that_money_holds_for_share_the_cap_and_do_not_stand_in_their_own_way(desk: Desk) -> None:
+    desk.out_of_bundle = True
+    desk.bucket(Unit.MONEY, 10_000)
+    cap(desk, Unit.OCTETS, Period.DAY, 3 * MB)
+    first = desk.ask("create", *(group(number, asks=10 * MB) for number in (10, 20)))
+    assert sum(one.granted or 0 for one in first) <= 3 * MB
+    again = desk.ask("update", *(group(number, used=0, asks=10 * MB) for number in (10, 20)))
+    assert all(one.result is ResultCode.SUCCESS for one in again)
+    assert sum(one.granted or 0 for one in again) <= 3 * MB

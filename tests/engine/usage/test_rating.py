@@ -9,7 +9,17 @@ import pytest
 from engine.books.tables import Ledger
 from engine.usage import rules
 from engine.usage.tables import ReservationState
-from engine.words import Code, FinalUnit, LineStatus, ReleaseOverdue, ResultCode, Unit
+from engine.words import (
+    Code,
+    FinalUnit,
+    LineStatus,
+    ReleaseOverdue,
+    ResultCode,
+    SessionAct,
+    SessionRequest,
+    Unit,
+    granted,
+)
 from tests.engine.usage.desk import MB, Desk, group
 
 LIMIT, SUCCESS = ResultCode.QUOTA_LIMIT_REACHED, ResultCode.SUCCESS
@@ -273,3 +283,18 @@ def test_a_single_charge_is_all_or_nothing_over_units_and_money(desk: Desk) -> N
     assert (desk.left(Unit.OCTETS), desk.left(Unit.MONEY)) == (MB, 4)
     assert desk.charge(2 * MB).ok
     assert (desk.left(Unit.OCTETS), desk.left(Unit.MONEY)) == (0, 0)
+
+
+def test_a_use_that_is_told_afterwards_costs_what_it_cost_at_its_own_time(desk: Desk) -> None:
+    desk.out_of_bundle = True
+    desk.bucket(Unit.MONEY, 1_000)
+    asked = SessionRequest(
+        account=desk.account, line_id=desk.line_id, key=desk.line_id, asked_at=desk.now - timedelta(hours=12),
+        source="test", act=SessionAct.RELEASE, interface="tmf635", session_id="use", sequence=0,
+        reports=(group(used=10 * MB, asks=None, final=True),),
+    )  # fmt: skip
+    answer = desk.do(asked, lambda case: rules.session(case, asked))
+    (told,) = granted(answer)
+    # At noon it would have been 40.
+    assert (told.tariff, told.money) == ("night", 10)
+    assert answer.details["used_at"] == asked.asked_at.isoformat()

@@ -13,7 +13,7 @@ from pyrad import packet
 
 from engine.words import Adjust, OpenSession, Subscriber, Unit
 from network.changes import Changes
-from network.radius.change import ChangeClient
+from network.radius.change import ChangeClient, filter_of
 from settings import RadiusSettings
 from tests.engine.shop import asking, credit, open_line
 from tests.network.radius.conftest import House
@@ -179,3 +179,23 @@ async def test_other_counters_than_the_clients_are_not_told(
     client = ChangeClient(radius_settings)
     assert await client.tell(session, {"voice": "exhausted"}) is None
     assert authority.asked.empty()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "named"),
+    [
+        ({"data": "active", "speed": "full"}, "rasid-active"),
+        ({"data": "active", "speed": "1mbps"}, "slow"),
+        ({"speed": "1mbps"}, "slow"),
+        # A step that this access server has no filter for is served like full speed.
+        ({"speed": "2mbps"}, "rasid-active"),
+        ({"speed": "full"}, "rasid-active"),
+        ({"data": "exhausted", "speed": "1mbps"}, "rasid-exhausted"),
+        ({"voice": "active"}, None),
+    ],
+)
+def test_a_served_session_is_given_the_filter_of_its_speed(
+    radius_settings: RadiusSettings, statuses: dict[str, str], named: str | None
+) -> None:
+    client = radius_settings.clients["bng"].model_copy(update={"filter_speeds": {"1mbps": "slow"}})
+    assert filter_of(client, statuses) == named

@@ -139,3 +139,17 @@ async def test_the_kinds_of_use_say_what_has_to_be_told(api: Api) -> None:
     assert (await api.get(f"{USAGES}/usageSpecification/walk")).status == 404
     async with Api(api.base, READ_KEY) as reader:
         assert (await reader.get(f"{USAGES}/usageSpecification")).status == 403
+
+
+async def test_a_use_that_is_told_later_stands_under_its_own_day(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10_000_000, Unit.OCTETS)
+    happened = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+    made = await api.post(PATH, use(line, "data", volume=1_000_000) | {"usageDate": happened.isoformat()})
+    assert datetime.fromisoformat(made.body["usageDate"]) == happened
+    zone = ZoneInfo(engine.operator.timezone)
+    days = [happened.astimezone(zone).date(), datetime.now(zone).date()]
+    listed = [await api.get(f"{PATH}?relatedParty.id={line.msisdn[1:]}&usageDate={day}") for day in days]
+    assert [[one["id"] for one in page.body] for page in listed] == [[made.body["id"]], []]
+    (told,) = await engine.usage.usage_history(line)
+    assert told.day == days[0]
