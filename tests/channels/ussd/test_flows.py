@@ -92,17 +92,18 @@ async def test_a_voucher_dialled_at_once_stops_in_front_of_its_confirm_screen(
     assert await money(engine) == FACE_VALUE
 
 
-@pytest.mark.parametrize("spelled", ["*123*21#", "*123*21", "123*21", "21"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_published_code_leads_to_its_confirm_screen_however_its_gateway_spells_it(
-    server: Server, engine: Engine, rich: Subscriber, name: str, spelled: str
+    server: Server, engine: Engine, rich: Subscriber, name: str
 ) -> None:
-    voice = server.session(name)
-    voice.dialled = lambda _beyond: spelled  # type: ignore[method-assign]
-    if name in {"africastalking", "junebug"} and spelled != "21":
-        pytest.skip("this gateway takes its code off what was dialled")
-    confirm = await server.hear(name, voice, voice.dial("21"))
-    assert confirm.text.startswith("100 MB 1 day KES 20.00")
+    spellings = ["*123*21#", "*123*21", "123*21", "21"]
+    if name == "comviva":  # only a dialled string says there that a session begins
+        spellings = [one for one in spellings if one.startswith("*")]
+    for spelled in spellings:
+        voice = server.session(name)
+        voice.dialled = lambda beyond, spelled=spelled: spelled if beyond else "*123#"  # type: ignore[method-assign]
+        confirm = await server.hear(name, voice, voice.dial("21"))
+        assert confirm.text.startswith("100 MB 1 day KES 20.00")
     assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 0
     assert (await server.hear(name, voice, voice.say("1"))).ends
     assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 100_000_000
