@@ -88,7 +88,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     )
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices = machine_of(operator, texts), Notices(texts, operator)
-    hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine)
+    hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine, operator)
     talking = talk(
         settings,
         engine=engine,

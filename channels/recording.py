@@ -18,11 +18,13 @@ from redis.exceptions import RedisError
 
 from channels.trace import Trace
 from channels.turn import Reply, Turn
+from dialogs.keywords import WORDS, Keywords
 from dialogs.machine import Machine
 from dialogs.typed import typed_text
 from dialogs.words import Ask
 from runtime.keyring import Keyring
 from runtime.pausing import pause
+from settings import Operator
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +35,8 @@ LOOK_SECONDS, HOPS_MOST, LIES_SECONDS = 1.0, 500, 3600
 #: an option or a navigation key; what else may stand in clear is a whole amount of few digits
 KEY = re.compile(r"\d{1,2}")
 AMOUNT = re.compile(r"\d{1,6}")
-#: digits of a PIN at most, of a voucher number at least (``configuration.catalogue``)
-PIN_DIGITS_MOST, VOUCHER_DIGITS_LEAST = 8, 12
+#: digits of a PIN, and of a voucher number at least (``configuration.catalogue``)
+PIN_DIGITS_LEAST, PIN_DIGITS_MOST, VOUCHER_DIGITS_LEAST = 4, 8, 12
 #: telephone and voucher numbers on a screen, as people or we write them; times, dates and amounts are shorter
 LONG_NUMBER = re.compile(r"(?<![\d.,])\+?\d(?:[ -]?\d){6,}(?![\d.,]*\d)")
 PIN, VOUCHER, NUMBER, OTHER = "<pin>", "<voucher>", "<number>", "<other>"
@@ -60,10 +62,11 @@ def recording_key(keyring: Keyring, msisdn: str) -> str:
 class Recorder:
     """Records the lines that staff asked for. Costs the others nothing but a look into an empty set."""
 
-    def __init__(self, redis: Redis, keyring: Keyring, machine: Machine) -> None:
+    def __init__(self, redis: Redis, keyring: Keyring, machine: Machine, operator: Operator) -> None:
         self._redis = redis
         self._keyring = keyring
         self._machine = machine
+        self._keywords = Keywords(machine.texts, operator)
         self._wanted: dict[str, float] = {}
         self._waiting: list[tuple[str, RecordedHop]] = []
 
@@ -94,16 +97,11 @@ class Recorder:
             if state.secret and not KEY.fullmatch(given):
                 return PIN if len(given) <= PIN_DIGITS_MOST else VOUCHER
             return given if AMOUNT.fullmatch(given) else NUMBER if given.strip("+").isdigit() else OTHER
-        if KEY.fullmatch(given):
-            return given
-        digits = re.sub(r"[ -]", "", given)
-        return (
-            VOUCHER
-            if digits.isdigit() and len(digits) >= VOUCHER_DIGITS_LEAST
-            else NUMBER
-            if digits.isdigit()
-            else OTHER
-        )
+        keyword = self._keywords.read(given)
+        if keyword is not None:
+            rest = [_digits(word) if word.isdecimal() else OTHER for word in keyword.rest]
+            return " ".join([WORDS[keyword.intent].message.partition(",")[0], *rest])
+        return given if KEY.fullmatch(given) else _digits(re.sub(r"[ -]", "", given))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look for lines to record, and put what was recorded where it is fetched, until ``stop``."""
@@ -128,6 +126,15 @@ class Recorder:
             pipeline.ltrim(name, -HOPS_MOST, -1)
             pipeline.expire(name, LIES_SECONDS)
             await pipeline.execute()
+
+
+def _digits(given: str) -> str:
+    """A number that was typed where none was asked for: very few digits are an amount, and no PIN has so few."""
+    if not given.isdecimal():
+        return OTHER
+    if len(given) < PIN_DIGITS_LEAST:
+        return given
+    return VOUCHER if len(given) >= VOUCHER_DIGITS_LEAST else NUMBER
 
 
 def masked_screen(text: str) -> str:

@@ -154,6 +154,7 @@ class TextConversation(Conversation):
     ) -> Outcome:
         """One text from a line of ours: a word aside, the beginning of a conversation, or an answer within one."""
         turn, profile, session = cast(TextTurn, turn), cast(TextProfile, profile), begun.session
+        trace.before, trace.typed = "" if session is None else session.place.state, [turn.text]
         keyword = None if turn.on is not None else self._keywords.read(turn.text)
         intent = None if keyword is None else keyword.intent
         stop = turn.opt == "stop" or intent is Intent.STOP
@@ -241,7 +242,6 @@ class TextConversation(Conversation):
             state = self._machine.states[step.screen.state]
         talk.trace.mark("dialog")
         talk.trace.state = state.name
-        talk.trace.before, talk.trace.typed = "" if talk.live is None else talk.live.place.state, [talk.turn.text]
         sheets = self._pages(step.screen, context, talk.profile)
         page = min(page, len(sheets) - 1)
         name = name or talk.trace.hop.hex()[:8]

@@ -91,12 +91,17 @@ async def play_again(made: Scratch, recording: Recording, name: str, msisdns: Se
     line = await engine.create_line(own, language=opening.language, pin=SAMPLE_PIN if opening.pin else None)
     await engine.create_line(other, language=opening.language)
     await _open(made, line, opening)
-    vouchers = iter(await made.more_vouchers(opening.voucher, sum(VOUCHER in hop.typed for hop in recording.hops)))
+    vouchers = iter(
+        await made.more_vouchers(opening.voucher, sum(" ".join(hop.typed).count(VOUCHER) for hop in recording.hops))
+    )
     typed_now = {PIN: SAMPLE_PIN, NUMBER: other, OTHER: STRANGE}
     phones: dict[str, Phone] = {}
     shown: list[RecordedHop] = []
     for hop in recording.hops:
-        typed = [next(vouchers) if one == VOUCHER else typed_now.get(one, one) for one in hop.typed]
+        typed = [
+            " ".join(next(vouchers) if word == VOUCHER else typed_now.get(word, word) for word in one.split(" "))
+            for one in hop.typed
+        ]
         if hop.session in phones:
             seen = await _said(phones[hop.session], typed)
         else:

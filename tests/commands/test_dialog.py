@@ -12,7 +12,7 @@ from commands import dialog
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@pytest.mark.parametrize("operator", ["kenya.toml", "qatar.toml"])
+@pytest.mark.parametrize("operator", ["kenya.toml", "qatar.toml", "mozambique.toml"])
 def test_the_sample_operators_dialogs_pass_the_check(operator: str) -> None:
     done = CliRunner().invoke(dialog.app, ["check", "--operator", str(EXAMPLES / operator)])
     assert done.exit_code == 0 and "no problem" in done.output

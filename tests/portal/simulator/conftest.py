@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,17 +19,25 @@ from channels.delivery import DeliveryWorker
 from channels.routing import router
 from channels.sms.contract import Tools
 from channels.sms.simulator.carrier import Carrier
+from commands.providers import sandbox_gateways
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
+from network.nchf.reauthorization import Reauthorization
 from opening import Opened
 from portal.simulator import offer_vouchers
+from runtime.embedded.process import free_port
 from sandbox.bot_api import BotApi
-from settings import GatewaySettings, Settings, TelegramSettings
+from sandbox.core import PacketCore
+from sandbox.payments.desk import Accounts
+from sandbox.payments.server import PaymentsSandbox
+from settings import ApiKeySettings, GatewaySettings, Settings, TelegramSettings
 from ussd_server import SERVICES, app
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 KEY = bytes(range(32)).hex()
+#: of the packet core
+API_KEY = "a key of the sandbox"
 FACE_VALUE = 5_000
 
 
@@ -77,6 +86,43 @@ def telegram(request: pytest.FixtureRequest) -> TelegramSettings | None:
     )
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """The sandbox's payment providers and packet core, and the server's port that they know."""
+
+    port: int
+    payers: PaymentsSandbox
+    core: PacketCore
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def neighbours() -> AsyncIterator[Neighbours]:
+    """Both, with what they do quick enough for tests."""
+    port = free_port()
+    payers, core = PaymentsSandbox(pace=0.05), PacketCore(f"http://127.0.0.1:{port}", API_KEY, pace=0.05)
+    await payers.start()
+    await core.start()
+    yield Neighbours(port, payers, core)
+    await core.stop()
+    await payers.stop()
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings that name the neighbours, of tests that ask for them: ``usefixtures("neighbours")``."""
+    if "neighbours" not in request.fixturenames:
+        return {}
+    given: Neighbours = request.getfixturevalue("neighbours")
+    ours = f"http://127.0.0.1:{given.port}"
+    digest = hashlib.sha256(API_KEY.encode()).hexdigest()
+    return {
+        "port": given.port,
+        "simulator_core": given.core.base_url,
+        "payment_gateways": sandbox_gateways(given.payers, Accounts(), "KES", ours),
+        "api_keys": {"core": ApiKeySettings(digest=digest, rights=("charging",))},
+    }
+
+
 @pytest.fixture
 def settings(
     *,
@@ -84,6 +130,7 @@ def settings(
     redis_url: str,
     country: str,
     telegram: TelegramSettings | None,
+    beside: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT"):
@@ -100,16 +147,17 @@ def settings(
             "africastalking-160": GatewaySettings(adapter="africastalking", septets=160),
             "africastalking-120": GatewaySettings(adapter="africastalking", septets=120),
         },
+        **beside,
     )
 
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[str, web.AppRunner]]:
-    """The server of these settings on a free port."""
+    """The server of these settings, on a free port unless they name one."""
     runner = web.AppRunner(await app(settings), access_log=None)
     await runner.setup()
     await runner.app[SERVICES].store.load()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", settings.port if settings.simulator_core else 0).start()
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}", runner
     finally:
@@ -143,10 +191,13 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
             metrics=services.metrics,
         )
         stop = asyncio.Event()
-        delivery = asyncio.create_task(worker.run(stop))
+        tasks = [asyncio.create_task(worker.run(stop))]
+        if settings.simulator_core:
+            await services.engine.payments.start()
+            tasks.append(asyncio.create_task(Reauthorization(services.engine).run(stop)))
         yield Running(url, runner, services, vouchers)
         stop.set()
-        await delivery
+        await asyncio.gather(*tasks)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
