@@ -33,6 +33,7 @@ from engine.dialogs.places import KeptPlace, Places
 from engine.dialogs.tables import PushState
 from engine.disputes.service import Disputes
 from engine.disputes.tables import Outcome
+from engine.events.alarms import Alarms
 from engine.events.rules import Retries
 from engine.events.service import Delivery, Events
 from engine.guard.cards import Cards
@@ -117,7 +118,9 @@ class Engine:
         self._recovery = Recovery(books, metrics)
         self._balances = Balances(database, operator, self._door)
         history = History(database)
-        guard = Guard(database, operator)
+        #: what somebody has to look at now: logged, counted, and told to subscribers
+        self.alarms = alarms = Alarms(database, metrics)
+        guard = Guard(database, operator, alarms)
         self.accounts = Accounts(database, operator, keyring)
         self.vouchers = VoucherBatches(database, operator, keyring)
         self._finder = finder = Finder(database, operator, keyring)
@@ -144,7 +147,7 @@ class Engine:
         #: renewals, advances and gifts: what may be asked for, and what is due
         self.agreements = Agreements(database, operator, self._door)
         #: bills of postpaid accounts
-        self.bills = Bills(database, operator, self._door)
+        self.bills = Bills(database, operator, self._door, alarms)
         chats = Chats(database, operator, keyring)
         #: codes by which people sign in to the portal
         self.sign_in = SignIn(database, self.accounts, keyring)
@@ -171,6 +174,7 @@ class Engine:
             gateways=served,
             guard=PaymentGuard(operator, keyring, metrics, redis),
             cards=cards,
+            alarms=alarms,
         )
         #: payments as staff looks at them
         self.payment_listing = PaymentListing(books)

@@ -97,6 +97,8 @@ class Metrics:
             ["home"],
             registry=self.registry,
         )
+        #: alarm: what somebody has to look at, as in the log and in ``alarm.raised``
+        self.alarms = self._counter("rasid_alarms", "Alarms raised", ["alarm"])
         self.wrong_vouchers = self._counter("rasid_wrong_vouchers", "Voucher numbers that do not exist", [])
 
     def render(self) -> bytes:

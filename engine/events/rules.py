@@ -34,6 +34,7 @@ TOPICS = (
     "payment.set_aside",
     "payment.returned",
     "provisioning.changed",
+    "alarm.raised",
 )
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books.tables import OutboxState, outbox
+from engine.events.alarms import Alarms
 from engine.guard.tables import guard_event
 from engine.storage.sharding import new_id
 from settings import Operator
-
-log = structlog.get_logger(__name__)
 
 #: How far back wrong numbers are counted, and how long one alarm stands for them.
 WINDOW = timedelta(minutes=5)
@@ -27,8 +25,9 @@ _ALARM_LOCK = 724355
 class Guard:
     """The alarms of one operator."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator) -> None:
+    def __init__(self, database: AsyncEngine, operator: Operator, alarms: Alarms) -> None:
         """Thresholds come from the operator's file."""
+        self._alarms = alarms
         self._database = database
         self._operator = operator
 
@@ -63,5 +62,5 @@ class Guard:
                     created_at=now,
                 )
             )
-        log.critical("guard.voucher_guessing", tries=count, minutes=body["minutes"])
+        await self._alarms.raise_alarm("guard.voucher_guessing", **body)
         return count

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from engine.accounts.service import Accounts
+from engine.events.alarms import Alarms
 from engine.payments import names
 from engine.payments.course import Stored, could_be, is_waiting
 from engine.payments.gateways import Gateways
@@ -51,12 +52,20 @@ class Events:
     """Does the events of the inbox, once each, however often they are begun."""
 
     def __init__(
-        self, accounts: Accounts, gateways: Gateways, opening: Opening, pushes: Pushes, progress: Progress
+        self,
+        accounts: Accounts,
+        gateways: Gateways,
+        opening: Opening,
+        pushes: Pushes,
+        progress: Progress,
+        *,
+        alarms: Alarms,
     ) -> None:
         self._accounts = accounts
         self._gateways = gateways
         self._opening = opening
         self._pushes = pushes
+        self._alarms = alarms
         self._progress = progress
         self._metrics = gateways.metrics
 
@@ -191,6 +200,10 @@ class Events:
         if refused is None:
             return "done"
         log.warning("callback_without_effect", gateway=taken.gateway, reason=refused)
+        if refused == "unconfirmed" and taken.event.outcome.state is G.CAPTURED:
+            # Somebody may have paid for nothing: reconciliation will say so, too.
+            facts = {"event_id": taken.event.event_id, "amount": taken.event.outcome.amount}
+            await self._alarms.raise_alarm("payment.unconfirmed", gateway=taken.gateway, **facts)
         return "refused"
 
 

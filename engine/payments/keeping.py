@@ -104,7 +104,7 @@ class Keeper:
             await store.keep_heard(connection, new, named, turns, now)
         except psycopg.errors.UniqueViolation as error:
             raise psycopg.OperationalError("somebody else has heard the same meanwhile") from error
-        self._progress.count(before, after)
+        self._progress.count(before, after, turns)
         return [one._replace(stepped=stepped.get(place)) for place, one in enumerate(arrived)]
 
     def _steps(

@@ -17,10 +17,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books.service import Door
-from engine.payments import names, store
+from engine.events.alarms import Alarms
+from engine.payments import names, reading, store
 from engine.payments.course import CHARGEBACK, RETURNED, WON_BACK, Stored, become, turn
 from engine.payments.names import SUSPENSE_ID, by_gateway_ref
-from engine.payments.steps import Step, decided, touches
+from engine.payments.steps import Step, alarm_facts, decided, touches
 from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import GatewayState, Outcome
@@ -34,6 +35,8 @@ S = PaymentState
 
 #: The door says it was done before.
 _DONE = frozenset({Code.OK, Code.PAYMENT_SETTLED, Code.PAYMENT_CLOSED})
+#: What the payer's side has taken, or given again.
+_TAKEN = frozenset({GatewayState.REFUNDED, GatewayState.CHARGEBACK, GatewayState.REINSTATED})
 #: Not this payment's fault: it is tried again.
 _LATER = frozenset({Code.FAILED, Code.KEY_EXPIRED, Code.ACCOUNT_UNKNOWN})
 
@@ -63,19 +66,21 @@ def hearing(
         message = ("payment.action", {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
-        if not owns and outcome.state is GatewayState.CAPTURED and current.state == S.SETTLED:
-            log.critical("payment.counted_twice", payment=str(current.payment_id), gateway=current.gateway)
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
+    def alarm(before: Stored, _after: Stored, owns: bool) -> str | None:  # noqa: FBT001
+        return _alarm(before, outcome, owns=owns)
+
     # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
-    return Step(stored.key, decide, what, body, name, event, event is not None, message)
+    return Step(stored.key, decide, what, body, name, event, event is not None, message, alarm)
 
 
 class Progress:
     """The steps of all payments in this process. Concurrent ones share their transactions."""
 
-    def __init__(self, database: AsyncEngine, door: Door, metrics: Metrics) -> None:
+    def __init__(self, database: AsyncEngine, door: Door, metrics: Metrics, alarms: Alarms) -> None:
         self._door = door
+        self._alarms = alarms
         # Found by its labels once: it is counted for every callback.
         self._came_to = cache(metrics.payments.labels)
         self._writer = Writer[Step, Stored](database, self._patiently, touches=touches, kept=True)
@@ -108,21 +113,31 @@ class Progress:
         """Take one step. Returns the payment as it then stands."""
         return await self._writer(step)
 
-    async def change(self, stored: Stored, state: PaymentState, reason: str | None, what: str, **body: Any) -> Stored:
-        """Let a payment that still stands where it was come to a state. Returns it as it then stands."""
+    async def change(
+        self,
+        stored: Stored,
+        state: PaymentState,
+        reason: str | None,
+        what: str,
+        *,
+        alarm: str | None = None,
+        **body: Any,
+    ) -> Stored:
+        """Let a payment that still stands where it was come to a state, and alarm staff if it does. Returns it then."""
 
         def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
             return become(current, state, reason, now) if current.state == stored.state else current
 
         message = ("payment.declined", {"reason": reason}) if state is S.DECLINED and what != "answered" else None
-        return await self.step(Step(stored.key, decide, what, body, message=message))
+        alarming = None if alarm is None else lambda before, after, _owns: alarm if before != after else None
+        return await self.step(Step(stored.key, decide, what, body, message=message, alarm=alarming))
 
     async def finish(self, event: tuple[int, bytes], refused: str | None) -> None:
         """Let an event that no payment changes by be done; ``refused`` says why it has no effect."""
         await self._finisher((*event, refused))
 
     async def _finish(self, connection: Connection, batch: Sequence[store.Finished]) -> list[None]:
-        await store.keep_turns(connection, store.Turns([], [], [], list(batch)), datetime.now(UTC))
+        await store.keep_turns(connection, store.Turns([], [], [], list(batch), []), datetime.now(UTC))
         return [None] * len(batch)
 
     async def _patiently(self, connection: Connection, batch: Sequence[Step]) -> Sequence[Stored]:
@@ -137,11 +152,13 @@ class Progress:
         owns = [step.name is None or owners[number] == step.key for number, step in enumerate(batch)]
         after, turns = decided(batch, before, owns, now)
         await store.keep_turns(connection, turns, now)
-        self.count(before, after)
+        self.count(before, after, turns)
         return after
 
-    def count(self, before: Sequence[Stored], after: Sequence[Stored]) -> None:
-        """Count what came to another state, once that is committed."""
+    def count(self, before: Sequence[Stored], after: Sequence[Stored], turns: store.Turns) -> None:
+        """Count what came to another state, and tell alarms, once that is committed."""
+        for alarm in turns.alarms:
+            self._alarms.tell(*alarm)
         for was, then in zip(before, after, strict=True):
             if was.state != then.state:
                 self._came_to(then.gateway, then.state).inc()
@@ -171,7 +188,7 @@ class Progress:
         if answer.code in _DONE:
             return True
         if answer.code in _LATER:
-            log.error("payment.not_settled", payment=str(stored.payment_id), code=answer.code)
+            await self._alarms.raise_alarm("payment.not_settled", code=answer.code, **alarm_facts(stored))
             return False
         return await self._set_aside(stored, answer.code)
 
@@ -186,7 +203,9 @@ class Progress:
             reason=reason,
         )
         answer = await self._post(operation, stored, S.REFUNDING)
-        log.error("payment.set_aside", payment=str(stored.payment_id), gateway=stored.gateway, reason=reason)
+        if answer.ok:
+            # Its event is the door's, ``payment.set_aside``.
+            self._alarms.tell("payment.set_aside", {"reason": reason, **alarm_facts(stored)})
         return answer.code in _DONE
 
     async def reverse(
@@ -202,7 +221,7 @@ class Progress:
         """Give again what a chargeback took, once: what reversed the settlement is found and undone."""
         reversal = await self._reversals(stored)
         if reversal is None:
-            log.error("payment.won_back", payment=str(stored.payment_id), gateway=stored.gateway)
+            await self._alarms.raise_alarm("payment.not_restored", **alarm_facts(stored))
             return False
         key = names.restore_key(stored.payment_id)
         operation = Restore(**_common(stored, key), payment_id=stored.payment_id, reversal_key=reversal)
@@ -210,7 +229,7 @@ class Progress:
 
     async def _read_reversals(self, connection: Connection, batch: Sequence[Stored]) -> list[UUID | None]:
         asked = [(*one.account, settle_key(one.payment_id)) for one in batch]
-        found = await store.reversals(connection, asked)
+        found = await reading.reversals(connection, asked)
         await connection.rollback()
         return found
 
@@ -237,6 +256,18 @@ def evidence(outcome: Outcome) -> dict[str, Any]:
     """What a provider said, without what a payer would follow."""
     said: dict[str, Any] = msgspec.to_builtins(outcome)
     return {name: value for name, value in said.items() if value is not None and name != "action_url"}
+
+
+def _alarm(before: Stored, outcome: Outcome, *, owns: bool) -> str | None:
+    """What staff has to see to that nothing here does by itself."""
+    if not owns and outcome.state is GatewayState.CAPTURED and before.state == S.SETTLED:
+        return "payment.counted_twice"
+    part = outcome.amount is not None and outcome.amount < before.money[0]
+    if part and outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK):
+        return "payment.taken_back_in_part"
+    if outcome.state is GatewayState.CHARGEBACK and (before.state, before.reason) == (S.SETTLED, WON_BACK):
+        return "payment.disputed_again"
+    return None
 
 
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:

@@ -25,6 +25,7 @@ from engine.payments.course import (
     RETURNED,
     UNRESOLVED,
     Stored,
+    become,
     hopeless,
     is_waiting,
     may_ask_again,
@@ -205,8 +206,7 @@ class Recovery:
 
     async def _give_up(self, stored: Stored) -> Stored:
         """Nobody says what became of it: staff has to find out."""
-        log.critical("payment.unresolved", payment=str(stored.payment_id), gateway=stored.gateway)
-        return await self._progress.change(stored, S.DECLINED, UNRESOLVED, "given_up")
+        return await self._progress.change(stored, S.DECLINED, UNRESOLVED, "given_up", alarm="payment.unresolved")
 
     async def _confirm(self, stored: Stored, now: datetime) -> Stored:
         """Take what is held, or let it go where it could not be credited any more."""
@@ -215,7 +215,7 @@ class Recovery:
         if closed or hopeless(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
             if outcome.state in (G.DECLINED, G.NOT_FOUND):
-                return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "cancelled")
+                return await self._let_go(stored)
             after = await self._progress.heard(stored, outcome, "cancelled")
             return await self._give_up(after) if S(after.state) is S.HELD and hopeless(stored, now) else after
         outcome = await self._gateways.confirm(stored.gateway, stored.asked_by())
@@ -223,6 +223,16 @@ class Recovery:
             # A hold that its provider does not know holds nothing, and never will.
             return await self._progress.change(stored, S.DECLINED, DeclineReason.TIMEOUT, "confirmed")
         return await self._progress.heard(stored, outcome, "confirmed")
+
+    async def _let_go(self, stored: Stored) -> Stored:
+        """A hold was let go because of its line, whatever its provider has called that meanwhile."""
+
+        def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            told = current.state == S.DECLINED and current.reason == DeclineReason.CANCELLED
+            return become(current, S.DECLINED, NOT_TAKEN, now) if told or current.state == S.HELD else current
+
+        message = ("payment.declined", {"reason": NOT_TAKEN})
+        return await self._progress.step(Step(stored.key, decide, "cancelled", {}, message=message))
 
     async def _refund(self, stored: Stored, now: datetime) -> Stored:
         """Have the gateway give it back."""
@@ -242,6 +252,7 @@ class Recovery:
         refused = outcome.state in (G.DECLINED, G.NOT_FOUND) or stored.changed_at + REFUND_WITHIN < now
         if refused and outcome.state is not G.REFUNDED:
             code = outcome.provider_code or outcome.state.value
-            log.critical("payment.not_returned", payment=str(stored.payment_id), gateway=stored.gateway, code=code)
-            return await self._progress.change(stored, S.REFUNDING, REFUND_REFUSED, "refund", code=code)
+            return await self._progress.change(
+                stored, S.REFUNDING, REFUND_REFUSED, "refund", alarm="payment.not_returned", code=code
+            )
         return await self._progress.heard(stored, outcome, "refund")

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
 from engine.books.service import Door
+from engine.events.alarms import Alarms
 from engine.guard.cards import Cards
 from engine.guard.payments import PaymentGuard
-from engine.payments import names, store
+from engine.payments import names, reading, store
 from engine.payments.asking import Asking
 from engine.payments.course import DUPLICATE, REFUND_REFUSED, Stored
 from engine.payments.events import Events
@@ -65,16 +66,17 @@ class Payments:
         gateways: Gateways,
         guard: PaymentGuard,
         cards: Cards,
+        alarms: Alarms,
     ) -> None:
         self._database = database
         self._operator = operator
         self._gateways = gateways
         self._cards = cards
         self._opening = Opening(database, operator, keyring, gateways, guard)
-        self._progress = Progress(database, door, gateways.metrics)
+        self._progress = Progress(database, door, gateways.metrics, alarms)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
         self._pushes = Pushes(database, keyring)
-        events = Events(accounts, gateways, self._opening, self._pushes, self._progress)
+        events = Events(accounts, gateways, self._opening, self._pushes, self._progress, alarms=alarms)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
             database,
@@ -244,7 +246,7 @@ class Payments:
     async def _page(
         self, connection: Connection, batch: Sequence[tuple[AccountRef, datetime, int]]
     ) -> list[list[Stored]]:
-        pages = [await store.of_account(connection, *account, before, limit) for account, before, limit in batch]
+        pages = [await reading.of_account(connection, *account, before, limit) for account, before, limit in batch]
         await connection.rollback()
         return pages
 

@@ -19,6 +19,8 @@ from engine.words import PaymentState as S
 
 #: what a payment becomes, decided under its row's lock: from how it stands, and whether the name given is its own
 Decide = Callable[[Stored, bool, datetime], Stored]
+#: the name of an alarm: from how a payment stood, how it stands, and whether the name given is its own
+Alarming = Callable[[Stored, Stored, bool], str | None]
 
 
 class Step(NamedTuple):
@@ -38,6 +40,8 @@ class Step(NamedTuple):
     always: bool = False
     #: topic and body of a message to the line
     message: tuple[str, dict[str, Any]] | None = None
+    #: what staff is alarmed with, if it is
+    alarm: Alarming | None = None
 
 
 def decided(
@@ -47,13 +51,22 @@ def decided(
 
     ``owns``: whether the name that a step enters is its payment's.
     """
-    turns = store.Turns([], [], [], [])
+    turns = store.Turns([], [], [], [], [])
     after = []
     for step, stored, own in zip(steps, before, owns, strict=True):
         then = step.decide(stored, own, now)
         after.append(then)
         _note(turns, step, stored, then, now)
+        alarm = step.alarm(stored, then, own) if step.alarm is not None else None
+        if alarm is not None:
+            turns.alarms.append((alarm, alarm_facts(then)))
     return after, turns
+
+
+def alarm_facts(stored: Stored) -> dict[str, Any]:
+    """What an alarm says of a payment."""
+    facts = {"payment_id": str(stored.payment_id), "reference": stored.reference, "gateway": stored.gateway}
+    return facts | {"amount": stored.money[0], "currency": stored.money[1], "state": stored.state}
 
 
 def touches(step: Step) -> tuple[Any, ...]:

@@ -14,7 +14,9 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 
 from engine.accounts.tables import line
-from engine.books.tables import operation, outbox
+from engine.books.tables import outbox
+from engine.events import alarms
+from engine.events.tables import event
 from engine.payments.course import Stored
 from engine.payments.names import Locator
 from engine.payments.tables import gateway_event, payment, payment_event, payment_locator
@@ -55,6 +57,7 @@ INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING
 _INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
 _INSERT_HEARD = insert_sql(gateway_event, _HEARD)
 _INSERT_NAMES = insert_sql(payment_locator, LOCATED)
+_INSERT_ALARMS = insert_sql(event, alarms.COLUMNS)
 _UPDATE_PAYMENTS = update_sql(payment, _TURNED)
 
 READ = f"SELECT v.place, {STORED} FROM {_GIVEN} JOIN payment p USING (shard, account_id, payment_id)"
@@ -244,6 +247,8 @@ class Turns(NamedTuple):
     evidence: list[Row]
     messages: list[Row]
     finished: list[Finished]
+    #: names of alarms, each with its facts
+    alarms: list[tuple[str, dict[str, Any]]]
 
 
 async def keep_turns(connection: Connection, turns: Turns, now: datetime) -> None:
@@ -260,36 +265,10 @@ async def _send(connection: Connection, turns: Turns, now: datetime) -> None:
         await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
     if turns.messages:
         await ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
+    if turns.alarms:
+        told = [alarms.row(*one, now) for one in turns.alarms]
+        await ask(connection, _INSERT_ALARMS, arrays(event, alarms.COLUMNS, told))
     if turns.finished:
         columns = ("shard", "digest", "refused")
         given = arrays(gateway_event, columns, sorted(turns.finished, key=place_of))
         await ask(connection, _FINISH, given | {"done_at": now})
-
-
-_REVERSALS = f"""
-    SELECT v.place, o.key FROM {unfolded(operation, ("shard", "account_id", "key"), numbered=True)}
-    JOIN operation o ON o.shard = v.shard AND o.account_id = v.account_id AND o.reverses = v.key AND o.code = 'ok'"""
-
-
-async def reversals(connection: Connection, keys: Sequence[tuple[int, UUID, UUID]]) -> list[UUID | None]:
-    """The keys of the operations that took back what those of ``keys`` had done; None where none did."""
-    cursor = await ask(connection, _REVERSALS, arrays(operation, ("shard", "account_id", "key"), keys))
-    found: list[UUID | None] = [None] * len(keys)
-    for place, key in await cursor.fetchall():
-        found[place - 1] = key
-    return found
-
-
-_OF_ACCOUNT = f"""
-    SELECT {STORED} FROM payment p
-    WHERE p.shard = %(shard)s AND p.account_id = %(account_id)s AND p.created_at < %(before)s
-    ORDER BY p.created_at DESC, p.payment_id LIMIT %(limit)s"""
-
-
-async def of_account(
-    connection: Connection, shard: int, account_id: UUID, before: datetime, limit: int
-) -> list[Stored]:
-    """The latest payments of an account before a time, newest first."""
-    asked = {"shard": shard, "account_id": account_id, "before": before, "limit": limit}
-    cursor = await ask(connection, _OF_ACCOUNT, asked)
-    return [Stored(*row) for row in await cursor.fetchall()]

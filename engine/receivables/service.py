@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.accounts.tables import AccountKind, account, line
 from engine.balances.rules import promised_end
 from engine.books.service import Door
+from engine.events.alarms import Alarms
 from engine.notices.tables import watermark
 from engine.usage.meters import month_of
 from engine.words import AccountRef, Code, EngineError, MakeBill
@@ -37,8 +38,9 @@ class NotAllBilled(EngineError):
 class Bills:
     """The bills of one operator."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator, door: Door) -> None:
-        """Bills go through ``door``: made once, in all books at once."""
+    def __init__(self, database: AsyncEngine, operator: Operator, door: Door, alarms: Alarms | None = None) -> None:
+        """Bills go through ``door``: made once, in all books at once. ``alarms``: of what the schedule cannot bill."""
+        self._alarms = alarms
         self._database = database
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._operator = operator
@@ -59,6 +61,8 @@ class Bills:
             made += bills
             if failed:
                 log.error("bills.failed", accounts=failed, period_to=end.isoformat())
+                if self._alarms is not None:
+                    await self._alarms.raise_alarm("bills.failed", accounts=failed, period_to=end.isoformat())
             whole = whole and not failed
             if whole:
                 await self._keep(end)

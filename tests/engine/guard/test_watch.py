@@ -8,8 +8,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from engine.events.alarms import Alarms
 from engine.guard.service import Guard
 from engine.storage.database import open_database
+from runtime.metrics import Metrics
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ async def test_fewer_wrong_numbers_than_the_limit_raise_nothing(databases, opera
     saw(owner, limit - 1)
     saw(owner, limit, ago="6 minutes")
     saw(owner, limit, kind="something_else")
-    await Guard(databases[0], operator).watch_vouchers()
+    await Guard(databases[0], operator, Alarms(databases[0], Metrics())).watch_vouchers()
     assert alarms(owner) == []
 
 
@@ -48,14 +50,16 @@ async def test_many_watchers_raise_one_alarm(databases, operator, owner):
     limit = operator.vouchers.alarm_tries
     saw(owner, limit - 1)
     saw(owner, 1, ago="4 minutes")
-    guards = [Guard(database, operator) for database in databases]
+    guards = [Guard(database, operator, Alarms(database, Metrics())) for database in databases]
     await asyncio.gather(*(guard.watch_vouchers() for guard in guards * 4))
     assert alarms(owner) == [{"tries": limit, "minutes": 5}]
+    published = owner.execute("SELECT body FROM event WHERE topic = 'alarm.raised'").fetchall()
+    assert published == [({"alarm": "guard.voucher_guessing", "tries": limit, "minutes": 5},)]
 
 
 async def test_guessing_that_goes_on_raises_the_next_alarm_in_the_next_window(databases, operator, owner):
     saw(owner, operator.vouchers.alarm_tries)
-    guard = Guard(databases[0], operator)
+    guard = Guard(databases[0], operator, Alarms(databases[0], Metrics()))
     await guard.watch_vouchers()
     await guard.watch_vouchers()
     assert len(alarms(owner)) == 1

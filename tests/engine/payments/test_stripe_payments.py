@@ -285,3 +285,24 @@ async def test_a_bank_that_only_asks_takes_no_credit_back(cards: House) -> None:
     assert await post(cards, event("evt_1", "charge.dispute.created", asks)) == 200
     assert await state(cards, payment) is PaymentState.SETTLED
     assert await cards.money(line) == 5_000
+
+
+async def test_what_a_provider_gives_back_in_part_is_an_alarm_for_staff_with_its_event_in_the_same_commit(
+    cards: House,
+) -> None:
+    line = await cards.line()
+    payment = await charged(cards, line)
+    one = made(cards)
+    part = charge_of(one) | {"amount_refunded": 2_000}
+    assert await post(cards, event("evt_1", "charge.refunded", part)) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    told = await cards.rows("SELECT body FROM event WHERE topic = 'alarm.raised'")
+    said = {"alarm": "payment.taken_back_in_part", "payment_id": str(payment.payment_id), "gateway": "stripe"}
+    said |= {"reference": payment.reference, "amount": 5_000, "currency": "KES", "state": "settled"}
+    assert told == [(said,)]
+    counted = cards.engine.payments._gateways.metrics.registry.get_sample_value(
+        "rasid_alarms_total", {"alarm": "payment.taken_back_in_part"}
+    )
+    assert counted == 1
+    assert await cards.money(line) == 5_000
+    await cards.right()

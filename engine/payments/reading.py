@@ -1,0 +1,40 @@
+"""The SQL that only reads payments: an account's own, and what took a settlement back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from engine.books.tables import operation
+from engine.payments import store
+from engine.payments.course import Stored
+from engine.storage.bulk import arrays, unfolded
+
+_REVERSALS = f"""
+    SELECT v.place, o.key FROM {unfolded(operation, ("shard", "account_id", "key"), numbered=True)}
+    JOIN operation o ON o.shard = v.shard AND o.account_id = v.account_id AND o.reverses = v.key AND o.code = 'ok'"""
+
+
+async def reversals(connection: store.Connection, keys: Sequence[tuple[int, UUID, UUID]]) -> list[UUID | None]:
+    """The keys of the operations that took back what those of ``keys`` had done; None where none did."""
+    cursor = await store.ask(connection, _REVERSALS, arrays(operation, ("shard", "account_id", "key"), keys))
+    found: list[UUID | None] = [None] * len(keys)
+    for place, key in await cursor.fetchall():
+        found[place - 1] = key
+    return found
+
+
+_OF_ACCOUNT = f"""
+    SELECT {store.STORED} FROM payment p
+    WHERE p.shard = %(shard)s AND p.account_id = %(account_id)s AND p.created_at < %(before)s
+    ORDER BY p.created_at DESC, p.payment_id LIMIT %(limit)s"""
+
+
+async def of_account(
+    connection: store.Connection, shard: int, account_id: UUID, before: datetime, limit: int
+) -> list[Stored]:
+    """The latest payments of an account before a time, newest first."""
+    asked = {"shard": shard, "account_id": account_id, "before": before, "limit": limit}
+    cursor = await store.ask(connection, _OF_ACCOUNT, asked)
+    return [Stored(*row) for row in await cursor.fetchall()]
