@@ -15,9 +15,10 @@ TICK = 0.002
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection: one request under way, whose answer must be a 200 with a short body."""
+    """One keep-alive connection: one request under way, whose answer must be a 200 that ends with ``ends``."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: bytes) -> None:
+        self._ends = ends
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[None] | None = None
         self._received = b""
@@ -27,7 +28,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if self._answer is None or b"\r\n\r\n{}" not in self._received:
+        if self._answer is None or not self._received.endswith(self._ends):
             return
         received, self._received = self._received, b""
         if received.startswith(b"HTTP/1.1 200 "):
@@ -50,14 +51,18 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def send_steadily(port: int, connections: int, rate: float, requests: Sequence[bytes]) -> Driven:
+async def send_steadily(
+    port: int, connections: int, rate: float, requests: Sequence[bytes], *, ends: bytes = b"\r\n\r\n{}"
+) -> Driven:
     """Send ``requests`` to ``127.0.0.1:port``, ``rate`` a second. Each answer's seconds count from when it was due.
 
     Where all ``connections`` wait for an answer, requests queue here, and their time runs. Raises ``WrongAnswer`` for
-    an answer that is no 200 with ``{}``, and ``TimeoutError``.
+    an answer that is no 200, and ``TimeoutError``; ``ends`` is how every answer ends.
     """
     loop = asyncio.get_running_loop()
-    opened = await asyncio.gather(*(loop.create_connection(_Connection, "127.0.0.1", port) for _ in range(connections)))
+    opened = await asyncio.gather(
+        *(loop.create_connection(lambda: _Connection(ends), "127.0.0.1", port) for _ in range(connections))
+    )
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     for _, connection in opened:
         free.put_nowait(connection)
