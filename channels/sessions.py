@@ -14,6 +14,7 @@ import asyncio
 import math
 import random
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -37,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 #: answers and sessions outlive the gateway's own session by this much, for late retries
 GRACE_SECONDS = 600
-#: digits that a number has at least (E.164 with its country code)
-LEAST_NUMBER = 7
+#: of a digest that names a key; 12 bytes are 16 letters without padding
+NAME_BYTES = 12
 #: seconds without a try after Redis failed: a turn must not wait for the time-out of the one before
 REST_SECONDS = 1.0
 #: seconds that Redis has to take a connection, and to answer one pipeline
@@ -110,10 +111,13 @@ class SessionStore:
     def line(self, turn: Turn) -> Line:
         """The keys of a turn. Numbers with and without ``+`` are one line."""
         number = turn.msisdn.strip().lstrip("+")
-        tag = self._keyring.digest("line", number.encode())[:16].hex()
-        # Some gateways make the session's id of the number, which must not stand in a key.
-        name = turn.session_id.replace(number, "number") if len(number) >= LEAST_NUMBER else turn.session_id
-        return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{turn.gateway}:{name}", f"last:{{{tag}}}")
+        tag = self._named("line", number)
+        # Some gateways make the session's id of the number, which must not stand in a key; and a short one is cheap.
+        name = self._named("session", f"{turn.gateway}|{turn.session_id}")
+        return Line(f"turn:{{{tag}}}", f"session:{{{tag}}}:{name}", f"last:{{{tag}}}")
+
+    def _named(self, kind: str, words: str) -> str:
+        return urlsafe_b64encode(self._keyring.digest(kind, words.encode())[:NAME_BYTES]).decode()
 
     async def begin(self, line: Line, hop: bytes, lock_ms: int, *, answer_us: int = 0) -> Begun:
         """Take the line's lock for at most ``lock_ms``, or learn the stored answer. Raises ``SessionsDown``.

@@ -24,8 +24,7 @@ class Choice(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown(Reply):
+class Shown(Reply, frozen=True, kw_only=True, array_like=True):
     """The answer to one text.
 
     ``text`` is whole, options and all, as an SMS holds it; empty means that nothing is answered. Where options become

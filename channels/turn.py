@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 
 class Event(StrEnum):
     """What a hop means for its session (the vocabulary of Vumi's session events)."""
@@ -60,8 +62,7 @@ class Turn:
         return not self.cumulative and not self.sequence and self.event is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What the person sees next. ``label`` is the state's name, for the gateway's own analytics."""
 
     text: str

@@ -47,7 +47,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     secret: bool = False
 
 
-class Place(msgspec.Struct, kw_only=True):
+class Place(msgspec.Struct, kw_only=True, array_like=True):
     """Where a person stands in the dialogs: all that must survive between two hops. Holds no secret."""
 
     state: str = ""
