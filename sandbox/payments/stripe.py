@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import secrets
 import time
@@ -56,6 +57,9 @@ class Stripe:
             web.post(f"{intents}/{{id}}/cancel", self._cancel),
             web.post("/stripe/v1/refunds", self._refund),
             web.post("/stripe/disputes/{id}/{end}", self._dispute),
+            web.post("/stripe/v1/reporting/report_runs", self._run_report),
+            web.get("/stripe/v1/reporting/report_runs/{id}", self._report_run),
+            web.get("/stripe/v1/files/{id}/contents", self._file),
             web.get("/stripe/report.csv", self._report),
         ]
 
@@ -238,19 +242,45 @@ class Stripe:
         self._desk.told(payment)
         return web.json_response({})
 
+    async def _run_report(self, request: web.Request) -> web.StreamResponse:
+        """The same run for the same idempotency key; it is done when it is asked about next."""
+        self._check(request)
+        form = await request.post()
+        first, last = (int(str(form[f"parameters[interval_{end}]"])) for end in ("start", "end"))
+        if last > time.time():
+            return _json(400, stripe_error("invalid_request_error", "parameter_invalid"))
+        run = {"id": f"frr_{first}_{last}", "object": "reporting.report_run", "status": "pending", "result": None}
+        return web.json_response(run)
+
+    async def _report_run(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        run = request.match_info["id"]
+        file = {"id": run.replace("frr_", "file_"), "object": "file"}
+        return web.json_response({"id": run, "object": "reporting.report_run", "status": "succeeded", "result": file})
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        self._check(request)
+        first, last = (float(part) for part in request.match_info["id"].removeprefix("file_").split("_"))
+        return web.Response(text=self._rows(first, last), content_type="text/csv")
+
     async def _report(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
+        return web.Response(text=self._rows(0.0, math.inf), content_type="text/csv")
+
+    def _rows(self, first: float, last: float) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         head = "balance_transaction_id,created_utc,reporting_category,gross,fee,net,currency,payment_intent_id"
         writer.writerow([*head.split(","), "payment_metadata[payment_id]"])
         for payment in self._desk.ledger.all(FACE):
             for place, moved in enumerate(payment.movements):
+                if not first <= moved.at.timestamp() < last:
+                    continue
                 gross, fee = moved.amount / 100, (moved.amount * 29 // 1000 / 100 if moved.kind == "charge" else 0.0)
                 row = [f"txn_{payment.id}_{place}", moved.at.strftime("%Y-%m-%d %H:%M:%S"), moved.kind]
                 row += [f"{gross:.2f}", f"{fee:.2f}", f"{gross - fee:.2f}", payment.currency.lower(), payment.id]
                 writer.writerow([*row, payment.details["payment_id"]])
-        return web.Response(text=out.getvalue(), content_type="text/csv")
+        return out.getvalue()
 
 
 def _repeated(known: Payment, form: dict[str, str]) -> web.Response:

@@ -24,7 +24,7 @@ async def early(
     database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
 ) -> AsyncIterator[House]:
     """A house that fetches at any hour."""
-    async with opened(database_url, fetching_from(operator, 0), keyring, sandbox) as one:
+    async with opened(database_url, fetching_from(operator, 0), keyring, sandbox, only=("sandbox",)) as one:
         yield one
 
 

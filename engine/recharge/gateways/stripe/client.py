@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import IO
 
 from engine.recharge.gateways.http import Caller, Reply
-from engine.recharge.gateways.stripe.options import StripeOptions
+from engine.recharge.gateways.stripe.options import API_URL, StripeOptions
 
-INTENTS, REFUNDS = "/v1/payment_intents", "/v1/refunds"
+INTENTS, REFUNDS, REPORT_RUNS = "/v1/payment_intents", "/v1/refunds", "/v1/reporting/report_runs"
+#: where the files lie of whoever lives at ``API_URL``
+FILES_URL = "https://files.stripe.com"
 
 
 class Stripe:
@@ -19,10 +22,14 @@ class Stripe:
     def __init__(self, options: StripeOptions, *, timeout_seconds: float) -> None:
         headers = {"Authorization": f"Bearer {options.secret_key}", "Stripe-Version": options.api_version}
         self._caller = Caller(options.base_url, timeout_seconds=timeout_seconds, headers=headers)
+        # Files have a host of their own. Our key goes to hosts of the settings, never to where an answer points.
+        files = FILES_URL if options.base_url == API_URL else options.base_url
+        self._files = Caller(files, timeout_seconds=timeout_seconds, headers=headers)
 
     async def close(self) -> None:
         """Let the connections go."""
         await self._caller.close()
+        await self._files.close()
 
     async def create_intent(self, form: Mapping[str, str], key: str) -> Reply:
         """Make a PaymentIntent, confirmed at once where the form says so."""
@@ -52,6 +59,18 @@ class Stripe:
     async def refund(self, form: Mapping[str, str], key: str) -> Reply:
         """Give money back."""
         return await self._post(REFUNDS, form, key)
+
+    async def create_report_run(self, form: Mapping[str, str], key: str) -> Reply:
+        """Have a report made."""
+        return await self._post(REPORT_RUNS, form, key)
+
+    async def report_run(self, run: str) -> Reply:
+        """How far a report is."""
+        return await self._caller.get(f"{REPORT_RUNS}/{run}")
+
+    async def file(self, file: str) -> IO[str] | None:
+        """What a file holds."""
+        return await self._files.download(f"/v1/files/{file}/contents", params={})
 
     async def _post(self, path: str, form: Mapping[str, str], key: str) -> Reply:
         return await self._caller.post(path, form=form, headers={"Idempotency-Key": key})

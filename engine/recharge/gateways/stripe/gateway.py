@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from configuration.options import Options, read_options
 from engine.recharge.gateways.amounts import unfit
@@ -28,6 +28,7 @@ from engine.recharge.gateways.stripe.client import Stripe
 from engine.recharge.gateways.stripe.codes import outcome_of, reason_of
 from engine.recharge.gateways.stripe.money import from_stripe, to_stripe
 from engine.recharge.gateways.stripe.options import StripeOptions
+from engine.recharge.gateways.stripe.reports import fetch_report
 from engine.recharge.gateways.stripe.settlement import read_report
 from engine.recharge.gateways.stripe.webhook import read_event
 from engine.words import PaymentMethod
@@ -181,6 +182,10 @@ class Gateway:
         )
         event = read_event(read_json(request))
         return Callback(events=() if event is None else (event,))
+
+    async def fetch_settlement(self, begins: datetime, ends: datetime) -> IO[str] | None:
+        """The report of balance transactions; it takes Stripe minutes to make one."""
+        return await fetch_report(self._stripe, begins, ends)
 
     def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
         """The report of balance transactions."""

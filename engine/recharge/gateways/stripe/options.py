@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from configuration.options import OptionsModel
 
+API_URL = "https://api.stripe.com"
 Secret = Annotated[str, StringConstraints(min_length=8)]
 
 
@@ -27,4 +28,4 @@ class StripeOptions(OptionsModel):
     search_lag_seconds: int = Field(default=600, ge=0, le=86_400)
     #: the version of the interface that this adapter reads
     api_version: str = Field(default="2024-06-20", pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z]+)?$")
-    base_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^?#@\s]+$")
+    base_url: str = Field(default=API_URL, pattern=r"^https?://[^?#@\s]+$")

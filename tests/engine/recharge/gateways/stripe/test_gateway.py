@@ -12,8 +12,10 @@ import pytest
 from engine.recharge.gateways.contract import (
     DeclineReason,
     GatewayState,
+    OffersStatements,
     Payer,
     RefundRequest,
+    SettlementRow,
 )
 from engine.recharge.gateways.stripe.gateway import Gateway
 from sandbox.payments.server import PaymentsSandbox
@@ -204,3 +206,38 @@ async def test_only_a_token_is_a_card(gateway: Gateway, providers: PaymentsSandb
     outcome = await gateway.charge(by_card(payer=Payer(token=token)))
     assert (outcome.state, outcome.reason) == (GatewayState.DECLINED, DeclineReason.METHOD)
     assert list(providers.desk.ledger.all()) == []
+
+
+async def test_the_report_of_a_span_is_run_and_fetched_and_holds_what_moved_in_it(
+    gateway: Gateway, providers: PaymentsSandbox
+) -> None:
+    request = by_card()
+    outcome = await gateway.charge(request)
+    now = datetime.now(UTC)
+    [one] = providers.desk.ledger.all("stripe")
+    one.movements[0].at = now - timedelta(hours=2)
+    day, hour = now - timedelta(days=1), now - timedelta(hours=1)
+    assert isinstance(gateway, OffersStatements)
+    lines = await gateway.fetch_settlement(day, hour)
+    assert lines is not None
+    with lines:
+        [row] = gateway.read_settlement(lines)
+    assert isinstance(row, SettlementRow)
+    assert (row.gateway_ref, row.payment_id, row.amount) == (outcome.gateway_ref, request.payment_id, 1250)
+    before = await gateway.fetch_settlement(day - timedelta(days=1), day)
+    assert before is not None
+    with before:
+        assert list(gateway.read_settlement(before)) == []
+    assert await gateway.fetch_settlement(day, now + timedelta(hours=1)) is None  # their data do not reach that far
+
+
+async def test_a_report_is_not_to_be_had_from_who_cannot_be_reached_or_makes_no_sense(
+    broken: Broken, dead_port: int
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    for url in (broken.url, f"http://127.0.0.1:{dead_port}"):
+        for answer in SENSELESS:
+            broken.answer = answer
+            gateway = made(url)
+            assert await gateway.fetch_settlement(since, since + timedelta(hours=1)) is None
+            await gateway.stop()
