@@ -63,6 +63,7 @@ from engine.staff.requests import Requests
 from engine.staff.searching import Searching
 from engine.staff.service import Staff
 from engine.usage.history import Usage
+from engine.usage.overview import Overviews
 from engine.usage.service import Sessions
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
@@ -121,7 +122,9 @@ class Engine:
         #: what somebody has to look at now: logged, counted, and told to subscribers
         self.alarms = alarms = Alarms(database, metrics)
         guard = Guard(database, operator, alarms)
-        self.accounts = Accounts(database, operator, keyring)
+        #: charging sessions: find them, and let go what nobody reports
+        self.sessions = sessions = Sessions(database, operator, self._door)
+        self.accounts = Accounts(database, operator, keyring, sessions.line_changed)
         self.vouchers = VoucherBatches(database, operator, keyring)
         self._finder = finder = Finder(database, operator, keyring)
         #: what staff did: ``record`` it
@@ -138,12 +141,13 @@ class Engine:
         #: screens that people were shown: ``keep`` some, see the ``funnel``
         self.hops = Hops(database)
         self.disputes = Disputes(books, self._door.post, self.audit)
-        #: charging sessions: find them, and let go what nobody reports
-        self.sessions = Sessions(database, operator, self._door)
         #: files of usage records: ``import_usage`` them, ``retry`` what was set aside, see ``differences``
         self.mediation = Mediation(database, operator, keyring, self._door)
         #: where a balance went, how long it lasts, and what limits a line has
         self.usage = usage = Usage(database, operator)
+        self._overviews = Overviews(database, operator)
+        #: what a line's home shows beside its balances, in one read
+        self.overview = self._overviews.overview
         #: renewals, advances and gifts: what may be asked for, and what is due
         self.agreements = Agreements(database, operator, self._door)
         #: bills of postpaid accounts
@@ -299,6 +303,7 @@ class Engine:
         await self._door.close()
         await self._messages.close()
         await self._finder.close()
+        await self._overviews.close()
         await self.mediation.close()
         await self.accounts.close()
         self.staff.close()

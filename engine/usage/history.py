@@ -105,14 +105,14 @@ class Usage:
             allowed = (await connection.execute(said)).scalar_one()
         return SpendingRules(
             out_of_bundle=self._operator.policy.out_of_bundle if allowed is None else allowed,
-            meters=tuple(_meter(one) for one in meters),
+            meters=tuple(meter_of(one) for one in meters),
         )
 
     async def outlook(self, subscriber: Subscriber) -> list[Outlook]:
         """How long what is left lasts at the line's usual pace, by unit, and what would be cheaper."""
         meters = await self._meters(subscriber)
         now = datetime.now(UTC)
-        return [outlook(self._operator, subscriber, _meter(one), now) for one in meters if one.unit is not Unit.MONEY]
+        return [outlook(self._operator, subscriber, meter_of(one), now) for one in meters if one.unit is not Unit.MONEY]
 
     async def _meters(self, subscriber: Subscriber) -> list[MeterFacts]:
         columns = ("unit", "day_from", "today", "day_cap", "month_from", "this_month", "month_cap", "usual")
@@ -131,7 +131,8 @@ class Usage:
         return [meter_now(MeterFacts(Unit(row.unit), *row[1:]), Unit(row.unit), now, zone) for row in rows]
 
 
-def _meter(known: MeterFacts) -> Meter:
+def meter_of(known: MeterFacts) -> Meter:
+    """A meter as callers know it."""
     return Meter(
         unit=known.unit,
         today=known.today,

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from psycopg import OperationalError as PostgresDown
 from redis.exceptions import RedisError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolEmpty
 
 from channels.quota import QuotaDown
 from dialogs.values import Text, text
@@ -27,6 +29,9 @@ FAULTS: dict[int, tuple[Text, Text]] = {
 }
 #: seconds after which a part of us that is away is asked again
 RETRY_AFTER = "60"
+
+#: how reads tell that Redis or Postgres is away; the one door says ``EngineUnavailable``
+AWAY = (RedisError, QuotaDown, EngineUnavailable, PostgresDown, OperationalError, InterfaceError, PoolEmpty)
 
 #: makes the page of a status, its heading and its sentence
 Shown = Callable[[web.Request, int, Text, Text], Awaitable[web.StreamResponse]]
@@ -56,7 +61,7 @@ def faults(show: Shown) -> Middleware:
             if refused.status < 400:
                 raise
             status, detail, headers = refused.status, refused.text or "", _kept(refused)
-        except (RedisError, QuotaDown, EngineUnavailable) as error:
+        except AWAY as error:
             log.warning("page_unavailable", error=type(error).__name__)
             status, detail, headers = 503, "", {"Retry-After": RETRY_AFTER}
         except Exception:

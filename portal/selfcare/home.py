@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -13,8 +12,6 @@ from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
 from portal.selfcare.shown import gauges, taken
 
-#: deductions on this page
-DEDUCTIONS = 5
 #: bundles that are said to be cheaper
 TIPS = 1
 
@@ -34,10 +31,7 @@ class Home:
         ]
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:
-        usage = self._desk.engine.usage
-        outlook, why = await asyncio.gather(
-            usage.outlook(person.subscriber), usage.explain_usage(person.subscriber, most=DEDUCTIONS)
-        )
+        outlook, why = await self._desk.engine.overview(person.subscriber)
         hindered = hindrance(person.subscriber)
         return self._desk.page(
             request,
@@ -55,7 +49,7 @@ class Home:
 
         async def look() -> Seen:
             line = await self._desk.engine.subscriber(person.subscriber.msisdn)
-            now = gauges(line, await self._desk.engine.usage.outlook(line))
+            now = gauges(line, (await self._desk.engine.overview(line)).outlooks)
             return Seen(now, lambda: self._desk.part(request, person, "gauges.html", gauges=now))
 
         return await self._live.follow(request, person, look)

@@ -1,0 +1,111 @@
+"""What a line's home shows beside its balances, in one read: what it uses, and why its balances went down.
+
+It runs for every look at a page, so it goes to the driver itself, and concurrent looks share a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.accounts.tables import line
+from engine.storage.bulk import array
+from engine.storage.steady import SteadyConnection
+from engine.usage.advice import outlook
+from engine.usage.facts import MeterFacts
+from engine.usage.history import deductions, meter_of
+from engine.usage.meters import meter_now
+from engine.words import Answer, Deduction, Outlook, Subscriber, Unit
+from runtime.batching import Batcher
+from settings import Operator
+
+#: how far back deductions are looked for
+DAYS = timedelta(days=7)
+#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
+READ_TRIES = 3
+
+_OVERVIEW = """
+    SELECT (SELECT json_agg(json_build_array(
+                       m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual)
+                       ORDER BY m.unit)
+            FROM meter m WHERE m.shard = v.shard AND m.account_id = v.account_id AND m.line_id = v.line_id)::text,
+           ARRAY(SELECT o.answer::text FROM operation o
+                 WHERE o.shard = v.shard AND o.account_id = v.account_id AND o.code = 'ok' AND o.booked_at > %(since)s
+                   AND EXISTS (SELECT FROM transfer t
+                               WHERE t.shard = o.shard AND t.account_id = o.account_id AND t.key = o.key
+                                 AND t.booked_at = o.booked_at AND t.debit = 'balance')
+                 ORDER BY o.booked_at DESC LIMIT %(most)s)
+    FROM unnest(%(shards)s::smallint[], %(accounts)s::uuid[], %(lines)s::uuid[])
+         WITH ORDINALITY AS v (shard, account_id, line_id, place)
+    ORDER BY v.place"""
+
+_meters = msgspec.json.Decoder(list[tuple[Unit, datetime, int, int | None, datetime, int, int | None, int | None]])
+_answer = msgspec.json.Decoder(Answer)
+
+
+class Seen(NamedTuple):
+    """How long what is left lasts, by unit, and the latest deductions, the latest first."""
+
+    outlooks: list[Outlook]
+    deductions: list[Deduction]
+
+
+class Overviews:
+    """The overviews of one operator's lines. ``most`` deductions are looked for."""
+
+    def __init__(self, database: AsyncEngine, operator: Operator, most: int = 5) -> None:
+        """Reads go to the writer: a replica may not know yet what a person just did."""
+        self._hot = SteadyConnection(database.execution_options(isolation_level="AUTOCOMMIT"))
+        self._operator = operator
+        self._most = most
+        self._read = Batcher(self._read_batch, most=100)
+
+    async def close(self) -> None:
+        """Answer what is waiting and let the connection go."""
+        await self._read.drain()
+        await self._hot.let_go()
+
+    async def overview(self, subscriber: Subscriber) -> Seen:
+        """What a line uses and what was taken from its account lately, as of the last commit."""
+        return await self._read(subscriber)
+
+    async def _read_batch(self, asked: Sequence[Subscriber]) -> list[Seen]:
+        now = datetime.now(UTC)
+        wanted: dict[str, Any] = {
+            "shards": array(line, "shard", [one.account.shard for one in asked]),
+            "accounts": array(line, "account_id", [one.account.account_id for one in asked]),
+            "lines": array(line, "line_id", [one.line_id for one in asked]),
+            "since": now - DAYS,
+            "most": self._most,
+        }
+        rows = await self._rows(wanted)
+        return [self._seen(one, *row, now) for one, row in zip(asked, rows, strict=True)]
+
+    async def _rows(self, wanted: dict[str, Any]) -> list[tuple[str | None, list[str]]]:
+        tries = 0
+        while True:
+            try:
+                cursor = await (await self._hot.driver()).cursor(binary=True).execute(_OVERVIEW, wanted)
+                return await cursor.fetchall()
+            except (psycopg.Error, DBAPIError, OSError):
+                await self._hot.let_go()
+                tries += 1
+                if tries == READ_TRIES:
+                    raise
+
+    def _seen(self, subscriber: Subscriber, meters: str | None, answers: Sequence[str], now: datetime) -> Seen:
+        known = [MeterFacts(*row) for row in _meters.decode(meters)] if meters else []
+        zone = self._operator.timezone
+        outlooks = [
+            outlook(self._operator, subscriber, meter_of(meter_now(one, one.unit, now, zone)), now)
+            for one in known
+            if one.unit is not Unit.MONEY
+        ]
+        taken = [one for answer in answers for one in deductions(_answer.decode(answer))]
+        return Seen(outlooks, taken[: self._most])
