@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,7 +46,15 @@ class Contact(NamedTuple):
 class Accounts:
     """The accounts and lines of one operator."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        database: AsyncEngine,
+        operator: Operator,
+        keyring: Keyring,
+        changed: Callable[[LineRef], Awaitable[None]] | None = None,
+    ) -> None:
+        """``changed`` is called when a line has been given another status."""
+        self._changed = changed
         self._database = database
         # One statement needs no transaction to be opened and closed around it.
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
@@ -205,6 +213,8 @@ class Accounts:
             check_status(before, status)
             await store.update_line(connection, ref, status=status.value)
         log.info("line_status", line_id=str(ref.line_id), before=before.value, after=status.value, reason=reason, by=by)
+        if self._changed is not None:
+            await self._changed(ref)
 
     async def set_language(self, line: Subscriber | LineRef, language: str) -> None:
         """Remember the language of a line. Raises ``ValueError`` when the operator does not offer it."""

@@ -51,7 +51,8 @@ def provision(case: Case) -> None:
         # Who is served again has to be told how fast.
         if counter is Counter.SPEED or (counter, status, until) in changed
     ]
-    case.announce("provisioning.changed", {"rules": rules})
+    # A line that is barred or ended is served no more, whatever is left; an empty one may be again at any moment.
+    case.announce("provisioning.changed", {"rules": rules} if served else {"rules": rules, "served": False})
 
 
 def _speed(case: Case, policy: Iterable[str]) -> tuple[str, datetime | None]:

@@ -9,13 +9,17 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.books.service import Door
+from engine.storage.sharding import new_id
 from engine.usage.tables import ReservationState, reservation, session
-from engine.words import AccountRef, LineRef, OpenSession, ReleaseOverdue
+from engine.words import AccountRef, EngineUnavailable, LineRef, OpenSession, ReleaseOverdue
 from engine.words.sessions import session_uuid
 from settings import Operator
+
+log = structlog.get_logger(__name__)
 
 #: How long an ended session is remembered: reports that come late must find what was counted before.
 REMEMBERED = timedelta(days=7)
@@ -98,6 +102,24 @@ class Sessions:
         ]
         answers = await asyncio.gather(*(self._door.post(one) for one in operations))
         return sum(answer.ok for answer in answers)
+
+    async def line_changed(self, line: LineRef) -> None:
+        """Let the network hear at once what a line may use that was given another status.
+
+        Should it not come to that, the line's next operation tells it, and no quota lasts beyond its validity.
+        """
+        now = datetime.now(UTC)
+        overdue = ReleaseOverdue(
+            account=line.account,
+            line_id=line.line_id,
+            key=new_id(),
+            asked_at=now - self._grace,
+            source="schedule:status",
+        )
+        try:
+            await self._door.post(overdue)
+        except EngineUnavailable:
+            log.warning("line_status_not_told", line_id=str(line.line_id))
 
     async def forget_sessions(self, limit: int = 5000) -> int:
         """Delete sessions that ended, or were last heard of, a week ago. Returns how many, up to ``limit``."""

@@ -160,7 +160,10 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseOverdue(Operation, frozen=True, kw_only=True, tag="release_overdue"):
-    """Let go what an account's sessions hold beyond validity and grace: the sweeper's operation."""
+    """Let go what an account's sessions hold beyond validity and grace: the sweeper's operation.
+
+    With a line it tells the network, like every operation of a line, what that may use now.
+    """
 
 
 @lru_cache(maxsize=65_536)

@@ -1,7 +1,8 @@
-"""Telling the core that quotas have to be asked for anew (TS 32.290 §5.3.2.4, notify): one worker in ``bot.py``.
+"""Telling the core that quotas have to be asked for anew, or that a session is to end (TS 32.290 §5.3.2.4, notify).
 
-What a line may use changes in the commit of a recharge, a purchase, an expiry; that commit's event is followed here and
-told to every open session of the account at its ``notifyUri``, until the network has taken it or the session is over.
+One worker in ``bot.py``. What a line may use changes in the commit of a recharge, a purchase, an expiry; that commit's
+event is followed here and told to every open session of the account at its ``notifyUri``, until the network has taken
+it or the session is over. Sessions of a line that staff bars or ends are told to end.
 At least once: a session that is told twice asks twice.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from datetime import timedelta
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import aiohttp
 import msgspec
@@ -40,7 +42,10 @@ RETRIES = Retries(first=timedelta(seconds=1), longest=timedelta(seconds=30), end
 #: answers that say that there is nothing to ask for any more
 GONE = frozenset({404, 410})
 
-_BODY = msgspec.json.encode(wire.ChargingNotifyRequest(notification_type="REAUTHORIZATION"))
+_AGAIN, _NO_MORE = (
+    msgspec.json.encode(wire.ChargingNotifyRequest(notification_type=name))
+    for name in ("REAUTHORIZATION", "ABORT_CHARGING")
+)
 
 
 class Reauthorization:
@@ -75,8 +80,9 @@ class Reauthorization:
         return len(claimed)
 
     async def _tell(self, http: aiohttp.ClientSession, one: Delivery) -> None:
-        listening = await self._listening(one) if _serves_more(one) else []
-        errors = await asyncio.gather(*(self._notify(http, session) for session in listening))
+        body = _told(one)
+        listening = [] if body is None else await self._listening(one, ended=body is _NO_MORE)
+        errors = await asyncio.gather(*(self._notify(http, session, body or b"") for session in listening))
         error = next(filter(None, errors), None)
         if error is None:
             await self._engine.events.delivered(one)
@@ -84,11 +90,17 @@ class Reauthorization:
             state = await self._engine.events.failed(one, error, RETRIES)
             log.warning("reauthorization_not_taken", state=state, attempts=one.attempts, error=error)
 
-    async def _listening(self, one: Delivery) -> list[OpenSession]:
+    async def _listening(self, one: Delivery, *, ended: bool) -> list[OpenSession]:
+        """The account's sessions, whose balance it is; of a line that is served no more its own."""
         sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
-        return [session for session in sessions if session.interface == INTERFACE and session.notify]
+        line = _line_of(one) if ended else None
+        return [
+            session
+            for session in sessions
+            if session.interface == INTERFACE and session.notify and (line is None or session.line.line_id == line)
+        ]
 
-    async def _notify(self, http: aiohttp.ClientSession, session: OpenSession) -> str | None:
+    async def _notify(self, http: aiohttp.ClientSession, session: OpenSession, body: bytes) -> str | None:
         """What is wrong, if anything."""
         breaker = self._breakers[urlsplit(session.notify).netloc]
         if not breaker.allows():
@@ -96,7 +108,7 @@ class Reauthorization:
         try:
             headers = {"Content-Type": "application/json"}
             # TS 32.291 §6.1.5.2: a network function may send us on to another instance of its own (307, 308).
-            async with http.post(session.notify, data=_BODY, headers=headers, max_redirects=2) as response:
+            async with http.post(session.notify, data=body, headers=headers, max_redirects=2) as response:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             breaker.failed()
@@ -108,7 +120,14 @@ class Reauthorization:
         return None if status // 100 == 2 or status in GONE else f"status {status}"
 
 
-def _serves_more(one: Delivery) -> bool:
-    """Whether something is served now or longer. That something no longer is, a session learns with its next quota."""
-    rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
-    return any(rule["status"] == "active" for rule in rules)
+def _line_of(one: Delivery) -> UUID | None:
+    line = msgspec.json.decode(one.body)["event"]["provisioning"].get("line")
+    return None if line is None else UUID(line["id"])
+
+
+def _told(one: Delivery) -> bytes | None:
+    """What its sessions are to do. That something is used up, a session learns with its next quota."""
+    changed = msgspec.json.decode(one.body)["event"]["provisioning"]
+    if changed.get("served") is False:
+        return _NO_MORE
+    return _AGAIN if any(rule["status"] == "active" for rule in changed["rules"]) else None

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.api import Engine
-from engine.words import Unit
+from engine.words import LineStatus, Unit
 from network.nchf.reauthorization import Reauthorization
 from tests.doubles.network_function import NetworkFunction
 from tests.engine.shop import credit, open_line
@@ -92,3 +92,23 @@ async def test_a_followed_queue_is_nobody_s_subscription(engine: Engine) -> None
     assert list(await engine.events.list()) == [] and list(await engine.events.due()) == []
     with pytest.raises(LookupError):
         await engine.events.unsubscribe(queue, by="test")
+
+
+async def test_sessions_of_a_line_that_is_barred_are_told_to_end_and_of_its_family_go_on(
+    api: Api, engine: Engine, core: NetworkFunction
+) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10 * MB, Unit.OCTETS)
+    other = await engine.create_line("+254712999888", account=line.account, status=LineStatus.ACTIVE)
+    async with telling(engine):
+        for name, one in (("mine", line), ("theirs", other)):
+            await api.post(ROOT, opening(one, group(wanted={}), notifyUri=core.uri(name)))
+        await core.wait(lambda: True)
+        core.told.clear()
+        await engine.accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="alice")
+        await core.wait(lambda: ("mine", "ABORT_CHARGING") in told(core))
+    assert ("theirs", "ABORT_CHARGING") not in told(core)
+
+
+def told(core: NetworkFunction) -> list[tuple[str, str]]:
+    return [(path.rpartition("/")[2], body["notificationType"]) for path, body in core.told]
