@@ -1,4 +1,4 @@
-"""The phones' neighbours in a browser: a payer who is asked, a network that uses data, a visitor who is shown around."""
+"""The phones' neighbours in a browser: a payer who is asked, a network that uses data, a visitor on the tour."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ async def test_a_payer_is_asked_on_the_phone_and_pays_or_refuses_there(page: Pag
 
 async def ask_to_pay_again(page: Page) -> None:
     """The same after a first one, over the question whether it is meant again, if there is one."""
+    await page.get_by_role("button", name="Cancel and hang up").click()
     await say(page, "*123*2#")
     await choose(page, "M-Pesa")
     await choose(page, "KES 50.00")
@@ -96,8 +97,8 @@ async def test_the_network_uses_a_bundle_up_stops_and_goes_on_when_one_is_bought
     await give(server, 2_000)
     await buy_day_bundle(server)
     await expect(page.locator(".gauge-left")).to_have_text("100 MB")
-    await page.get_by_label("Amount").select_option("octets:1000000000")
-    await page.get_by_label("of", exact=True).select_option(label="video")
+    await page.locator("#use-amount").select_option("octets:1000000000")
+    await page.locator("#use-category").select_option(label="video")
     await page.get_by_role("button", name="Use now").click()
     await expect(page.locator("#flow-state")).to_have_text("no quota: stopped")
     await expect(page.locator("#flow-used")).to_have_text("100 MB / 1 GB")
