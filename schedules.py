@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from engine.api import Engine
+from engine.reconciliation.folders import StatementFolders
 from network.usage_files.folder import WatchedFolders
 from runtime.pausing import pause
 from settings import Settings
@@ -82,9 +83,12 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
         Job("import_usage", 10.0, whole(folders.import_waiting)),
     ]
     if settings.payment_gateways:
+        watched = {name: one.statements for name, one in settings.payment_gateways.items() if one.statements}
+        statements = StatementFolders(engine.reconciliation, watched)
         jobs += [
             Job("resume_payments", 0.5, at_most(PAYMENTS_LIMIT, engine.resume_payments)),
             Job("fetch_statements", 600.0, whole(engine.reconciliation.fetch_due)),
+            Job("import_statements", 60.0, whole(statements.import_waiting)),
         ]
     if settings.books:
         jobs += [Job("recover_batches", 2.0, whole(engine.recover_batches))]

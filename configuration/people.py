@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -73,6 +74,8 @@ class PaymentGatewaySettings(Strict):
     cost: int = Field(default=0, ge=0)
     #: seconds for one call; what takes longer is unknown
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    #: a folder that its settlement files are put into, which ``bot.py`` watches; None: none
+    statements: Path | None = None
     #: where this gateway reaches us, ``https://host``, if it is not ``public_url``
     callback_base: str = Field(default="", pattern=r"^(https?://[^\s/?#]+)?$")
     #: addresses that may call; empty means all
