@@ -30,6 +30,7 @@ from bench import (
     reconciliation,
     reservations,
     results,
+    sessions,
     settlements,
     turns,
 )
@@ -55,6 +56,8 @@ class Part(StrEnum):
     MESSAGES = "messages"
     SETTLEMENTS = "settlements"
     CALLBACKS = "callbacks"
+    #: what stands before payments
+    VALIDATION = "validation"
     CHARGES = "charges"
     #: few lines and many (--accounts): only when asked for
     SCALE = "scale"
@@ -64,6 +67,8 @@ class Part(StrEnum):
     PORTAL = "portal"
     NCHF = "nchf"
     RADIUS = "radius"
+    #: memory of Redis: only when asked for
+    SESSIONS = "sessions"
     #: a million records for each run: only when asked for
     MEDIATION = "mediation"
     #: a million payments for each run: only when asked for
@@ -150,6 +155,7 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         ),
         Part.SETTLEMENTS: lambda: settlements.measure(house, operator, accounts=accounts, **timed),
         Part.CALLBACKS: lambda: callbacks.measure(house, operator, file, accounts=lines, **timed),
+        Part.VALIDATION: lambda: validation.measure(house, operator, lines=lines, **timed),
         Part.RECONCILIATION: lambda: reconciliation.measure(house, operator, file, **counted),
         Part.MEDIATION: lambda: mediation.measure(house, operator, file, lines=accounts, **counted),
         Part.TURNS: lambda: turns.measure(house, operator, file, lines=lines, **timed),
@@ -160,6 +166,7 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         Part.NCHF: lambda: nchf.measure(house, operator, file, lines=lines, **timed),
         Part.RADIUS: lambda: radius.measure(house, operator, file, lines=lines, **timed),
         Part.MESSAGES: lambda: messages.measure(house, file, runs=runs, seconds=seconds, tell=tell),
+        Part.SESSIONS: lambda: sessions.measure(house, operator, runs=runs, tell=tell),
         Part.CAMPAIGN: lambda: campaign.measure(house, file, numbers=numbers, tell=tell),
     }
     return await chapters[part]()
