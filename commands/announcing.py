@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.panel import Panel
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from commands.installation import major_units
 from settings import Operator, Settings
@@ -111,24 +112,63 @@ def _panel(
     samples: Samples,
     api_key: str | None,
     folder: Path,
-) -> Panel:
+) -> Group:
+    """Without a frame, and 80 columns at most: what stands here is there to be copied, so nothing is cut."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Phone[/b]", f"{base_url(settings)}/simulator")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, row in (
+        ("Open", _pages(settings)),
+        ("Dial", f"*{operator.service_code}#   or   *{operator.service_code}*<voucher number>#"),
+        ("Lines", _lines(operator)),
+        ("Vouchers", _vouchers(samples.vouchers, operator.currency)),
+        ("Staff", _staff(samples.staff) if settings.console is not None else None),
+        ("API key", api_key),
+        ("Data", f"{folder}  (log: rasid.log)"),
+        ("Stop", "Ctrl-C"),
+    ):
+        if row is not None:
+            table.add_row(what, row)
+    return Group(Text(f"\n{operator.name} is running\n", style="bold green"), table, "")
+
+
+def _rows(*rows: Sequence[str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in rows[0]:
+        table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _pages(settings: Settings) -> Table:
+    """Every page that people may open, and what it is for."""
+    base = base_url(settings)
+    pages = [(f"{base}/simulator", "phones and network: start here")] if settings.simulator else []
     if settings.portal is not None:
-        table.add_row("[b]Portal[/b]", f"{base_url(settings)}/portal")
+        pages.append((f"{base}/portal", "a line signs in: code by text"))
     if settings.console is not None:
-        table.add_row("[b]Console[/b]", f"{base_url(settings)}/console   (code now: manage.py staff code SECRET)")
-        for one in samples.staff:
-            table.add_row("[b]Staff[/b]", f"{one['name']}  {one['password']}  secret {one['totp_secret']}")
-    table.add_row("[b]Dial[/b]", f"*{operator.service_code}#  or  *{operator.service_code}*<voucher number>#")
-    for line in operator.demo.subscribers:
-        table.add_row("[b]Line[/b]", f"{line.msisdn}  PIN {line.pin}  {line.language}")
-    for voucher in samples.vouchers[::3]:
-        money = major_units(voucher["face_value"], operator.currency)
-        table.add_row("[b]Voucher[/b]", f"{voucher['pin']}  {money}")
-    table.add_row("[b]Interfaces[/b]", f"{base_url(settings)}/api/docs")
-    if api_key is not None:
-        table.add_row("[b]API key[/b]", api_key)
-    table.add_row("[b]Log[/b]", str(folder / "rasid.log"))
-    table.add_row("[b]Stop[/b]", "Ctrl-C")
-    return Panel(table, title=operator.name, expand=False)
+        pages.append((f"{base}/console", "staff signs in"))
+    return _rows(*pages, (f"{base}/api/docs", "for other systems"))
+
+
+def _lines(operator: Operator) -> Table:
+    return _rows(*((line.msisdn, f"PIN {line.pin}", line.language) for line in operator.demo.subscribers))
+
+
+def _vouchers(vouchers: Sequence[Mapping[str, Any]], currency: str) -> Table:
+    """Two of each value: the simulator shows the others."""
+    values = sorted({voucher["face_value"] for voucher in vouchers})
+    return _rows(
+        *(
+            [major_units(value, currency), *[one["pin"] for one in vouchers if one["face_value"] == value][:2]]
+            for value in values
+        )
+    )
+
+
+def _staff(staff: Sequence[Mapping[str, Any]]) -> Group:
+    """Names and passwords, and from what the one-time codes are made."""
+    known = [(str(one["name"]), str(one["password"]), str(one["totp_secret"])) for one in staff]
+    table = _rows(("[dim]name[/dim]", "[dim]password[/dim]", "[dim]secret of the one-time codes[/dim]"), *known)
+    return Group(table, "[dim]a code: .venv/bin/python manage.py staff code <secret>[/dim]")
