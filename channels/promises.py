@@ -21,7 +21,7 @@ from dialogs.refusals import refusal
 from dialogs.shortcuts import back_line
 from dialogs.texts import Texts
 from engine.api import Engine, KeptPlace
-from engine.words import AccountRef, Adjust, Answer, Code, LineRef, Message, Operation, Unit
+from engine.words import AccountRef, Adjust, Answer, Code, Message, Operation, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -76,22 +76,14 @@ class Promises:
 
         ``place``: where to come back to, should nothing be done.
         """
-        operation = trace.operations[-1]
+        operation, minutes = trace.operations[-1], self._engine.operator.sessions.recovery_minutes
         try:
             async with asyncio.timeout(MAKE_SECONDS):
-                back = await self._code(operation, place)
-                made = await self._engine.told.promise(operation, back=back)
+                back = await self._engine.told.promise(operation, place, minutes)
         except Exception as error:  # noqa: BLE001 - most likely what made the turn late
             log.warning("nothing_promised", reason=type(error).__name__)
             return None
-        return Promise(operation, back) if made else None
-
-    async def _code(self, operation: Operation, place: KeptPlace | None) -> str:
-        if place is None or operation.line_id is None:
-            return ""
-        line = LineRef(operation.account.shard, operation.account.account_id, operation.line_id)
-        minutes = self._engine.operator.sessions.recovery_minutes
-        return await self._engine.places.keep_place(line, place, minutes) or ""
+        return None if back is None else Promise(operation, back)
 
     async def keep(self, promise: Promise, late: Awaitable[Outcome], trace: Trace) -> None:
         """Tell what a late turn comes to. What was done has a receipt of its own; a refusal is told in its own words.

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.dialogs.tables import recovery_code
 from engine.words import LineRef
@@ -26,8 +26,26 @@ DRAWS_MOST = 8
 class KeptPlace(NamedTuple):
     """What a code leads back to: the place as it was kept, and what the keys of its money steps are derived from."""
 
-    place: dict[str, Any]
+    #: as JSON holds it
+    place: Any
     origin: UUID
+
+
+async def keep_place(connection: AsyncConnection, line: LineRef, kept: KeptPlace, minutes: int) -> str:
+    """A fresh code of ``CODE_DIGITS`` digits that leads back there for so many minutes; empty where none is free."""
+    now, columns = datetime.now(UTC), recovery_code.c
+    values = {"place": kept.place, "origin": kept.origin, "expires_at": now + timedelta(minutes=minutes)}
+    for _ in range(DRAWS_MOST):
+        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+        write = insert(recovery_code).values(**line._asdict(), code=code, **values)
+        taking = write.on_conflict_do_update(
+            index_elements=[columns.shard, columns.account_id, columns.line_id, columns.code],
+            set_={**values, "used_by": None},
+            where=columns.expires_at <= now,
+        ).returning(columns.code)
+        if (await connection.execute(taking)).first() is not None:
+            return code
+    return ""
 
 
 class Places:
@@ -35,24 +53,6 @@ class Places:
 
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
-
-    async def keep_place(self, line: LineRef, kept: KeptPlace, minutes: int) -> str | None:
-        """A fresh code of ``CODE_DIGITS`` digits that leads back there for so many minutes; None where none is free."""
-        now = datetime.now(UTC)
-        columns = recovery_code.c
-        values = {"place": kept.place, "origin": kept.origin, "expires_at": now + timedelta(minutes=minutes)}
-        async with self._database.begin() as connection:
-            for _ in range(DRAWS_MOST):
-                code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-                write = insert(recovery_code).values(**line._asdict(), code=code, **values)
-                write = write.on_conflict_do_update(
-                    index_elements=[columns.shard, columns.account_id, columns.line_id, columns.code],
-                    set_={**values, "used_by": None},
-                    where=columns.expires_at <= now,
-                ).returning(columns.code)
-                if (await connection.execute(write)).first() is not None:
-                    return code
-        return None
 
     async def place_of(self, line: LineRef, code: str, by: UUID) -> KeptPlace | None:
         """What a code dialled from this line leads to; None where it leads nowhere, or not any more.

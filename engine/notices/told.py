@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.books.tables import OutboxState, outbox
+from engine.dialogs.places import KeptPlace, keep_place
 from engine.notices.outbox import write_message
 from engine.notices.rules import PROMISE, PROMISE_SECONDS, receipt_id
-from engine.words import Operation
+from engine.words import LineRef, Operation
 
 #: where a message lies: shard and id
 MessageRef = tuple[int, UUID]
@@ -60,27 +61,29 @@ class Told:
         async with self._database.begin() as connection:
             await drop_unsent(connection, receipt)
 
-    async def promise(self, operation: Operation, *, back: str = "") -> bool:
-        """Promise to tell what becomes of an operation that is on its way; True once that is durable.
+    async def promise(self, operation: Operation, place: KeptPlace | None = None, minutes: int = 0) -> str | None:
+        """Promise to tell what becomes of an operation that is on its way; not None once that is durable.
 
-        ``back``: the code that leads back to where it was asked for, told where nothing was done. Made twice it is
-        one promise. False where there is no line to tell.
+        ``place``: where it was asked for. The code that leads back there for so many minutes is told where nothing was
+        done, and returned; empty without one. Made twice it is one promise. None where there is no line to tell.
         """
         if operation.line_id is None:
-            return False
-        body = {"account_id": str(operation.account.account_id), "key": str(operation.key), "back": back}
+            return None
+        account, line_id = operation.account, operation.line_id
         _, message_id = promise_of(operation)
         async with self._database.begin() as connection:
+            line = LineRef(account.shard, account.account_id, line_id)
+            back = "" if place is None else await keep_place(connection, line, place, minutes)
             await write_message(
                 connection,
-                operation.account,
-                operation.line_id,
+                account,
+                line_id,
                 message_id,
                 topic=PROMISE,
-                body=body,
+                body={"account_id": str(account.account_id), "key": str(operation.key), "back": back},
                 after=timedelta(seconds=PROMISE_SECONDS),
             )
-        return True
+        return back
 
     async def keep_promise(self, operation: Operation, text: str | None) -> bool:
         """Tell the outcome in these words now, or nothing (None: its receipt does).
