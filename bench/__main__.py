@@ -33,6 +33,7 @@ from bench import (
     sessions,
     settlements,
     turns,
+    validation,
 )
 from bench.figures import Chapter, as_json
 from bench.house import House, open_house
