@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -65,10 +66,13 @@ class Changes:
         return len(claimed)
 
     async def _account(self, one: Delivery) -> None:
-        statuses = _statuses(one)
+        statuses, line = _changed(one)
+        # Lines that share a balance have rules of their own: that one is served less is no news of the others.
+        more = {counter: status for counter, status in statuses.items() if status == "active"}
         sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
         mine = [session for session in sessions if session.interface == self._interface and session.notify]
-        errors = await asyncio.gather(*(self._tell(session, statuses) for session in mine))
+        told = [(session, statuses if line in (None, session.line.line_id) else more) for session in mine]
+        errors = await asyncio.gather(*(self._tell(session, said) for session, said in told if said))
         error = next(filter(None, errors), None)
         if error is None:
             await self._engine.events.delivered(one)
@@ -77,6 +81,10 @@ class Changes:
         log.warning("change_not_taken", interface=self._interface, state=state, attempts=one.attempts, error=error)
 
 
-def _statuses(one: Delivery) -> dict[str, str]:
-    rules = msgspec.json.decode(one.body)["event"]["provisioning"]["rules"]
-    return {rule["counter"]: rule["status"] for rule in rules}
+def _changed(one: Delivery) -> tuple[dict[str, str], UUID | None]:
+    """Counter → status, ``line`` → ``ended`` where all service is withdrawn; and the line whose rules these are."""
+    changed = msgspec.json.decode(one.body)["event"]["provisioning"]
+    statuses = {rule["counter"]: rule["status"] for rule in changed["rules"]}
+    line = changed.get("line")
+    withdrawn = {"line": "ended"} if changed.get("served") is False else {}
+    return statuses | withdrawn, None if line is None else UUID(line["id"])

@@ -149,11 +149,11 @@ class DiameterServer:
     # -- changes ------------------------------------------------------------------------------------------------------
 
     async def tell(self, session: OpenSession, statuses: Mapping[str, str]) -> str | None:
-        """Let the network ask again at once where more is served (RFC 8506 §5.5). What is wrong, if anything.
+        """Let the network ask again at once where more is served (RFC 8506 §5.5), or nothing any more. What is wrong, if anything.
 
-        That less is served it learns with its next request: what it holds was granted.
+        That less is left it learns with its next request: what it holds was granted.
         """
-        if "active" not in statuses.values():
+        if "active" not in statuses.values() and "line" not in statuses:
             return None
         where = {name: values[0] for name, values in parse_qs(session.notify).items()}
         peer = self._peers.get(where.get("peer", ""))

@@ -124,6 +124,9 @@ def filter_of(client: RadiusClient, statuses: Mapping[str, str]) -> str | None:
     status, speed = statuses.get(counter), statuses.get("speed")
     if status is not None and status != "active":
         return client.filter_exhausted
+    if speed is None and client.filter_speeds:
+        # Of another line of its account: this one's own change will say how fast.
+        return None if status == "active" else client.filter_exhausted if status else None
     if counter == "data" and speed is not None and speed != "full" and speed in client.filter_speeds:
         return client.filter_speeds[speed]
     return None if status is None and (counter != "data" or speed is None) else client.filter_active

@@ -113,7 +113,7 @@ class UsageManagement:
         wanted = page.offset + page.limit + 1
         found = await self._engine.operations(
             subscriber.account,
-            kinds=("session", "charge"),
+            kinds=("session", "charge", "usage"),
             since=since,
             until=None if until is None else until + TOLD_WITHIN,
             after=page.after,
@@ -127,8 +127,8 @@ class UsageManagement:
             for one in shown
             if one.line_id == subscriber.line_id
             and _used(one.answer)
-            and (since is None or since <= used_at(one.answer))
-            and (until is None or used_at(one.answer) < until)
+            and (since is None or since <= self._used_at(one.answer))
+            and (until is None or self._used_at(one.answer) < until)
         ]
         following = None if last is None else cursor(last.booked_at, last.key)
         return listed(request, [self._usage(owner, answer) for answer in of_line], following=following)
@@ -171,7 +171,7 @@ class UsageManagement:
             id=name,
             href=f"{ROOT}/{USAGE}/{name}",
             usage_type=kind,
-            usage_date=used_at(answer),
+            usage_date=self._used_at(answer),
             status="rated" if answer.ok and all(one.rated for one in parts) else "rejected",
             related_party=() if owner.msisdn is None else (wire.Ref(id=owner.msisdn, name="MSISDN"),),
             usage_characteristic=tuple(fact for one in parts for fact in one.facts()),
@@ -179,6 +179,14 @@ class UsageManagement:
             usage_specification=None if specification is None else wire.Ref(id=kind, href=specification.href),
             type="Usage",
         )
+
+    def _used_at(self, answer: Answer) -> datetime:
+        """When a use happened: at its booking, unless it was told afterwards; from files, on the last day of it."""
+        if answer.kind == "usage":
+            days = [date.fromisoformat(group["day"]) for group in answer.details["groups"]]
+            return datetime.combine(max(days), time(), self._zone).astimezone(UTC) if days else answer.booked_at
+        said = answer.details.get("used_at")
+        return answer.booked_at if said is None else datetime.fromisoformat(said)
 
     def _rated(self, answer: Answer, part: _Part) -> wire.RatedProductUsage:
         return wire.RatedProductUsage(
@@ -189,12 +197,6 @@ class UsageManagement:
             tax_included_rating_amount=money(part.money, self._lines.currency),
             bucket_value=quantity(part.charged, part.unit, self._lines.currency),
         )
-
-
-def used_at(answer: Answer) -> datetime:
-    """When a use happened: its booking's time, unless it was told afterwards."""
-    said = answer.details.get("used_at")
-    return answer.booked_at if said is None else datetime.fromisoformat(said)
 
 
 class _Part(NamedTuple):
@@ -216,7 +218,9 @@ class _Part(NamedTuple):
 
 
 def _used(answer: Answer) -> list[_Part]:
-    """The parts of a session's request that used something or could not be rated, or a single charge."""
+    """The parts of a session's request that used something or could not be rated, of a single charge, or of files."""
+    if answer.kind == "usage":
+        return [_from_files(group) for group in answer.details.get("groups", ())]
     if answer.kind == "charge":
         unit = answer.effects[0].unit if answer.effects else Unit.MONEY
         said = answer.details
@@ -235,6 +239,14 @@ def _used(answer: Answer) -> list[_Part]:
         for one in granted(answer)
         if one.charged or one.overrun or one.granted is None
     ]
+
+
+def _from_files(group: Mapping[str, Any]) -> _Part:
+    charged, overrun = group.get("charged", 0), group.get("overrun", 0)
+    return _Part(
+        *(Unit(group["unit"]), charged + overrun, charged, group.get("money", 0)),
+        *(group.get("category"), group.get("tariff"), group["rating_group"], True),
+    )
 
 
 def _measured(usage_type: str, said: Mapping[str, Any]) -> tuple[Unit, Used]:

@@ -192,6 +192,8 @@ async def test_other_counters_than_the_clients_are_not_told(
         ({"speed": "full"}, "rasid-active"),
         ({"data": "exhausted", "speed": "1mbps"}, "rasid-exhausted"),
         ({"voice": "active"}, None),
+        # Another line of the account recharged: how fast this one is served its own change says.
+        ({"data": "active"}, None),
     ],
 )
 def test_a_served_session_is_given_the_filter_of_its_speed(

@@ -12,6 +12,7 @@ import pytest
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import Subscriber, Unit
+from tests.engine.mediation.files import THEN, record, usage_file
 from tests.engine.shop import credit, open_line
 from tests.network.api import READ_KEY, Api
 from tests.network.tmf.system import USAGES
@@ -153,3 +154,15 @@ async def test_a_use_that_is_told_later_stands_under_its_own_day(api: Api, engin
     assert [[one["id"] for one in page.body] for page in listed] == [[made.body["id"]], []]
     (told,) = await engine.usage.usage_history(line)
     assert told.day == days[0]
+
+
+async def test_uses_from_files_are_listed_with_the_others(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10_000_000, Unit.OCTETS)
+    await engine.mediation.import_usage(usage_file([record(line, "a", 3_000_000)]))
+    (listed,) = (await api.get(f"{PATH}?relatedParty.id={line.msisdn[1:]}")).body
+    assert (listed["usageType"], listed["status"]) == ("data", "rated")
+    assert facts(listed)["volume"] == 3_000_000
+    begins = THEN.astimezone(ZoneInfo(engine.operator.timezone)).date()
+    assert datetime.fromisoformat(listed["usageDate"]).astimezone(ZoneInfo(engine.operator.timezone)).date() == begins
+    assert (await api.get(listed["href"])).body == listed
