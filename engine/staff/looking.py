@@ -20,17 +20,21 @@ from engine.words import Answer, Bucket, Event, LineRef, LineStatus, LineView, U
 MOST = 200
 #: Operations lie in partitions by month: each look goes further back, until the page is full.
 LOOKS = (timedelta(days=35), timedelta(days=400), None)
-SOURCES = ("operation", "payment", "message", "staff")
+SOURCES = ("operation", "use", "payment", "message", "staff")
+#: operations by which the network charges: a line may have many in an hour
+_USE = "('session', 'usage', 'charge')"
 
 Key = tuple[datetime, UUID]
 
+_OPERATIONS = """
+        SELECT booked_at AS at, key AS event_id, '{name}' AS source, kind AS what, code AS state, source AS by,
+               reference, answer AS detail
+        FROM operation WHERE shard = :shard AND account_id = :account_id AND kind {which}
+          AND (line_id = :line_id OR line_id IS NULL) AND booked_at > :since AND (booked_at, key) < (:at, :event_id)"""
 # Every branch is read by its account's key or index, newest first, and no further than the page.
 _BRANCHES = {
-    "operation": """
-        SELECT booked_at AS at, key AS event_id, 'operation' AS source, kind AS what, code AS state, source AS by,
-               reference, answer AS detail
-        FROM operation WHERE shard = :shard AND account_id = :account_id
-          AND (line_id = :line_id OR line_id IS NULL) AND booked_at > :since AND (booked_at, key) < (:at, :event_id)""",
+    "operation": _OPERATIONS.format(name="operation", which=f"NOT IN {_USE}"),
+    "use": _OPERATIONS.format(name="use", which=f"IN {_USE}"),
     "payment": """
         SELECT e.at, e.event_id, 'payment', e.what, e.state, p.gateway, p.payment_id::text,
                jsonb_build_object('amount', p.amount, 'currency', p.currency, 'reference', p.reference)
@@ -121,7 +125,7 @@ class Looking:
 
 def _event(row: Row[Any]) -> Event:
     detail = row.detail or {}
-    if row.source == "operation":
+    if row.source in {"operation", "use"}:
         effects = msgspec.convert(detail, type=Answer).effects
         changes = [
             {"unit": one.unit.value, "product": one.product, "before": one.before, "after": one.after}

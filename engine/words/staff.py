@@ -134,7 +134,7 @@ class Event(NamedTuple):
 
     at: datetime
     event_id: UUID
-    #: ``operation``, ``payment``, ``message`` or ``staff``
+    #: ``operation``, ``use`` (of the network), ``payment``, ``message`` or ``staff``
     source: str
     #: of an operation its kind, of a payment what happened, of a message its topic, of staff what was done
     what: str

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from dialogs.names import product_name
-from dialogs.values import Money, Quantity, Text, counted, text
+from dialogs.values import LastDay, Money, Quantity, Text, counted, text
 from engine.api import Engine
 from engine.words import Role, StaffMember, Unit
 from portal.base.guard import from_our_own_page
@@ -261,6 +261,7 @@ class Desk:
             "amount": lambda unit, amount, of=currency: write(Quantity(Unit(unit), amount, of)),
             "product": lambda code: write(product_name(self.operator, code)),
             "moment": lambda at: f"\u2066{self.moment(at)}\u2069" if rtl else self.moment(at),
+            "day": lambda at: write(LastDay(at)),
             "comma": "\u060c " if rtl else ", ",
             "role_name": lambda role: self.say(person, ROLE_NAMES[role]),
         }

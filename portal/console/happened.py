@@ -41,7 +41,7 @@ class Row(NamedTuple):
 def row_of(desk: Desk, person: Attendant, currency: str, event: Event) -> Row:
     """One event in the language of who looks; what they may ask for of it depends on their role."""
     write = partial(desk.texts.write, person.language)
-    if event.source == "operation":
+    if event.source in {"operation", "use"}:
         return _booking(write, person, currency, event)
     if event.source == "payment":
         return _with_state(write, event, _named(write, STEPS, event.what), PAYMENT_STATES)

@@ -57,6 +57,7 @@ VOUCHER_STATES: dict[str, tuple[Text, str]] = {
 }
 SOURCES: dict[str, Text] = {
     "operation": text("Bookings"),
+    "use": text("Use"),
     "payment": text("Payments"),
     "message": text("Messages"),
     "staff": text("Staff"),
