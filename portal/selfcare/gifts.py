@@ -8,7 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from channels.quota import Quota
-from dialogs.flows.transfer.flow import masked, size_of
+from dialogs.flows.transfer.flow import masked
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
 from engine.words import BadNumber, Code, LineStatus, Subscriber, Transfer, Undo, Unit, UnknownLine
@@ -19,6 +19,8 @@ from settings import TransferRules
 
 #: numbers that one line may try in an hour: nobody shall find out here who is a customer
 TRIED, HOUR = 20, 3600
+#: how much of a unit one is that people type; money is typed with its decimals
+SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 UNITS = {
     Unit.MONEY: text("Money, in {currency}"),
     Unit.OCTETS: text("Data, in MB"),
@@ -151,7 +153,7 @@ class Gifts:
             return read_amount(typed, currency)
         typed = typed.strip()
         whole = typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7
-        return int(typed) * size_of(unit, currency) if whole else None
+        return int(typed) * SIZES[unit] if whole else None
 
     async def _receiver(self, person: Person, number: str) -> Subscriber | Text:
         if await self._quota.count("portal_receiver", str(person.subscriber.line_id), HOUR) > TRIED:
