@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples
 from dialogs.samples import MOMENT, REFERENCE, money_sample
@@ -108,11 +109,7 @@ def _shown(operator: Operator, data: Data) -> dict[str, Any]:
 def _confirm(operator: Operator) -> Confirm:
     def operation(context: Context, data: Data, key: UUID) -> Advance:
         return Advance(
-            account=context.subscriber.account,
-            line_id=context.subscriber.line_id,
-            key=key,
-            asked_at=context.now,
-            source=context.source,
+            **asked_by(context, key),
             amount=int(data["amount"]),
             fee=data["fee"],
         )

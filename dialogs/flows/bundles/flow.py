@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import find_product, product_name
 from dialogs.refusals import kept_refusal, refusal, refusal_samples, too_low
@@ -106,11 +107,7 @@ def _detail(data: Data) -> Text:
 
 def _operation(context: Context, data: Data, key: UUID) -> Purchase:
     return Purchase(
-        account=context.subscriber.account,
-        line_id=context.subscriber.line_id,
-        key=key,
-        asked_at=context.now,
-        source=context.source,
+        **asked_by(context, key),
         product=data["product"],
         price=data["price"],
     )

@@ -9,8 +9,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import get_currency_precision
-
+from dialogs.asking import (
+    AMOUNT,
+    NO_NUMBER,
+    NUMBER,
+    SAMPLE_AMOUNT,
+    SAMPLE_NUMBER,
+    amount_typed,
+    kept_line,
+    line_kept,
+    line_typed,
+    outside,
+)
 from dialogs.flows.pay.choices import again, allowed, card_name, cards, chosen_card, last_paid, means, method_name
 from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
@@ -34,9 +44,7 @@ from dialogs.words import (
     Wrong,
 )
 from engine.words import (
-    BadNumber,
     LineRef,
-    LineStatus,
     Payment,
     PaymentMethod,
     PaymentRefused,
@@ -44,20 +52,16 @@ from engine.words import (
     Refused,
     SavedCard,
     Subscriber,
-    UnknownLine,
+    Unit,
 )
 from settings import Operator
 
 #: seconds that the person waits for the gateway's first word
 WAIT = 2.0
-#: a mobile number as people type it, in their country or with the country's code; never as long as a voucher's
-NUMBER = r"\+?\d{7,13}"
-#: whole units of the currency; 98 turns pages
-AMOUNT = r"(?!98$)[1-9]\d{0,6}"
 #: the longest names of cards that are said
 SAMPLE_CARD = {"method": "card", "card": str(UUID(int=0)), "brand": "Mastercard", "digits": "8888"}
 SAMPLE_PHONE = {"method": "mobile_money", "card": ""}
-SAMPLE_NUMBER = "+254712345678"
+SHOWN_NUMBER = "+254712345678"
 
 
 def pay(operator: Operator) -> Dialog:
@@ -142,20 +146,15 @@ def _home(operator: Operator) -> Choose:
 
 def _number() -> Ask:
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
-        try:
-            other = await context.engine.subscriber(typed)
-        except (BadNumber, UnknownLine):
-            return Wrong(NOT_ASKED[Refused.LINE])
-        if other.status is LineStatus.TERMINATED:
-            return Wrong(NOT_ASKED[Refused.LINE])
+        other = await line_typed(context, typed, NOT_ASKED[Refused.LINE])
         # The line's id is kept, never the number: it is read again for the screen that shows it.
-        return Go("pay.means", {"other": [other.account.shard, str(other.account.account_id), str(other.line_id)]})
+        return other if isinstance(other, Wrong) else Go("pay.means", {"other": kept_line(other)})
 
     return Ask(
         name="pay.number",
         text=text("Enter the number to recharge:"),
-        typed=Typed(shape=NUMBER, sample="0712345678", accept=accept, leads=("pay.means",)),
-        wrong=text("That is no mobile number."),
+        typed=Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("pay.means",)),
+        wrong=NO_NUMBER,
     )
 
 
@@ -189,19 +188,15 @@ def _amount(operator: Operator) -> Choose:
 
 def _typed_amount(operator: Operator) -> Ask:
     async def accept(_context: Context, data: Data, typed: str) -> Go | Wrong:
-        amount = int(typed) * 10 ** get_currency_precision(operator.currency)
+        amount = amount_typed(typed, Unit.MONEY, operator.currency)
         rules = operator.payments.methods.get(data["method"])
-        limits = {"currency": operator.currency}
-        if rules is not None and amount < rules.least:
-            return Wrong(not_paid({**limits, "code": Refused.AMOUNT_TOO_LOW, "limit": rules.least}))
-        if rules is not None and amount > rules.most:
-            return Wrong(not_paid({**limits, "code": Refused.AMOUNT_TOO_HIGH, "limit": rules.most}))
-        return Go("pay.pin", {"amount": amount})
+        wrong = None if rules is None else outside(amount, rules.least, rules.most, Unit.MONEY, operator.currency)
+        return wrong or Go("pay.pin", {"amount": amount})
 
     return Ask(
         name="pay.typed",
         text=text("Enter the amount in {currency}:", currency=operator.currency),
-        typed=Typed(shape=AMOUNT, sample="100", accept=accept, leads=("pay.pin",)),
+        typed=Typed(shape=AMOUNT, sample=SAMPLE_AMOUNT, accept=accept, leads=("pay.pin",)),
         wrong=text("Write the amount in whole {currency}.", currency=operator.currency),
     )
 
@@ -223,7 +218,7 @@ def _confirm(operator: Operator) -> Pay:
     most = {"amount": money_sample(operator).amount, "currency": operator.currency}
     told = {"done_at": MOMENT, "reference": REFERENCE}
     ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_CARD)]
-    ways += [{**one, "number": SAMPLE_NUMBER} for one in ways]
+    ways += [{**one, "number": SHOWN_NUMBER} for one in ways]
     return Pay(
         name="pay.confirm",
         purpose="payment",
@@ -254,8 +249,7 @@ async def _payee_and_card(context: Context, operator: Operator, data: Data) -> d
         if known["saved"] is None:
             return Go("pay.refused", {"code": Refused.CARD_UNKNOWN.value, "currency": operator.currency}, done=True)
     if "other" in data:
-        shard, account_id, line_id = data["other"]
-        line = LineRef(shard, UUID(account_id), UUID(line_id))
+        line = line_kept(data["other"])
         contact = (await context.engine.accounts.reveal([line])).get(line.line_id)
         if contact is None or contact.msisdn is None:
             return Go("pay.refused", {"code": Refused.LINE.value, "currency": operator.currency}, done=True)

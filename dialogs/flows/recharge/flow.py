@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.refusals import kept_refusal, refusal, refusal_samples
 from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
@@ -80,11 +81,7 @@ def _wrong_length(operator: Operator) -> Text:
 def _operation(context: Context, data: Data, key: UUID) -> Recharge:
     token = VoucherToken(digests=tuple(bytes.fromhex(one) for one in data["voucher"]), tail=data["tail"])
     return Recharge(
-        account=context.subscriber.account,
-        line_id=context.subscriber.line_id,
-        key=key,
-        asked_at=context.now,
-        source=context.source,
+        **asked_by(context, key),
         voucher=token,
     )
 

@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import get_currency_precision
-
+from dialogs.asking import (
+    AMOUNT,
+    NO_NUMBER,
+    NUMBER,
+    SAMPLE_AMOUNT,
+    SAMPLE_NUMBER,
+    account_kept,
+    amount_typed,
+    asked_by,
+    kept_line,
+    line_kept,
+    line_typed,
+    outside,
+)
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
 from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples, too_low
@@ -27,13 +39,9 @@ from dialogs.words import (
     Typed,
     Wrong,
 )
-from engine.words import AccountRef, Answer, BadNumber, Code, LineStatus, Transfer, Unit, UnknownLine
+from engine.words import Answer, Code, Transfer, Unit
 from settings import Operator, TransferRules
 
-#: a mobile number as people type it, in their country or with the country's code
-NUMBER = r"\+?\d{7,13}"
-#: whole units; 98 turns pages
-AMOUNT = r"(?!98$)[1-9]\d{0,6}"
 #: how much of a number the other side, the answer and the session see
 TAIL = 4
 
@@ -48,7 +56,6 @@ _ASKED = {
     Unit.SECONDS: text("How many minutes?"),
     Unit.MESSAGES: text("How many SMS?"),
 }
-_SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 
 
 def transfer(operator: Operator) -> Dialog:
@@ -80,11 +87,6 @@ def masked(number: str) -> str:
     return f"..{number[-TAIL:]}"
 
 
-def size_of(unit: Unit, currency: str) -> int:
-    """How many of a unit's smallest parts one typed whole has."""
-    return 10 ** get_currency_precision(currency) if unit is Unit.MONEY else _SIZES[unit]
-
-
 def _rules(operator: Operator) -> tuple[TransferRules, ...]:
     return operator.transfers if operator.policy.transfers else ()
 
@@ -114,22 +116,18 @@ def _what(operator: Operator) -> Choose:
 
 def _number() -> Ask:
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
-        try:
-            other = await context.engine.subscriber(typed)
-        except (BadNumber, UnknownLine):
-            return Wrong(SENTENCES[Code.RECEIVER_UNKNOWN])
+        other = await line_typed(context, typed, SENTENCES[Code.RECEIVER_UNKNOWN])
+        if isinstance(other, Wrong):
+            return other
         if other.account == context.subscriber.account:
             return Wrong(SENTENCES[Code.RECEIVER_SAME])
-        if other.status is LineStatus.TERMINATED:
-            return Wrong(SENTENCES[Code.RECEIVER_UNKNOWN])
-        receiver = [other.account.shard, str(other.account.account_id), str(other.line_id)]
-        return Go("transfer.amount", {"receiver": receiver, "number": masked(other.msisdn)})
+        return Go("transfer.amount", {"receiver": kept_line(other), "number": masked(other.msisdn)})
 
     return Ask(
         name="transfer.number",
         text=text("Send to which number?"),
-        typed=Typed(shape=NUMBER, sample="0712345678", accept=accept, leads=("transfer.amount",)),
-        wrong=text("That is no mobile number."),
+        typed=Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("transfer.amount",)),
+        wrong=NO_NUMBER,
     )
 
 
@@ -137,11 +135,10 @@ def _amount(operator: Operator) -> Ask:
     async def accept(context: Context, data: Data, typed: str) -> Go | Wrong:
         unit = Unit(data["unit"])
         rules = next(one for one in _rules(operator) if one.unit == unit)
-        amount = int(typed) * size_of(unit, operator.currency)
-        if amount < rules.least:
-            return Wrong(text("The least is {limit}.", limit=Quantity(unit, rules.least, operator.currency)))
-        if amount > rules.most:
-            return Wrong(text("The most is {limit}.", limit=Quantity(unit, rules.most, operator.currency)))
+        amount = amount_typed(typed, unit, operator.currency)
+        wrong = outside(amount, rules.least, rules.most, unit, operator.currency)
+        if wrong is not None:
+            return wrong
         # The fee is kept as it is shown: another one refuses.
         fee = context.engine.agreements.gift_fee(unit, amount)
         return Go("transfer.pin", {"amount": amount, "fee": fee})
@@ -154,7 +151,7 @@ def _amount(operator: Operator) -> Ask:
     return Ask(
         name="transfer.amount",
         text=asked,
-        typed=Typed(shape=AMOUNT, sample="100", accept=accept, leads=("transfer.pin",)),
+        typed=Typed(shape=AMOUNT, sample=SAMPLE_AMOUNT, accept=accept, leads=("transfer.pin",)),
         wrong=text("Write a whole number."),
         samples=tuple({"unit": unit} for unit in units),
     )
@@ -173,18 +170,13 @@ def _confirm(operator: Operator) -> Confirm:
         return text("Send {amount} to {number}? Fee {fee}.", **shown)
 
     def operation(context: Context, data: Data, key: UUID) -> Transfer:
-        shard, account_id, line_id = data["receiver"]
         return Transfer(
-            account=context.subscriber.account,
-            line_id=context.subscriber.line_id,
-            key=key,
-            asked_at=context.now,
-            source=context.source,
+            **asked_by(context, key),
             unit=Unit(data["unit"]),
             amount=data["amount"],
             fee=data["fee"],
-            receiver=AccountRef(shard, UUID(account_id)),
-            receiver_line=UUID(line_id),
+            receiver=account_kept(data["receiver"]),
+            receiver_line=line_kept(data["receiver"]).line_id,
             sender_shown=masked(context.subscriber.msisdn),
             receiver_shown=data["number"],
         )

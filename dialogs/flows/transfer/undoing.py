@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from dialogs.asking import account_kept, asked_by, line_kept
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.refusals import kept_refusal
 from dialogs.samples import MOMENT, REFERENCE, money_sample
@@ -76,16 +77,11 @@ def _confirm(operator: Operator) -> Confirm:
         return text("Take back {amount} from {number}?", amount=amount, number=data["number"])
 
     def operation(context: Context, data: Data, key: UUID) -> Undo:
-        shard, account_id, line_id = data["receiver"]
         return Undo(
-            account=context.subscriber.account,
-            line_id=context.subscriber.line_id,
-            key=key,
-            asked_at=context.now,
-            source=context.source,
+            **asked_by(context, key),
             undone_key=UUID(data["undone"]),
-            receiver=AccountRef(shard, UUID(account_id)),
-            receiver_line=UUID(line_id),
+            receiver=account_kept(data["receiver"]),
+            receiver_line=line_kept(data["receiver"]).line_id,
         )
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:

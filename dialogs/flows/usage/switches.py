@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import get_currency_precision
-
+from dialogs.asking import AMOUNT, SAMPLE_AMOUNT, amount_typed, asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import product_name
 from dialogs.refusals import kept_refusal, refusal, refusal_samples
@@ -17,8 +16,6 @@ from dialogs.words import Ask, Choose, Confirm, Context, Data, Go, Item, Link, M
 from engine.words import Answer, AutoRenew, Operation, OutOfBundle, Period, SetCap, Unit
 from settings import Operator
 
-#: whole units; 98 turns pages
-AMOUNT = r"(?!98$)[1-9]\d{0,6}"
 #: what may be limited, and what each limit is called; an amount is typed in money or MB
 LIMITS: dict[tuple[Unit, Period], tuple[Text, Text]] = {
     (Unit.MONEY, Period.DAY): (text("Money a day"), text("Spend {cap} a day at most?")),
@@ -79,16 +76,6 @@ def _switch(
     return pin_gate(f"usage.{name}_pin", "setting", confirm.name, operator), confirm
 
 
-def _asked(context: Context, key: UUID) -> dict[str, Any]:
-    return {
-        "account": context.subscriber.account,
-        "line_id": context.subscriber.line_id,
-        "key": key,
-        "asked_at": context.now,
-        "source": context.source,
-    }
-
-
 # -- limits --
 
 
@@ -142,9 +129,7 @@ def _limit(data: Data) -> tuple[Unit, Period]:
 
 def _limit_amount(operator: Operator) -> Ask:
     async def accept(_context: Context, data: Data, typed: str) -> Go | Wrong:
-        money = _limit(data)[0] is Unit.MONEY
-        size = 10 ** get_currency_precision(operator.currency) if money else 1_000_000
-        return Go("usage.limit_pin", {"cap": int(typed) * size})
+        return Go("usage.limit_pin", {"cap": amount_typed(typed, _limit(data)[0], operator.currency)})
 
     def asked(data: Data) -> Text:
         if _limit(data)[0] is Unit.MONEY:
@@ -154,7 +139,7 @@ def _limit_amount(operator: Operator) -> Ask:
     return Ask(
         name="usage.limit_amount",
         text=asked,
-        typed=Typed(shape=AMOUNT, sample="100", accept=accept, leads=("usage.limit_pin",)),
+        typed=Typed(shape=AMOUNT, sample=SAMPLE_AMOUNT, accept=accept, leads=("usage.limit_pin",)),
         wrong=text("Write a whole number."),
         samples=tuple({"limit": f"{unit}-{period}"} for unit, period in LIMITS),
     )
@@ -181,7 +166,7 @@ def _limit_samples(operator: Operator) -> tuple[dict[str, Any], ...]:
 
 def _set_cap(context: Context, data: Data, key: UUID) -> SetCap:
     unit, period = _limit(data)
-    return SetCap(**_asked(context, key), unit=unit, period=period, amount=data["cap"])
+    return SetCap(**asked_by(context, key), unit=unit, period=period, amount=data["cap"])
 
 
 # -- whether airtime pays --
@@ -199,7 +184,7 @@ def _consent_detail(data: Data) -> Text:
 
 
 def _consent(context: Context, data: Data, key: UUID) -> OutOfBundle:
-    return OutOfBundle(**_asked(context, key), allowed=data["allowed"])
+    return OutOfBundle(**asked_by(context, key), allowed=data["allowed"])
 
 
 # -- renewals --
@@ -264,5 +249,5 @@ def _renewal_samples(operator: Operator) -> tuple[dict[str, Any], ...]:
 
 
 def _auto_renew(context: Context, data: Data, key: UUID) -> AutoRenew:
-    asked = _asked(context, key)
+    asked = asked_by(context, key)
     return AutoRenew(**asked, product=data["product"], price=data["price"], wanted=data["wanted"])
