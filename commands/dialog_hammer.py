@@ -19,6 +19,7 @@ from commands.hammer import Hammer, Report, Target, populate, second_effects
 from commands.installation import guarded
 from commands.scratch import Scratch, scratch
 from runtime.logs import configure_logs
+from runtime.metrics import Metrics
 from settings import CHAT
 
 #: lines that are hammered on
@@ -44,7 +45,8 @@ def hammer(
         console.print(table)
     console.print(
         f"{report.turns} turns in {report.sessions} sessions, {perf_counter() - started:.0f} s; "
-        f"{len(report.screens)} of {screens} screens and notices shown; {len(report.told)} references told"
+        f"{len(report.screens)} of {screens} screens and notices shown; {len(report.told)} references told; "
+        f"{report.slow} answers late"
     )
     if table.row_count:
         raise typer.Exit(1)
@@ -81,7 +83,15 @@ async def faults_of(made: Scratch, report: Report) -> list[str]:
     """What the books have to say afterwards."""
     untold = await second_effects(made.books.billing, report)
     found = [f"done, and told to nobody: {reference}" for reference in untold[:20]]
+    failed = _failed(made.opened.metrics)
+    found += [f"{failed} turns failed: see the log"] if failed else []
     return found + [str(one) for one in await made.violations()]
+
+
+def _failed(metrics: Metrics) -> int:
+    """Turns that an exception ended."""
+    samples = (sample for family in metrics.turn_seconds.collect() for sample in family.samples)
+    return sum(int(one.value) for one in samples if one.name.endswith("_count") and one.labels["outcome"] == "failed")
 
 
 async def _tell(report: Report, turns: int, console: Console) -> None:
