@@ -64,7 +64,7 @@ async def sms(server: Running, http: aiohttp.ClientSession) -> str:
     form = {"id": uuid4().hex, "from": server.msisdn, "to": "123", "text": "BAL"}
     async with http.post(f"{server.url}/sms/simulator", data=form) as answer:
         assert answer.status == 200
-    return await heard(lambda: server.texts(), before)
+    return await heard(server.texts, before)
 
 
 async def chat(bot: BotApi) -> str:
