@@ -1,4 +1,4 @@
-"""One dialog, two channels: by USSD and by text the same states with the same effects."""
+"""One dialog, three channels: by USSD, by text and in a chat the same choices have the same effects."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from dataclasses import replace
 
 import pytest
 
+from channels.chat.contract import ChatAnswer
 from channels.text_turn import text_profile
 from engine.api import Engine
+from tests.channels.chat.conftest import make_chats
+from tests.channels.chat.person import AMINA, Person
 from tests.channels.phone import MSISDN, OTHER, Phone, Talk
 from tests.channels.texter import Texter, TextTalk
 from tests.engine.shop import credit
+
+__all__ = ["make_chats"]
 
 WALKS = {
     "a bundle": ["3", "2", "1"],
@@ -54,6 +59,44 @@ async def test_the_same_conversation_by_ussd_and_by_text_walks_the_same_states_w
         seen.append((labels, (buckets, after.language, after.has_pin, wishes)))
     assert seen[0] == seen[1]
     assert len(set(seen[0][0])) > 1
+
+
+class Tapper:
+    """A person in a chat who taps where there is a button, and writes where there is none."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+
+    async def say(self, typed: str) -> ChatAnswer | None:
+        rows = self.person.shown[-1].rows if self.person.shown else ()
+        data = next((one.data for row in rows for one in row if one.data.endswith(f"|{typed}")), None)
+        return await (self.person.write(typed) if data is None else self.person.hear(tapped=data))
+
+
+async def done_on(engine: Engine, msisdn: str) -> tuple[object, ...]:
+    """What a line was charged and given: kinds, outcomes and amounts, without who asked and when."""
+    subscriber = await engine.subscriber(msisdn)
+    asked = await engine.operations(subscriber.account)
+    operations = sorted((one.answer.kind, str(one.answer.code), str(one.answer.details)) for one in asked)
+    held = sorted((one.product, one.unit, one.amount, one.initial) for one in subscriber.buckets)
+    return operations, held, subscriber.language, subscriber.has_pin, await engine.preferences(subscriber)
+
+
+@pytest.mark.parametrize("walk", ["a bundle", "a voucher", "back and forth", "no such choice", "too dear", "no news"])
+async def test_the_same_choices_by_ussd_and_in_a_chat_come_to_the_same_operations(
+    *, talk: Talk, make_chats, engine: Engine, walk: str, vouchers: list[str]
+) -> None:
+    for msisdn in (MSISDN, OTHER):
+        await credit(engine, await engine.create_line(msisdn, language="en"), 90_000)
+    subscriber = await engine.subscriber(OTHER)
+    assert await engine.link_chat("telegram", str(AMINA), OTHER, await engine.link_code(subscriber))
+    phone, tapper = Phone(talk()), Tapper(Person(make_chats()))
+    await phone.dial()
+    await tapper.say("MENU")
+    for typed in WALKS[walk]:
+        await phone.say(vouchers[0] if typed == "VOUCHER" else typed)
+        await tapper.say(vouchers[1] if typed == "VOUCHER" else typed)
+    assert await done_on(engine, MSISDN) == await done_on(engine, OTHER)
 
 
 async def test_wherever_people_wander_ussd_and_text_agree(
