@@ -15,6 +15,7 @@ from bench.people import Person, settle_people
 from channels.sessions import connect
 from engine.api import open_engine
 from engine.guard.payments import Intent, PaymentGuard
+from engine.payments.opening import MOST
 from engine.storage.database import open_database
 from engine.storage.sharding import new_id
 from engine.storage.steady import SteadyConnection
@@ -24,7 +25,7 @@ from runtime.metrics import Metrics
 from settings import FraudRules, Operator
 
 #: payments that are asked for at the same time
-BATCHES = (1, 32, 250)
+BATCHES = (1, 16, MOST)
 #: all layers of a batch together, ms of clock time, and ms of CPU time for each payment
 P99_WITHIN_MS, CPU_WITHIN_MS = 10.0, 1.0
 #: windows of everything that attempts are counted for

@@ -23,15 +23,20 @@ log = structlog.get_logger(__name__)
 #: seconds that Redis may take; a payment that waits longer is one whose risk nobody knows
 PATIENCE = 0.3
 
-# KEYS: one window. ARGV: now in ms, member, longest window in ms, windows to count in ms. The same payment counts once;
-# no rule counts beyond a thousand, so no more are kept.
+# KEYS: windows of one kind. ARGV: now in ms, how many windows are counted, each in ms with the longest last, and the
+# member of each key. The same payment counts once; no rule counts beyond a thousand, so no more are kept. Answers the
+# counts of the first key, then those of the next …
 _SEEN = """
-redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[3])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1002)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local windows = tonumber(ARGV[2])
+local longest = ARGV[2 + windows]
 local counts = {}
-for place = 4, #ARGV do counts[#counts + 1] = redis.call('ZCOUNT', KEYS[1], ARGV[1] - ARGV[place], '+inf') end
+for place, key in ipairs(KEYS) do
+    redis.call('ZADD', key, 'NX', ARGV[1], ARGV[2 + windows + place])
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', ARGV[1] - longest)
+    redis.call('ZREMRANGEBYRANK', key, 0, -1002)
+    redis.call('PEXPIRE', key, longest)
+    for one = 3, 2 + windows do counts[#counts + 1] = redis.call('ZCOUNT', key, ARGV[1] - ARGV[one], '+inf') end
+end
 return counts
 """
 
@@ -57,35 +62,43 @@ class Windows:
     async def seen(self, batch: Sequence[Seen], now: datetime) -> list[dict[tuple[str, int], int] | None]:
         """Count each attempt once, and say how many its windows now hold; None where Redis did not say."""
         counts: list[dict[tuple[str, int], int] | None] = [{} for _ in batch]
-        asked = [
-            (place, kind, one.payment_id, one.digests[kind])
-            for place, one in enumerate(batch)
-            for kind in self._minutes
-            if kind in one.digests
-        ]
+        asked = {kind: [place for place, one in enumerate(batch) if kind in one.digests] for kind in self._minutes}
+        asked = {kind: places for kind, places in asked.items() if places}
         if self._redis is None or not asked:
             return counts
         pipeline = self._redis.pipeline(transaction=False)
-        for _, kind, payment_id, digest in asked:
-            self._count(pipeline, kind, payment_id, digest, int(now.timestamp() * 1000))
+        for kind, places in asked.items():
+            self._count(pipeline, kind, [batch[place] for place in places], int(now.timestamp() * 1000))
         try:
             async with asyncio.timeout(PATIENCE):
                 answers = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("guard.velocity_unknown", payments=len(batch), reason=type(error).__name__)
             return [None] * len(batch)
-        for (place, kind, *_), answer in zip(asked, answers, strict=True):
-            known = counts[place]
+        for (kind, places), answer in zip(asked.items(), answers, strict=True):
             if isinstance(answer, Exception):
-                log.warning("guard.velocity_unknown", payments=1, reason=type(answer).__name__)
-                counts[place] = None
-            elif known is not None:
-                known |= {
-                    (kind, minutes): int(count) for minutes, count in zip(self._minutes[kind], answer, strict=True)
-                }
+                log.warning("guard.velocity_unknown", payments=len(places), reason=type(answer).__name__)
+                for place in places:
+                    counts[place] = None
+                continue
+            for rank, place in enumerate(places):
+                known = counts[place]
+                if known is not None:
+                    known |= self._told(kind, answer, rank)
         return counts
 
-    def _count(self, pipeline: Any, kind: str, payment_id: UUID, digest: bytes, now_ms: int) -> None:
+    def _told(self, kind: str, answer: Sequence[int], rank: int) -> dict[tuple[str, int], int]:
+        """What the windows of one key hold."""
+        minutes = self._minutes[kind]
+        begins = rank * len(minutes)
+        return {
+            (kind, window): int(count)
+            for window, count in zip(minutes, answer[begins : begins + len(minutes)], strict=True)
+        }
+
+    def _count(self, pipeline: Any, kind: str, seen: Sequence[Seen], now_ms: int) -> None:
+        # One call for all of a kind: packing a call for each took longer than counting (measured).
         windows = [minutes * 60_000 for minutes in self._minutes[kind]]
-        name = f"velocity:{{{digest[:16].hex()}}}:{kind}"
-        pipeline.eval(_SEEN, 1, name, now_ms, payment_id.bytes, windows[-1], *windows)
+        keys = [f"velocity:{{{one.digests[kind][:16].hex()}}}:{kind}" for one in seen]
+        members = [one.payment_id.bytes for one in seen]
+        pipeline.eval(_SEEN, len(keys), *keys, now_ms, len(windows), *windows, *members)

@@ -25,6 +25,9 @@ from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState
 from runtime.keyring import Keyring
 from settings import Operator
 
+#: payments in one batch: the guard's layers take no longer than some milliseconds over so many
+MOST = 50
+
 
 class Wanted(NamedTuple):
     """A payment to be stored."""
@@ -88,7 +91,7 @@ class Opening:
         self._guard = guard
         # One of an account at a time: what the guard counts of it, it then knows.
         self._writer = Writer[Wanted, Opened | PaymentRefused](
-            database, self._write, touches=lambda wanted: (wanted.account,), kept=True
+            database, self._write, touches=lambda wanted: (wanted.account,), kept=True, most=MOST
         )
         self._suspense = Writer[None, None](database, self._open_suspense)
 

@@ -41,12 +41,16 @@ class Writer(Generic[In, Out]):
         *,
         touches: Callable[[In], Iterable[Hashable]] | None = None,
         kept: bool = False,
+        most: int = 250,
     ) -> None:
-        """Of items that touch the same thing a batch holds one. ``kept``: on a connection of its own, for hot ones."""
+        """Of items that touch the same thing a batch holds one, and of all no more than ``most``.
+
+        ``kept``: on a connection of its own, for hot ones.
+        """
         self._database = database
         self._connection = SteadyConnection(database) if kept else None
         self._work = work
-        self._batcher = Batcher[In, Out](self._run, touches=touches)
+        self._batcher = Batcher[In, Out](self._run, most=most, touches=touches)
 
     async def __call__(self, item: In) -> Out:
         """Have one item written. Raises ``EngineUnavailable`` while Postgres cannot be reached."""
