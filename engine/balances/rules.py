@@ -48,17 +48,17 @@ def spending_order(bucket: Bucket) -> tuple[int, datetime, int]:
 
 def payable(case: Case, unit: Unit, category: str | None) -> list[Bucket]:
     """The buckets that may pay for ``unit`` of ``category``, in the order in which they do."""
-    return sorted(
-        (
-            bucket
-            for bucket in case.buckets()
-            if bucket.unit is unit
-            and case.live(bucket)
-            and case.free(bucket) > 0
-            and (not bucket.categories or category in bucket.categories)
-        ),
-        key=spending_order,
-    )
+    found = [
+        bucket
+        for bucket in case.buckets()
+        if bucket.unit is unit
+        and (not bucket.categories or category in bucket.categories)
+        and case.live(bucket)
+        and case.free(bucket) > 0
+    ]
+    if len(found) > 1:
+        found.sort(key=spending_order)
+    return found
 
 
 def draw(case: Case, unit: Unit, amount: int, category: str | None, to: Ledger) -> int:

@@ -142,8 +142,8 @@ def pay(case: Case, holding: Holding, category: str | None, amount: int, legs: S
             case.debit(bucket, part, Ledger.CONSUMED)
             left -= part
     money = 0
-    held_money = [leg for leg in legs if _unit_of(case, leg) is Unit.MONEY]
     if left:
+        held_money = [leg for leg in legs if _unit_of(case, leg) is Unit.MONEY]
         rate = granted_rate(case, holding, category) if held_money else current_rate(case, holding, category)
         if rate is not None:
             holding.under(rate)
@@ -162,9 +162,11 @@ def _unit_of(case: Case, leg: Leg) -> Unit | None:
 
 def _order(case: Case, unit: Unit, category: str | None, legs: Sequence[Leg]) -> list[tuple[Bucket, int]]:
     """Buckets with the most that each may pay: what was held, as it was held, then all that may pay, in their order."""
+    all_that_may = [(bucket, case.amount(bucket)) for bucket in payable(case, unit, category)]
+    if not legs:
+        return all_that_may
     by_id = {bucket.bucket_id: bucket for bucket in case.facts.buckets}
-    held = [(by_id[bucket_id], amount) for bucket_id, amount in legs if by_id[bucket_id].unit is unit]
-    return held + [(bucket, case.amount(bucket)) for bucket in payable(case, unit, category)]
+    return [(by_id[held], amount) for held, amount in legs if by_id[held].unit is unit] + all_that_may
 
 
 def _pay_money(

@@ -149,9 +149,9 @@ class DiameterServer:
     # -- changes ------------------------------------------------------------------------------------------------------
 
     async def tell(self, session: OpenSession, statuses: Mapping[str, str]) -> str | None:
-        """Let the network ask again at once where more is served (RFC 8506 §5.5), or nothing any more. What is wrong, if anything.
+        """Let the network ask again at once where more is served, or nothing any more (RFC 8506 §5.5).
 
-        That less is left it learns with its next request: what it holds was granted.
+        That less is left it learns with its next request: what it holds was granted. Returns what is wrong, if any.
         """
         if "active" not in statuses.values() and "line" not in statuses:
             return None

@@ -229,3 +229,19 @@ async def test_the_packet_gateway_is_asked_to_ask_again_within_a_second_of_a_pay
     assert heard == {"heard": "RAR", "session": "pgw.test.example;9;9"}
     stop.set()
     await task
+
+
+async def test_the_session_of_a_line_that_is_barred_has_to_ask_again_and_is_denied(
+    house: House, pcef: Pcef, line: Subscriber
+) -> None:
+    who = {"session": "pgw.test.example;8;8", "subscriber": [[0, line.msisdn.removeprefix("+")]]}
+    await pcef.ask(type=1, number=0, services=[{"group": 10, "asks": {}}], **who)
+    worker = Changes(house.engine, "diameter", house.server.tell)
+    while await worker.tell_due():
+        continue
+    await house.engine.accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="alice")
+    while await worker.tell_due():
+        continue
+    assert await asyncio.wait_for(pcef.heard.get(), 5) == {"heard": "RAR", "session": "pgw.test.example;8;8"}
+    answer = await pcef.ask(type=2, number=1, services=[{"group": 10, "asks": {}}], **who)
+    assert answer["services"][0]["result"] == 4010
