@@ -30,6 +30,7 @@ from bench import (
     reconciliation,
     reservations,
     results,
+    searches,
     sessions,
     settlements,
     turns,
@@ -66,6 +67,8 @@ class Part(StrEnum):
     RESERVATIONS = "reservations"
     #: a million lines (--rows): only when asked for
     PORTAL = "portal"
+    #: the console's search over a million lines (--rows): only when asked for
+    SEARCHES = "searches"
     NCHF = "nchf"
     RADIUS = "radius"
     #: memory of Redis: only when asked for
@@ -164,6 +167,7 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
         Part.SCALE: lambda: charges.measure_scale(house, operator, lines=accounts, **timed),
         Part.RESERVATIONS: lambda: reservations.measure(house, operator, count=rows, tell=tell),
         Part.PORTAL: lambda: portal.measure(house, operator, file, lines=rows, **timed),
+        Part.SEARCHES: lambda: searches.measure(house, operator, file, lines=rows, **timed),
         Part.NCHF: lambda: nchf.measure(house, operator, file, lines=lines, **timed),
         Part.RADIUS: lambda: radius.measure(house, operator, file, lines=lines, **timed),
         Part.MESSAGES: lambda: messages.measure(house, file, runs=runs, seconds=seconds, tell=tell),

@@ -1,0 +1,153 @@
+"""The console's search over real HTTP at a steady rate, by every kind of key, beside a fixed page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid4
+
+import aiohttp
+from redis.asyncio import Redis
+
+from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.house import House
+from bench.machine import ROOT, cpu_seconds
+from bench.people import Person, fresh_vouchers, settle_people
+from bench.turns import Served, environment, serving
+from engine.api import Engine, open_engine
+from engine.words import Role
+from portal.base.sessions import Sessions, Visit
+from portal.console.desk import Present
+from runtime.embedded import process
+from runtime.keyring import Keyring
+from settings import Operator
+
+#: searches a second: some hundred people on telephones
+RATE = 20
+#: milliseconds that the slowest of a hundred may take
+MOST_MS = 100.0
+#: references that are looked for, and vouchers of the batch whose serials are
+REFERENCES, VOUCHERS = 500, 10_000
+WARM_UP = 20
+
+Ask = tuple[str, dict[str, str]]
+
+
+async def measure(
+    house: House,
+    operator: Operator,
+    operator_file: Path,
+    *,
+    lines: int,
+    runs: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Chapter:
+    """Searches of Rasid and the fixed page, taking turns, at ``RATE`` requests a second over ``lines`` lines."""
+    tell(f"{lines:,} lines")
+    key = os.urandom(32)
+    keyring = Keyring({1: key})
+    url = await house.create_database("console")
+    engine = await open_engine(url, operator, keyring)
+    try:
+        people = await settle_people(engine, url, keyring, lines)
+        await fresh_vouchers(engine, 5_000, VOUCHERS)
+        wanted = await _wanted(engine, people)
+        visit, token = await _signed_in(house, engine, keyring)
+    finally:
+        await engine.close()
+    await house.settle(url)
+    port, fixed_port = process.free_port(), process.free_port()
+    env = environment(house, url, json.dumps({"1": key.hex()}), operator_file, port) | {"RASID_CONSOLE": "{}"}
+    bare = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
+    async with AsyncExitStack() as stack:
+        ours = serving([ROOT / "ussd_server.py"], port, "/health/ready", env, house.folder / "server.log")
+        theirs = serving(["-m", "bench.floor", str(fixed_port)], fixed_port, "/", bare, house.folder / "floor.log")
+        floor, console = await stack.enter_async_context(theirs), await stack.enter_async_context(ours)
+        cookie = {"Cookie": f"rasid_console={visit.cookie}"}
+        session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=cookie)
+        client = await stack.enter_async_context(session)
+        fixed: Ask = (f"http://127.0.0.1:{fixed_port}/portal", {})
+        subjects: dict[str, tuple[Served, list[Ask]]] = {"fixed page": (floor, [fixed])}
+        where = f"http://127.0.0.1:{port}/console/find"
+        for kind, said in wanted.items():
+            subjects[f"by {kind}"] = (console, [(where, {"form": token, "wanted": one}) for one in said])
+        for _, asks in subjects.values():
+            await _send(client, random.choices(asks, k=WARM_UP))
+        series = {name: Series(subject=name, load=RATE, samples=[]) for name in subjects}
+        for run in range(runs):
+            for name, (served, asks) in subjects.items():
+                tell(f"run {run + 1} of {runs}: {name} at {RATE} requests/s")
+                asked = random.choices(asks, k=int(RATE * seconds))
+                series[name].samples.append(await _measured(house, client, served, asked))
+    ratios = [
+        Ratio(
+            name=f"{MOST_MS:g} ms / p99 {name}",
+            values=[MOST_MS / (one.p99_ms or MOST_MS) for one in series[name].samples],
+            target=1,
+        )
+        for name in list(subjects)[1:]
+    ]
+    return Chapter(series=list(series.values()), ratios=ratios, memory_mb={}, facts={"lines": lines, "rate": RATE})
+
+
+async def _wanted(engine: Engine, people: list[Person]) -> dict[str, list[str]]:
+    """What is looked for, by kind of key. Payments are not there: a probe that finds nothing costs the same."""
+    some = random.sample(people, min(REFERENCES, len(people)))
+    booked = [await engine.operations(one.account, most=1) for one in some]
+    references = [done.answer.reference for page in booked for done in page]
+    return {
+        "number": [one.msisdn for one in random.sample(people, min(5_000, len(people)))],
+        "reference": references,
+        "voucher serial": [str(one) for one in range(1, VOUCHERS)],
+        "payment id": [str(uuid4()) for _ in range(1_000)],
+    }
+
+
+async def _signed_in(house: House, engine: Engine, keyring: Keyring) -> tuple[Visit[Present], str]:
+    """Somebody of the staff, signed in, and the token of their forms."""
+    await engine.staff.add("bench", Role.SUPPORT, by="bench", why="benchmark")
+    (member,) = await engine.staff.members()
+    async with Redis.from_url(house.redis.socket_url) as redis:
+        sessions = Sessions(redis, keyring, "console", Present(began_at=0))
+        visit = await sessions.begin(Present(began_at=time.time(), staff_id=member.staff_id.hex, epoch=member.epoch))
+        return visit, sessions.form_token(visit)
+
+
+async def _send(client: aiohttp.ClientSession, asks: Sequence[Ask]) -> list[float]:
+    """Seconds of each answer, from when its request was due: ``RATE`` a second, however slow the answers."""
+    latencies: list[float] = []
+    started = perf_counter()
+
+    async def send(ask: Ask, due: float) -> None:
+        url, fields = ask
+        method = "POST" if fields else "GET"
+        async with client.request(method, url, data=fields or None, allow_redirects=False) as answer:
+            await answer.read()
+            if answer.status not in {200, 303}:
+                raise RuntimeError(f"{url}: {answer.status}")
+        latencies.append(perf_counter() - due)
+
+    async with asyncio.TaskGroup() as group:
+        for place, ask in enumerate(asks):
+            due = started + place / RATE
+            await asyncio.sleep(max(0.0, due - perf_counter()))
+            group.create_task(send(ask, due))
+    return latencies
+
+
+async def _measured(house: House, client: aiohttp.ClientSession, served: Served, asks: Sequence[Ask]) -> Sample:
+    """Send them, and tell what the server, Postgres and Redis spent on each."""
+    pids = {"server": served.process.pid, "postgres": house.postgres.pid, "redis": house.redis.pid}
+    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    started = perf_counter()
+    latencies = await _send(client, asks)
+    spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+    return sample(perf_counter() - started, latencies, spent)
