@@ -127,7 +127,7 @@ def row_of(desk: Desk, person: Person, answer: Answer) -> Row:
         sign = "+" if effect.after > effect.before else "−"
         moved = write(Quantity(effect.unit, abs(effect.after - effect.before), currency))
         left = write(Quantity(effect.unit, effect.after, currency))
-        changes.append((sign + moved, left, effect.product))
+        changes.append((desk.signed(person, sign, moved), left, effect.product))
     refused = "" if answer.ok else write(SENTENCES[Code(answer.code)])
     return Row(answer.key, answer.booked_at, write(KINDS[answer.kind]), answer.reference, refused, tuple(changes))
 

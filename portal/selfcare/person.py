@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 SIGN_IN = "/portal/sign-in"
 #: what a person chose before they signed in
 LANGUAGE_COOKIE = "rasid_language"
+LEFT_TO_RIGHT_MARK = "\u200e"
 #: characters of any field that a form sends
 FIELD_MOST = 64
 
@@ -173,6 +174,7 @@ class Desk:
             "write": write,
             "money": lambda amount: write(Money(amount, currency)),
             "amount": lambda unit, amount: write(Quantity(Unit(unit), amount, currency)),
+            "signed": partial(self.signed, person),
             "product": partial(self.product, person),
             "day": lambda at: write(LastDay(at)),
             "clock": lambda at: write(Clock(at)),
@@ -184,6 +186,11 @@ class Desk:
     def product(self, person: Person, code: str) -> str:
         """The name of a product, or of the main money."""
         return self.texts.write(person.language, product_name(self.operator, code))
+
+    @staticmethod
+    def signed(person: Person, sign: str, said: str) -> str:
+        """An amount with its sign, which stays on its number's left where people write from the right (UAX #9)."""
+        return f"{LEFT_TO_RIGHT_MARK if person.language in RIGHT_TO_LEFT else ''}{sign}{said}"
 
     def say(self, person: Person, said: Text) -> str:
         """A text in the person's language."""

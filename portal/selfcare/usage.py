@@ -22,11 +22,11 @@ SPANS = (14, 30)
 #: categories that have a colour of their own; the rest share the last
 SHADES = 6
 #: the drawing in its own units: its width, the height of a full bar, and what is written above and below it
-WIDTH, HEIGHT, ABOVE, BELOW = 640, 180, 18, 22
+WIDTH, HEIGHT, ABOVE, BELOW = 640, 220, 28, 30
 #: share of a day's room that its bar takes
 BAR = 0.7
 #: days are written below the bars at most so often
-LABELS = 7
+LABELS = 5
 
 
 class Part(NamedTuple):
