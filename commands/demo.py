@@ -22,6 +22,7 @@ import aiohttp
 import structlog
 import typer
 from redis.asyncio import Redis
+from rich.console import Console
 
 from commands.access import open_network
 from commands.announcing import Samples, announce, base_url
@@ -69,8 +70,11 @@ def demo(
 ) -> None:
     """Serve a sample operator until stopped, with Postgres and Redis of its own unless their addresses are set."""
     configure_logs("demo", logging.INFO if as_json else logging.WARNING)
+    tell, kept = Console(quiet=as_json), state is not None or _given("DATABASE_URL")
+    tell.print("Starting: Postgres, Redis, the servers and their neighbours …", style="dim")
     with _state_folder(state) as folder, _log_file(folder, as_json) as output:
         asyncio.run(_serve(folder, output, operator=operator, port=port, as_json=as_json))
+    tell.print("Stopped." if kept else "Stopped; its data is gone (ARGS='--state FOLDER' keeps it).", style="dim")
 
 
 @contextmanager
