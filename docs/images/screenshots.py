@@ -1,61 +1,144 @@
-"""Draws the pictures of the documentation from a running demo: ``python docs/images/screenshots.py http://localhost:8080``.
+"""Draws all pictures of the documentation, by one command: ``python docs/images/screenshots.py``.
 
-Start ``python manage.py demo`` first. Each picture spends a voucher of the demo: it loses the answer to a confirmed
-recharge, sends that hop again, and shows what came of it. Needs the packages of requirements-dev.txt and a Chromium.
+It starts both sample operators (``manage.py demo``) on free ports, plays what the pictures show, and stops them. With
+the address of a demo that runs already (``… http://localhost:8080``) only that operator's pictures are made. Needs the
+packages of requirements-dev.txt and a Chromium.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CHROMIUM = "/usr/bin/chromium"
+#: pixels: a desk, and a small phone
+WIDE, NARROW = (1440, 960), (360, 760)
+#: milliseconds that a step may take, and that what moves needs to come to rest
+PATIENCE, REST = 30_000, 700
 
 
-def main(base_url: str) -> None:
+def main() -> None:
     """Take every picture."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        shoot(browser, base_url, "simulator.png", 0, width=1440, scheme="light")
-        shoot(browser, base_url, "simulator-dark.png", 1, width=1440, scheme="dark")
-        shoot(browser, base_url, "simulator-phone.png", 2, width=360, scheme="light")
+        if len(sys.argv) > 1:
+            kenya(browser, sys.argv[1].rstrip("/"))
+        else:
+            with demo("kenya") as told:
+                kenya(browser, told["base_url"])
+            with demo("qatar") as told:
+                qatar(browser, told["base_url"])
         browser.close()
 
 
-def shoot(browser: Browser, base_url: str, name: str, card: int, *, width: int, scheme: str) -> None:
-    """One picture of a recharge whose answer was lost; ``card`` counts the demo's vouchers, ``width`` is in pixels."""
-    wide = width > 700
+@contextmanager
+def demo(operator: str) -> Iterator[dict[str, Any]]:
+    """A sample operator that is served; what it says of itself."""
+    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--json", "--port", "8173"]
+    command += ["--operator", str(ROOT / "examples" / f"{operator}.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def kenya(browser: Browser, url: str) -> None:
+    """The simulator in English, light, dark and on a small screen; then the portal and the console's door."""
+    for name, card, scheme in (("simulator", 0, "light"), ("simulator-dark", 1, "dark")):
+        with opened(browser, f"{url}/simulator?language=en", WIDE, scheme) as page:
+            everything(page, card)
+            page.screenshot(path=HERE / f"{name}.png")
+    with opened(browser, f"{url}/simulator?language=en", NARROW, "light") as page:
+        recharge(page, page.locator(".handset.active"), 2)
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=HERE / "simulator-phone.png", full_page=True)
+    with opened(browser, f"{url}/simulator?language=en", WIDE, "light") as page:
+        page.get_by_role("button", name="Two-minute tour").click()
+        page.locator("#tour-next").click()
+        page.locator(".handset.active .display[data-mode=menu]").wait_for()
+        page.wait_for_timeout(REST)
+        page.screenshot(path=HERE / "simulator-tour.png")
+    for name, path in (("portal", "portal"), ("console", "console")):
+        with opened(browser, f"{url}/{path}", NARROW if name == "portal" else WIDE, "light") as page:
+            page.screenshot(path=HERE / f"{name}-sign-in.png")
+
+
+def qatar(browser: Browser, url: str) -> None:
+    """The simulator in Arabic, from right to left."""
+    with opened(browser, f"{url}/simulator?language=ar", WIDE, "light") as page:
+        arabic = page.locator(".handset").nth(1)
+        arabic.locator("[data-part=typed]").focus()
+        send(arabic, f"*{page.locator('body').get_attribute('data-service-code')}#")
+        recharge(page, page.locator(".handset").first, 0)
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=HERE / "simulator-arabic.png")
+
+
+@contextmanager
+def opened(browser: Browser, url: str, size: tuple[int, int], scheme: str) -> Iterator[Page]:
+    """A page, drawn twice as fine where it is small."""
+    width, height = size
     context = browser.new_context(
-        viewport={"width": width, "height": 960 if wide else 760},
+        viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
-        device_scale_factor=1.5 if wide else 2,
+        device_scale_factor=1.5 if size == WIDE else 2,
+        locale="en-GB",
     )
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.goto(f"{base_url}/simulator")
-    recharge(page, card)
-    page.evaluate("scrollTo(0, 0)")
-    page.screenshot(path=HERE / name, full_page=not wide)
+    page.goto(url)
+    page.wait_for_timeout(REST)
+    yield page
     context.close()
 
 
-def recharge(page: Page, card: int) -> None:
-    """Dial a voucher, lose the answer to its confirmation, and let the gateway send that hop again."""
+def everything(page: Page, card: int) -> None:
+    """A recharge whose answer is lost, a payment that is asked for on the other phone, and use of the network."""
+    first, second = page.locator(".handset").nth(0), page.locator(".handset").nth(1)
+    recharge(page, first, card)
+    page.locator("#use-now").click()
+    page.locator("#flow-messages li").nth(3).wait_for()
+    second.locator("[data-part=typed]").focus()
+    for typed in (f"*{page.locator('body').get_attribute('data-service-code')}*2#", "2", "1", "1"):
+        send(second, typed)
+    second.locator(".prompt").wait_for()
+    expect(page.locator("#flow-state")).to_have_text("ended", timeout=PATIENCE)
+    page.wait_for_timeout(REST)
+    page.evaluate("scrollTo(0, 0)")
+
+
+def recharge(page: Page, phone: Locator, card: int) -> None:
+    """Dial a scratch card, lose the answer to its confirmation, and let the gateway send that hop again."""
+    phone.locator("[data-part=line]").focus()
     page.locator("#vouchers .card").nth(card).click()
-    page.get_by_role("button", name="Call or send").click()
-    page.wait_for_selector("#display[data-mode=menu]")
-    page.get_by_role("radio", name="lose the answer").check()
-    page.get_by_label("Number to dial, or answer").fill("1")
-    page.get_by_role("button", name="Call or send").click()
-    page.wait_for_selector("#display[data-mode=notice]")
-    page.wait_for_selector(".operation table")
-    page.get_by_role("button", name="Repeat last hop").click()
+    phone.locator("[data-part=call]").click()
+    phone.locator(".display[data-mode=menu]").wait_for()
+    page.locator('input[name="delivery"][value="lost"]').check(force=True)
+    send(phone, "1")
+    page.locator(".operation table").first.wait_for()
+    page.locator("#repeat").click()
     page.locator("#hops .timing").nth(2).wait_for()
-    page.wait_for_selector("#texts li")
-    page.wait_for_timeout(500)
+    phone.locator(".latest").wait_for()
+    page.wait_for_timeout(REST)
+
+
+def send(phone: Locator, typed: str) -> None:
+    """Type and press the green key, and wait for what the phone shows then."""
+    phone.locator("[data-part=typed]").fill(typed)
+    phone.locator("[data-part=call]").click()
+    phone.locator(".display:is([data-mode=menu], [data-mode=notice])").wait_for()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"))
+    main()
