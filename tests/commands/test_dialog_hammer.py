@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from channels.turn import Budget
 from commands.dialog_hammer import faults_of, target_of
 from commands.hammer import Hammer, Target, second_effects
@@ -14,6 +16,7 @@ from commands.scratch import scratch
 TURNS = 20_000
 
 
+@pytest.mark.timeout(1200)
 async def test_twenty_thousand_hostile_turns_break_no_screen_and_move_no_money_twice() -> None:
     async with scratch(paying=True) as made:
         report = await Hammer(await target_of(made), seed=1).run(TURNS)
