@@ -111,7 +111,7 @@ class ReceiptPages:
         facts = [
             (say(person, text("Reference")), row.reference),
             (say(person, text("When")), self._desk.moment(row.at)),
-            (say(person, text("Number")), person.subscriber.msisdn),
+            (say(person, text("Number")), self._desk.signed(person, "", person.subscriber.msisdn)),
         ]
         for change, left, product in row.changes:
             name = self._desk.product(person, product)
