@@ -178,8 +178,12 @@ class Requests:
             left = await store.left_behind(connection, now - LEFT_BEHIND, limit)
         for request_id in left:
             asked = await self.request(request_id)
-            if asked is not None:
-                await self._carry_out(asked)
+            try:
+                if asked is not None:
+                    await self._carry_out(asked)
+            except Exception:
+                # One that cannot be done now keeps no other one waiting; the next run tries it again.
+                log.exception("staff_request_not_done", request=str(request_id))
         return len(ended) + len(left)
 
     async def _carry_out(self, asked: StaffRequest) -> StaffRequest:

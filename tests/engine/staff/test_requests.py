@@ -128,11 +128,11 @@ async def test_the_database_lets_nothing_pass_that_nobody_approved(
             await connection.execute(sa.update(staff_request).values(amount=1))
 
 
-@pytest.mark.parametrize("name", ["support", "auditor"])
-async def test_other_roles_do_not_decide(engine: Engine, line: Subscriber, people: People, name: str) -> None:
+async def test_other_roles_do_not_decide(engine: Engine, line: Subscriber, people: People) -> None:
     asked = await engine.requests.ask(people["finance"], adjust(line, ALONE + 1), why="big one", once=uuid4())
-    with pytest.raises(BadRequest, match="role"):
-        await engine.requests.decide(people[name], asked.request_id, approve=True, why="because")
+    for name in ("support", "auditor"):
+        with pytest.raises(BadRequest, match="role"):
+            await engine.requests.decide(people[name], asked.request_id, approve=True, why="because")
 
 
 async def test_of_two_who_decide_at_once_one_does_and_it_is_done_once(

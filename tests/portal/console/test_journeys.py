@@ -67,7 +67,6 @@ async def test_a_caller_is_found_helped_and_what_is_too_much_waits_for_a_second_
 ) -> None:
     errors: list[str] = []
     page = await sit_down(browser, console, Role.SUPPORT, errors)
-    await look_closely(page)
     await page.keyboard.press("/")
     await page.keyboard.type("0712 345 001")
     await page.keyboard.press("Enter")
@@ -124,7 +123,6 @@ async def test_an_administrator_makes_an_account_in_arabic_and_who_has_it_gets_i
     console.people[Role.SUPPORT] = made
     phone = await sit_down(browser, console, Role.SUPPORT, errors, locale="ar", has_touch=True)
     await phone.goto(f"{console.url}/console/me")
-    await look_closely(phone)
     # Disabled, she is out at the next click.
     await page.locator("summary").first.wait_for()
     await console.engine.staff.disable("noor", by="root", why="left us")
