@@ -15,6 +15,7 @@ from channels.promises import Ongoing
 from channels.push import Pushes
 from channels.ussd.outbound import NotPushed
 from dialogs.flows.offers.flow import offer_state
+from dialogs.tailoring import offered
 from engine.api import Engine, PushState
 from engine.words import Channel, DeliveryState, Message
 
@@ -66,7 +67,8 @@ class MenuAlerts:
         rules = self._engine.operator.sessions
         old = datetime.now(UTC) - message.created_at > timedelta(minutes=rules.push_minutes)
         chat = message.channel is not Channel.SMS and message.channel in message.chats
-        if old or chat or not self._pushes.possible:
+        shown = offered(offer_state(message.body["unit"]), self._engine.operator.dialogs)
+        if old or chat or not shown or not self._pushes.possible:
             return False
         wait = datetime.now(UTC) + timedelta(seconds=rules.push_answer_seconds)
         mine = await self._engine.menus.begin_menu((message.shard, message.message_id))
