@@ -105,11 +105,10 @@ class PaymentListing:
         if unresolved or state in APART:
             rows = await self._read(asked, after, None, limit + 1)
             return _page(rows, limit, None)
-        until = datetime.now(UTC) + timedelta(days=1) if after is None else after[0]
+        until = datetime.now(UTC) if after is None else after[0]
         rows = []
         for look in LOOKS:
-            # A clock that runs ahead of ours may have written what is a little later than now.
-            since = (until if after is not None else datetime.now(UTC)) - look
+            since = until - look
             rows = await self._read(asked, after, since, limit + 1)
             if len(rows) > limit:
                 return _page(rows, limit, None)

@@ -12,6 +12,7 @@ from runtime.pulse import Pulse
 from tests.portal.console.conftest import Console
 from tests.portal.console.finance.ground import held_payment, settled_payment
 from tests.portal.console.test_journeys import browser, look_closely, sit_down
+from tests.portal.selfcare.conftest import is_accessible
 
 __all__ = ["browser"]
 
@@ -65,7 +66,7 @@ async def serve_turns(console: Console, stop: asyncio.Event) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_every_page_is_accessible_and_fits_in_arabic_from_right_to_left(
+async def test_every_page_is_accessible_and_fits_a_phone_in_arabic_from_right_to_left(
     paying: Console,
     browser: Browser,
 ) -> None:
@@ -73,18 +74,19 @@ async def test_every_page_is_accessible_and_fits_in_arabic_from_right_to_left(
     await paying.engine.disputes.open(payment.reference, "never arrived", "amina")
     errors: list[str] = []
     page = await sit_down(browser, paying, Role.ADMIN, errors, locale="ar", color_scheme="dark")
+    await page.set_viewport_size({"width": 360, "height": 800})
     for path in await links(page):
         await page.goto(f"{paying.url}{path}")
-        await look_closely(page)
+        await is_accessible(page)
     for path, inner in (("/payments", "tbody a"), ("/disputes", "tbody a"), ("/vouchers", "tbody a")):
         await page.goto(f"{paying.url}/console{path}")
         await page.locator(inner).first.click()
         await page.wait_for_load_state()
-        await look_closely(page)
+        await is_accessible(page)
     await page.goto(f"{paying.url}/console/dialogs/recharge")
     drawn = "document.querySelector('.drawing img').naturalWidth"
     assert await page.evaluate(drawn) > 0
-    await look_closely(page)
+    await is_accessible(page)
     assert errors == []
     await page.context.close()
 
