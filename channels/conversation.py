@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import structlog
@@ -47,6 +47,8 @@ class Conversation:
 
     #: what answers are stored as
     reply_type: type[Reply] = Reply
+    #: an answer stays with the person, so what it says was done is not told again
+    lasting = False
 
     def __init__(
         self,
@@ -144,7 +146,7 @@ class Conversation:
                     session=outcome.session,
                     keep_seconds=profile.session_seconds,
                     answer_us=answer_life(turn),
-                    **self._leaves(turn, outcome.session),
+                    **self._starts.leaves(outcome.session, own_origin(turn), lasting=self.lasting),
                 )
             except SessionsDown:
                 # The effect is in the books; a retry plays it again under the same keys.
@@ -166,13 +168,6 @@ class Conversation:
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
         alone = replace(turn, remembered=False)
         return (await self._in_time(alone, Begun(), profile, trace, deadline)).reply
-
-    def _leaves(self, turn: Turn, session: Session) -> dict[str, Any]:
-        """What a session leaves for who comes back to it: nothing, where there is nothing left to do."""
-        if not self._machine.left_behind(session.place):
-            return {}
-        minutes = self._engine.operator.sessions.resume_minutes
-        return {"origin": origin_in(session, own_origin(turn)), "resume_seconds": minutes * 60}
 
     async def _in_time(self, turn: Turn, begun: Begun, profile: Profile, trace: Trace, deadline: float) -> Outcome:
         """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
@@ -224,6 +219,7 @@ class Conversation:
     ) -> Outcome:
         """Play the new inputs from where the person stands, and lay out the screen they lead to."""
         session, own = begun.session, own_origin(turn)
+        origin, start = origin_in(session, own), None
         fed = inputs(turn, session, lambda length: self._store.hop(turn, length))
         if fed.restart and not turn.cumulative and turn.event is not Event.NEW:
             return self._refusal("session_lost", subscriber.language)
@@ -233,7 +229,7 @@ class Conversation:
             language=subscriber.language,
             now=datetime.now(UTC),
             source=f"{turn.channel}:{turn.gateway}",
-            key=derived_keys(origin_in(session, own)),
+            key=derived_keys(origin),
         )
         if (push_id := pushed(turn)) is not None and not fed.restart:
             await self._engine.menus.menu_answered((subscriber.account.shard, push_id))
@@ -285,7 +281,7 @@ class Conversation:
                     continue
             step = await self._machine.say(place, text, context)
             place, page = step.place, 0
-        # A cumulative hop that adds nothing is a retry, and those are answered before they come here.
+        # A cumulative hop that adds nothing is a retry: answered before it comes here.
         return step or await self._machine.show(place, context), page
 
     def _pages(self, screen: Screen, _context: Context, profile: Profile) -> list[str]:

@@ -18,8 +18,12 @@ if not redis.call('SET', KEYS[1], token, 'NX', 'PX', ARGV[2]) then return {'held
 return {'taken', token, found[2], (not found[2]) and redis.call('EXISTS', KEYS[3]) or 0}
 """
 
+#: in the place of what a line is to find: nothing any more
+FORGETS = b"-"
+
 # KEYS: lock, session, last. ARGV: token, hop key, answer, session, life of the session in ms, life of the answer in µs,
-# what the line is to find when it comes back (empty: not this session), how many ms it may, the session's name.
+# what the line is to find when it comes back (empty: not this session; '-': none), how many ms it may, the session's
+# name.
 # An empty answer lets the lock go and saves nothing. A holder whose lock ran out may still save while nobody has
 # taken the line since; otherwise it gets the stored answer, or nothing when there is none yet. Where answers live
 # shorter than their session, one from before this turn began is that of an equal input, not of this one.
@@ -40,7 +44,9 @@ if ARGV[6] ~= '0' then
   local now = redis.call('TIME')
   redis.call('HSET', KEYS[2], 'at' .. ARGV[2], string.format('%.0f', now[1] * 1000000 + now[2]))
 end
-if ARGV[7] ~= '' then
+if ARGV[7] == '-' then
+  redis.call('DEL', KEYS[3])
+elseif ARGV[7] ~= '' then
   redis.call('SET', KEYS[3], ARGV[7], 'PX', ARGV[8])
 elseif string.sub(redis.call('GET', KEYS[3]) or '', 17) == ARGV[9] then
   redis.call('DEL', KEYS[3])

@@ -29,7 +29,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from channels.session import Begun, Ended, Left, Line, Session
-from channels.session_scripts import BEGIN, CLOSE, END
+from channels.session_scripts import BEGIN, CLOSE, END, FORGETS
 from channels.turn import Event, Turn
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
@@ -157,12 +157,15 @@ class SessionStore:
         answer_us: int = 0,
         origin: UUID | None = None,
         resume_seconds: int = 0,
+        forgets: bool = False,
     ) -> Ended:
         """Save session and answer and let the lock go, unless another turn took the line. Raises ``SessionsDown``.
 
-        ``origin``: given where the line may come back to this session within ``resume_seconds``.
+        ``origin``: given where the line may come back to this session within ``resume_seconds``. ``forgets``: there is
+        nothing to come back to, in whatever session.
         """
         leaves = origin.bytes + line.name.encode() if origin is not None and resume_seconds else b""
+        leaves = FORGETS if forgets else leaves
         kept = (
             self._encoder.encode(session),
             (keep_seconds + GRACE_SECONDS) * 1000,

@@ -15,7 +15,7 @@ from channels.turn import Turn
 from dialogs.machine import Machine
 from dialogs.shortcuts import CODE_GONE, dialled, followed
 from dialogs.steps import Step
-from dialogs.words import Context, MoneyStep, Place
+from dialogs.words import Context, MoneyStep, Place, Say
 from engine.api import Engine, KeptPlace
 from engine.words import LineRef, Operation, Subscriber
 
@@ -75,6 +75,18 @@ class Starts:
         if left is None:
             return None
         return await self._at(left.session.place, left.origin, context, ask=ask)
+
+    def leaves(self, session: Session, own: UUID, *, lasting: bool) -> dict[str, Any]:
+        """What a session leaves for who comes back to it, in the words of ``SessionStore.end``.
+
+        ``own`` as in ``origin_in``. ``lasting``: its answers stay with the person, so none has to be told again.
+        """
+        done = isinstance(self._machine.states.get(session.place.state), Say)
+        if self._machine.left_behind(session.place) and not (lasting and done):
+            seconds = self._engine.operator.sessions.resume_minutes * 60
+            return {"origin": origin_in(session, own), "resume_seconds": seconds}
+        # Who came back to a dialled session, and stands at the menu now, has begun anew or has heard what was done.
+        return {"forgets": not lasting and bool(session.origin) and session.place.state == self._machine.home}
 
     async def _at(self, place: Place, origin: UUID, context: Context, *, ask: bool) -> Started | None:
         context.key = derived_keys(origin)

@@ -41,7 +41,7 @@ from dialogs.keywords import (
     bare_number,
     text_notices,
 )
-from dialogs.machine import Machine
+from dialogs.machine import YES, Machine
 from dialogs.notices import Notices
 from dialogs.steps import Step
 from dialogs.words import Ask, Confirm, Context, Screen
@@ -58,8 +58,6 @@ log = structlog.get_logger(__name__)
 #: a telephone number, not a name or short code: who sends from those is a machine
 DIALABLE = re.compile(r"\+?[0-9]{7,15}")
 HOUR = 3600
-#: what confirms a money step
-CONFIRM_KEY = "1"
 #: notices for people that have no line here: one clear answer, then silence
 STRANGERS = ("notice.unknown_line", "notice.bad_number", "notice.terminated")
 
@@ -68,6 +66,7 @@ class TextConversation(Conversation):
     """Serves texts of all carriers and apps. One per process."""
 
     reply_type = Shown
+    lasting = True
 
     def __init__(
         self,
@@ -238,7 +237,7 @@ class TextConversation(Conversation):
         step, page = played
         state = self._machine.states[step.screen.state]
         if direct and isinstance(state, Confirm) and state.purpose == "recharge":
-            step, page = await self._machine.say(step.place, CONFIRM_KEY, context), 0
+            step, page = await self._machine.say(step.place, YES, context), 0
             state = self._machine.states[step.screen.state]
         talk.trace.mark("dialog")
         talk.trace.state = state.name

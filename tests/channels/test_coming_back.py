@@ -242,6 +242,23 @@ async def test_an_answer_that_was_kept_but_not_heard_is_told_when_dialling_again
     assert done.text.rpartition("Ref ")[2] in told.text
 
 
+async def test_what_was_told_once_when_dialling_again_is_not_told_again(talk: Talk, rich: Subscriber) -> None:
+    phone = Phone(talk())
+    await phone.dial(CHOSEN)
+    await phone.say("1")
+    assert (await Phone(talk(), session_id="S2").dial()).text.startswith("Done at ")
+    assert not (await Phone(talk(), session_id="S3").dial()).text.startswith("Done at ")
+
+
+async def test_what_was_answered_by_text_is_not_told_when_dialling(
+    talk: Talk, texting: TextTalk, rich: Subscriber
+) -> None:
+    texter = Texter(texting())
+    await texter.text("BUY 1")
+    assert (await texter.text("1")).label == "bundles.done"
+    assert not (await Phone(talk(), session_id="S2").dial()).text.startswith("Done at ")
+
+
 async def test_what_the_gateway_says_was_read_is_not_told_again(talk: Talk, rich: Subscriber) -> None:
     phone = Phone(talk())
     await phone.dial(CHOSEN)
