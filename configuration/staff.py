@@ -14,7 +14,7 @@ class StaffRules(Strict):
 
     #: what one person may correct and give back alone within 24 hours, by unit, in its smallest parts; of a unit that
     #: is not named nothing
-    alone: dict[Literal["money", "octets", "seconds", "messages"], Annotated[int, Field(ge=0)]] = {}
+    alone: dict[Literal["money", "octets", "seconds", "messages"], Annotated[int, Field(ge=0)]] = Field(default={})
     #: what moves nothing and still needs a second person
     always_two: tuple[Literal["status", "unlock", "pin", "receipt"], ...] = ()
     #: a request that nobody decides on within so many hours is over
