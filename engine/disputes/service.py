@@ -129,7 +129,7 @@ class Disputes:
             rows = await store.cases(connection, resolved=resolved, limit=limit, after=after)
             return [_case(row) for row in rows]
 
-    async def assign(self, number: str, owner: str, by: str) -> Case:
+    async def assign(self, number: str, owner: str, by: str, why: str = "") -> Case:
         """Give a case to somebody. Raises ``LookupError``, ``CaseRefused`` and ``ValueError``."""
         if not owner.strip():
             raise ValueError("owner: somebody must have the case")
@@ -140,7 +140,7 @@ class Disputes:
             await store.update_case(connection, case.case_id, case.account, owner=owner.strip())
             detail = {"case": case.number, "before": case.owner, "owner": owner.strip()}
             await self._trail.record(
-                "dispute.assign", by=by, why="", account=case.account, detail=detail, connection=connection
+                "dispute.assign", by=by, why=why, account=case.account, detail=detail, connection=connection
             )
             return await self._case(connection, number)
 

@@ -90,7 +90,8 @@ class DisputePages:
         number = request.match_info["number"]
 
         async def work(fields: Mapping[str, str]) -> str:
-            await self._disputes.assign(number, fields.get("owner", "") or person.staff.name, person.staff.name)
+            owner = fields.get("owner", "") or person.staff.name
+            await self._disputes.assign(number, owner, person.staff.name, fields["why"])
             return f"/disputes/{number}?done=assigned"
 
         return await self._board.act(request, person, f"/disputes/{number}", work)
