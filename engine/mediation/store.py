@@ -132,7 +132,7 @@ _COMPARE = """
         GROUP BY r.shard, r.account_id, r.session_key, r.rating_group, r.source
     ), charged AS (
         SELECT t.shard, t.account_id, t.session_key, t.rating_group,
-               sum(t.due)::bigint + coalesce(max(o.seen), 0) AS amount
+               sum(t.due)::bigint + coalesce(max(o.used + o.overrun), 0) AS amount
         FROM told t
         LEFT JOIN reservation o ON o.shard = t.shard AND o.account_id = t.account_id AND o.session_id = t.session_key
                                AND o.rating_group = t.rating_group AND o.unit = t.unit
