@@ -111,7 +111,7 @@ def _take(console: Console, language: str, path: Path, operator: Operator) -> No
     for problem in problems:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
     if problems:
-        console.print(f"{path} is not taken", style="red")
+        console.print(f"{path} is not taken", style="red", soft_wrap=True)
         raise typer.Exit(1)
     whole, _ = merged(catalogue)
     target = CATALOGUES / language / "LC_MESSAGES" / "rasid.po"
