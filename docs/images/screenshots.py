@@ -8,13 +8,15 @@ packages of requirements-dev.txt and a Chromium.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyotp
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 HERE = Path(__file__).parent
@@ -34,7 +36,7 @@ def main() -> None:
             kenya(browser, sys.argv[1].rstrip("/"))
         else:
             with demo("kenya") as told:
-                kenya(browser, told["base_url"])
+                kenya(browser, told["base_url"], told["staff"])
             with demo("qatar") as told:
                 qatar(browser, told["base_url"])
         browser.close()
@@ -53,8 +55,8 @@ def demo(operator: str) -> Iterator[dict[str, Any]]:
             process.terminate()
 
 
-def kenya(browser: Browser, url: str) -> None:
-    """The simulator in English, light, dark and on a small screen; then the portal and the console's door."""
+def kenya(browser: Browser, url: str, staff: Sequence[dict[str, str]] = ()) -> None:
+    """The simulator in English, light, dark and small; the portal, and the console where ``staff`` signs in."""
     for name, scheme in (("simulator", "light"), ("simulator-dark", "dark")):
         with opened(browser, f"{url}/simulator?language=en", WIDE, scheme) as page:
             everything(page)
@@ -70,9 +72,9 @@ def kenya(browser: Browser, url: str) -> None:
         page.locator(".handset.active .display[data-mode=menu]").wait_for()
         page.wait_for_timeout(REST)
         page.screenshot(path=HERE / "simulator-tour.png")
-    for name, path in (("portal", "portal"), ("console", "console")):
-        with opened(browser, f"{url}/{path}", NARROW if name == "portal" else WIDE, "light") as page:
-            page.screenshot(path=HERE / f"{name}-sign-in.png")
+    portal(browser, url, 0, "portal")
+    if staff:
+        console(browser, url, staff[0], "console")
 
 
 def qatar(browser: Browser, url: str) -> None:
@@ -84,6 +86,43 @@ def qatar(browser: Browser, url: str) -> None:
         recharge(page, page.locator(".handset").first)
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=HERE / "simulator-arabic.png")
+    portal(browser, url, 1, "portal-arabic")
+
+
+def portal(browser: Browser, url: str, place: int, name: str) -> None:
+    """The self-care portal of one of the lines, in its language; the code comes to its simulated phone."""
+    with opened(browser, f"{url}/simulator?language=en", WIDE, "light") as phones:
+        phone = phones.locator(".handset").nth(place)
+        number = phone.locator("[data-part=line]").input_value()
+        with opened(browser, f"{url}/portal/sign-in", NARROW, "light") as page:
+            before = phone.locator("[data-part=latest] span").all_inner_texts()
+            page.locator("#number").fill(number)
+            page.locator("form button[type=submit]").click()
+            page.locator("#code").wait_for()
+            latest = phone.locator("[data-part=latest] span")
+            if before:
+                expect(latest).not_to_have_text(before[0], timeout=PATIENCE)
+            digits = re.search(r"[0-9]{4,8}", latest.inner_text())
+            assert digits is not None, "the text holds a code"  # noqa: S101 - a picture without it is none
+            page.locator("#code").fill(digits[0])
+            page.locator("form button[type=submit]").click()
+            page.locator("#code").wait_for(state="detached")
+            page.wait_for_timeout(REST)
+            page.screenshot(path=HERE / f"{name}.png", full_page=True)
+
+
+def console(browser: Browser, url: str, person: dict[str, str], name: str) -> None:
+    """The operator's console: the line that the pictures before have played on."""
+    with opened(browser, f"{url}/console", WIDE, "light") as page:
+        page.locator("#name").fill(person["name"])
+        page.locator("#password").fill(person["password"])
+        page.locator("#code").fill(pyotp.TOTP(person["totp_secret"]).now())
+        page.locator("form button[type=submit]").first.click()
+        page.locator("#password").wait_for(state="detached")
+        page.locator("input[type=search], input[name=q]").first.fill("+254712345001")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(3 * REST)
+        page.screenshot(path=HERE / f"{name}.png")
 
 
 @contextmanager
