@@ -1,4 +1,4 @@
-"""People of the operator, and what they ask for that somebody else has to approve.
+"""People of the operator, what they ask for that somebody else has to approve, and what the console pages by.
 
 Revision: 0012, after 0011
 """
@@ -25,22 +25,38 @@ NEVER_QUOTED = "('settle', 'session', 'usage', 'charge', 'expire', 'release_over
 #: columns of a request that change: what was asked does not
 DECIDED = "state, decided_by, decided_why, decided_at, outcome, reference, done_at"
 ROLES = "('support', 'finance', 'admin', 'auditor')"
+#: what the console pages through by key: name, table, columns, condition
+INDEXES = (
+    (
+        "ix_payment_apart",
+        "payment",
+        ["state", "created_at", "payment_id"],
+        "state IN ('unknown', 'held', 'refunding', 'refunded', 'charged_back') OR reason = 'unresolved'",
+    ),
+    ("ix_staff_action_time", "staff_action", ["at", "action_id"], None),
+    ("ix_staff_action_by", "staff_action", ["by", "at", "action_id"], None),
+    ("ix_guard_list_added", "guard_list", ["added_at", "digest"], None),
+    ("ix_discrepancy_waiting", "discrepancy", ["day", "name", "discrepancy_id"], "state <> 'resolved'"),
+    ("ix_discrepancy_all", "discrepancy", ["day", "name", "discrepancy_id"], None),
+    ("ix_voucher_batch_created", "voucher_batch", ["created_at", "batch_id"], None),
+    # The search by reference, and a line's history.
+    ("ix_operation_reference", "operation", ["reference"], f"kind NOT IN {NEVER_QUOTED}"),
+    ("ix_outbox_account", "outbox", ["shard", "account_id", "created_at"], None),
+)
 
 
 def upgrade() -> None:
     """Apply."""
     _members()
     _requests()
-    # The console's search and a line's history.
-    quoted = sa.text(f"kind NOT IN {NEVER_QUOTED}")
-    op.create_index("ix_operation_reference", "operation", ["reference"], postgresql_where=quoted)
-    op.create_index("ix_outbox_account", "outbox", ["shard", "account_id", "created_at"])
+    for name, table, columns, where in INDEXES:
+        op.create_index(name, table, columns, postgresql_where=None if where is None else sa.text(where))
 
 
 def downgrade() -> None:
     """Take back."""
-    op.drop_index("ix_outbox_account", table_name="outbox")
-    op.drop_index("ix_operation_reference", table_name="operation")
+    for name, table, *_ in reversed(INDEXES):
+        op.drop_index(name, table_name=table)
     op.drop_table("staff_request")
     op.drop_table("staff_member")
 
