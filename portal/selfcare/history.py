@@ -22,7 +22,7 @@ from portal.selfcare.shown import KINDS
 
 #: what people look for → kinds of operations
 GROUPS: dict[str, tuple[Text, tuple[str, ...]]] = {
-    "recharges": (text("Recharges"), ("recharge", "settle", "reverse", "advance")),
+    "recharges": (text("Recharges"), ("recharge", "settle", "reverse", "restore", "advance")),
     "bundles": (text("Bundles"), ("purchase", "renew", "auto_renew", "refund", "expire", "extend")),
     "use": (text("Use"), ("charge", "usage", "session")),
     "gifts": (text("Gifts"), ("transfer", "received", "undo", "taken_back")),

@@ -41,6 +41,7 @@ KINDS: dict[str, Text] = {
     "set_aside": text("Payment set aside"),
     "return": text("Payment returned"),
     "reverse": text("Payment reversed"),
+    "restore": text("Payment credited again"),
 }
 
 
