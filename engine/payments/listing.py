@@ -34,6 +34,16 @@ MOST, MOST_EVENTS = 200, 500
 #: what in an event is a name or an amount of its own, never a person's number
 _OPEN = frozenset({"gateway_ref", "asked_ref", "event_id", "amount", "currency", "state", "gateway"})
 
+#: what the books say of a payment, and the state that it is in from then on
+_BOOKED = {
+    "settled": PaymentState.SETTLED,
+    "set_aside": PaymentState.REFUNDING,
+    "reversed": PaymentState.REFUNDING,
+    "restored": PaymentState.SETTLED,
+    "returned": PaymentState.REFUNDED,
+    "charged_back": PaymentState.CHARGED_BACK,
+}
+
 Key = tuple[datetime, UUID]
 
 
@@ -115,7 +125,7 @@ class PaymentListing:
         return _page(rows, limit, since)
 
     async def course(self, one: Payment) -> list[RecoveryPoint]:
-        """Everything that happened to a payment, in order."""
+        """Everything that happened to a payment, in order: what was said of it, and what was booked."""
         events = payment_event.c
         query = (
             sa.select(events.at, events.what, events.state, events.body)
@@ -125,7 +135,12 @@ class PaymentListing:
         )
         async with self._books.billing.connect() as connection:
             rows = (await connection.execute(query)).all()
-        return [RecoveryPoint(row.at, row.what, row.state, _said(row.body)) for row in rows]
+        points = [RecoveryPoint(row.at, row.what, row.state, _said(row.body)) for row in rows]
+        points += [
+            RecoveryPoint(at, event, _BOOKED[event].value, {"amount": str(amount), "currency": currency})
+            for at, event, amount, currency in await self.effects(one)
+        ]
+        return sorted(points, key=lambda point: point.at)
 
     async def decisions(self, one: Payment) -> list[Decision]:
         """What the guard decided of a payment, in order."""

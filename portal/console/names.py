@@ -45,6 +45,7 @@ STEPS: dict[str, tuple[Text, str]] = {
     "not_asked": (text("Not asked for"), ""),
     "given_up": (text("Given up"), "bad"),
     "settled": (text("Credited"), "good"),
+    "restored": (text("Credited again"), "good"),
     "set_aside": (text("Set aside"), "warn"),
     "reversed": (text("Credit taken back"), "warn"),
     "returned": (text("Returned to the payer"), ""),
