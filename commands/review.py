@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, open_door, refuse as leave, run
+from engine.events.alarms import Alarms
 from engine.guard.lists import Lists
 from engine.guard.review import Held, Reviews
 from engine.payments.progress import Progress
@@ -128,7 +129,8 @@ async def _meant(installation: Installation, kind: ListKind, who: str) -> str | 
 async def _reviews(installation: Installation) -> AsyncIterator[Reviews]:
     """The queue, with the steps that a decision takes."""
     async with open_door(installation) as door:
-        progress = Progress(installation.database, door, Metrics())
+        metrics = Metrics()
+        progress = Progress(installation.database, door, metrics, Alarms(installation.database, metrics))
         try:
             yield Reviews(installation.database, installation.keyring, progress.step, installation.trail)
         finally:

@@ -23,7 +23,10 @@ from portal.selfcare.paper import Paper, pdf_of
 from portal.selfcare.person import Desk, Person
 
 #: kinds of operations that a person wants a proof of
-PROVED = ("recharge", "settle", "purchase", "renew", "transfer", "undo", "advance", "refund", "reverse", "make_bill")
+PROVED = (
+    *("recharge", "settle", "purchase", "renew", "transfer", "undo"),
+    *("advance", "refund", "reverse", "restore", "make_bill"),
+)
 PAGE_ROWS = 20
 #: receipts that one address may ask for in a minute by reference: short references shall not be tried one by one
 ASKED, MINUTE = 20, 60
