@@ -16,8 +16,11 @@ from engine.words import LineStatus, Unit
 #: The unit that a counter's service is paid in, beside money.
 _PAID_IN = {Counter.VOICE: Unit.SECONDS, Counter.MESSAGES: Unit.MESSAGES, Counter.DATA: Unit.OCTETS}
 
-#: Statuses of a policy counter; of the speed, beside the steps of the operator's fair use.
-ACTIVE, EXHAUSTED, FULL = "active", "exhausted", "full"
+#: Statuses of a policy counter; of the speed, beside the steps of the operator's fair use; of the line, beside active.
+ACTIVE, EXHAUSTED, FULL, ENDED = "active", "exhausted", "full", "ended"
+
+#: counter, its status, and until when
+_Told = tuple[Counter, str, datetime | None]
 
 
 def provision(case: Case) -> None:
@@ -31,13 +34,17 @@ def provision(case: Case) -> None:
     served = line.status in (LineStatus.ACTIVE, LineStatus.PREACTIVE)
     ends = _ends(case) if served else {}
     rated = {rate.unit for rate in case.operator.rates}
-    told = [
+    told: list[_Told] = [
         # An operator without rates rates elsewhere: then money is taken to pay.
         (counter, *_served(ends, unit, money=not rated or (unit in rated and money_pays(case, unit))))
         for counter, unit in _PAID_IN.items()
     ]
     if case.operator.fair_use:
         told.append((Counter.SPEED, *_speed(case, line.policy)))
+    if not served or any(said.startswith(f"{Counter.LINE} ") for said in line.policy):
+        # Nobody need be told of a line that was always served. Of one that is not, even where nothing is left: sessions
+        # that cost nothing go on.
+        told.append((Counter.LINE, ACTIVE if served else ENDED, None))
     policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
         return
@@ -45,14 +52,26 @@ def provision(case: Case) -> None:
     changed = [one for one, said in zip(told, policy, strict=True) if said not in line.policy]
     for counter, status, until in changed:
         case.write("provisioned", line.line_id, counter, status, until, case.operation.key)
-    rules = [
+    rules = _rules(told, changed)
+    # A line that is barred or ended is served no more, whatever is left; an empty one may be again at any moment.
+    if not served:
+        case.announce("provisioning.changed", {"rules": rules, "served": False})
+    elif rules:
+        case.announce("provisioning.changed", {"rules": rules})
+
+
+def _rules(told: list[_Told], changed: list[_Told]) -> list[dict[str, str | None]]:
+    """What an event says of the counters.
+
+    With data that is served goes its speed, changed or not: who is served again has to be told how fast. Of data that
+    is not served no speed is told: whoever hears of a speed serves.
+    """
+    data = any(counter is Counter.DATA and status == ACTIVE for counter, status, _ in told)
+    return [
         {"counter": counter, "status": status, "until": None if until is None else until.isoformat()}
         for counter, status, until in told
-        # Who is served again has to be told how fast.
-        if counter is Counter.SPEED or (counter, status, until) in changed
+        if (data if counter is Counter.SPEED else counter is not Counter.LINE and (counter, status, until) in changed)
     ]
-    # A line that is barred or ended is served no more, whatever is left; an empty one may be again at any moment.
-    case.announce("provisioning.changed", {"rules": rules} if served else {"rules": rules, "served": False})
 
 
 def _speed(case: Case, policy: Iterable[str]) -> tuple[str, datetime | None]:

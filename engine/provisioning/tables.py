@@ -18,6 +18,8 @@ class Counter(StrEnum):
     DATA = "data"
     #: ``full``, or a step of the operator's fair use
     SPEED = "speed"
+    #: the line itself: ``ended`` once it is barred, suspended or over, whatever is left of anything
+    LINE = "line"
 
 
 #: What a line may be served now and until when, one row for each policy counter.

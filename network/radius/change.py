@@ -118,18 +118,17 @@ async def _proven(waiting: asyncio.Future[bytes], patience: float, request: byte
 def filter_of(client: RadiusClient, statuses: Mapping[str, str]) -> str | None:
     """The Filter-Id that a change comes to, empty for the session's end; None where it does not concern this client.
 
-    ``statuses`` holds the speed whenever the operator has fair use, so who is served again is served at their speed.
+    ``statuses`` holds the speed of data that is served whenever the operator has fair use, so who is served again is
+    served at their speed.
     """
     counter = _COUNTERS[client.unit]
-    status, speed = statuses.get(counter), statuses.get("speed")
-    if status is not None and status != "active":
+    status, speed = statuses.get(counter), statuses.get("speed") if counter == "data" else None
+    if "line" in statuses or status not in (None, "active"):
         return client.filter_exhausted
-    if speed is None and client.filter_speeds:
-        # Of another line of its account: this one's own change will say how fast.
-        return None if status == "active" else client.filter_exhausted if status else None
-    if counter == "data" and speed is not None and speed != "full" and speed in client.filter_speeds:
-        return client.filter_speeds[speed]
-    return None if status is None and (counter != "data" or speed is None) else client.filter_active
+    if speed is None:
+        # Data that is served without a speed is another line's of its account: this one's own change will say how fast.
+        return None if status is None or (counter == "data" and client.filter_speeds) else client.filter_active
+    return client.filter_speeds.get(speed, client.filter_active)
 
 
 def _said(where: Mapping[str, str], named: str) -> tuple[PacketCode, list[tuple[Attribute, bytes]]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from engine.books.case import Case
@@ -105,6 +107,55 @@ def test_what_counts_nothing_leaves_the_speed_as_it_was_told_until_its_end(fair:
         )  # fmt: skip
         case.operation = asked
         assert speed_of(case) == said
+
+
+NOTHING_LEFT = ("voice active", "messages exhausted", "data exhausted")
+
+
+def announced(case: Case) -> dict[str, Any]:
+    """What the network hears, without the ends."""
+    provision(case)
+    body: dict[str, Any] = msgspec.json.decode(case.rows["announced"][0][-1])
+    return body | {"rules": {rule["counter"]: rule["status"] for rule in body["rules"]}}
+
+
+def without_data(operator: Operator, now: datetime, told: tuple[str, ...], *, left: int = 0) -> Case:
+    """A line whose data was used up before, at most with some again."""
+    case = case_of(operator, 0, 0, 0, now, told)
+    case.facts.buckets = [msgspec.structs.replace(one, amount=left) for one in case.facts.buckets]
+    return case
+
+
+def test_no_speed_is_told_of_data_that_is_used_up(fair: Operator) -> None:
+    voice_out = without_data(fair, NOW, (*NOTHING_LEFT, "speed full"))
+    assert announced(voice_out) == {"rules": {"voice": "exhausted"}}
+    midnight = without_data(fair, NOW, ("voice exhausted", *NOTHING_LEFT[1:], f"speed 5mbps {DAY_ENDS}"))
+    provision(midnight)
+    # It stands in the rules, and nobody is told.
+    assert midnight.line is not None and "speed full" in midnight.line.policy
+    assert "announced" not in midnight.rows
+    paid = without_data(fair, NOW, (*NOTHING_LEFT, "speed full"), left=GB)
+    assert announced(paid)["rules"] == {"voice": "exhausted", "data": "active", "speed": "full"}
+
+
+def test_that_a_line_is_barred_is_told_once_though_nothing_was_left(fair: Operator) -> None:
+    def barred(told: tuple[str, ...]) -> Case:
+        case = without_data(fair, NOW, told)
+        assert case.facts.line is not None
+        case.facts.line = case.facts.line._replace(status=LineStatus.BARRED)
+        return case
+
+    told = ("voice exhausted", *NOTHING_LEFT[1:], "speed full")
+    case = barred(told)
+    assert announced(case) == {"rules": {}, "served": False}
+    assert case.line is not None and case.line.policy == (*told, "line ended")
+    assert [row[1:3] for row in case.rows["provisioned"]] == [("line", "ended")]
+    again = barred(case.line.policy)
+    provision(again)
+    assert not again.rows
+    freed = without_data(fair, NOW, case.line.policy, left=GB)
+    assert announced(freed) == {"rules": {"data": "active", "speed": "full"}}
+    assert freed.line is not None and "line active" in freed.line.policy
 
 
 def test_without_fair_use_nothing_is_said_of_speed(rated: Operator) -> None:

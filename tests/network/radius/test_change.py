@@ -192,6 +192,9 @@ async def test_other_counters_than_the_clients_are_not_told(
         ({"speed": "full"}, "rasid-active"),
         ({"data": "exhausted", "speed": "1mbps"}, "rasid-exhausted"),
         ({"voice": "active"}, None),
+        # Barred when its data was used up already: only that is told, whatever else changes.
+        ({"line": "ended"}, "rasid-exhausted"),
+        ({"line": "ended", "voice": "exhausted", "speed": "full"}, "rasid-exhausted"),
         # Another line of the account recharged: how fast this one is served its own change says.
         ({"data": "active"}, None),
     ],
