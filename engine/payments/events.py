@@ -147,7 +147,9 @@ class Events:
         known = _known(taken, found)
         if known is not None:
             return known
-        pushes = await self._pushes.of(taken.gateway, taken.event, taken.received_at)
+        typed = (taken.event.account_number or "").strip()
+        # Who typed an account says whom they pay for: a push is told under its own, which was looked for.
+        pushes = [] if typed else await self._pushes.of(taken.gateway, taken.event, taken.received_at)
         paid = paid_by(pushes)
         if paid is not None:
             return paid

@@ -117,3 +117,19 @@ async def test_who_pays_once_more_by_hand_after_a_push_whose_receipt_is_known_is
     assert (await came(mpesa)).state is PaymentState.SETTLED
     assert await mpesa.money(line) == 10_000
     await mpesa.right()
+
+
+async def test_who_pays_by_hand_for_another_line_pays_for_that_one_whatever_they_were_asked_for(mpesa: House) -> None:
+    payer, other = await mpesa.line(), await mpesa.line()
+    await mpesa.plays("lost")
+    payment = await mpesa.pay(payer, 5_000)
+    await mpesa.hurry()
+    assert (await mpesa.ended(payment)).state is PaymentState.SETTLED
+    details = {"receipt": RECEIPT, "phone": payer.msisdn.removeprefix("+"), "account": other.msisdn, "c2b": "only"}
+    made = Made(face="mpesa", id="c2b", key="c2b", amount=5_000, currency="KES", details=details)
+    made.become("captured")
+    mpesa.sandbox.desk.told(made)
+    await worked(mpesa, "c2b:%")
+    assert (await came(mpesa)).payment_id != payment.payment_id
+    assert await mpesa.money(payer) == await mpesa.money(other) == 5_000
+    await mpesa.right()
