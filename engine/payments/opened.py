@@ -38,11 +38,12 @@ _MARK_SHARED = f"""
     FROM {unfolded(payment_locator, _NAMED)} JOIN payment_locator l ON l.shard = v.shard AND l.digest = v.digest
     WHERE l.payment_id <> v.payment_id ON CONFLICT DO NOTHING"""
 
+# What was held back is asked for when staff has let it pass, long after it was opened.
 _ASKED_OF = f"""
     SELECT {STORED} FROM payment_asked a
     JOIN payment p ON p.shard = a.owner_shard AND p.account_id = a.account_id AND p.payment_id = a.payment_id
     WHERE (a.shard, a.digest) IN (SELECT v.shard, v.digest FROM {unfolded(payment_asked, ("shard", "digest"))})
-      AND a.asked_at BETWEEN %(first)s AND %(last)s
+      AND coalesce(p.requested_at, a.asked_at) BETWEEN %(first)s AND %(last)s
     ORDER BY a.asked_at, a.payment_id"""
 
 

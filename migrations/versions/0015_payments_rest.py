@@ -29,7 +29,8 @@ CHANGING = {
 }
 
 # Runs with its owner's rights: the application may forget what has had its time, and delete nothing else. What is not
-# done is kept, whatever its age.
+# done is kept, whatever its age. A payment may be held back for 30 days before its payer is asked; who was asked is
+# known for a day more.
 FORGET = """
 CREATE FUNCTION forget_payment_traces(before timestamptz, most integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -50,7 +51,7 @@ BEGIN
     GET DIAGNOSTICS gone = ROW_COUNT;
     total := total + gone;
     DELETE FROM payment_asked WHERE (shard, digest, payment_id) IN (
-        SELECT shard, digest, payment_id FROM payment_asked WHERE asked_at < now() - interval '1 day' LIMIT most
+        SELECT shard, digest, payment_id FROM payment_asked WHERE asked_at < now() - interval '31 days' LIMIT most
         FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS gone = ROW_COUNT;
     total := total + gone;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -41,7 +42,8 @@ async def guarded(
     """Open a house whose guard has these rules."""
     async with AsyncExitStack() as stack:
 
-        async def opening(operator: Operator, redis: Redis = redis) -> House:
-            return await stack.enter_async_context(opened(database_url, operator, keyring, sandbox, redis=redis))
+        async def opening(operator: Operator, redis: Redis = redis, **more: Any) -> House:
+            house = opened(database_url, operator, keyring, sandbox, redis=redis, **more)
+            return await stack.enter_async_context(house)
 
         yield opening

@@ -16,6 +16,8 @@ from engine.guard.velocity import Windows
 from engine.words import Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import FraudRules, MethodRules, Operator, PaymentRules, Velocity
 from tests.engine.guard.conftest import Opening
+from tests.engine.payments.test_mpesa_believed import made_for
+from tests.engine.payments.test_mpesa_pushes import told, worked
 
 BY_PAYER = Velocity(of="payer", most=2, minutes=10, weight=60)
 
@@ -239,6 +241,27 @@ async def test_what_nobody_decides_about_ends_after_its_term_and_the_person_is_t
     assert await house.rows("SELECT topic FROM outbox") == [("payment.declined",)]
     assert await house.engine.reviews.waiting() == []
     assert await house.taken() == 0
+    await house.right()
+
+
+async def test_what_was_let_pass_late_counts_once_though_its_confirmation_names_no_account(
+    guarded: Opening, operator: Operator
+) -> None:
+    house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60), only=("mpesa",))
+    line = await house.line()
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    assert payment.state is PaymentState.REVIEW
+    await house.run("UPDATE payment SET created_at = created_at - interval '20 hours'")
+    await house.run("UPDATE payment_asked SET asked_at = asked_at - interval '20 hours'")
+    await house.engine.reviews.approve(payment.reference, by="amina", why="known customer")
+    await house.engine.resume_payments()
+    await house.hurry()
+    assert (await house.ended(payment)).state is PaymentState.SETTLED
+    told(house, made_for(house, payment))
+    await worked(house, "c2b:%")
+    assert await house.rows("SELECT state FROM payment") == [("settled",)]
+    assert await house.money(line) == await house.taken() == 5_000
     await house.right()
 
 
