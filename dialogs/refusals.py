@@ -39,6 +39,7 @@ SENTENCES: dict[Code, Text] = {
     Code.PAYMENT_NOT_SETTLED: text("This payment has not been credited."),
     Code.PAYMENT_MISMATCH: text("The amount paid is not what was asked for. It is being checked."),
     Code.CAP_REACHED: text("Your own limit is reached."),
+    Code.CAP_OF_OWNER: text("The owner of your account set this limit. Only they can raise it."),
     Code.RECEIVER_UNKNOWN: text("This number cannot receive."),
     Code.RECEIVER_SAME: text("This is your own number."),
     Code.TRANSFER_NOT_ALLOWED: text("This cannot be sent."),

@@ -10,7 +10,7 @@ from uuid import UUID
 from engine.balances.facts import AdvanceFacts, GivenFacts, RenewalFacts, StandingFacts
 from engine.books.tables import Ledger
 from engine.recharge.tables import BatchState, VoucherState
-from engine.usage.facts import MeterFacts, ReservationFacts, SessionFacts
+from engine.usage.facts import BoundFacts, MeterFacts, ReservationFacts, SessionFacts
 from engine.words import Bucket, LineStatus, PaymentState, Unit
 
 
@@ -73,6 +73,7 @@ class PaymentFacts(NamedTuple):
     amount: int
     currency: str
     state: PaymentState
+    reason: str | None
     reference: str
     product: str | None
 
@@ -107,6 +108,10 @@ class Facts:
     #: (rating group, unit) → what was charged from files for the session asked about, if nobody opened it yet
     recorded: dict[tuple[int, Unit], int] = field(default_factory=dict)
     meters: dict[Unit, MeterFacts] = field(default_factory=dict)
+    #: unit → what the account's owner set for the line, if a limit is asked for
+    bounds: dict[Unit, BoundFacts] = field(default_factory=dict)
+    #: the line that owns the account, if a limit is asked for
+    owner: UUID | None = None
     #: oldest first
     advances: list[AdvanceFacts] = field(default_factory=list)
     standing: StandingFacts | None = None

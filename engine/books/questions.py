@@ -17,6 +17,7 @@ from engine.payments.tables import payment
 from engine.receivables.questions import QUESTIONS as OF_RECEIVABLES
 from engine.recharge.tables import BatchState, VoucherState, voucher
 from engine.storage.sharding import shard_of
+from engine.usage.bounds import QUESTIONS as OF_BOUNDS
 from engine.usage.questions import QUESTIONS as OF_USAGE
 from engine.words import Code, Operation, PaymentState, Recharge, Restore, Return, Reverse, SetAside, Settle, Unit
 
@@ -55,9 +56,9 @@ def _payments(asked: Operation) -> Iterator[Row]:
 
 
 def _add_payment(facts: Facts, row: Row) -> None:
-    payment_id, line_id, gateway, gateway_ref, method, amount, currency, state, reference, product = row
+    payment_id, line_id, gateway, gateway_ref, method, amount, currency, state, *rest = row
     what = (payment_id, line_id, gateway, gateway_ref, method, amount, currency, PaymentState(state))
-    facts.payment = PaymentFacts(*what, reference, product)
+    facts.payment = PaymentFacts(*what, *rest)
 
 
 def _bills(asked: Operation) -> Iterator[Row]:
@@ -96,7 +97,7 @@ QUESTIONS = (
         ("shard", "account_id", "payment_id"),
         f"""
         SELECT v.place, p.payment_id, p.line_id, p.gateway, p.gateway_ref, p.method, p.amount, p.currency, p.state,
-               p.reference, p.product
+               p.reason, p.reference, p.product
         FROM {given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
         ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
         _payments,
@@ -153,6 +154,7 @@ QUESTIONS = (
     *OF_BALANCES,
     *OF_RECEIVABLES,
     *OF_USAGE,
+    *OF_BOUNDS,
 )
 
 

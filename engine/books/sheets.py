@@ -145,6 +145,14 @@ SHEETS = {
             "shard account_id line_id unit day_from today day_cap month_from this_month month_cap usual",
             how="upsert",
         ),
+        # Limits, and the bounds that the account's owner sets for them.
+        _sheet(
+            "capped",
+            meter,
+            "shard account_id line_id unit day_from today day_cap month_from this_month month_cap usual "
+            "day_bound month_bound",
+            how="upsert",
+        ),
         _sheet(
             "advances",
             advance,

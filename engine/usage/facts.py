@@ -61,3 +61,10 @@ class MeterFacts(NamedTuple):
     def row(self) -> tuple[object, ...]:
         """The columns, as they are stored."""
         return self[:-1]
+
+
+class BoundFacts(NamedTuple):
+    """What the owner of the account set for another of its lines: its own limits may not be higher."""
+
+    day: int | None = None
+    month: int | None = None

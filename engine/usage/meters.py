@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from engine.books.case import Case, Verdict
 from engine.books.tables import Ledger
-from engine.usage.facts import MeterFacts
+from engine.usage.facts import BoundFacts, MeterFacts
 from engine.usage.questions import METERED
 from engine.words import Code, Period, SetCap, Unit
 
@@ -161,15 +161,28 @@ def _tell(case: Case, before: MeterFacts, today: int, month: int) -> None:
 
 
 def set_cap(case: Case, operation: SetCap) -> Verdict:
-    """Limit what a line uses in a day or a month, or lift the limit."""
+    """Limit what a line uses in a day or a month, or lift the limit.
+
+    What the owner of the account sets for another line binds that one, whichever way it asks for more.
+    """
     if case.facts.line is None:
         return Verdict(Code.ACCOUNT_UNKNOWN)
     if operation.amount is not None and operation.amount < 0:
         return Verdict(Code.AMOUNT_INVALID)
-    meter = meter_now(case.facts.meters.get(operation.unit), operation.unit, case.now, case.operator.timezone)
-    if operation.period is Period.DAY:
-        meter = meter._replace(day_cap=operation.amount)
+    line_id, owner = case.facts.line.line_id, case.facts.owner
+    asker = operation.by or line_id
+    if asker not in {line_id, owner}:
+        return Verdict(Code.CAP_OF_OWNER)
+    daily = operation.period is Period.DAY
+    bounds = case.facts.bounds.get(operation.unit, BoundFacts())
+    if asker == owner:
+        bound = None if line_id == owner else operation.amount
+        bounds = bounds._replace(day=bound) if daily else bounds._replace(month=bound)
     else:
-        meter = meter._replace(month_cap=operation.amount)
-    case.write("meters", case.facts.line.line_id, *meter.row())
+        bound = bounds.day if daily else bounds.month
+        if bound is not None and (operation.amount is None or operation.amount > bound):
+            return Verdict(Code.CAP_OF_OWNER, {"unit": operation.unit, "cap": bound})
+    meter = meter_now(case.facts.meters.get(operation.unit), operation.unit, case.now, case.operator.timezone)
+    meter = meter._replace(day_cap=operation.amount) if daily else meter._replace(month_cap=operation.amount)
+    case.write("capped", line_id, *meter.row(), *bounds)
     return Verdict(Code.OK, {"unit": operation.unit, "period": operation.period, "cap": operation.amount})

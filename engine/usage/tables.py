@@ -93,5 +93,8 @@ meter = sa.Table(
     sa.Column("month_cap", sa.BigInteger),
     # A moving mean of the days before today; NULL before the first of them is over.
     sa.Column("usual", sa.BigInteger),
+    # What the account's owner set: the line's own limits stay below.
+    sa.Column("day_bound", sa.BigInteger),
+    sa.Column("month_bound", sa.BigInteger),
     one_of("unit", Unit),
 )

@@ -128,11 +128,16 @@ class Period(StrEnum):
 
 
 class SetCap(Operation, frozen=True, kw_only=True, tag="set_cap"):
-    """Limit what one line (``line_id``) may use in a period: minor units or units; None takes the limit away."""
+    """Limit what one line (``line_id``) may use in a period: minor units or units; None takes the limit away.
+
+    ``by`` is the line that asks, where it is another one: the owner of the account (its oldest line) limits the others,
+    who may set themselves less, but no more.
+    """
 
     unit: Unit
     period: Period
     amount: int | None
+    by: UUID | None = None
 
 
 class SetCreditLimit(Operation, frozen=True, kw_only=True, tag="set_credit_limit"):

@@ -168,6 +168,7 @@ class Code(StrEnum):
     PAYMENT_MISMATCH = "payment_mismatch"
     #: the line's own limit for the day or month; ``details.cap``
     CAP_REACHED = "cap_reached"
+    CAP_OF_OWNER = "cap_of_owner"
     #: nobody to give to: no such line, or it is closed
     RECEIVER_UNKNOWN = "receiver_unknown"
     RECEIVER_SAME = "receiver_same"

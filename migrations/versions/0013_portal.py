@@ -1,4 +1,4 @@
-"""What the portal keeps: the codes that confirm an erasure.
+"""What the portal needs: the codes that confirm an erasure, the limits that owners of accounts set for other lines.
 
 Revision: 0013, after 0012
 """
@@ -16,6 +16,7 @@ depends_on = None
 
 ROLE = "rasid_app"
 TIME = postgresql.TIMESTAMP(timezone=True)
+BOUNDS = ("day_bound", "month_bound")
 
 
 def upgrade() -> None:
@@ -34,8 +35,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shard", "account_id", "line_id", name=op.f("pk_erasure_code")),
     )
     op.execute(f"GRANT SELECT, INSERT, UPDATE ON erasure_code TO {ROLE}")
+    for name in BOUNDS:
+        op.add_column("meter", sa.Column(name, sa.BigInteger))
 
 
 def downgrade() -> None:
     """Take back."""
+    for name in BOUNDS:
+        op.drop_column("meter", name)
     op.drop_table("erasure_code")

@@ -82,7 +82,7 @@ class FamilyPages:
             return await self._show(request, person, problem)
         unit, period, amount = wished
         key = key_of(person, f"family|{member.line.line_id}|{unit}|{period}|{amount}", fields)
-        common = asked(person, key) | {"line_id": member.line.line_id}
+        common = asked(person, key) | {"line_id": member.line.line_id, "by": person.subscriber.line_id}
         return await do(self._desk, SetCap(**common, unit=unit, period=period, amount=amount))
 
     async def _member(self, person: Person, fields: Mapping[str, str]) -> Member:

@@ -94,6 +94,35 @@ async def test_a_fixed_line_has_a_number_of_its_own_kind(charging: Engine) -> No
         await charging.create_line(next_msisdn(), fixed=True)
 
 
+async def test_what_the_owner_of_an_account_limits_its_other_lines_may_lower_and_never_raise(charging: Engine) -> None:
+    parent = await open_line(charging, money=10_000)
+    child, sibling = [await open_line(charging, account=parent.account) for _ in range(2)]
+
+    async def wish(line: Subscriber, amount: int | None, by: Subscriber | None = None) -> Code:
+        asker = None if by is None else by.line_id
+        asked = asking(SetCap, line, unit=Unit.MONEY, period=Period.DAY, amount=amount, by=asker)
+        return Code((await charging.post(asked)).code)
+
+    async def cap() -> int | None:
+        return (await charging.usage.spending_rules(child)).meters[0].day_cap
+
+    assert await wish(child, 900) == Code.OK
+    assert await wish(child, 500, parent) == Code.OK
+    assert (await charging.post(asking(Charge, child, unit=Unit.MONEY, amount=100))).ok
+    for more in (501, None):
+        assert await wish(child, more) == Code.CAP_OF_OWNER
+    assert await wish(child, None, sibling) == Code.CAP_OF_OWNER
+    assert await cap() == 500
+    assert await wish(child, 200) == Code.OK
+    assert await wish(child, 400) == Code.OK
+    assert await wish(child, None, parent) == Code.OK
+    assert await wish(child, 9_000) == Code.OK
+    assert await cap() == 9_000
+    # The owner's own limits are the owner's, however they were set.
+    assert await wish(parent, 100, parent) == Code.OK
+    assert await wish(parent, None) == Code.OK
+
+
 async def test_lines_of_a_family_share_a_balance_each_within_its_own_cap(charging: Engine) -> None:
     parent = await open_line(charging, money=10_000)
     child = await open_line(charging, account=parent.account)

@@ -137,6 +137,8 @@ class Desk:
             self.sessions[row[0]] = SessionFacts(*row)
         for row in case.rows.get("meters", ()):
             self.meters[row[1]] = MeterFacts(*row[1:])
+        for row in case.rows.get("capped", ()):
+            self.meters[row[1]] = MeterFacts(*row[1:9])
         for _, unit, today, this_month in case.rows.get("metered", ()):
             self.meters[unit] = self.meters[unit]._replace(today=today, this_month=this_month)
         for moved in case.transfers:

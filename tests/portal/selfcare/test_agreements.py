@@ -145,5 +145,8 @@ async def test_the_owner_limits_another_line_of_the_account_and_nobody_else_does
         _, page = await member.get("/family")
         assert child.msisdn in page and server.msisdn not in page and "/portal/family/limit" not in page
         assert (await member.send("/settings", "/family/limit", **form, once="1" * 32))[0] == 403
+        _, _, page = await member.send("/settings", "/settings/cap", which="octets.day", most="", once="2" * 32)
+        assert "Only they can raise it." in page
+    assert (await server.engine.usage.spending_rules(child)).meters == rules.meters
     stranger = await server.engine.subscriber(server.services.operator.demo.subscribers[1].msisdn)
     assert (await caller.send("/family", "/family/limit", **{**form, "line": stranger.line_id.hex}))[0] == 400
