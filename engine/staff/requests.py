@@ -14,7 +14,7 @@ from engine.accounts.service import Accounts
 from engine.audit.service import Trail
 from engine.books.history import History
 from engine.payments.service import Payments
-from engine.staff import request_store as store
+from engine.staff import request_store as store, store as staff_store
 from engine.staff.doing import Doing
 from engine.staff.request_rules import check_wanted, check_why, is_enough_alone
 from engine.words import (
@@ -104,7 +104,11 @@ class Requests:
         return await self._carry_out(asked) if asked.state is RequestState.APPROVED else asked
 
     async def decide(self, member: StaffMember, request_id: UUID, *, approve: bool, why: str) -> StaffRequest:
-        """Approve what somebody else asked for, which does it, or refuse it. Raises ``BadRequest``."""
+        """Approve what somebody else asked for, which does it, or refuse it. Raises ``BadRequest``.
+
+        Who made or reset an account knows its password and secret, and may be who sits there: the two who ask and
+        approve have their credentials neither from one another nor, at however many removes, from the same one.
+        """
         if member.role not in MAY_DECIDE:
             raise BadRequest("role")
         check_why(why)
@@ -124,10 +128,21 @@ class Requests:
             )
             if not decided:
                 raise BadRequest("decided")
+            if approve:
+                await self._check_hands(connection, asked, member)
             asked = await self._found(connection, request_id)
             what = "request.approve" if approve else "request.refuse"
             await self._record(connection, what, asked, by=member.name, why=why)
         return await self._carry_out(asked) if approve else asked
+
+    async def _check_hands(self, connection: AsyncConnection, asked: StaffRequest, member: StaffMember) -> None:
+        """Raise ``BadRequest`` where asker and decider may be one and the same person."""
+        asker = await staff_store.named(connection, asked.asked_by)
+        if asker is None or await staff_store.in_same_hands(connection, asker.staff_id, member.staff_id):
+            raise BadRequest("hands")
+        if asker.credentials_at > asked.asked_at:
+            # Who held them when it was asked is known no more.
+            raise BadRequest("anew")
 
     async def _measured(self, wanted: Wanted) -> Wanted:
         """What is given back, as an amount: the limit is for that."""

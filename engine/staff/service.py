@@ -106,30 +106,38 @@ class Staff:
         async with self._reads.connect() as connection:
             return await store.members(connection)
 
-    async def add(self, name: str, role: Role, *, by: str, why: str) -> Credentials:
-        """Make an account with a password and a secret drawn here. Raises ``BadStaff``, also for a name taken."""
-        staff_id, name = new_id(), check_name(name)
+    async def add(self, name: str, role: Role, *, by: StaffMember | str, why: str) -> Credentials:
+        """Make an account with a password and a secret drawn here. Raises ``BadStaff``, also for a name taken.
+
+        ``by`` is the administrator who is shown both and knows them from then on: no second person for this one
+        (``Requests.decide``). A text is who runs the machine, and no staff.
+        """
+        staff_id, name, now = new_id(), check_name(name), datetime.now(UTC)
         fresh = await self._fresh(staff_id, name, role)
-        now = datetime.now(UTC)
         try:
             async with self._database.begin() as connection:
-                await store.insert(
-                    connection, staff_id=staff_id, name=name, role=role.value, created_at=now, **fresh.columns
+                row = {"staff_id": staff_id, "name": name, "role": role.value, "created_at": now}
+                await store.insert(connection, **row, **fresh.columns, **_given(by, now))
+                member = StaffMember(
+                    staff_id=staff_id, name=name, role=role, epoch=0, created_at=now, credentials_at=now
                 )
-                member = StaffMember(staff_id=staff_id, name=name, role=role, epoch=0, created_at=now)
-                await self._record(connection, "staff.add", member, by=by, why=why)
+                await self._record(connection, "staff.add", member, by=_name_of(by), why=why)
         except IntegrityError:
             raise BadStaff(f"name: {name} is taken") from None
         return fresh.credentials
 
-    async def reset(self, name: str, *, by: str, why: str) -> Credentials:
-        """New password and secret for who lost theirs or comes back; locks and sessions end. Raises ``BadStaff``."""
+    async def reset(self, name: str, *, by: StaffMember | str, why: str) -> Credentials:
+        """New password and secret for who lost theirs or comes back; locks and sessions end. Raises ``BadStaff``.
+
+        ``by`` as for ``add``.
+        """
         member = await self._named(name)
         fresh = await self._fresh(member.staff_id, member.name, member.role)
         ended = {"epoch": member.epoch + 1, "code_step": 0, "failures": 0, "locked_until": None, "disabled_at": None}
         async with self._database.begin() as connection:
-            await store.update(connection, member.staff_id, **fresh.columns, **ended)
-            await self._record(connection, "staff.reset", member, by=by, why=why)
+            given = _given(by, datetime.now(UTC))
+            await store.update(connection, member.staff_id, **fresh.columns, **ended, **given)
+            await self._record(connection, "staff.reset", member, by=_name_of(by), why=why)
         return fresh.credentials
 
     async def disable(self, name: str, *, by: str, why: str) -> None:
@@ -178,3 +186,12 @@ class Staff:
 class _Fresh(NamedTuple):
     columns: dict[str, Any]
     credentials: Credentials
+
+
+def _given(by: StaffMember | str, at: datetime) -> dict[str, Any]:
+    """Who knows these credentials beside their person, for the row."""
+    return {"credentials_by": by.staff_id if isinstance(by, StaffMember) else None, "credentials_at": at}
+
+
+def _name_of(by: StaffMember | str) -> str:
+    return by.name if isinstance(by, StaffMember) else by

@@ -46,6 +46,24 @@ async def named(connection: AsyncConnection, name: str, *, locked: bool = False)
     return None if row is None else _member(row)
 
 
+_HANDS = sa.text(
+    """
+    WITH RECURSIVE hands(of, hand) AS (
+        SELECT staff_id, staff_id FROM staff_member WHERE staff_id IN (:one, :other)
+        UNION
+        SELECT h.of, m.credentials_by FROM hands h JOIN staff_member m ON m.staff_id = h.hand
+        WHERE m.credentials_by IS NOT NULL
+    )
+    SELECT EXISTS (SELECT 1 FROM hands a JOIN hands b USING (hand) WHERE a.of = :one AND b.of = :other)
+    """
+)
+
+
+async def in_same_hands(connection: AsyncConnection, one: UUID, other: UUID) -> bool:
+    """Whether one person of the staff may know the credentials of both: one of them, or who gave them to both."""
+    return bool(await connection.scalar(_HANDS, {"one": one, "other": other}))
+
+
 async def members(connection: AsyncConnection) -> list[StaffMember]:
     """Everybody, by name."""
     return [_member(row) for row in await connection.execute(sa.select(*_SHOWN).order_by(staff_member.c.name))]

@@ -30,6 +30,9 @@ staff_member = sa.Table(
     sa.Column("disabled_at", Timestamp),
     sa.Column("created_at", Timestamp, nullable=False),
     sa.Column("signed_in_at", Timestamp),
+    # Who of the staff gave them password and secret, and so knows both; NULL: whoever runs the machine did.
+    sa.Column("credentials_by", UUID, sa.ForeignKey("staff_member.staff_id")),
+    sa.Column("credentials_at", Timestamp, nullable=False),
     one_of("role", Role),
 )
 

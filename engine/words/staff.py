@@ -40,6 +40,8 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None = None
     locked_until: datetime | None = None
     signed_in_at: datetime | None = None
+    #: when password and secret were last given to them
+    credentials_at: datetime
 
 
 class RequestKind(StrEnum):
@@ -182,7 +184,8 @@ class BadRequest(EngineError):
     """Not possible to ask for, or to decide on: nothing was done. ``args[0]`` is the reason.
 
     ``role``, ``why``, ``amount``, ``status``, ``subject`` (no such operation or payment of this line), ``decided``
-    (somebody was faster, or it was too late), ``own`` (whoever asked does not decide).
+    (somebody was faster, or it was too late), ``own`` (whoever asked does not decide), ``hands``
+    (one administrator may know the credentials of both), ``anew`` (who asked was given new ones since).
     """
 
 

@@ -77,7 +77,12 @@ def _members() -> None:
         sa.Column("disabled_at", TIME),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("signed_in_at", TIME),
+        sa.Column("credentials_by", UUID),
+        sa.Column("credentials_at", TIME, nullable=False),
         sa.CheckConstraint(f"role IN {ROLES}", name=op.f("ck_staff_member_role")),
+        sa.ForeignKeyConstraint(
+            ["credentials_by"], ["staff_member.staff_id"], name=op.f("fk_staff_member_credentials_by")
+        ),
         sa.PrimaryKeyConstraint("staff_id", name=op.f("pk_staff_member")),
         sa.UniqueConstraint("name", name=op.f("uq_staff_member_name")),
     )

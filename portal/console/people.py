@@ -62,13 +62,13 @@ class PeoplePages:
             request,
             person,
             fields.get("why", ""),
-            lambda why: self._staff.add(name, role, by=person.staff.name, why=why),
+            lambda why: self._staff.add(name, role, by=person.staff, why=why),
         )
 
     async def _reset(self, request: web.Request, person: Attendant) -> web.Response:
         fields, name = await self._desk.form(request, person), request.match_info["name"]
         return await self._credentials(
-            request, person, fields.get("why", ""), lambda why: self._staff.reset(name, by=person.staff.name, why=why)
+            request, person, fields.get("why", ""), lambda why: self._staff.reset(name, by=person.staff, why=why)
         )
 
     async def _disable(self, request: web.Request, person: Attendant) -> web.Response:

@@ -42,6 +42,8 @@ PROBLEMS: dict[str, Text] = {
     "subject": text("There is no such thing on this line."),
     "decided": text("Somebody else decided on this, or it is too late."),
     "own": text("Whoever asks for something does not decide on it."),
+    "hands": text("One administrator may know the passwords of both of you. Somebody else has to approve this."),
+    "anew": text("Whoever asked was given a new password since. It has to be asked for again."),
 }
 LINE_STATES: dict[str, tuple[Text, str]] = {
     "preactive": (text("Not used yet"), "calm"),

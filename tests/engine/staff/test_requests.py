@@ -23,6 +23,7 @@ from engine.words import (
     Purchase,
     RequestKind,
     RequestState,
+    Role,
     StaffMember,
     Subscriber,
     Unit,
@@ -114,6 +115,34 @@ async def test_whoever_asked_never_decides_even_with_the_role(engine: Engine, li
         change = sa.update(staff_request).values(state="approved", decided_by=people["finance"].staff_id)
         with pytest.raises(IntegrityError, match="two_people"):
             await connection.execute(change)
+
+
+async def test_an_administrator_is_not_both_pairs_of_eyes(engine: Engine, line: Subscriber, people: People) -> None:
+    """Through an account they made or reset, or through two of them, at however many removes."""
+    admin = people["admin"]
+    await engine.staff.add("puppet", Role.ADMIN, by=admin, why="new")
+    puppet = {one.name: one for one in await engine.staff.members()}["puppet"]
+    await engine.staff.reset("finance", by=puppet, why="lost")
+    await engine.staff.reset("support", by=admin, why="lost")
+    for asker, decider in (("admin", "finance"), ("support", "admin"), ("support", "finance"), ("finance", "admin")):
+        asked = await engine.requests.ask(people[asker], adjust(line, ALONE + 1), why="mine", once=uuid4())
+        with pytest.raises(BadRequest, match="hands"):
+            await engine.requests.decide(people[decider], asked.request_id, approve=True, why="seen")
+    assert await money(engine) == 100_000
+    done = await engine.requests.decide(people["finance2"], asked.request_id, approve=True, why="seen")
+    assert done.state is RequestState.DONE
+
+
+async def test_what_was_asked_under_credentials_of_before_is_refused_or_asked_anew(
+    engine: Engine, line: Subscriber, people: People
+) -> None:
+    await engine.staff.reset("support", by=people["admin"], why="lost")
+    asked = await engine.requests.ask(people["support"], adjust(line, ALONE + 1), why="not hers", once=uuid4())
+    await engine.staff.reset("support", by="root", why="it was not her")
+    with pytest.raises(BadRequest, match="anew"):
+        await engine.requests.decide(people["admin"], asked.request_id, approve=True, why="seen")
+    refused = await engine.requests.decide(people["admin"], asked.request_id, approve=False, why="not hers")
+    assert refused.state is RequestState.REFUSED and await money(engine) == 100_000
 
 
 async def test_the_database_lets_nothing_pass_that_nobody_approved(
