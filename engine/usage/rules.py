@@ -52,8 +52,12 @@ def session(case: Case, asked: SessionRequest) -> Verdict:
     ended = _ended(case, asked)
     if ended:
         # Use that is told late is charged; there is nothing left to be used under this name.
-        asked = msgspec.structs.replace(asked, reports=tuple(_without_request(report) for report in asked.reports))
+        reports = tuple(msgspec.structs.replace(report, requested=None) for report in asked.reports)
+        asked = msgspec.structs.replace(asked, reports=reports)
     groups = [_report(case, asked, holdings, report) for report in asked.reports]
+    for group, unit in sorted(case.facts.recorded):
+        # Asked about only while nobody opened the session: the groups that are heard of later have to know it then.
+        holdings.setdefault(group, _opened(case, asked, group, unit))
     if asked.act is SessionAct.RELEASE:
         for holding in holdings.values():
             end(case, holding, ReservationState.RELEASED)
@@ -71,10 +75,6 @@ def _ended(case: Case, asked: SessionRequest) -> bool:
     """Whether an update comes after the session's end."""
     known = case.facts.session
     return asked.act is SessionAct.UPDATE and known is not None and known.closed_at is not None
-
-
-def _without_request(report: GroupReport) -> GroupReport:
-    return msgspec.structs.replace(report, requested=None)
 
 
 def _verdict(groups: list[GroupAnswer], *, ended: bool = False) -> Verdict:
@@ -101,6 +101,9 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
         return _answer(report, unit, ResultCode.RATING_FAILED)
     if holding is None or holding.unit is not unit:
         if holding is not None:
+            if asked.cumulative and (holding.used or holding.overrun):
+                # A holding keeps one unit's total: that of the old one, told again later, would be charged again.
+                return _answer(report, unit, ResultCode.RATING_FAILED)
             # The network counts this group in something else from now on: what was held in the old unit goes back.
             end(case, holding, ReservationState.RELEASED)
         holding = holdings[report.rating_group] = _opened(case, asked, report.rating_group, unit)
@@ -111,7 +114,9 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
     if category is not None and category.zero_rated:
         holding.used += used
         holding.state, holding.granted = ReservationState.RELEASED, 0
-        return _answer(report, unit, ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE, category=code)
+        goes_on = served(case) or not _asks(asked, report)
+        result = ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE if goes_on else ResultCode.END_USER_SERVICE_DENIED
+        return _answer(report, unit, result, category=code)
     paid = pay(case, holding, code, used, legs)
     holding.state = ReservationState.USED if before and used >= before else ReservationState.RELEASED
     holding.granted = 0
@@ -120,9 +125,12 @@ def _report(case: Case, asked: SessionRequest, holdings: dict[int, Holding], rep
     )
     if paid.money:
         answer = msgspec.structs.replace(answer, tariff=holding.tariff)
-    if report.final or report.requested is None or asked.act is SessionAct.RELEASE:
-        return answer
-    return _grant(case, holding, category, report, answer)
+    return _grant(case, holding, category, report, answer) if _asks(asked, report) else answer
+
+
+def _asks(asked: SessionRequest, report: GroupReport) -> bool:
+    """Whether a group wants to be served on."""
+    return not report.final and report.requested is not None and asked.act is not SessionAct.RELEASE
 
 
 def _opened(case: Case, asked: SessionRequest, group: int, unit: Unit) -> Holding:
@@ -201,7 +209,7 @@ def _grant(
     hold(case, holding, code, size, rate)
     holding.state = ReservationState.OPEN
     seconds = validity(rules, case.now, _ends(case, holding, rate, code))
-    holding.expires_at = _later(case.now, seconds)
+    holding.expires_at = case.now + timedelta(seconds=seconds)
     last = size == left
     return msgspec.structs.replace(
         answer,
@@ -212,10 +220,6 @@ def _grant(
         final_unit=FinalUnit(rules.final_unit) if last else None,
         redirect_to=(rules.redirect_to or None) if last else None,
     )
-
-
-def _later(now: datetime, seconds: int) -> datetime:
-    return datetime.fromtimestamp(now.timestamp() + seconds, now.tzinfo)
 
 
 def _ends(case: Case, holding: Holding, rate: Rate | None, category: str | None) -> list[datetime]:

@@ -280,6 +280,21 @@ async def _reported(engine: Engine, line: Subscriber, octets: int, sequence: int
     assert answer.ok
 
 
+@pytest.mark.parametrize("named", [(), (20,), (10,)])
+async def test_a_session_that_is_opened_after_its_file_knows_of_the_groups_that_its_opening_does_not_name(
+    charging: Engine, named: tuple[int, ...]
+) -> None:
+    line = await with_octets(charging, 20 * MB)
+    await charging.mediation.import_usage(usage_file([record(line, "late", 3 * MB)], interface="nchf"))
+    opening = asking(
+        SessionRequest, line, key=session_key("nchf", "late", 0), act=SessionAct.CREATE, interface="nchf",
+        session_id="late", sequence=0, reports=tuple(GroupReport(rating_group=group) for group in named),
+    )  # fmt: skip
+    assert (await charging.post(opening)).ok
+    await _reported(charging, line, 4 * MB, 1, cumulative=False)
+    assert await left(charging, line) == 16 * MB
+
+
 @pytest.mark.parametrize("cumulative", [True, False])
 async def test_a_session_that_is_opened_after_its_file_was_charged_pays_only_for_more(
     charging: Engine, *, cumulative: bool

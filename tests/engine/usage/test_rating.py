@@ -236,6 +236,14 @@ def test_a_suspended_line_pays_what_it_used_and_gets_nothing_more(desk: Desk) ->
     assert desk.held(Unit.OCTETS) == 0
 
 
+def test_a_suspended_line_is_denied_what_costs_nothing_too(desk: Desk) -> None:
+    desk.ask("create", group(99))
+    desk.status = LineStatus.SUSPENDED
+    denied, told = (desk.ask("update", group(99, used=500, asks=asks))[0].result for asks in (0, None))
+    assert denied is ResultCode.END_USER_SERVICE_DENIED
+    assert told is ResultCode.QUOTA_MANAGEMENT_NOT_APPLICABLE
+
+
 def test_quotas_get_smaller_towards_the_end_and_follow_the_pace(desk: Desk) -> None:
     desk.bucket(Unit.OCTETS, 30 * MB)
     sizes = []

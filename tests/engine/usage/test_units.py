@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.words import GroupReport, Unit, Used
+from engine.words import GroupReport, ResultCode, Unit, Used
 from tests.engine.usage.desk import MB, Desk, group
 
 
@@ -31,6 +31,16 @@ def test_another_unit_takes_its_place_only_with_a_request_in_it(desk: Desk) -> N
     assert (same.unit, same.charged) == (Unit.SECONDS, 60)
     (other,) = desk.ask("update", _call(unit=Unit.OCTETS, requested=0))
     assert (other.unit, other.charged) == (Unit.OCTETS, 5_000)
+
+
+def test_totals_are_charged_once_whatever_unit_is_asked_for_between(desk: Desk) -> None:
+    desk.bucket(Unit.SECONDS, 600)
+    desk.bucket(Unit.OCTETS, MB)
+    desk.ask("create", _call(unit=Unit.OCTETS, requested=0), cumulative=True)
+    for unit in (Unit.SECONDS, Unit.OCTETS):
+        (answer,) = desk.ask("update", _call(unit=unit, requested=0), cumulative=True)
+        assert (answer.result is ResultCode.SUCCESS) == (unit is Unit.OCTETS)
+    assert (desk.left(Unit.SECONDS), desk.left(Unit.OCTETS)) == (600, MB - 5_000)
 
 
 def test_of_a_group_without_a_quota_volume_is_meant_first_and_otherwise_what_it_measured(desk: Desk) -> None:
