@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.api import Engine
+from engine.books.invariants import check_all
 from engine.words import LineStatus, Unit
 from network.nchf.reauthorization import Reauthorization
 from tests.doubles.network_function import NetworkFunction
@@ -108,6 +109,17 @@ async def test_sessions_of_a_line_that_is_barred_are_told_to_end_and_of_its_fami
         await engine.accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="alice")
         await core.wait(lambda: ("mine", "ABORT_CHARGING") in told(core))
     assert ("theirs", "ABORT_CHARGING") not in told(core)
+
+
+async def test_sessions_of_a_line_that_is_barred_with_nothing_left_are_told_to_end_too(
+    api: Api, engine: Engine, core: NetworkFunction
+) -> None:
+    line = await open_line(engine)
+    async with telling(engine):
+        await api.post(ROOT, opening(line, group(wanted={}), notifyUri=core.uri("mine")))
+        await engine.accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="alice")
+        await core.wait(lambda: ("mine", "ABORT_CHARGING") in told(core))
+    assert await check_all(engine._database) == []
 
 
 def told(core: NetworkFunction) -> list[tuple[str, str]]:
