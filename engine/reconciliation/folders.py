@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import time
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import IO
 
@@ -77,8 +78,11 @@ def _opened(path: Path) -> IO[str]:
 def _move(path: Path, where: str) -> None:
     folder = path.parent / where
     folder.mkdir(exist_ok=True)
+    # Providers give the next day's file the same name: none is written over.
+    names = chain([path.name], (f"{path.name}.{number}" for number in count(1)))
+    free = next(folder / name for name in names if not (folder / name).exists())
     try:
-        path.rename(folder / path.name)
+        path.rename(free)
     except FileNotFoundError:
         # Another process was faster: the file is where it should be.
         return

@@ -43,3 +43,12 @@ async def test_a_whole_file_is_reconciled_and_moved_and_one_without_a_readable_l
         ("mpesa", "file:b.csv.gz", "schedule", 1),
     }
     assert await folders.import_waiting() == 0
+
+
+async def test_a_file_of_the_same_name_is_kept_beside_the_earlier_one(house: House, tmp_path: Path) -> None:
+    folders = StatementFolders(house.engine.reconciliation, {"mpesa": tmp_path})
+    for text in ("first", "second", "third"):
+        put(tmp_path, "a.csv", text)
+        assert await folders.import_waiting() == 0
+    kept = {one.name: one.read_text() for one in (tmp_path / "refused").iterdir()}
+    assert kept == {"a.csv": "first", "a.csv.1": "second", "a.csv.2": "third"}
