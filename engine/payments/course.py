@@ -22,6 +22,8 @@ CHARGEBACK = "chargeback"
 RETURNED = "returned"
 #: Its dispute was won: what was taken back has to be given again, and is not taken once more.
 WON_BACK = "won_back"
+#: The books have not taken it yet: staff was told.
+NOT_SETTLED = "not_settled"
 #: Another payment has the provider's reference: the money was counted there.
 DUPLICATE = "duplicate"
 #: No gateway could be reached.
@@ -53,6 +55,9 @@ REFUND_WITHIN = timedelta(hours=72)
 #: Nothing was taken yet, as far as we know.
 _OPEN = frozenset({S.CREATED, S.REVIEW, S.REQUESTED, S.PENDING, S.UNKNOWN, S.HELD, S.DECLINED})
 _MOVED = frozenset({G.CAPTURED, G.REFUNDED, G.CHARGEBACK})
+#: What the payer's side has taken, or given again; and of that, what a bank has.
+_TAKEN = frozenset({G.REFUNDED, G.CHARGEBACK, G.REINSTATED})
+_DISPUTED = frozenset({G.CHARGEBACK, G.REINSTATED})
 _WAITING = frozenset({S.CREATED, S.REQUESTED, S.PENDING, S.UNKNOWN})
 
 
@@ -227,6 +232,20 @@ def _first_look(state: PaymentState, reason: str | None, now: datetime) -> datet
     if ended or reason == REFUND_REFUSED:
         return None
     return now + timedelta(seconds=FIRST_POLL if state is S.PENDING else PAUSES[0])
+
+
+def alarm_for(before: Stored, outcome: Outcome, *, owns: bool) -> str | None:
+    """What staff has to see to that nothing here does by itself."""
+    if not owns and outcome.state is G.CAPTURED and before.state == S.SETTLED:
+        return "payment.counted_twice"
+    if before.state in (S.REFUNDING, S.REFUNDED) and outcome.state in _DISPUTED:
+        return "payment.disputed_after_refund"
+    part = outcome.amount is not None and outcome.amount < before.money[0]
+    if part and outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK):
+        return "payment.taken_back_in_part"
+    if outcome.state is G.CHARGEBACK and (before.state, before.reason) == (S.SETTLED, WON_BACK):
+        return "payment.disputed_again"
+    return None
 
 
 def could_be(stored: Stored, outcome: Outcome) -> bool:

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.service import Door
 from engine.events.alarms import Alarms
 from engine.payments import names, reading, store
-from engine.payments.course import CHARGEBACK, RETURNED, WON_BACK, Stored, become, turn
+from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, Stored, alarm_for, become, turn
 from engine.payments.names import SUSPENSE_ID, by_gateway_ref
-from engine.payments.steps import Step, alarm_facts, decided, touches
+from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import GatewayState, Outcome
@@ -35,8 +35,6 @@ S = PaymentState
 
 #: The door says it was done before.
 _DONE = frozenset({Code.OK, Code.PAYMENT_SETTLED, Code.PAYMENT_CLOSED})
-#: What the payer's side has taken, or given again.
-_TAKEN = frozenset({GatewayState.REFUNDED, GatewayState.CHARGEBACK, GatewayState.REINSTATED})
 #: Not this payment's fault: it is tried again.
 _LATER = frozenset({Code.FAILED, Code.KEY_EXPIRED, Code.ACCOUNT_UNKNOWN})
 
@@ -69,7 +67,7 @@ def hearing(
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
     def alarm(before: Stored, _after: Stored, owns: bool) -> str | None:  # noqa: FBT001
-        return _alarm(before, outcome, owns=owns)
+        return alarm_for(before, outcome, owns=owns)
 
     # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
     return Step(stored.key, decide, what, body, name, event, event is not None, message, alarm)
@@ -129,7 +127,7 @@ class Progress:
             return become(current, state, reason, now) if current.state == stored.state else current
 
         message = ("payment.declined", {"reason": reason}) if state is S.DECLINED and what != "answered" else None
-        alarming = None if alarm is None else lambda before, after, _owns: alarm if before != after else None
+        alarming = None if alarm is None else if_changed(alarm)
         return await self.step(Step(stored.key, decide, what, body, message=message, alarm=alarming))
 
     async def finish(self, event: tuple[int, bytes], refused: str | None) -> None:
@@ -188,9 +186,19 @@ class Progress:
         if answer.code in _DONE:
             return True
         if answer.code in _LATER:
-            await self._alarms.raise_alarm("payment.not_settled", code=answer.code, **alarm_facts(stored))
+            await self._not_settled(stored, answer.code)
             return False
         return await self._set_aside(stored, answer.code)
+
+    async def _not_settled(self, stored: Stored, code: str) -> None:
+        """Tell staff once of what the books did not take: its reason remembers that. It is tried again."""
+
+        def remember(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            waits = (current.state, current.reason) == (S.CAPTURED, None)
+            return become(current, S.CAPTURED, NOT_SETTLED, now) if waits else current
+
+        alarm = if_changed("payment.not_settled")
+        await self.step(Step(stored.key, remember, "not_settled", {"code": code}, alarm=alarm))
 
     async def _set_aside(self, stored: Stored, reason: str) -> bool:
         captured, currency = stored.money
@@ -221,11 +229,24 @@ class Progress:
         """Give again what a chargeback took, once: what reversed the settlement is found and undone."""
         reversal = await self._reversals(stored)
         if reversal is None:
-            await self._alarms.raise_alarm("payment.not_restored", **alarm_facts(stored))
-            return False
+            return await self._not_restored(stored, "no_reversal")
         key = names.restore_key(stored.payment_id)
         operation = Restore(**_common(stored, key), payment_id=stored.payment_id, reversal_key=reversal)
-        return (await self._post(operation, stored, S.SETTLED)).code in _DONE
+        answer = await self._post(operation, stored, S.SETTLED)
+        if answer.code in (Code.OK, Code.PAYMENT_SETTLED):
+            return True
+        return answer.code != Code.FAILED and await self._not_restored(stored, answer.code)
+
+    async def _not_restored(self, stored: Stored, code: str) -> bool:
+        """Leave to staff, who is told once, what cannot be given again: it would be refused for ever."""
+
+        def leave(current: Stored, _owns: bool, _now: datetime) -> Stored:  # noqa: FBT001
+            same = (current.state, current.reason) == (S.CHARGED_BACK, WON_BACK)
+            return current._replace(next_check_at=None) if same else current
+
+        alarm = if_changed("payment.not_restored")
+        await self.step(Step(stored.key, leave, "not_restored", {"code": code}, always=True, alarm=alarm))
+        return False
 
     async def _read_reversals(self, connection: Connection, batch: Sequence[Stored]) -> list[UUID | None]:
         asked = [(*one.account, settle_key(one.payment_id)) for one in batch]
@@ -256,18 +277,6 @@ def evidence(outcome: Outcome) -> dict[str, Any]:
     """What a provider said, without what a payer would follow."""
     said: dict[str, Any] = msgspec.to_builtins(outcome)
     return {name: value for name, value in said.items() if value is not None and name != "action_url"}
-
-
-def _alarm(before: Stored, outcome: Outcome, *, owns: bool) -> str | None:
-    """What staff has to see to that nothing here does by itself."""
-    if not owns and outcome.state is GatewayState.CAPTURED and before.state == S.SETTLED:
-        return "payment.counted_twice"
-    part = outcome.amount is not None and outcome.amount < before.money[0]
-    if part and outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK):
-        return "payment.taken_back_in_part"
-    if outcome.state is GatewayState.CHARGEBACK and (before.state, before.reason) == (S.SETTLED, WON_BACK):
-        return "payment.disputed_again"
-    return None
 
 
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:

@@ -82,6 +82,8 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
         return Verdict(Code.PAYMENT_UNKNOWN)
     if payment.state is not PaymentState.SETTLED:
         return Verdict(Code.PAYMENT_CLOSED if payment.state in CLOSED else Code.PAYMENT_NOT_SETTLED)
+    if operation.chargeback and payment.reason == WON_BACK:
+        return Verdict(Code.PAYMENT_CLOSED)
     if case.facts.original is not None and case.facts.original.already_reversed:
         # It was taken back and won back: whoever wants it once more adjusts by hand.
         return Verdict(Code.PAYMENT_CLOSED)
@@ -117,7 +119,10 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
 
 
 def restore(case: Case) -> Verdict:
-    """Give back what a chargeback took, and take the rest off the losses: the gateway owes us all of it again."""
+    """Give back what a chargeback took, and take the rest off the losses: the gateway owes us all of it again.
+
+    Nothing is credited to a line that has ended, unless there are bills to pay: staff decides whose the money is.
+    """
     payment, reversal = case.facts.payment, case.facts.original
     if payment is None:
         return Verdict(Code.PAYMENT_UNKNOWN)
@@ -126,6 +131,9 @@ def restore(case: Case) -> Verdict:
     if reversal is None or reversal.kind != "reverse" or reversal.code != Code.OK or reversal.already_reversed:
         return Verdict(Code.PAYMENT_CLOSED)
     taken = sum(leg.amount for leg in reversal.transfers if leg.credit is Ledger.GATEWAY)
+    line = case.facts.line
+    if taken and line is not None and line.status is LineStatus.TERMINATED and not case.facts.bills:
+        return Verdict(Code.LINE_TERMINATED)
     rest = taken - pay_bills(case, payment._replace(amount=taken))
     if rest:
         expires_at = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)

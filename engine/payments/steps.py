@@ -63,6 +63,11 @@ def decided(
     return after, turns
 
 
+def if_changed(alarm: str) -> Alarming:
+    """An alarm that is told if a step changes its payment."""
+    return lambda before, after, _owns: alarm if before != after else None
+
+
 def alarm_facts(stored: Stored) -> dict[str, Any]:
     """What an alarm says of a payment."""
     facts = {"payment_id": str(stored.payment_id), "reference": stored.reference, "gateway": stored.gateway}
