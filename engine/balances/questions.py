@@ -11,14 +11,14 @@ from engine.balances.tables import RenewalState, advance, renewal
 from engine.books.asking import Question, Row, given
 from engine.books.facts import Facts
 from engine.books.tables import transfer
-from engine.words import Advance, AutoRenew, Operation, Recharge, Renew, SetCreditLimit, Settle, Transfer
+from engine.words import Advance, AutoRenew, Operation, Recharge, Renew, Restore, SetCreditLimit, Settle, Transfer
 
 #: A local day begins at most so long ago: one with 25 hours does. What is older is left out by its time.
 A_DAY = timedelta(hours=25)
 
 
 def _advances(asked: Operation) -> Iterator[Row]:
-    if isinstance(asked, Advance | Recharge | Settle | Transfer):
+    if isinstance(asked, Advance | Recharge | Restore | Settle | Transfer):
         yield asked.account
 
 
@@ -87,7 +87,7 @@ QUESTIONS = (
         WHERE a.open_amount + a.open_fee > 0 ORDER BY v.place, a.given_at""",
         _advances,
         _add_advance,
-        (Advance, Recharge, Settle, Transfer),
+        (Advance, Recharge, Restore, Settle, Transfer),
     ),
     Question(
         "standing",

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.words import Charge, LineStatus, PaymentMethod, PaymentState, Unit
+from engine.payments import names
+from engine.payments.course import Stored
+from engine.recharge.gateways.contract import GatewayState, Outcome
+from engine.words import Advance, Charge, LineStatus, Payment, PaymentMethod, PaymentState, Subscriber, Unit
 from tests.engine.payments.house import House
 from tests.engine.shop import asking, credit
 
@@ -123,4 +126,104 @@ async def test_a_refund_that_the_gateway_refuses_is_left_to_staff_who_may_have_i
     await house.engine.payments.look_again(payment.payment_id, "console:alice")
     assert (await house.ended(payment)).state is PaymentState.REFUNDED
     assert await held_by_gateways(house) == 0
+    await house.right()
+
+
+async def by_card(house: House, line: Subscriber) -> Payment:
+    """A settled payment by card."""
+    return await house.ended(await house.pay(line, 5_000, method=PaymentMethod.CARD, token="card"))
+
+
+async def heard(house: House, payment: Payment, said: GatewayState) -> Stored:
+    """What the gateway says becomes the payment's state; nothing is booked yet."""
+    (stored,) = await house.engine.payments._finder(names.by_id(payment.payment_id))
+    return await house.engine.payments._progress.heard(stored, Outcome(state=said), "callback")
+
+
+async def looked_at(house: House) -> None:
+    """The recovery loop takes it up, over and over."""
+    for _ in range(3):
+        await house.hurry()
+        await house.engine.resume_payments()
+
+
+async def alarms(house: House) -> list[str]:
+    """The alarms that subscribers are told."""
+    return [alarm for (alarm,) in await house.rows("SELECT body->>'alarm' FROM event WHERE topic = 'alarm.raised'")]
+
+
+async def test_a_dispute_that_is_won_while_its_loss_is_being_booked_takes_nothing(house: House) -> None:
+    line = await house.line()
+    payment = await by_card(house, line)
+    disputed = await heard(house, payment, GatewayState.CHARGEBACK)
+    await heard(house, payment, GatewayState.REINSTATED)
+    await house.engine.payments._progress.proceed(disputed)
+    await looked_at(house)
+    assert await house.rows("SELECT state, reason FROM payment") == [("settled", "won_back")]
+    assert await house.money(line) == 5_000
+    await house.right()
+
+
+@pytest.mark.parametrize("said", [GatewayState.CHARGEBACK, GatewayState.REINSTATED])
+async def test_what_a_bank_does_about_a_payment_that_was_given_back_is_an_alarm(
+    house: House, said: GatewayState
+) -> None:
+    line = await house.line()
+    payment = await by_card(house, line)
+    await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    assert (await house.ended(payment)).state is PaymentState.REFUNDED
+    await heard(house, payment, said)
+    await looked_at(house)
+    assert await alarms(house) == ["payment.disputed_after_refund"]
+    assert await house.rows("SELECT state FROM payment") == [("refunded",)]
+    await house.right()
+
+
+async def test_a_dispute_won_for_a_line_that_has_ended_credits_nobody_and_is_an_alarm_once(house: House) -> None:
+    line = await house.line()
+    payment = await by_card(house, line)
+    await house.engine.payments._progress.proceed(await heard(house, payment, GatewayState.CHARGEBACK))
+    await house.engine.accounts.set_status(line, LineStatus.TERMINATED, reason="test", by="test")
+    await house.engine.payments._progress.proceed(await heard(house, payment, GatewayState.REINSTATED))
+    await looked_at(house)
+    assert await alarms(house) == ["payment.not_restored"]
+    assert await house.rows("SELECT state, reason FROM payment") == [("charged_back", "won_back")]
+    assert await house.rows("SELECT coalesce(sum(amount), 0) FROM bucket WHERE unit = 'money'") == [(0,)]
+    assert not await house.looks(payment.payment_id)
+    await house.right()
+
+
+async def test_a_dispute_won_of_which_nothing_was_taken_back_is_an_alarm_once(house: House) -> None:
+    payment = await by_card(house, await house.line())
+    await house.run("UPDATE payment SET state = 'charged_back', reason = 'won_back', next_check_at = now()")
+    await looked_at(house)
+    assert await alarms(house) == ["payment.not_restored"]
+    assert not await house.looks(payment.payment_id)
+
+
+async def test_what_the_books_do_not_take_is_an_alarm_once_and_settled_when_they_do(house: House) -> None:
+    line = await house.line()
+    await house.plays("lost")
+    payment = await house.pay(line, 5_000)
+    await house.run("ALTER TABLE payment ADD CONSTRAINT broken CHECK (state <> 'settled')")
+    await looked_at(house)
+    assert await house.rows("SELECT state, reason FROM payment") == [("captured", "not_settled")]
+    assert await alarms(house) == ["payment.not_settled"]
+    await house.run("ALTER TABLE payment DROP CONSTRAINT broken")
+    await house.hurry()
+    ended = await house.ended(payment)
+    assert (ended.state, ended.reason) == (PaymentState.SETTLED, None)
+    assert await house.money(line) == 5_000
+    await house.right()
+
+
+async def test_what_comes_again_with_a_dispute_that_was_won_pays_back_an_advance(house: House) -> None:
+    line = await house.line()
+    payment = await by_card(house, line)
+    await house.engine.payments._progress.proceed(await heard(house, payment, GatewayState.CHARGEBACK))
+    await house.run("UPDATE line SET opened_at = opened_at - interval '40 days'")
+    assert (await house.engine.post(asking(Advance, line, amount=2_000, fee=200))).ok
+    await house.engine.payments._progress.proceed(await heard(house, payment, GatewayState.REINSTATED))
+    assert await house.rows("SELECT open_amount, open_fee FROM advance") == [(0, 0)]
+    assert await house.money(line) == 2_000 + 5_000 - 2_200
     await house.right()
