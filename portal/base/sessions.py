@@ -85,12 +85,16 @@ class Sessions(Generic[K]):
         await self.keep(visit)
         return visit
 
-    async def find(self, cookie: str) -> Visit[K] | None:
-        """The session of a cookie; None if it is not ours or over. Raises ``RedisError``."""
+    async def find(self, cookie: str, *, renew: bool = True) -> Visit[K] | None:
+        """The session of a cookie; None if it is not ours or over. Raises ``RedisError``.
+
+        It lasts longer with each request of a person: ``renew`` is false for those that an open page makes by itself.
+        """
         if not self._genuine(cookie):
             return None
         name = self._name(cookie)
-        sealed = cast(bytes | None, await self._redis.getex(name, ex=self._idle))
+        asked = self._redis.getex(name, ex=self._idle) if renew else self._redis.get(name)
+        sealed = cast(bytes | None, await asked)
         if sealed is None:
             return None
         try:

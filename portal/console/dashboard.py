@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from channels.health import RANK, CarrierHealth
 from dialogs.values import text
 from engine.words import EngineError
+from portal.base.faults import AWAY
 from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get
 from portal.console.figures import Figures, figures
@@ -69,7 +69,7 @@ class DashboardPages:
 
     def routes(self) -> Sequence[Route]:
         """What they answer to."""
-        return [get("/dashboard", STAFF, self._show), get("/dashboard/live", STAFF, self._follow)]
+        return [get("/dashboard", STAFF, self._show), get("/dashboard/live", STAFF, self._follow, follows=True)]
 
     async def close(self, _: web.Application) -> None:
         """End every open stream, so that a stopping server waits for none."""
@@ -102,14 +102,14 @@ class DashboardPages:
             async with asyncio.timeout(STREAM_SECONDS):
                 await stream.send("", event="open", retry=RECONNECT_AFTER)
                 before = ""
-                while await desk.sessions.lasts(person.visit):
+                while await desk.stays(person):
                     shown = self._shown(await self._look())
                     part = self._board.part(request, person, "dashboard_inside.html", **shown)
                     if part != before:
                         before = part
                         await stream.send(part, event="part")
                     await asyncio.sleep(EVERY_SECONDS)
-        except (RedisError, EngineError, ConnectionResetError, TimeoutError):
+        except (*AWAY, EngineError, ConnectionResetError, TimeoutError):
             return
 
     async def _look(self) -> Look:

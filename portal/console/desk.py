@@ -22,6 +22,8 @@ from engine.words import Role, StaffMember, Unit
 from portal.base.guard import from_our_own_page
 from portal.base.sessions import Began, Sessions, Visit
 from portal.base.words import LANGUAGES, RIGHT_TO_LEFT
+from portal.console.asked import in_language, no_nul
+from portal.console.navigation import NAVIGATION, Entry
 from portal.console.words import ConsoleTexts
 from settings import ConsoleSettings, Operator
 
@@ -91,60 +93,18 @@ class Route(NamedTuple):
     path: str
     roles: frozenset[Role]
     page: Page
+    #: what an open page asks by itself: nobody is there, so it makes no session last longer
+    follows: bool = False
 
 
-def get(path: str, roles: frozenset[Role], page: Page) -> Route:
+def get(path: str, roles: frozenset[Role], page: Page, *, follows: bool = False) -> Route:
     """A page to read."""
-    return Route("GET", path, roles, page)
+    return Route("GET", path, roles, page, follows)
 
 
 def post(path: str, roles: frozenset[Role], page: Page) -> Route:
     """What a form does."""
     return Route("POST", path, roles, page)
-
-
-class Entry(NamedTuple):
-    """A page in the navigation. It shows to whom its route lets in."""
-
-    path: str
-    name: Text
-    #: its drawing in ``templates/icons.html``
-    icon: str
-
-
-#: the navigation: groups of pages that belong together. One line for each page.
-NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
-    (
-        text("Subscribers"),
-        (
-            Entry("", text("Find"), "search"),
-            Entry("/requests", text("Approvals"), "approve"),
-            Entry("/disputes", text("Disputes"), "dispute"),
-            Entry("/notifications", text("Messages given up"), "message"),
-            Entry("/campaigns", text("Campaigns"), "people"),
-        ),
-    ),
-    (
-        text("Money"),
-        (
-            Entry("/payments", text("Payments"), "payments"),
-            Entry("/reviews", text("Held payments"), "review"),
-            Entry("/lists", text("Block and allow list"), "list"),
-            Entry("/vouchers", text("Voucher batches"), "voucher"),
-            Entry("/reconciliation", text("Reconciliation"), "balance"),
-            Entry("/ledger", text("Ledger"), "ledger"),
-        ),
-    ),
-    (
-        text("Operations"),
-        (
-            Entry("/dashboard", text("Dashboard"), "chart"),
-            Entry("/dialogs", text("Dialogs"), "dialog"),
-            Entry("/audit", text("What staff did"), "audit"),
-        ),
-    ),
-    (text("Staff"), (Entry("/staff", text("People"), "people"), Entry("/me", text("My account"), "person"))),
-)
 
 
 class Desk:
@@ -174,7 +134,8 @@ class Desk:
 
     def _guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            person = await self._attendant(request)
+            no_nul(request.path, *request.query.keys(), *request.query.values())
+            person = await self._attendant(request, renew=not route.follows)
             if not route.roles:
                 return await route.page(request, person)
             if person.member is None:
@@ -186,19 +147,32 @@ class Desk:
 
         return serve
 
-    async def _attendant(self, request: web.Request) -> Attendant:
+    async def _attendant(self, request: web.Request, *, renew: bool) -> Attendant:
         cookie = request.cookies.get(self._cookie, "")
-        visit = await self.sessions.find(cookie) or self.sessions.visitor(cookie)
-        wished = request.query.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
-        if wished not in LANGUAGES:
-            wished = self.texts.preferred(request.headers.get("Accept-Language", ""))
+        visit = await self.sessions.find(cookie, renew=renew) or self.sessions.visitor(cookie)
+        wished = self._wished(request)
         if not visit.kept.staff_id:
             return Attendant(visit, wished)
-        member = await self.engine.staff.member(UUID(visit.kept.staff_id))
-        if member is None or member.disabled_at is not None or member.epoch != visit.kept.epoch:
+        member = await self._member(visit)
+        if member is None:
             await self.sessions.end(visit)
             return Attendant(self.sessions.visitor(""), wished)
         return Attendant(visit, wished, member)
+
+    async def _member(self, visit: Visit[Present]) -> StaffMember | None:
+        """Who signed in for this session; None once they are disabled, reset or have changed their password."""
+        member = await self.engine.staff.member(UUID(visit.kept.staff_id))
+        valid = member is not None and member.disabled_at is None and member.epoch == visit.kept.epoch
+        return member if valid else None
+
+    async def stays(self, person: Attendant) -> bool:
+        """Whether who has signed in still may look, without making their session last longer."""
+        return await self.sessions.lasts(person.visit) and await self._member(person.visit) is not None
+
+    def _wished(self, request: web.Request) -> str:
+        """The language to speak."""
+        wished = request.query.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
+        return wished if wished in LANGUAGES else self.texts.preferred(request.headers.get("Accept-Language", ""))
 
     async def let_in(self, person: Attendant, member: StaffMember) -> Attendant:
         """Begin a session under a fresh id, and end the one that they came with."""
@@ -207,9 +181,13 @@ class Desk:
         return Attendant(await self.sessions.begin(kept), person.language, member)
 
     async def form(self, request: web.Request, person: Attendant) -> Mapping[str, str]:
-        """What a form of ours sent. Raises 403 for one that another site, or an older session, made."""
-        sent = await request.post()
+        """What a form of ours sent. Raises 403 for one that another site, or an older session, made; 400 for none."""
+        try:
+            sent = await request.post()
+        except (ValueError, LookupError) as error:  # not in the encoding that it says it is in
+            raise web.HTTPBadRequest(text="form: not readable") from error
         fields = {name: value[:FIELD_MOST] for name, value in sent.items() if isinstance(value, str)}
+        no_nul(*fields.values())
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.warning("console_form_refused", path=request.path)
             raise web.HTTPForbidden(text=self.say(person, text("This page is too old. Please open it again.")))
@@ -222,9 +200,19 @@ class Desk:
     ) -> web.Response:
         """A page in the person's language. ``here`` is its path in the navigation."""
         context = {"here": None, "problem": "", "notice": "", **self.context(person), **values}
+        back = SIGN_IN if request.path == SIGN_IN else f"{ROOT}{context['here'] or ''}"
+        context["in_language"] = in_language(request, back)
         response = aiohttp_jinja2.render_template(template, request, context, status=status)
         self.remember(response, person)
         return response
+
+    async def fault(self, request: web.Request, status: int, heading: Text, sentence: Text) -> web.Response:
+        """The page of a refusal or fault; it asks neither Redis nor the books, which may be what is away."""
+        person = Attendant(self.sessions.visitor(request.cookies.get(self._cookie, "")), self._wished(request))
+        said = {"heading": self.say(person, heading), "sentence": self.say(person, sentence)}
+        context = {**self.context(person), "here": None, "problem": "", "notice": "", **said}
+        context["in_language"] = in_language(request, SIGN_IN if request.path == SIGN_IN else ROOT)
+        return aiohttp_jinja2.render_template("fault.html", request, context, status=status)
 
     def part(self, request: web.Request, person: Attendant, template: str, **values: Any) -> str:
         """A part of a page, as it is put in its place later."""

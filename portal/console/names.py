@@ -120,7 +120,7 @@ LAYERS: dict[str, tuple[Text, str]] = {
 DELIVERIES: dict[str, tuple[Text, str]] = {
     "queued": (text("Waiting"), "calm"),
     "due": (text("Waiting"), "calm"),
-    "sent": (text("Sent"), ""),
+    "sent": (text("With the carrier"), ""),
     "delivered": (text("Delivered"), "good"),
     "undelivered": (text("Not delivered"), "bad"),
     "failed": (text("Refused by the carrier"), "bad"),

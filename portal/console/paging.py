@@ -11,6 +11,8 @@ Key = tuple[datetime, UUID]
 
 #: rows of a table on one page
 ROWS = 50
+#: no row is of another year, and so far from both ends of the calendar days can be added and taken away
+YEARS = range(1970, 9000)
 
 
 def write_key(at: datetime, key: UUID | bytes) -> str:
@@ -57,9 +59,12 @@ def read_day(request: web.Request, name: str) -> date | None:
     if not said:
         return None
     try:
-        return date.fromisoformat(said)
+        day = date.fromisoformat(said)
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"{name}: a day like 2026-01-31 is meant") from error
+    if day.year not in YEARS:
+        raise web.HTTPBadRequest(text=f"{name}: a day of the years {YEARS[0]} to {YEARS[-1]} is meant")
+    return day
 
 
 def _read(request: web.Request, name: str) -> tuple[datetime, str] | None:
@@ -71,6 +76,6 @@ def _read(request: web.Request, name: str) -> tuple[datetime, str] | None:
         at = datetime.fromisoformat(moment)
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"{name}: not a row of this table") from error
-    if at.tzinfo is None:
+    if at.tzinfo is None or at.year not in YEARS:
         raise web.HTTPBadRequest(text=f"{name}: not a row of this table")
     return at, key

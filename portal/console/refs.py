@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from uuid import UUID
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from engine.words import LineRef, Unit
 #: decimal steps, as bundles are sold (1 MB = 1 000 000 octets; IEC 80000-13)
 MEGABYTE, MINUTE = 1_000_000, 60
 #: what a path holds of a line: ids, never a number, for paths stand in logs and histories
-LINE = "{line:[0-9]{1,5}-[0-9a-f]{32}-[0-9a-f]{32}}"
+LINE = "{line:[0-9]{1,4}-[0-9a-f]{32}-[0-9a-f]{32}}"
 
 
 def write_line(line: LineRef) -> str:
@@ -35,7 +35,7 @@ def read_quantity(unit: Unit, typed: str, currency: str) -> int | None:
     size = {Unit.MONEY: 10 ** get_currency_precision(currency), Unit.OCTETS: MEGABYTE, Unit.SECONDS: MINUTE}
     try:
         amount = Decimal(typed.strip()) * size.get(unit, 1)
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one beyond all others
         return None
     if not amount.is_finite() or amount != amount.to_integral_value():
         return None

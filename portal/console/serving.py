@@ -9,15 +9,13 @@ from typing import Protocol
 
 import aiohttp_jinja2
 import jinja2
-import structlog
 from aiohttp import web
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from channels.quota import Quota, QuotaDown
+from channels.quota import Quota
 from engine.api import Engine
-from engine.words import EngineUnavailable
-from portal.base.guard import Handler, protect
+from portal.base.faults import faults
+from portal.base.guard import protect
 from portal.base.sessions import Sessions
 from portal.console.dashboard import DashboardPages
 from portal.console.desk import ROOT, Desk, Present, Route
@@ -36,8 +34,6 @@ from portal.console.sign_in import SignInPages
 from portal.console.vouchers import VoucherPages
 from runtime.keyring import Keyring
 from settings import ConsoleSettings, Operator
-
-log = structlog.get_logger(__name__)
 
 HERE = Path(__file__).parent
 
@@ -63,7 +59,7 @@ class Area(Protocol):
 
 
 def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
-    """The pages of the console. A new page is an entry here, and one in ``desk.NAVIGATION``."""
+    """The pages of the console. A new page is an entry here, and one in ``navigation.NAVIGATION``."""
     quota = Quota(services.redis, services.keyring)
     return [
         SignInPages(desk, quota),
@@ -85,7 +81,7 @@ def areas(desk: Desk, services: ConsoleServices) -> list[Area]:
 
 def mount(app: web.Application, services: ConsoleServices) -> None:
     """Add ``/console`` to ``app``. Call it before the server starts."""
-    part = web.Application(middlewares=[patient])
+    part = web.Application()
     loader = jinja2.FileSystemLoader([HERE / "templates"])
     aiohttp_jinja2.setup(
         part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -100,6 +96,7 @@ def mount(app: web.Application, services: ConsoleServices) -> None:
         longest=rules.longest_hours * 3600,
     )
     desk = Desk(services.engine, services.operator, sessions, rules, secure=services.secure)
+    part.middlewares.append(faults(desk.fault))
     for area in areas(desk, services):
         part.add_routes(desk.serve(area.routes()))
         if isinstance(area, DashboardPages):
@@ -107,15 +104,3 @@ def mount(app: web.Application, services: ConsoleServices) -> None:
     part.add_routes([web.static("/static", HERE / "static")])
     part.on_response_prepare.append(protect)
     app.add_subapp(ROOT, part)
-
-
-@web.middleware
-async def patient(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """503 when Postgres or Redis is away: nothing was done, or what was done is found again under its key."""
-    try:
-        return await handler(request)
-    except (RedisError, QuotaDown, EngineUnavailable) as error:
-        log.warning("console_unavailable", error=type(error).__name__)
-        raise web.HTTPServiceUnavailable(
-            text="Not possible right now. Please try again in a minute.", headers={"Retry-After": "60"}
-        ) from error

@@ -30,8 +30,9 @@ GROUPS: dict[str, tuple[Text, tuple[str, ...]]] = {
 #: everything that a person would look for; what sweepers and schedules do beside is not their history
 EVERYTHING = tuple(kind for kind in KINDS if kind not in {"release_overdue", "set_aside", "return"})
 PAGE_ROWS, FILE_ROWS, FILE_PAGE = 20, 10_000, 200
-#: what a spreadsheet may take for a formula (OWASP, "CSV injection")
-FORMULA = re.compile(r"[=+\-@\t\r]")
+#: what a spreadsheet may take for a formula (OWASP, "CSV injection"): some drop blanks before a sign, and some read
+#: the full-width forms of Chinese and Japanese keyboards (U+FF0B, U+FF0D, U+FF1D, U+FF20) as the signs themselves
+FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 

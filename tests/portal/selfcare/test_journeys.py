@@ -161,7 +161,17 @@ async def test_the_file_says_what_the_books_say(inside: Page, server: Running) -
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [("=1+1", "'=1+1"), ("+254", "'+254"), ("@x", "'@x"), ("-5", "-5"), ("-5+1", "'-5+1"), ("\tx", "'\tx"), ("a", "a")],
+    [
+        *(("=1+1", "'=1+1"), ("+254", "'+254"), ("@x", "'@x"), ("-5", "-5"), ("-5+1", "'-5+1"), ("\tx", "'\tx")),
+        *(
+            ("\n=1", "'\n=1"),
+            (" =1", "' =1"),
+            ("\uff1d1", "'\uff1d1"),
+            ("\uff0b1", "'\uff0b1"),
+            (" a", " a"),
+            ("a", "a"),
+        ),
+    ],
 )
 def test_no_cell_is_a_formula(value: str, written: str) -> None:
     assert cell(value) == written
