@@ -57,6 +57,8 @@ class Left(NamedTuple):
 
     session: Session
     origin: UUID
+    #: as in ``Line``
+    name: str
 
 
 class Begun(NamedTuple):

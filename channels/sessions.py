@@ -188,15 +188,13 @@ class SessionStore:
             last = cast(bytes | None, await self._redis.get(line.last))
             if last is None:
                 return None
-            found = await cast(
-                Awaitable[list[bytes | None]],
-                self._redis.hmget(prefix + last[UUID_BYTES:].decode(), ["session", "left"]),
-            )
+            name = last[UUID_BYTES:].decode()
+            found = await cast(Awaitable[list[bytes | None]], self._redis.hmget(prefix + name, ["session", "left"]))
         except (RedisError, OSError) as error:
             log.warning("left_not_found", error=type(error).__name__)
             return None
         session = self._decode(found[0] or found[1])
-        return None if session is None else Left(session, UUID(bytes=last[:UUID_BYTES]))
+        return None if session is None else Left(session, UUID(bytes=last[:UUID_BYTES]), name)
 
     async def close(self, line: Line, *, heard_out: bool = False) -> None:
         """The session is over: nobody goes on in it. Answers stay a while. Raises ``SessionsDown``.

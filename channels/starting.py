@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from channels.keys import derived_keys, origin_of
-from channels.session import Begun, Session
+from channels.session import Begun, Left, Session
 from channels.sessions import SessionStore
 from channels.turn import Turn
 from dialogs.machine import Machine
@@ -53,7 +53,7 @@ class Starts:
         if turn.begins:
             return Started(await self._machine.begin(turn.begins, context), texts, own)
         if not texts and begun.left:
-            back = await self.come_back(turn, context, ask=True)
+            back = await self.come_back(await self._store.left(self._store.line(turn)), context, ask=True)
             if back is not None:
                 return back
             context.key = derived_keys(own)
@@ -66,15 +66,12 @@ class Starts:
             return Started(step, code.typed if ended else (), own)
         return Started(await self._machine.open(context), code.typed, own)
 
-    async def come_back(self, turn: Turn, context: Context, *, ask: bool) -> Started | None:
-        """The screen that this line has left in whatever session; None where there is none.
+    async def come_back(self, left: Left | None, context: Context, *, ask: bool) -> Started | None:
+        """The screen that a line has left in whatever session; None where there is none.
 
         With ``ask`` the person is asked first whether to go on.
         """
-        left = await self._store.left(self._store.line(turn))
-        if left is None:
-            return None
-        return await self._at(left.session.place, left.origin, context, ask=ask)
+        return None if left is None else await self._at(left.session.place, left.origin, context, ask=ask)
 
     def leaves(self, session: Session, own: UUID, *, lasting: bool) -> dict[str, Any]:
         """What a session leaves for who comes back to it, in the words of ``SessionStore.end``.

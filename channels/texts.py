@@ -205,13 +205,16 @@ class TextConversation(Conversation):
 
     async def _continued(self, talk: Talk) -> Outcome:
         """Go on where the line has left off, in this conversation or wherever else: same place, same keys."""
-        if talk.live is not None and self._machine.left_behind(talk.live.place):
-            return await self._answered(talk, talk.live, again=True)
-        context = talk.context(self._engine, talk.own_origin())
-        back = await self._starts.come_back(talk.turn, context, ask=False)
-        if back is None:
-            return self._aside(talk, "nothing_left")
-        return await self._shown(talk, context, back.origin, (back.step, 0))
+        line, live = self._store.line(talk.turn), talk.live
+        if live is not None and not self._machine.left_behind(live.place):
+            live = None
+        left = await self._store.left(line)
+        if live is None or (left is not None and left.name != line.name):
+            context = talk.context(self._engine, talk.own_origin())
+            back = await self._starts.come_back(left, context, ask=False)
+            if back is not None:
+                return await self._shown(talk, context, back.origin, (back.step, 0))
+        return self._aside(talk, "nothing_left") if live is None else await self._answered(talk, live, again=True)
 
     async def _answered(self, talk: Talk, live: Session, *, again: bool = False) -> Outcome:
         """An answer in a conversation; on a screen that has gone by, or ``again``, the current one is shown again."""

@@ -97,10 +97,19 @@ class Machine:
     async def come_back(self, left: Place, context: Context, *, ask: bool) -> Step | None:
         """The screen for who comes back to a place that was left; None where it is nothing to come back to.
 
-        ``context`` derives keys as the session did that was left. With ``ask`` they are asked first whether to go on.
+        ``context`` derives keys as the session did that was left. With ``ask`` they are asked first whether to go on;
+        why it cannot be gone on with is said above the menu, so that nobody is held up by what they once looked at.
         """
         back = await coming_back(self.states, self.home, self._question if ask else "", left, context)
-        return None if back is None else await self._return(back, context)
+        if back is None:
+            return None
+        step = await self._return(back, context)
+        state = step.shown.state
+        if back.state != self._question or state.name in (self._question, self.home):
+            return step
+        return await self.begin(
+            self.home, context, Place(visits=step.place.visits), screen_text(state, step.shown.data)
+        )
 
     async def _return(self, back: Return, context: Context) -> Step:
         return await self.begin(back.state, context, back.known, back.first)

@@ -29,6 +29,7 @@ class Step:
 
     def __init__(self, shown: Shown, render: Callable[[], Screen]) -> None:
         """``render`` makes the screen of what is ``shown``; it is called once at most."""
+        self.shown = shown
         self.place = shown.place
         self.ends = isinstance(shown.state, Say)
         #: a money step that nobody has taken yet: the engine holds no answer under its key

@@ -157,8 +157,25 @@ async def test_a_balance_that_was_spent_meanwhile_is_told_at_once(talk: Talk, en
     await Phone(talk()).dial(CHOSEN)
     await credit(engine, rich, -99_000)
     told = await Phone(talk(), session_id="S2").dial()
-    assert told.label == "bundles.refused"
-    assert told.text.startswith("Your balance is too low: KES 10.00 missing.")
+    assert told.label == "main_menu.home"
+    assert told.text.startswith("Your balance is too low: KES 10.00 missing.\n")
+
+
+async def test_what_cannot_be_gone_on_with_is_told_once_above_the_menu(talk: Talk, engine: Engine, line: str) -> None:
+    assert (await Phone(talk()).dial(CHOSEN)).label == "bundles.confirm"
+    again = Phone(talk(), session_id="S2")
+    told = await again.dial()
+    assert told.text.startswith("Your balance is too low: KES 20.00 missing.\n")
+    assert "1 Balance" in told.text, "the menu is not held up"
+    after = await Elsewhere(talk(), session_id="S3").dial()
+    assert after.label == "main_menu.home"
+    assert "missing" not in after.text
+    # With money by now, what is bought from that menu on is a purchase of its own.
+    await credit(engine, await engine.subscriber(line), PRICE)
+    await again.say("3")
+    await again.say("1")
+    assert (await again.say("1")).label == "bundles.done"
+    assert await money(engine) == 0
 
 
 async def test_a_bundle_that_is_gone_meanwhile_is_told_at_once(talk: Talk, engine: Engine, rich: Subscriber) -> None:
@@ -168,6 +185,7 @@ async def test_a_bundle_that_is_gone_meanwhile_is_told_at_once(talk: Talk, engin
 
     await Phone(talk()).dial(CHOSEN)
     told = await Phone(talk(engine=Empty(engine)), session_id="S2").dial()
+    assert told.label == "main_menu.home"
     assert told.text.startswith("This bundle is no longer on sale.")
 
 
@@ -319,6 +337,25 @@ async def test_a_balance_asked_for_by_text_does_not_forget_what_was_left_on_the_
     await Phone(talk()).dial(CHOSEN)
     await texter.text("BAL")
     assert (await texter.text("CONTINUE")).label == "bundles.confirm"
+
+
+async def test_a_text_goes_on_with_what_was_left_last_not_with_what_was_left_by_text_before(
+    talk: Talk, texting: TextTalk, rich: Subscriber
+) -> None:
+    texter, phone = Texter(texting()), Phone(talk())
+    by_text = await texter.text("BUY 1")
+    assert by_text.label == "bundles.confirm"
+    await phone.dial()
+    await phone.say("2")
+    await phone.say("3")
+    on_the_phone = await phone.say("2")
+    assert on_the_phone.label == "bundles.confirm"
+    gone_on = await texter.text("CONTINUE")
+    assert on_the_phone.text.startswith(gone_on.body)
+    assert gone_on.body != by_text.body
+    # Left on the phone for good, nothing is left there: the text goes on with its own.
+    await phone.say("00")
+    assert (await texter.text("CONTINUE")).body == gone_on.body
 
 
 async def test_where_nothing_was_left_a_text_says_so(texting: TextTalk, line: str) -> None:
