@@ -87,7 +87,9 @@ async def _requests(house: House, keyring: Keyring, people: list[Person]) -> lis
     async with Redis.from_url(house.redis.socket_url) as redis:
         sessions = Sessions(redis, keyring, "portal", Kept(began_at=0))
         for person in random.sample(people, min(SIGNED_IN, len(people))):
-            visit = await sessions.begin(Kept(began_at=time.time(), msisdn=person.msisdn, signed_in=True))
+            visit = await sessions.begin(
+                Kept(began_at=time.time(), msisdn=person.msisdn, signed_in=True, line_id=person.line_id)
+            )
             cookie = f"rasid_portal={visit.cookie}"
             head = f"GET /portal HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html\r\nCookie: {cookie}\r\n\r\n"
             requests.append(head.encode())

@@ -154,7 +154,7 @@ class Engine:
         self.bills = Bills(database, operator, self._door, alarms)
         chats = Chats(database, operator, keyring)
         #: codes by which people sign in to the portal
-        self.sign_in = SignIn(database, self.accounts, keyring)
+        self.sign_in = SignIn(database, self.accounts, keyring, operator.country)
         #: who belongs to an account, and erasure at a person's own wish
         self.leaving = Leaving(database, self.accounts, keyring)
         wishes = Wishes(database, self.accounts)

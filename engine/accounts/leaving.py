@@ -61,6 +61,22 @@ class Leaving:
             for row in rows
         ]
 
+    async def owns(self, subscriber: Subscriber) -> bool:
+        """Whether a line is its account's owner's: what the other lines do is the owner's to know, not theirs."""
+        account = subscriber.account
+        query = (
+            sa.select(line.c.line_id)
+            .where(
+                line.c.shard == account.shard,
+                line.c.account_id == account.account_id,
+                line.c.status != LineStatus.TERMINATED,
+            )
+            .order_by(line.c.opened_at, line.c.line_id)
+            .limit(1)
+        )
+        async with self._reads.connect() as connection:
+            return (await connection.execute(query)).scalar_one_or_none() == subscriber.line_id
+
     async def send_code(self, subscriber: Subscriber) -> None:
         """Text the line a code that confirms its erasure; it replaces an earlier one. Raises ``TooManyCodes``."""
         code = await self._codes.give(line_ref(subscriber))

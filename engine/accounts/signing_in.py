@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.codes import OneTimeCodes
-from engine.accounts.rules import plain_digits
+from engine.accounts.rules import parse_msisdn, plain_digits
 from engine.accounts.service import Accounts
 from engine.accounts.store import line_ref
 from engine.accounts.tables import sign_in_code
@@ -19,9 +19,10 @@ from runtime.keyring import Keyring
 class SignIn:
     """The sign-in codes of one operator's lines. Who asks never learns whether a number is a customer's."""
 
-    def __init__(self, database: AsyncEngine, accounts: Accounts, keyring: Keyring) -> None:
+    def __init__(self, database: AsyncEngine, accounts: Accounts, keyring: Keyring, country: str) -> None:
         self._database = database
         self._accounts = accounts
+        self._country = country
         self._codes = OneTimeCodes(database, keyring, sign_in_code, "sign-in-code")
 
     async def send(self, msisdn: str) -> None:
@@ -45,6 +46,16 @@ class SignIn:
         if line is None or not await self._codes.use(line_ref(line), plain_digits(code)):
             return None
         return line
+
+    def counted_as(self, msisdn: str) -> str:
+        """What tries with a number are counted under: the same however it was written, whether anybody has it or not.
+
+        E.164; of what is no number, its digits.
+        """
+        try:
+            return parse_msisdn(msisdn, self._country)
+        except BadNumber:
+            return "".join(one for one in plain_digits(msisdn) if one.isdigit())
 
     async def _find(self, msisdn: str) -> Subscriber | None:
         try:

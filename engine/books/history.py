@@ -66,6 +66,7 @@ class History:
         *,
         kinds: Sequence[str] = (),
         sources: Sequence[str] = (),
+        line_id: UUID | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         after: tuple[datetime, UUID] | None = None,
@@ -73,12 +74,14 @@ class History:
     ) -> list[Done]:
         """What was asked of an account, the latest first, at most ``most``.
 
-        ``kinds`` are of ``Answer.kind``, ``sources`` what a source begins with; ``since`` is counted in, ``until`` is
-        not. ``after`` is time and key of the last one of the page before.
+        ``kinds`` are of ``Answer.kind``, ``sources`` what a source begins with, ``line_id`` the line that it was asked
+        for, of any if None; ``since`` is counted in, ``until`` is not. ``after`` is time and key of the last one of the
+        page before.
         """
         chosen = [operation.c.shard == account.shard, operation.c.account_id == account.account_id]
         chosen += [operation.c.kind.in_(kinds)] if kinds else []
         chosen += [sa.or_(*(operation.c.source.startswith(one, autoescape=True) for one in sources))] if sources else []
+        chosen += [operation.c.line_id == line_id] if line_id is not None else []
         chosen += [operation.c.booked_at >= since] if since is not None else []
         chosen += [operation.c.booked_at < until] if until is not None else []
         if after is not None:
@@ -104,16 +107,18 @@ class History:
             stored = (await connection.execute(query)).scalar_one_or_none()
         return None if stored is None else msgspec.json.decode(stored, type=Answer)
 
-    async def explain(self, account: AccountRef, key: UUID) -> dict[str, object] | None:
+    async def explain(self, account: AccountRef, key: UUID, line_id: UUID | None = None) -> dict[str, object] | None:
         """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".
 
+        Where ``line_id`` is given, only if it was asked for that line.
         Keys: ``kind code reference booked_at source transfers[{debit credit unit amount bucket_id}] answer``.
         """
-        chosen = (
+        chosen = [
             operation.c.shard == account.shard,
             operation.c.account_id == account.account_id,
             operation.c.key == key,
-        )
+        ]
+        chosen += [operation.c.line_id == line_id] if line_id is not None else []
         moved = (transfer.c.shard == account.shard, transfer.c.account_id == account.account_id, transfer.c.key == key)
         columns = ("debit", "credit", "unit", "amount", "bucket_id")
         async with self._reads.connect() as connection:

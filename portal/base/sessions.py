@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from typing import Generic, TypeVar, cast
+from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -39,6 +40,8 @@ class Kept(Began, frozen=True):
     msisdn: str = ""
     #: the number was proved by a code
     signed_in: bool = False
+    #: the line that had the number then: who gets the number later is somebody else
+    line_id: UUID | None = None
 
 
 K = TypeVar("K", bound=Began)

@@ -94,8 +94,9 @@ class Outcomes:
             key = UUID(request.match_info["key"])
         except ValueError:
             raise web.HTTPNotFound from None
-        # Asked for by account, so nobody sees what another one did.
-        found = await self._desk.engine.explain(person.subscriber.account, key)
+        # Nobody sees what another one did. An owner sees what they limited for another line.
+        only = await self._desk.only_line(person)
+        found = await self._desk.engine.explain(person.subscriber.account, key, only)
         if found is None:
             raise web.HTTPNotFound
         answer = msgspec.convert(found["answer"], type=Answer)

@@ -113,10 +113,11 @@ class DataPages:
         }
 
     async def _history(self, person: Person) -> AsyncIterator[dict[str, Any]]:
-        """Everything that was booked on the account."""
+        """Everything that was booked on the account, as far as it is the person's to know."""
+        only, account = await self._desk.only_line(person), person.subscriber.account
         after = None
         while True:
-            page = await self._desk.engine.operations(person.subscriber.account, after=after, most=READ)
+            page = await self._desk.engine.operations(account, line_id=only, after=after, most=READ)
             for one in page:
                 yield {"source": one.source, "line": one.line_id, **msgspec.to_builtins(one.answer)}
             if len(page) < READ:
@@ -124,12 +125,14 @@ class DataPages:
             after = (page[-1].answer.booked_at, page[-1].answer.key)
 
     async def _payments(self, person: Person) -> AsyncIterator[Any]:
-        """Every payment for the account."""
+        """Every payment for the account, as far as it is the person's to know."""
+        only = await self._desk.only_line(person)
         before = None
         while True:
             page = await self._desk.engine.payments_of(person.subscriber.account, before=before, limit=100)
             for one in page:
-                yield one
+                if only in {None, one.line_id}:
+                    yield one
             if len(page) < 100:
                 return
             before = page[-1].created_at

@@ -69,7 +69,8 @@ class HistoryPages:
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:
         chosen = request.query.get("only", "")
-        page = await self._page(person, chosen, begins_after(request), PAGE_ROWS + 1)
+        only = await self._desk.only_line(person)
+        page = await self._page(person, only, chosen, begins_after(request), PAGE_ROWS + 1)
         rows = [row_of(self._desk, person, one.answer) for one in page[:PAGE_ROWS]]
         last = page[PAGE_ROWS - 1].answer if len(page) > PAGE_ROWS else None
         return self._desk.page(
@@ -104,14 +105,17 @@ class HistoryPages:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    async def _page(self, person: Person, chosen: str, after: tuple[datetime, UUID] | None, most: int) -> list[Done]:
-        kinds = GROUPS[chosen][1] if chosen in GROUPS else EVERYTHING
-        return await self._desk.engine.operations(person.subscriber.account, kinds=kinds, after=after, most=most)
+    async def _page(
+        self, person: Person, only: UUID | None, chosen: str, after: tuple[datetime, UUID] | None, most: int
+    ) -> list[Done]:
+        kinds, account = GROUPS[chosen][1] if chosen in GROUPS else EVERYTHING, person.subscriber.account
+        return await self._desk.engine.operations(account, kinds=kinds, line_id=only, after=after, most=most)
 
     async def _all(self, person: Person, chosen: str) -> AsyncIterator[Done]:
+        only = await self._desk.only_line(person)
         after: tuple[datetime, UUID] | None = None
         for _ in range(FILE_ROWS // FILE_PAGE):
-            page = await self._page(person, chosen, after, FILE_PAGE)
+            page = await self._page(person, only, chosen, after, FILE_PAGE)
             for one in page:
                 yield one
             if len(page) < FILE_PAGE:

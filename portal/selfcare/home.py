@@ -27,7 +27,7 @@ class Home:
         """What it answers to."""
         return [
             web.get("", self._desk.signed_in(self._show)),
-            web.get("/live", self._desk.signed_in(self._follow)),
+            web.get("/live", self._desk.signed_in(self._follow, renew=False)),
         ]
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -48,9 +48,11 @@ def read_amount(typed: str, currency: str) -> int | None:
     """Minor units of what a person typed, exactly; None if it is no such amount."""
     try:
         minor = Decimal(typed.strip()).scaleb(get_currency_precision(currency))
-    except InvalidOperation:
+        # Looked at first: of 1e999999 the whole part alone is a long reckoning, or none.
+        small = minor.is_finite() and -10 < minor.adjusted() < 13
+        return int(minor) if small and minor > 0 and minor == minor.to_integral_value() else None
+    except ArithmeticError:
         return None
-    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and 0 < minor < 10**13 else None
 
 
 class Way(NamedTuple):
@@ -76,7 +78,7 @@ class Paying:
             web.get("/pay", inside(self._ask)),
             web.post("/pay", inside(self._pay)),
             web.get("/payments/{id:[0-9a-f-]{36}}", inside(self._show)),
-            web.get("/payments/{id:[0-9a-f-]{36}}/live", inside(self._follow)),
+            web.get("/payments/{id:[0-9a-f-]{36}}/live", inside(self._follow, renew=False)),
             web.get("/cards", inside(self._cards)),
             web.post("/cards/forget", inside(self._forget)),
         ]
@@ -174,11 +176,13 @@ class Paying:
         return see("/portal/cards")
 
     async def _payment(self, request: web.Request, person: Person) -> Payment:
-        """The payment of the path, if it is for the person's own account."""
+        """The payment of the path, if it is for the person's own account, and theirs to know."""
         try:
             found = await self._desk.engine.payment(UUID(request.match_info["id"]))
         except ValueError:
             raise web.HTTPNotFound from None
         if found is None or found.account != person.subscriber.account:
+            raise web.HTTPNotFound
+        if found.line_id != person.subscriber.line_id and await self._desk.only_line(person) is not None:
             raise web.HTTPNotFound
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import aiohttp_jinja2
@@ -76,20 +77,23 @@ class Desk:
 
         return serve
 
-    def signed_in(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """A page for lines that have proved themselves; others are asked to sign in."""
+    def signed_in(self, page: Page, *, renew: bool = True) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A page for lines that have proved themselves; others are asked to sign in.
+
+        ``renew`` is false for what an open page asks by itself: nobody need be there.
+        """
 
         async def serve(request: web.Request) -> web.StreamResponse:
-            person = await self._person(request)
+            person = await self._person(request, renew=renew)
             if person.line is None:
                 raise web.HTTPFound(SIGN_IN)
             return await page(request, person)
 
         return serve
 
-    async def _person(self, request: web.Request) -> Person:
+    async def _person(self, request: web.Request, *, renew: bool = True) -> Person:
         cookie = request.cookies.get(self._cookie, "")
-        visit = await self.sessions.find(cookie) or self.sessions.visitor(cookie)
+        visit = await self.sessions.find(cookie, renew=renew) or self.sessions.visitor(cookie)
         wished = self._wished(request)
         if not visit.kept.signed_in:
             return Person(visit, wished)
@@ -97,10 +101,14 @@ class Desk:
             line = await self.engine.subscriber(visit.kept.msisdn)
         except (BadNumber, UnknownLine):
             line = None
-        if line is None or line.status is LineStatus.TERMINATED:
+        if line is None or line.status is LineStatus.TERMINATED or line.line_id != visit.kept.line_id:
             await self.sessions.end(visit)
             return Person(self.sessions.visitor(""), wished)
         return Person(visit, self.texts.language(line.language), line)
+
+    async def only_line(self, person: Person) -> UUID | None:
+        """The line whose doings the person may see; None for the account's owner, who may see those of all lines."""
+        return None if await self.engine.leaving.owns(person.subscriber) else person.subscriber.line_id
 
     def _wished(self, request: web.Request) -> str:
         """The language that who has not signed in is spoken to."""

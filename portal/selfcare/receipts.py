@@ -51,7 +51,11 @@ class ReceiptPages:
 
     async def _list(self, request: web.Request, person: Person) -> web.Response:
         done = await self._desk.engine.operations(
-            person.subscriber.account, kinds=PROVED, after=begins_after(request), most=PAGE_ROWS + 1
+            person.subscriber.account,
+            kinds=PROVED,
+            line_id=await self._desk.only_line(person),
+            after=begins_after(request),
+            most=PAGE_ROWS + 1,
         )
         last = done[PAGE_ROWS - 1].answer if len(done) > PAGE_ROWS else None
         rows = [row_of(self._desk, person, one.answer) for one in done[:PAGE_ROWS] if one.answer.ok]
@@ -95,16 +99,16 @@ class ReceiptPages:
     # -- parts ------------------------------------------------------------------------------------------------------
 
     async def _found(self, request: web.Request, person: Person) -> tuple[Answer, SignedReceipt]:
-        """The operation of the path and its receipt, if it is one of the person's own account."""
+        """The operation of the path and its receipt, if it is one of the person's to know."""
         account = person.subscriber.account
         try:
             key = UUID(request.match_info["key"])
+            found = await self._desk.engine.explain(account, key, await self._desk.only_line(person))
+            if found is None:
+                raise web.HTTPNotFound
             signed = await self._desk.engine.receipt(key, account)
         except (ValueError, NoReceipt):
             raise web.HTTPNotFound from None
-        found = await self._desk.engine.explain(account, key)
-        if found is None:
-            raise web.HTTPNotFound
         return msgspec.convert(found["answer"], type=Answer), signed
 
     def _facts(self, person: Person, answer: Answer) -> list[tuple[str, str]]:

@@ -101,7 +101,7 @@ class SignInPages:
             problem = self._desk.say(person, text("This code is wrong or too old."))
             return await self._ask_code(request, person, problem)
         await self._desk.sessions.end(person.visit)
-        kept = Kept(began_at=time.time(), msisdn=line.msisdn, signed_in=True)
+        kept = Kept(began_at=time.time(), msisdn=line.msisdn, signed_in=True, line_id=line.line_id)
         log.info("portal_signed_in")
         visit = await self._desk.sessions.begin(kept)
         await self._devices.note(visit, line.line_id, request.headers.get("User-Agent", ""))
@@ -123,11 +123,11 @@ class SignInPages:
         return self._desk.say(person, text("Too many tries. Please try again in an hour."))
 
     async def _too_often(self, request: web.Request, what: str, number: str, by_address: int, by_number: int) -> bool:
-        digits = "".join(one for one in number if one.isdigit())
+        counted = self._desk.engine.sign_in.counted_as(number)
         address = caller_of(request, self._proxies)
         # Whoever's number it is: of one that nobody has, as many may be asked for.
         counts = await asyncio.gather(
-            self._quota.count(f"{what}_address", address, HOUR), self._quota.count(f"{what}_number", digits, HOUR)
+            self._quota.count(f"{what}_address", address, HOUR), self._quota.count(f"{what}_number", counted, HOUR)
         )
         return counts[0] > by_address or counts[1] > by_number
 

@@ -169,8 +169,9 @@ async def page(browser: Browser, server: Running, width: int) -> AsyncIterator[P
 async def session_of(server: Running, msisdn: str | None = None) -> tuple[str, str]:
     """Name and value of the cookie of somebody who has signed in."""
     sessions = Sessions(server.services.redis, server.services.keyring, "portal", Kept(began_at=0))
-    visit = await sessions.begin(Kept(began_at=time.time(), msisdn=msisdn or server.msisdn, signed_in=True))
     line = await server.engine.subscriber(msisdn or server.msisdn)
+    kept = Kept(began_at=time.time(), msisdn=line.msisdn, signed_in=True, line_id=line.line_id)
+    visit = await sessions.begin(kept)
     await Devices(server.services.redis, sessions).note(
         visit, line.line_id, "Mozilla/5.0 (Linux; Android 10) Chrome/120"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,11 @@ async def test_a_saved_card_pays_and_can_be_forgotten(server: Running, caller: C
     status, path, body = await caller.send("/pay", "/pay", quick="10000", amount="", way=card)
     assert status == 200 and path.startswith("/portal/payments/") and "Paid and credited." in body
     assert (await server.line()).total(Unit.MONEY) == before + 10_000
+    # Who shares the account is not shown what its owner paid.
+    async with calling(server, (await relatives(server)).msisdn) as member:
+        assert (await member.get(path.removeprefix("/portal")))[0] == 404
+        assert json.loads(await member.data("/data/export.json"))["payments"] == []
+    assert len(json.loads(await caller.data("/data/export.json"))["payments"]) == 1
     await caller.send("/cards", "/cards/forget", card=card)
     assert await server.engine.saved_cards(await server.line()) == []
     assert "4242" not in (await caller.get("/cards"))[1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +26,31 @@ async def test_the_file_holds_all_that_the_books_hold_of_the_account(server: Run
     assert [one["key"] for one in data["history"]] == [str(one.answer.key) for one in kept]
     assert [one["used"] for one in data["usage"]] == [7_000_000]
     assert data["payments"] == [] and data["settings"]["messages"]["opted_out"] is False
+
+
+async def test_who_shares_an_account_sees_what_their_own_line_did_and_its_owner_sees_all(
+    server: Running, caller: Caller
+) -> None:
+    owner = await server.line()
+    child = await server.engine.create_line("+254712345099", None, "en", account=owner.account)
+    await server.engine.set_language(child, "en")
+    mine = uuid4()
+    asked = {"account": owner.account, "line_id": child.line_id, "key": mine, "source": "test"}
+    answer = await server.engine.post(Charge(**asked, asked_at=datetime.now(UTC), unit=Unit.OCTETS, amount=1_000_000))
+    assert answer.ok
+    theirs = [one.answer for one in await server.engine.operations(owner.account, line_id=owner.line_id)]
+    bought = next(one for one in theirs if one.kind == "purchase")
+    paths = [f"/outcome/{bought.key}", f"/receipts/{bought.key}", f"/receipts/{bought.key}.json"]
+    async with calling(server, child.msisdn) as member:
+        data = json.loads(await member.data("/data/export.json"))
+        assert [one["key"] for one in data["history"]] == [str(mine)]
+        for page in ("/history", "/history.csv", "/receipts"):
+            said = (await member.get(page))[1]
+            assert not any(one.reference in said for one in theirs), page
+        assert answer.reference in (await member.get("/history"))[1]
+        assert [(await member.get(path))[0] for path in (*paths, f"/outcome/{mine}")] == [404] * 3 + [200]
+    assert [(await caller.get(path))[0] for path in (*paths, f"/outcome/{mine}")] == [200] * 4
+    assert answer.reference in (await caller.get("/history"))[1]
 
 
 async def erasure_code(server: Running) -> str:

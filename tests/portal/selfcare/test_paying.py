@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from engine.words import PaymentState, Unit
-from portal.selfcare.paying import STATES
+from portal.selfcare.paying import STATES, read_amount
 from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
 from settings import PaymentGatewaySettings, Settings
@@ -69,6 +69,20 @@ async def test_an_amount_that_is_none_asks_nobody(inside: Page, server: Running)
     await inside.locator("main form button").click()
     await expect(inside.locator(".notice.bad")).to_have_text("This amount is not possible.")
     assert await server.engine.payments_of((await server.line()).account) == []
+
+
+@pytest.mark.parametrize("typed", ["1e999999999", "1e-999999999", "9" * 64, "NaN", "Infinity", "-1", "0", "1.005"])
+def test_what_is_no_amount_of_money_is_none(typed: str) -> None:
+    assert read_amount(typed, "KES") is None
+
+
+def test_an_amount_is_read_exactly() -> None:
+    assert [read_amount(one, "KES") for one in ("0.01", " 75.50", "1e2", "99999999999.99")] == [
+        1,
+        7_550,
+        10_000,
+        10**13 - 1,
+    ]
 
 
 def test_every_state_of_a_payment_has_a_sentence() -> None:

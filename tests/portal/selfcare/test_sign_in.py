@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from tests.portal.selfcare.conftest import KENYA, QATAR, Running, is_accessible, sign_in
+from portal.base.sessions import Kept, Sessions
+from tests.portal.selfcare.conftest import KENYA, QATAR, Running, calling, is_accessible, session_of, sign_in
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
@@ -87,8 +88,12 @@ async def try_code_again(client: aiohttp.ClientSession, server: Running, code: s
     return await try_code(client, server, code)
 
 
-async def test_a_number_may_ask_for_five_codes_an_hour(client: aiohttp.ClientSession, server: Running) -> None:
-    said = [await ask(client, server, server.msisdn) for _ in range(6)]
+async def test_a_number_may_ask_for_five_codes_an_hour_however_it_is_written(
+    client: aiohttp.ClientSession, server: Running
+) -> None:
+    national = server.msisdn.removeprefix("+254")
+    spellings = [server.msisdn, f"0{national}", f"254{national}", f"00254{national}", national, f"(0) {national}"]
+    said = [await ask(client, server, one) for one in spellings]
     assert [status for status, _, _ in said] == [200] * 5 + [429]
 
 
@@ -119,6 +124,34 @@ async def test_signing_in_changes_the_session_and_signing_out_ends_it(page: Page
     await page.context.add_cookies([within])
     await page.goto(f"{server.url}/portal")
     assert page.url.endswith("/portal/sign-in")
+
+
+async def test_who_gets_a_number_later_is_not_signed_in_by_its_old_line(
+    client: aiohttp.ClientSession, server: Running
+) -> None:
+    line = await server.line()
+    async with calling(server) as old:
+        assert (await old.get(""))[0] == 200
+        await server.engine.accounts.erase_person(line.account, by="test")
+        again = await server.engine.create_line(server.msisdn, None, "en")
+        assert again.line_id != line.line_id
+        async with old.http.get(f"{server.url}/portal") as answer:
+            assert answer.url.path == "/portal/sign-in"
+
+
+async def test_what_an_open_page_asks_by_itself_does_not_make_the_session_last(server: Running) -> None:
+    _, cookie = await session_of(server)
+    sessions = Sessions(server.services.redis, server.services.keyring, "portal", Kept(began_at=0))
+    visit = await sessions.find(cookie)
+    assert visit is not None
+    name = f"page:{sessions.label(visit)}"
+    await server.services.redis.expire(name, 60)
+    async with aiohttp.ClientSession(cookies={"rasid_portal": cookie}) as http:
+        async with http.get(f"{server.url}/portal/live") as stream:
+            assert stream.content_type == "text/event-stream"
+        assert await server.services.redis.ttl(name) <= 60
+        async with http.get(f"{server.url}/portal"):
+            assert await server.services.redis.ttl(name) > 60
 
 
 async def test_redis_never_holds_the_number(inside: Page, server: Running) -> None:
