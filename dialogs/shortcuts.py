@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from dialogs.machine import Machine
+from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.steps import Step
+from dialogs.typed import fits_shape, option_typed
 from dialogs.values import Text, text
 from dialogs.words import Choose, Context, Dialog, Menu, MoneyStep, State
 from settings import Operator
@@ -74,11 +75,30 @@ def shortcut_faults(dialogs: Sequence[Dialog], operator: Operator, home: str) ->
     """(code, what is wrong) for every published code that these dialogs would break."""
     states = {state.name: state for dialog in dialogs for state in dialog.states}
     for code, way in operator.shortcuts.items():
-        if code.split("*")[0] == operator.sessions.recovery_prefix:
-            yield code, f"{operator.sessions.recovery_prefix} begins the codes that lead back to a screen"
+        first = code.split("*")[0]
+        if first == operator.sessions.recovery_prefix:
+            yield code, f"{first} begins the codes that lead back to a screen"
+        if _means_something(states[home], first):
+            yield code, f"{first} means something in {home} already: dialled behind the service code it would not do it"
         fault = _way_fault(states, way, home)
         if fault is not None:
             yield code, fault
+
+
+def _means_something(home: State, typed: str) -> bool:
+    """Whether an input chooses an option at home, or is a key or a number to be typed there."""
+    most = max((len(one) for one in _choices(home)), default=0)
+    short_cuts = home.typed if isinstance(home, (Menu, Choose)) else ()
+    keys = (BACK_KEY, HOME_KEY, MORE_KEY)
+    return typed in keys or option_typed(typed, most) is not None or any(fits_shape(one, typed) for one in short_cuts)
+
+
+def _choices(state: State) -> Iterator[list[tuple[str, str]]]:
+    """What can be chosen in a state, as ids with where they lead: for each of its samples."""
+    if isinstance(state, Menu):
+        yield [(link.id, link.to) for link in state.links]
+    if isinstance(state, Choose):
+        yield from ([(item.id, item.to or state.to) for item in state.items(sample)] for sample in state.samples)
 
 
 def _way_fault(states: Mapping[str, State], way: Sequence[str], home: str) -> str | None:
@@ -99,11 +119,7 @@ def _way_fault(states: Mapping[str, State], way: Sequence[str], home: str) -> st
 def _targets(state: State) -> dict[str, set[str]]:
     """Option id → where it may lead."""
     found: dict[str, set[str]] = {}
-    if isinstance(state, Menu):
-        for link in state.links:
-            found.setdefault(link.id, set()).add(link.to)
-    if isinstance(state, Choose):
-        for sample in state.samples:
-            for item in state.items(sample):
-                found.setdefault(item.id, set()).add(item.to or state.to)
+    for choices in _choices(state):
+        for option, to in choices:
+            found.setdefault(option, set()).add(to)
     return found

@@ -9,6 +9,7 @@ import pytest
 from dialogs.catalogue import declared
 from dialogs.check import check_operator
 from dialogs.shortcuts import RECOVERY_DIGITS, Dialled, dialled, followed, shortcut_faults
+from dialogs.words import Menu
 from engine.dialogs.places import CODE_DIGITS
 from settings import Operator
 from tests.dialogs.conftest import Calling
@@ -86,6 +87,22 @@ def test_a_way_that_leads_nowhere_is_refused_with_the_screen(operator: Operator,
 def test_a_code_that_begins_like_a_recovery_code_is_refused(operator: Operator) -> None:
     ((code, why),) = faults(published(operator, c9_1=["balance"]))
     assert code == "9*1" and "lead back" in why
+
+
+@pytest.mark.parametrize("code", ["c2", "c2_5", "c0", "c00", "c98"])
+def test_a_code_that_begins_like_what_is_typed_at_home_is_refused(operator: Operator, code: str) -> None:
+    ((told, why),) = faults(published(operator, **{code: ["balance"]}))
+    assert told == code[1:].replace("_", "*")
+    assert why.startswith(f"{told.split('*')[0]} means something in {HOME} already")
+
+
+def test_numbers_up_to_that_of_the_last_option_at_home_are_taken(operator: Operator) -> None:
+    (home,) = (state for one in declared(operator) for state in one.states if state.name == HOME)
+    assert isinstance(home, Menu)
+    last = str(len(home.links))
+    beyond = published(operator, **{f"c{len(home.links) + 1}": ["balance"]})
+    assert faults(beyond) == [], "no option has this number"
+    assert [code for code, _ in faults(published(operator, **{f"c{last}": ["balance"]}))] == [last]
 
 
 async def test_a_way_leads_to_the_same_screen_in_whatever_order_the_menu_is(
