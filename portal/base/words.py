@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 
 from dialogs.flows.language.flow import OWN_NAMES
 from dialogs.texts import Texts, compile_catalogue
+from dialogs.values import Together
 
 #: the languages that pages speak, by what they call themselves; dialogs speak more
 LANGUAGES = {code: OWN_NAMES[code] for code in ("en", "fr", "sw", "ar")}
@@ -43,6 +44,13 @@ class PageTexts(Texts):
                 pages = compile_catalogue(read_page_catalogue(language))
                 pages.add_fallback(spoken)
                 self._spoken[language] = pages
+
+    def _together(self, language: str, value: Together) -> str:
+        """Where people write from the right, each part keeps its own order, and they stand in theirs (UAX #9, FSI)."""
+        if language not in RIGHT_TO_LEFT:
+            return super()._together(language, value)
+        apart = [f"\u2068{self.write(language, one)}\u2069" for one in value.values]
+        return super()._together(language, Together(tuple(apart)))
 
     def preferred(self, accepted: str) -> str:
         """The language that a browser asks for (``Accept-Language``, RFC 9110 §12.5.4), as far as it is spoken."""

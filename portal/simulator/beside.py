@@ -79,7 +79,7 @@ class Neighbours:
                 raise web.HTTPForbidden(text="not from our own page")
             assert self._http is not None  # noqa: S101 - requests come after ``opened``
             url = self._addresses[way.neighbour] + way.theirs.format(**request.match_info)
-            body = (await request.content.read(BODY_MOST)) if way.method == "POST" else None
+            body = (await _whole(request)) if way.method == "POST" else None
             headers = {"Content-Type": request.content_type}
             try:
                 async with self._http.request(
@@ -91,3 +91,13 @@ class Neighbours:
                 raise web.HTTPBadGateway(text="nobody answers there") from None
 
         return passed_on
+
+
+async def _whole(request: web.Request) -> bytes:
+    """All of a request's body, which may come in parts. Raises 413 where it is longer than a person's doing is."""
+    body = b""
+    async for part in request.content.iter_any():
+        body += part
+        if len(body) > BODY_MOST:
+            raise web.HTTPRequestEntityTooLarge(max_size=BODY_MOST, actual_size=len(body))
+    return body

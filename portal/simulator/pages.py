@@ -14,7 +14,6 @@ from typing import Any
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from redis.asyncio import Redis
 
 from engine.api import Engine
@@ -81,7 +80,7 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
     glass = Glass(services.engine, services.redis, services.operator)
     live = Live(services.engine, services.redis, services.keyring, glass, neighbours)
     pages = Pages(services, glass, neighbours)
-    part = web.Application(middlewares=[guarded])
+    part = web.Application()
     aiohttp_jinja2.setup(
         part, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -96,6 +95,7 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
         ]
     )
     part.cleanup_ctx.append(neighbours.opened)
+    part.on_response_prepare.append(guarded)
     part.on_shutdown.append(live.close)
     app.add_subapp("/simulator", part)
 
@@ -105,16 +105,12 @@ async def offer_vouchers(redis: Redis, vouchers: Sequence[Mapping[str, Any]]) ->
     await redis.set(VOUCHERS_KEY, json.dumps([dict(voucher) for voucher in vouchers]))
 
 
-@web.middleware
-async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def guarded(request: web.Request, response: web.StreamResponse) -> None:
     """Put the security headers on every answer; nothing here may be cached, the demo's data least of all."""
-    response = await handler(request)
-    if not response.prepared:
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-cache" if "/static/" in request.path else "no-store"
-    return response
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache" if "/static/" in request.path else "no-store"
 
 
 class Pages:

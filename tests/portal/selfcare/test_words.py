@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 
-from dialogs.texts import read_catalogue
+from dialogs.texts import Texts, read_catalogue
 from dialogs.translations import message_fault, needs_translation
+from dialogs.values import Quantity, Together
+from engine.words import Unit
 from portal.base.words import PageTexts, read_page_catalogue
 
 PORTAL = Path(__file__).resolve().parents[3] / "portal"
@@ -40,3 +42,13 @@ def test_every_message_of_the_pages_is_translated_and_no_translation_is_left_ove
 )
 def test_a_browser_is_spoken_to_as_it_asks(accepted: str, spoken: str) -> None:
     assert PageTexts(("en", "sw", "ar"), "Africa/Nairobi").preferred(accepted) == spoken
+
+
+def test_each_of_several_amounts_keeps_its_order_where_people_write_from_the_right() -> None:
+    several = Together((Quantity(Unit.MONEY, 5_000, "KES"), Quantity(Unit.MESSAGES, 5, "KES")))
+    pages, phone = PageTexts(("en", "ar"), "Africa/Nairobi"), Texts(("en", "ar"), "Africa/Nairobi")
+    first, second = (pages.write("ar", one) for one in several.values)
+    assert pages.write("ar", several) == f"\u2068{first}\u2069\u060c \u2068{second}\u2069"
+    # A phone may not know these characters, and each costs.
+    assert phone.write("ar", several) == f"{first}\u060c {second}"
+    assert pages.write("en", several) == phone.write("en", several)

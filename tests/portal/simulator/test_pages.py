@@ -56,12 +56,14 @@ async def test_nothing_answers_under_simulator_unless_it_is_switched_on(settings
 
 
 async def test_the_page_allows_own_files_only_and_is_not_cached(server: Running) -> None:
-    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/simulator") as response:
-        policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        assert response.headers["Cache-Control"] == "no-store"
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    async with aiohttp.ClientSession() as http:
+        for path in ("", "/nothing"):
+            async with http.get(f"{server.url}/simulator{path}") as response:
+                policy = response.headers["Content-Security-Policy"]
+                assert "default-src 'none'" in policy
+                assert "unsafe" not in policy
+                assert response.headers["Cache-Control"] == "no-store"
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_a_stream_that_reconnects_goes_on_after_the_last_text_it_saw(server: Running) -> None:
