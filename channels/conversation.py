@@ -91,7 +91,7 @@ class Conversation:
             log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
             trace.outcome = "malformed"
             self._meters.observe(turn, trace)
-            return self._notice("bad_input")
+            return self.unreadable()
         try:
             reply = await self._with_session(turn, profile, trace)
         except SessionsDown:
@@ -100,6 +100,10 @@ class Conversation:
         if self._publisher is not None:
             await self._publisher.publish(self._traced(turn), trace)
         return reply
+
+    def unreadable(self) -> Reply:
+        """What is said to who typed what cannot be read."""
+        return self._notice("bad_input")
 
     def _traced(self, turn: Turn) -> str:
         """What a turn's trace is kept under: with a gateway the session, whose hops follow one another."""

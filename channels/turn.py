@@ -99,3 +99,7 @@ class Malformed(Exception):
         super().__init__(field, reason)
         self.field = field
         self.reason = reason
+
+
+class Unreadable(Malformed):
+    """A request like any other, but for what the person typed: they see the answer, not an engineer."""

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from channels.turn import Malformed, Reply, Turn
+from channels.turn import Malformed, Reply, Turn, Unreadable
 from configuration.options import Options
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "SessionEnd",
     "SessionQuery",
     "Undelivered",
+    "Unreadable",
 ]
 
 
@@ -101,6 +102,13 @@ class Adapter(ABC):
     @abstractmethod
     def write_malformed(self, error: Malformed) -> Response:
         """The answer to a request that could not be read."""
+
+    def write_unreadable(self, error: Unreadable, notice: Reply) -> Response:  # noqa: ARG002 - for those that show it
+        """The answer where only what was typed could not be read: ``notice`` where the gateway shows our body as it is.
+
+        Elsewhere it is a malformed request like any other.
+        """
+        return self.write_malformed(error)
 
     def read_event(self, request: Request) -> SessionEnd | Response:  # noqa: ARG002 - for those that send some
         """What comes to ``/ussd/<name>/events``: a session's end, or what is only acknowledged.

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from channels.forms import single
-from channels.turn import Malformed
+from channels.turn import Malformed, Unreadable
 from channels.ussd.contract import Request
 
 #: more fields than any gateway sends: a longer form is refused before it is read
@@ -69,12 +69,12 @@ def number(fields: Mapping[str, Any], name: str, *, required: bool = True) -> st
 
 
 def typed(fields: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    """What a person typed; null is nothing typed. Raises ``Malformed`` where the field is missing."""
+    """What a person typed; null is nothing typed. Raises ``Malformed`` for a missing field, and ``Unreadable``."""
     if required and name not in fields:
         raise Malformed(name, "missing")
     text = _plain(fields, name)
     if CONTROL.search(text) or SURROGATE.search(text):
-        raise Malformed(name, "control characters")
+        raise Unreadable(name, "control characters")
     return text
 
 

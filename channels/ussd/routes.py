@@ -14,7 +14,7 @@ from aiohttp import web
 from channels.callers import Handler, Network, guarded
 from channels.conversation import Conversation
 from channels.pointers import Pointers
-from channels.turn import Malformed, Turn
+from channels.turn import Malformed, Turn, Unreadable
 from channels.ussd.contract import Adapter, Request, Response, SessionEnd, SessionQuery, Undelivered
 from runtime.metrics import Metrics
 
@@ -75,6 +75,9 @@ class _Desk:
     async def hop(self, request: web.Request) -> web.StreamResponse:
         try:
             read = self._adapter.read(await _request(request))
+        except Unreadable as error:
+            self._log(error)
+            return _send(self._adapter.write_unreadable(error, self._conversation.unreadable()))
         except Malformed as error:
             return self._malformed(error)
         if isinstance(read, Turn):
@@ -115,8 +118,11 @@ class _Desk:
         return _send(self._adapter.write_event(read))
 
     def _malformed(self, error: Malformed) -> web.Response:
-        log.info("request_malformed", gateway=self._door.name, field=error.field, reason=error.reason)
+        self._log(error)
         return _send(self._adapter.write_malformed(error))
+
+    def _log(self, error: Malformed) -> None:
+        log.info("request_malformed", gateway=self._door.name, field=error.field, reason=error.reason)
 
 
 async def _request(request: web.Request) -> Request:

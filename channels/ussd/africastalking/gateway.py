@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from channels.turn import Event, Malformed, Reply, Turn
+from channels.turn import Event, Malformed, Reply, Turn, Unreadable
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
 from channels.ussd.fields import SESSION_ID, count, form, number, typed, word
 from configuration.options import OptionsModel, read_options
@@ -48,6 +48,13 @@ class Gateway(Adapter):
 
     def write(self, reply: Reply, _turn: Turn) -> Response:
         """``CON`` or ``END`` with the screen; the state's name as hop metadata."""
+        return self._screen(reply)
+
+    def write_unreadable(self, _error: Unreadable, notice: Reply) -> Response:
+        """A screen: what stands behind ``END`` is shown to the person."""
+        return self._screen(notice)
+
+    def _screen(self, reply: Reply) -> Response:
         start = "END " if reply.ends else "CON "
         headers = {"at-ussd-hop-metadata": reply.label} if reply.label else {}
         return Response(200, PLAIN, (start + reply.text).encode(), headers)

@@ -84,6 +84,19 @@ async def test_an_oversized_text_gets_a_screen_the_person_can_read(serve: Serve,
     assert (await response.text()).startswith("END ")
 
 
+@pytest.mark.usefixtures("logs_put_back")
+async def test_what_nobody_can_type_gets_a_screen_too_and_its_field_and_reason_are_logged(
+    serve: Serve, line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("ussd")
+    client = await serve()
+    response = await client.post("/ussd/africastalking", data=HOP | {"text": "1\x00"})
+    assert await response.text() == "END We could not read that. Please dial *123# again."
+    assert response.status == 200
+    written = capfd.readouterr().err
+    assert "request_malformed" in written and "text" in written and "control characters" in written
+
+
 async def test_an_oversized_body_is_refused_before_it_is_read(serve: Serve) -> None:
     client = await serve()
     response = await client.post("/ussd/africastalking", data=HOP | {"text": "1" * BODY_LIMIT})
