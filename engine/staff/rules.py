@@ -24,16 +24,16 @@ def check_name(name: str) -> str:
     """A name that somebody may sign in with. Raises ``BadStaff``."""
     name = name.strip()
     if not NAME.fullmatch(name):
-        raise BadStaff("name: 2 to 32 characters of a-z, 0-9, dot, dash and underscore, a letter first")
+        raise BadStaff("name: 2 to 32 characters of a-z, 0-9, dot, dash and underscore, a letter first", "name")
     return name
 
 
 def check_password(password: str, name: str) -> str:
     """A password that may be set. Raises ``BadStaff``."""
     if not PASSWORD_FEWEST <= len(password) <= PASSWORD_MOST:
-        raise BadStaff(f"password: {PASSWORD_FEWEST} to {PASSWORD_MOST} characters")
+        raise BadStaff(f"password: {PASSWORD_FEWEST} to {PASSWORD_MOST} characters", "length")
     if name in password.lower() or len(set(password)) < PASSWORD_FEWEST // 2:
-        raise BadStaff("password: too easy to guess")
+        raise BadStaff("password: too easy to guess", "guessable")
     return password
 
 

@@ -106,6 +106,14 @@ class Staff:
         async with self._reads.connect() as connection:
             return await store.members(connection)
 
+    async def may_be_one(self, asker: str, decider: StaffMember) -> bool:
+        """Whether who asked (a name) and who decides may be one person, for what needs two of the staff."""
+        async with self._reads.connect() as connection:
+            found = await store.named(connection, asker)
+            if found is None:  # who runs the machine
+                return asker == decider.name
+            return await store.in_same_hands(connection, found.staff_id, decider.staff_id)
+
     async def add(self, name: str, role: Role, *, by: StaffMember | str, why: str) -> Credentials:
         """Make an account with a password and a secret drawn here. Raises ``BadStaff``, also for a name taken.
 
@@ -123,7 +131,7 @@ class Staff:
                 )
                 await self._record(connection, "staff.add", member, by=_name_of(by), why=why)
         except IntegrityError:
-            raise BadStaff(f"name: {name} is taken") from None
+            raise BadStaff(f"name: {name} is taken", "taken") from None
         return fresh.credentials
 
     async def reset(self, name: str, *, by: StaffMember | str, why: str) -> Credentials:
@@ -153,7 +161,7 @@ class Staff:
         async with self._reads.connect() as connection:
             member = await store.named(connection, name.strip())
         if member is None:
-            raise BadStaff(f"name: nobody is called {name.strip()}")
+            raise BadStaff(f"name: nobody is called {name.strip()}", "unknown")
         return member
 
     async def _fresh(self, staff_id: UUID, name: str, role: Role) -> _Fresh:

@@ -201,7 +201,15 @@ class Wanted(NamedTuple):
 
 
 class BadStaff(EngineError):
-    """Not possible for a person of the operator; ``args[0]`` names the field and the reason."""
+    """Not acceptable for a person of the staff. ``args[0]`` names the field and the reason, for who runs the machine.
+
+    ``reason``: ``name`` (its form), ``taken``, ``unknown`` (nobody is called so); ``length`` or
+    ``guessable`` (of a password).
+    """
+
+    def __init__(self, said: str, reason: str) -> None:
+        super().__init__(said)
+        self.reason = reason
 
 
 _HELPERS = frozenset({Role.SUPPORT, Role.FINANCE, Role.ADMIN})

@@ -77,4 +77,5 @@ class Board:
                 problem = str(error.args[0]) if error.args else type(error).__name__
         log.info("console_not_done", path=request.path, staff=person.staff.name)
         said = problem if isinstance(problem, str) else self.desk.say(person, problem)
-        return self.page(request, person, "not_done.html", status=422, reason=said, back=back)
+        untold = isinstance(problem, str)
+        return self.page(request, person, "not_done.html", status=422, reason=said, untold=untold, back=back)

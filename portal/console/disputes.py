@@ -104,7 +104,8 @@ class DisputePages:
             if said not in OUTCOMES:
                 raise ValueError(f"outcome: one of {', '.join(OUTCOMES)} is meant")
             case, _ = await self._disputes.find(number)
-            if said != Outcome.REFUSED and case.opened_by == person.staff.name:
+            staff = self._board.engine.staff
+            if said != Outcome.REFUSED and await staff.may_be_one(case.opened_by, person.staff):
                 raise ValueError("outcome: money is given back by somebody else than who opened the case")
             _, answer = await self._disputes.resolve(number, Outcome(said), fields["why"], person.staff.name)
             if answer is not None and not answer.ok:

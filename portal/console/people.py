@@ -16,6 +16,14 @@ ADMIN = frozenset({Role.ADMIN})
 #: who sees who is who
 WATCHING = frozenset({Role.ADMIN, Role.AUDITOR})
 NAME = "{name:[a-z][a-z0-9._-]{1,31}}"
+#: why an account or password was not taken (``BadStaff``)
+PROBLEMS = {
+    "name": text("A name has 2 to 32 of a-z, 0-9, dot, dash and underscore, a letter first."),
+    "taken": text("This name is taken."),
+    "unknown": text("Nobody has this name."),
+    "length": text("A password has 12 to 128 characters."),
+    "guessable": text("This password is too easy to guess."),
+}
 
 
 class PeoplePages:
@@ -93,7 +101,7 @@ class PeoplePages:
         try:
             return await self._list(request, person, made=await work(why))
         except BadStaff as bad:
-            return await self._list(request, person, str(bad.args[0]))
+            return await self._list(request, person, self._desk.say(person, PROBLEMS[bad.reason]))
 
     # -- one's own --------------------------------------------------------------------------------------------------
 
@@ -123,7 +131,7 @@ class PeoplePages:
         try:
             await self._staff.change_password(proved, fresh)
         except BadStaff as bad:
-            return await self._me(request, person, str(bad.args[0]))
+            return await self._me(request, person, self._desk.say(person, PROBLEMS[bad.reason]))
         # All sessions are over now, this one too: it begins anew.
         again: StaffMember | None = await self._staff.member(member.staff_id)
         if again is None:

@@ -78,6 +78,7 @@ async def test_another_language_keeps_what_was_chosen_and_leads_from_a_form_to_a
     status, page = await admin.post("/staff", name="X", role="support", why="new")
     leads = re.findall(r'href="/console(\S*\?lang=\w+)"', page)
     assert status == 422 and leads[0] == "/staff?lang=en"
+    assert "A name has 2 to 32" in page
     assert [(await admin.get(path))[0] for path in leads] == [200] * 4
 
 

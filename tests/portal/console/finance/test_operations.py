@@ -89,6 +89,11 @@ async def test_a_dispute_is_opened_with_evidence_and_paid_by_somebody_else(payin
     assert status == 200 and "Bookings" in page and str(payment.payment_id) in page
     assert (await client.post(f"{path}/resolve", outcome="refund", why="mine"))[0] == 422
     await client.post("/sign-out")
+    admin = {one.name: one for one in await paying.engine.staff.members()}["admin"]
+    await client.sign_in(await paying.engine.staff.add("puppet", Role.FINANCE, by=admin, why="new"))
+    await client.get(path)
+    assert (await client.post(f"{path}/resolve", outcome="refund", why="mine too"))[0] == 422
+    await client.post("/sign-out")
     await client.sign_in(paying.people[Role.FINANCE])
     await client.get(path)
     assert (await client.post(f"{path}/resolve", outcome="refund", why="agreed"))[0] == 303
