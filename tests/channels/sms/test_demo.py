@@ -39,13 +39,13 @@ def demo() -> Iterator[dict[str, Any]]:
 
 
 async def on_the_phone(http: aiohttp.ClientSession, demo: dict[str, Any], msisdn: str, words: str) -> str:
-    """Wait for a text with ``words`` in the simulator's inbox."""
-    async with asyncio.timeout(20), http.get(f"{demo['base_url']}/simulator/inbox", params={"msisdn": msisdn}) as inbox:
-        async for line in inbox.content:
+    """Wait for a text with ``words`` on the simulator's phone."""
+    async with asyncio.timeout(20), http.get(f"{demo['base_url']}/simulator/live", params={"msisdn": msisdn}) as phone:
+        async for line in phone.content:
             said = line.decode()
-            if said.startswith("data: {") and words in json.loads(said[6:])["text"]:
+            if said.startswith("data: {") and words in json.loads(said[6:]).get("text", ""):
                 return said
-    raise AssertionError("the inbox ended")
+    raise AssertionError("the stream ended")
 
 
 @pytest.mark.timeout(300)  # a whole installation starts and stops

@@ -164,11 +164,10 @@ async def test_a_rating_group_twice_in_one_request_is_refused(peer: Wire, line: 
     assert (result(answer), failed(answer)) == (5004, [456])
 
 
-async def test_a_rating_group_that_nobody_can_have_is_refused(peer: Wire, line: Subscriber) -> None:
-    wrong = [MultipleServicesCreditControl(rating_group=2**32 - 1, requested_service_unit=RequestedServiceUnit())]
-    asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=wrong)
-    answer = await peer.ask(asked.as_bytes())
-    assert (result(answer), failed(answer)) == (5004, [432])
+async def test_the_largest_rating_group_that_the_wire_holds_is_served(peer: Wire, line: Subscriber) -> None:
+    largest = [MultipleServicesCreditControl(rating_group=2**32 - 1, requested_service_unit=RequestedServiceUnit())]
+    asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=largest)
+    assert result(await peer.ask(asked.as_bytes())) == 2001
 
 
 async def test_more_than_anybody_can_use_is_refused_and_charges_nothing(
