@@ -35,6 +35,7 @@ def record(
 ) -> None:
     """Record what a line does and sees, PINs and numbers masked, as a file for ``replay``."""
     console = Console()
+    guarded(lambda: _writable(file))
 
     async def work(installation: Installation) -> Recording:
         line = await installation.accounts.subscriber(msisdn)
@@ -44,6 +45,17 @@ def record(
     made = run(work)
     file.write_text(write_recording(made), encoding="utf-8")
     console.print(f"{file}: {len(made.hops)} hops")
+    if not made.hops:
+        console.print("nothing was done on this line meanwhile: there is nothing to replay", style="yellow")
+
+
+def _writable(file: Path) -> None:
+    """Raise ``OSError`` before anybody is recorded for a file that cannot be written; leave no file behind."""
+    existed = file.exists()
+    with file.open("a", encoding="utf-8"):
+        pass
+    if not existed:
+        file.unlink()
 
 
 def _opening(line: Subscriber) -> Opening:
@@ -87,8 +99,8 @@ def replay(
 
 
 async def played(recordings: list[Recording], operator: Path | None = None) -> list[list[RecordedHop]]:
-    """What each recording shows now."""
-    async with scratch(operator) as made:
+    """What each recording shows now, where the operator's ways to pay are offered as in production."""
+    async with scratch(operator, paying=True) as made:
         numbers = iter(sample_numbers(made.opened.operator.country, 2 * len(recordings)))
         return [
             await play_again(made, recording, f"replay-{place}", (next(numbers), next(numbers)))

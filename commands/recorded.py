@@ -54,10 +54,12 @@ def read_recording(path: Path) -> Recording:
     """A file. Raises ``ValueError`` that names what is wrong, ``OSError``."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        if not content.keys() & {"line", "hop"}:
+            raise ValueError(f"{path} is no recording: it has neither line nor hop")
         return msgspec.convert(
-            {"line": content.get("line", {}), "hops": [_hop(one) for one in content["hop"]]}, Recording
+            {"line": content.get("line", {}), "hops": [_hop(one) for one in content.get("hop", [])]}, Recording
         )
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, KeyError) as error:
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no recording: {error}") from None
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from channels.recording import Recorder, ask_for, fetch
+from commands import dialog
 from commands.dialog_record import played
 from commands.phones import TextPhone, UssdPhone
 from commands.recorded import Opening, Recording, changes, read_recording, write_recording
@@ -26,7 +28,7 @@ async def recorded(made: Scratch) -> Recording:
     await recorder.step()
     phone = UssdPhone(opened.conversation, "africastalking", LINE, "recorded-1")
     await phone.dial()
-    for typed in ("2", made.vouchers[14], "1"):
+    for typed in ("2", "1", made.vouchers[14], "1"):
         await phone.say(typed)
     phone = UssdPhone(opened.conversation, "africastalking", LINE, "recorded-2")
     await phone.dial()
@@ -42,13 +44,13 @@ async def recorded(made: Scratch) -> Recording:
 
 
 async def test_a_recording_holds_no_secret_and_plays_again_unchanged(tmp_path: Path) -> None:
-    async with scratch() as made:
+    async with scratch(paying=True) as made:
         recording = await recorded(made)
         voucher = made.vouchers[14]
     written = write_recording(recording)
     for secret in (PIN, "9153", voucher, OTHER[4:], LINE[4:]):
         assert secret not in written
-    assert [hop.state for hop in recording.hops][3] == "recharge.done"
+    assert [hop.state for hop in recording.hops][1:5:3] == ["pay.home", "recharge.done"]
     assert {"<pin>", "<voucher>", "<number>"} <= {typed for hop in recording.hops for typed in hop.typed}
     path = tmp_path / "session.toml"
     path.write_text(written, encoding="utf-8")
@@ -83,3 +85,14 @@ def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path, text: st
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken\.toml"):
         read_recording(path)
+
+
+def test_a_recording_of_nothing_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "empty.toml"
+    path.write_text(write_recording(Recording(Opening(), [])), encoding="utf-8")
+    assert read_recording(path) == Recording(Opening(), [])
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anybody_is_recorded(tmp_path: Path) -> None:
+    done = CliRunner().invoke(dialog.app, ["record", LINE, str(tmp_path / "nowhere" / "one.toml")])
+    assert done.exit_code == 2 and "nowhere" in done.output
