@@ -29,6 +29,8 @@ from settings import Operator
 
 #: screens that must be read as a whole, and the most pages of those that may be turned
 ONE_PAGE, MANY_PAGES = 1, 20
+#: a gateway that holds less than these (160 septets, 80 units of UCS-2) may show the main menu on more than one page
+SMALLEST = tuple(Screen(state="", text=character * most, ends=True) for character, most in (("x", 160), ("\u0639", 80)))
 #: 98 is taken by "more", so a list ends before it
 OPTIONS_MOST = 97
 #: what of the engine moves money: money steps call it, and nothing else
@@ -191,13 +193,20 @@ def _typed(typed: Sequence[Typed], options: int) -> Iterator[str]:
 
 
 def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iterator[Problem]:
-    """Every sample in every language, on every gateway."""
+    """Every sample in every language, on every gateway; the first screen on one page where the gateway is no small one.
+
+    The first sample of the first screen is the usual one: nothing stands in the line's way.
+    """
+    small = {gateway for screen in SMALLEST for gateway, _ in fits(screen, ONE_PAGE)}
     most = ONE_PAGE if isinstance(state, (Say, MoneyStep)) else MANY_PAGES
     for language in machine.texts.languages:
         told: set[str] = set()
         for sample in state.samples:
             screen = machine.render(state, sample, language)
-            for gateway, reason in fits(screen, most):
+            found = [*fits(screen, most)]
+            if state.name == machine.home and sample is state.samples[0]:
+                found += [one for one in fits(screen, ONE_PAGE) if one[0] not in small]
+            for gateway, reason in found:
                 if gateway not in told:  # one example is enough
                     told.add(gateway)
                     yield Problem(

@@ -125,7 +125,7 @@ TOPICS: dict[str, Topic] = {
     "payment.declined": text("Your payment of {amount} did not go through. Ref {reference}"),
     "payment.action": text("To pay {amount}: {link}"),
     "refund.done": text("Refunded {amount}. Balance {balance}. Ref {reference}"),
-    "alert.low_balance": text("Only {left} left. Dial {code} to top up."),
+    "alert.low_balance": text("Only {left} left. Dial {code} to recharge."),
     "alert.expired": text("{product} has expired: {amount} unused."),
     "alert.expiring": text("{product}: {left} left, valid until {day}. Dial {code}."),
     "alert.cap_reached": text("You have used all {cap} of your limit. Dial {code} to go on."),

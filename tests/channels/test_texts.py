@@ -88,8 +88,7 @@ async def test_buy_asks_to_reply_1_and_then_buys(texting: TextTalk, engine: Engi
     texter = Texter(texting())
     asked = await texter.text("BUY 1")
     assert asked.text.splitlines() == [
-        "100 MB 1 day KES 20.00",
-        "100 MB, 1 day",
+        "Buy 100 MB 1 day for KES 20.00?",
         "Reply 1 to confirm:",
         "1 Buy",
         "0 Back",

@@ -194,6 +194,34 @@ def test_every_message_of_the_source_is_translated_and_no_translation_is_left_ov
     assert kept - known == set()
 
 
+@pytest.mark.parametrize(
+    ("language", "reference"),
+    [("en", "Ref"), ("fr", "Réf."), ("sw", "Kumb."), ("ar", "مرجع"), ("pt", "Ref"), ("ha", "Ref")],
+)
+def test_every_result_calls_the_reference_by_one_word(language: str, reference: str) -> None:
+    catalogue = Catalog() if language == "en" else read_catalogue(language)
+    told = [one for one, plural in source_messages() if plural is None and "{reference}" in one]
+    said = [one if language == "en" else str(catalogue[one].string) for one in told]
+    assert said
+    assert [one for one in said if f"{reference} {{reference}}".lower() not in one.lower()] == []
+
+
+@pytest.mark.parametrize(("septets", "served"), [(182, False), (160, False), (120, True)])
+def test_the_main_menu_is_one_page_unless_the_gateway_is_a_small_one(
+    operator: Operator, septets: int, served: bool
+) -> None:
+    budget = Budget(septets=septets, ucs2=80)
+
+    def on(screen: Screen, most_pages: int) -> Iterable[tuple[str, str]]:
+        reason = misfit(screen, budget, most_pages)
+        return [] if reason is None else [("one", reason)]
+
+    long = replace(home(), text=text(" ".join(["Balance"] * 26)))
+    dialogs = (Dialog(name="t", states=(long, END)),)
+    found = [one for one in check(dialogs, operator, Texts.of(operator), on, "t.home") if "pages" in one.what]
+    assert (found == []) is served
+
+
 def test_the_drawing_holds_every_state_and_step(operator: Operator) -> None:
     dialogs = declared(operator)
     drawn = draw(dialogs)

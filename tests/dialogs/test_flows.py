@@ -190,7 +190,7 @@ async def test_a_bundle_is_bought_after_one_confirm_screen_with_its_detail(calli
     player = await (await calling(money=40_000)).say("3")
     player.stands_in("bundles.list").sees("1 100 MB 1 day KES 20.00", "8 Combo week KES 300.00")
     await player.say("8")
-    player.stands_in("bundles.confirm").sees("Combo week KES 300.00\n1 GB, 60 min, 100 SMS, 7 days", "1 Buy")
+    player.stands_in("bundles.confirm").sees("Buy Combo week for KES 300.00?\n1 GB, 60 min, 100 SMS, 7 days", "1 Buy")
     await player.say("1")
     player.stands_in("bundles.done").sees("Combo week bought for KES 300.00, until ", "Balance KES 100.00", "Ref ")
     assert await money(player) == 10_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,9 @@ from dialogs.values import LastDay, Money, Names, Quantity, Text, Together, coun
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
 from engine.words import Answer, Code, Purchase, Unit
 from settings import Operator, Product
+
+#: what an amount is counted in when people name it: minor units, whole MB and GB, minutes, texts
+_SIZES = {Unit.MONEY: (100,), Unit.OCTETS: (10**6, 10**9), Unit.SECONDS: (60,), Unit.MESSAGES: (1,)}
 
 
 def bundles(operator: Operator) -> Dialog:
@@ -99,10 +103,17 @@ def _name_and_price(data: Data) -> dict[str, Any]:
 def _detail(data: Data) -> Text:
     product: Product = data["bought"]
     grants = Together(tuple(Quantity(Unit(one.unit), one.amount, data["currency"]) for one in product.grants))
-    return lines(
-        text("{name} {price}", **_name_and_price(data)),
-        counted("{grants}, 1 day", "{grants}, {count} days", product.days, grants=grants),
-    )
+    question = text("Buy {name} for {price}?", **_name_and_price(data))
+    if _named_in_full(product):
+        return question
+    return lines(question, counted("{grants}, 1 day", "{grants}, {count} days", product.days, grants=grants))
+
+
+def _named_in_full(product: Product) -> bool:
+    """Whether the name says in every language how much there is, and for how many days."""
+    wanted = [{product.days}, *({one.amount // size for size in _SIZES[Unit(one.unit)]} for one in product.grants)]
+    said = [{int(number) for number in re.findall(r"\d+", name)} for name in product.name.values()]
+    return all(numbers & one for numbers in said for one in wanted)
 
 
 def _operation(context: Context, data: Data, key: UUID) -> Purchase:

@@ -195,7 +195,7 @@ def _typed_amount(operator: Operator) -> Ask:
 
     return Ask(
         name="pay.typed",
-        text=text("Enter the amount in {currency}:", currency=operator.currency),
+        text=text("How much, in whole {currency}?", currency=operator.currency),
         typed=Typed(shape=AMOUNT, sample=SAMPLE_AMOUNT, accept=accept, leads=("pay.pin",)),
         wrong=text("Write the amount in whole {currency}.", currency=operator.currency),
     )
