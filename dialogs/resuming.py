@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dialogs.screens import screen_text
 from dialogs.values import Clock, Text, text
 from dialogs.words import Ask, Choose, Confirm, Context, Data, Go, MoneyStep, Pay, Place, Resume, Say, State
+from engine.words import PaymentState
 
 #: what a question to go on keeps beside what was chosen: the screen that was left, and whether it takes a fresh key
 LEFT, FRESH = "left", "fresh"
@@ -61,11 +62,13 @@ async def coming_back(
         return None
     if isinstance(state, Say):
         at = datetime.fromisoformat(left.data[DONE_AT])
-        paid = any(isinstance(one, Pay) and one.done == state.name for one in states.values())
-        return Return(home, nothing, done_line(at, left.data["reference"], paid=paid))
+        asked = next((one for one in states.values() if isinstance(one, Pay) and one.done == state.name), None)
+        if asked is not None:
+            return Return(home, nothing, await _came_of(states, asked, context, at, left.data["reference"]))
+        return Return(home, nothing, done_line(at, left.data["reference"]))
     fresh = False
     if isinstance(state, MoneyStep):
-        done, fresh = await _became(state, left, context)
+        done, fresh = await _became(states, state, left, context)
         if done is not None:
             return Return(home, nothing, done)
     if question:
@@ -111,14 +114,19 @@ async def going_on(states: Mapping[str, State], data: Data, place: Place, contex
     return Return(gate, Place(data={**kept, **fresh}, trail=place.trail, visits=visits))
 
 
-def done_line(at: datetime, reference: str, *, paid: bool = False) -> Text:
+def asked_line(at: datetime, reference: str) -> Text:
+    """That a payment was asked for, for who has not heard of it."""
+    return text("Asked at {time}, ref {reference}.", time=Clock(at), reference=reference)
+
+
+def done_line(at: datetime, reference: str) -> Text:
     """That a money step was done, for who has not heard of it."""
-    if paid:
-        return text("Asked at {time}, ref {reference}.", time=Clock(at), reference=reference)
     return text("Done at {time}, ref {reference}.", time=Clock(at), reference=reference)
 
 
-async def _became(step: MoneyStep, left: Place, context: Context) -> tuple[Text | None, bool]:
+async def _became(
+    states: Mapping[str, State], step: MoneyStep, left: Place, context: Context
+) -> tuple[Text | None, bool]:
     """What became of a money step that was left: the line where it was done; whether it needs a fresh key."""
     key = context.key(step.name, left.visits.get(step.name, 0))
     if isinstance(step, Confirm):
@@ -130,8 +138,17 @@ async def _became(step: MoneyStep, left: Place, context: Context) -> tuple[Text 
         loaded = {} if step.load is None else await step.load(context, left.data)
         before = None if isinstance(loaded, Go) else await step.before(context, {**left.data, **loaded}, key)
         if before is not None and before.taken:
-            return done_line(before.at, before.reference, paid=True), False
+            return await _came_of(states, step, context, before.at, before.reference), False
     return None, False
+
+
+async def _came_of(states: Mapping[str, State], step: Pay, context: Context, at: datetime, reference: str) -> Text:
+    """What has come of a payment that was asked for, in the words of its own screens once it has ended."""
+    payment = await context.engine.find_payment(reference)
+    if payment is None or payment.state not in (PaymentState.SETTLED, PaymentState.DECLINED):
+        return asked_line(at, reference)
+    to = step.done if payment.state is PaymentState.SETTLED else step.refused
+    return screen_text(states[to], step.result(context, {}, payment))
 
 
 async def _anew(step: MoneyStep, context: Context, data: Data) -> dict[str, Any] | Go:

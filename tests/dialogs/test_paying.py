@@ -95,6 +95,25 @@ async def test_a_session_played_again_is_the_same_payment(house: House, machine:
     assert len(await house.engine.payments_of(line.account)) == 1
 
 
+@pytest.mark.parametrize(("plays", "told"), [("late", "Received KES 50.00"), ("decline", "not enough money")])
+async def test_who_dials_again_after_a_payment_has_ended_is_told_how(
+    house: House, machine: Machine, plays: str, told: str
+) -> None:
+    await house.plays(plays)
+    player = await (await dialling(house, machine, await house.line())).say("2", "1")
+    confirming = player.place
+    await player.say("1")
+    (payment,) = await house.engine.payments_of((await player.context()).subscriber.account)
+    await house.ended(payment)
+    for left in (confirming, player.place):
+        back = await machine.come_back(left, await player.context(), ask=True)
+        if left.state == "pay.refused":
+            assert back is None, "it was told at once"
+            continue
+        assert back is not None and back.screen.state == "main_menu.home"
+        assert told in back.screen.text.partition("\n")[0]
+
+
 async def test_the_same_payment_in_a_new_session_is_asked_about_first(house: House, machine: Machine) -> None:
     line = await house.line()
     await (await dialling(house, machine, line)).say("2", "1", "1")
