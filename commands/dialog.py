@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Literal, NamedTuple, get_args
@@ -19,12 +20,13 @@ from commands.dialog_record import diff, record, replay
 from commands.dialog_reload import reload_dialogs
 from commands.dialog_translate import translate
 from commands.installation import guarded, refuse
+from commands.scratch import SAMPLE
 from dialogs.catalogue import declared, machine_of
 from dialogs.check import Problem, check_operator
 from dialogs.drawing import mermaid, svg
 from dialogs.texts import Texts
 from dialogs.ways import longest, way_faults
-from settings import GatewaySettings, Operator, load_operator, load_settings
+from settings import PREFIX, GatewaySettings, Operator, load_operator, load_settings
 
 app = typer.Typer(help="Check, draw, play, reload and translate the dialogs.", no_args_is_help=True)
 app.command("play")(play)
@@ -37,7 +39,8 @@ app.command("reload")(reload_dialogs)
 app.command("translate")(translate)
 
 OperatorOption = Annotated[
-    Path | None, typer.Option(help="An operator's file, on the demo's gateways; by default what the settings name.")
+    Path | None,
+    typer.Option(help="A file, on the demo's gateways; by default what the settings name, else the sample."),
 ]
 #: every language that the dialogs are translated into
 LANGUAGES: tuple[str, ...] = get_args(get_args(Operator.model_fields["languages"].annotation)[0])
@@ -120,7 +123,17 @@ def draw_dialogs(
         typer.echo(svg(machine_of(known), wanted, spoken))
 
 
+def _anything_set() -> bool:
+    """Whether this shell knows of an installation at all."""
+    return any(os.environ.get(name) for name in os.environ if name.startswith(PREFIX) or name == "DATABASE_URL")
+
+
 def _chosen(operator: Path | None) -> Chosen:
+    if operator is None and not _anything_set():
+        operator = SAMPLE
+        Console(stderr=True).print(
+            f"no settings: {SAMPLE.name} on the demo's gateways (--operator names another file)", style="dim"
+        )
     if operator is not None:
         demo = {name: GatewaySettings.model_validate(given) for name, given in GATEWAYS.items()}
         return Chosen(load_operator(operator), profiles(demo))

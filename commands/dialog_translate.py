@@ -40,15 +40,18 @@ def translate(
     known = guarded(lambda: load_operator(operator))
     if (out or take) and language is None:
         refuse("which language?")
+    translated = tuple(one for one in spoken() if one != "en")
+    if language is not None and language not in translated:
+        refuse(f"{language} is none of {', '.join(translated)}")
     if out is not None and language is not None:
-        catalogue, missing = merged(guarded(lambda: _catalogue(language)))
-        out.write_bytes(_po(catalogue))
+        catalogue, missing = merged(_catalogue(language))
+        guarded(lambda: out.write_bytes(_po(catalogue)))
         console.print(f"{out}: {len(catalogue)} messages, {missing} not translated")
         return
     if take is not None and language is not None:
         _take(console, language, take, known)
         return
-    found = {one: faults(one, known) for one in ((language,) if language else spoken()) if one != "en"}
+    found = {one: faults(one, known) for one in ((language,) if language else translated)}
     table = Table("language", "what")
     for one, problems in found.items():
         for problem in problems:
@@ -66,8 +69,6 @@ def spoken() -> tuple[str, ...]:
 
 
 def _catalogue(language: str) -> Catalog:
-    if language not in spoken() or language == "en":
-        refuse(f"{language} is none of {', '.join(one for one in spoken() if one != 'en')}")
     try:
         return read_catalogue(language)
     except FileNotFoundError:
@@ -105,7 +106,7 @@ def faults(language: str, operator: Operator, catalogue: Catalog | None = None) 
 def _take(console: Console, language: str, path: Path, operator: Operator) -> None:
     try:
         catalogue = read_po(io.BytesIO(guarded(path.read_bytes)), locale=language, abort_invalid=True)
-    except PoFileError as error:
+    except (PoFileError, UnicodeDecodeError) as error:
         refuse(f"{path}: {error}")
     problems = faults(language, operator, catalogue)
     for problem in problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -24,6 +25,21 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def test_the_sample_operators_dialogs_pass_the_check(operator: str) -> None:
     done = CliRunner().invoke(dialog.app, ["check", "--operator", str(EXAMPLES / operator)])
     assert done.exit_code == 0 and "no problem" in done.output
+
+
+def test_without_any_setting_the_sample_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in os.environ if one.startswith("RASID_") or one == "DATABASE_URL"]:
+        monkeypatch.delenv(name)
+    done = CliRunner().invoke(dialog.app, ["check"])
+    assert done.exit_code == 0 and "no problem" in done.output
+
+
+@pytest.mark.parametrize("given", [["xx"], ["en"], ["pt", "--out", "/nowhere/pt.po"], ["pt", "--in", "{latin}"]])
+def test_what_cannot_be_translated_is_one_sentence(given: list[str], tmp_path: Path) -> None:
+    latin = tmp_path / "latin.po"
+    latin.write_bytes('msgid "Exit"\nmsgstr "Saída"\n'.encode("latin-1"))
+    done = CliRunner().invoke(dialog.app, ["translate", *(one.format(latin=latin) for one in given)])
+    assert done.exit_code == 2 and isinstance(done.exception, SystemExit) and done.output.strip()
 
 
 def test_a_file_that_is_not_there_is_one_sentence() -> None:
