@@ -234,6 +234,7 @@ class Conversation:
             now=datetime.now(UTC),
             source=f"{turn.channel}:{turn.gateway}",
             key=derived_keys(origin),
+            checkout=profile.checkout_in(turn),
         )
         if (push_id := pushed(turn)) is not None and not fed.restart:
             await self._engine.menus.menu_answered((subscriber.account.shard, push_id))
@@ -247,7 +248,7 @@ class Conversation:
         trace.state = step.screen.state
         shown = self._pages(step.screen, context, profile)
         page = min(page, len(shown) - 1)
-        reply = Reply(text=shown[page], ends=step.screen.ends, label=step.screen.state)
+        reply = Reply(text=shown[page], ends=step.screen.ends, label=step.screen.state, checkout=step.checkout)
         trace.mark("layout")
         if session is not None and not fed.keeps:
             return Outcome(reply, session)

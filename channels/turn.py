@@ -8,6 +8,9 @@ from enum import StrEnum
 
 import msgspec
 
+from dialogs.checkout import Checkout
+from engine.words import CheckoutSession
+
 
 class Event(StrEnum):
     """What a hop means for its session (the vocabulary of Vumi's session events)."""
@@ -68,6 +71,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     text: str
     ends: bool
     label: str = ""
+    #: what the gateway is to take in this session, if it can: ``Profile.checkout``
+    checkout: Checkout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,12 @@ class Profile:
     deadline_seconds: float = 10.0
     #: seconds the gateway lets one whole session last
     session_seconds: int = 180
+    #: the payment gateway that takes money within this gateway's own sessions; empty: none does
+    checkout: str = ""
+
+    def checkout_in(self, turn: Turn) -> CheckoutSession | None:
+        """The session in which a person can be asked to pay, if they can."""
+        return CheckoutSession(self.checkout, turn.session_id) if self.checkout else None
 
 
 class Malformed(Exception):

@@ -140,6 +140,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _checkouts_are_payment_gateways(self) -> Self:
+        for name, gateway in self.gateways.items():
+            if gateway.checkout and gateway.checkout not in self.payment_gateways:
+                raise ValueError(f"gateways.{name}.checkout: there is no payment gateway {gateway.checkout}")
+        return self
+
+    @model_validator(mode="after")
     def _owners_own_books(self) -> Self:
         strangers = sorted(self.book_owners.keys() - self.books.keys())
         if strangers:

@@ -31,6 +31,8 @@ class GatewaySettings(Strict):
     options: dict[str, str | int | bool] = Field(default={}, repr=False)
     #: the gateway gives up after this; the answer leaves before
     deadline_seconds: float = Field(default=8.0, gt=0, le=60)
+    #: the payment gateway (``payment_gateways``) that takes money within this gateway's sessions; empty: none
+    checkout: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]*)?$")
 
 
 class CarrierSettings(Strict):

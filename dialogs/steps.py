@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dialogs.checkout import Checkout, Till
 from dialogs.words import MoneyStep, Place, Say, Screen, State
 
 
@@ -36,6 +37,8 @@ class Step:
         self.waits = isinstance(shown.state, MoneyStep) and not shown.taken
         #: the same was done a moment ago under another key, and the screen asks whether to do it again
         self.again = self.waits and "done_at" in shown.data
+        #: what the channel has to take itself now
+        self.checkout: Checkout | None = shown.state.asks(shown.data) if isinstance(shown.state, Till) else None
         self._render = render
 
     @cached_property

@@ -19,7 +19,7 @@ import msgspec
 
 from dialogs.values import Text
 from engine.api import Engine
-from engine.words import Answer, Operation, Payment, PaymentRefused, Subscriber
+from engine.words import Answer, CheckoutSession, Operation, Payment, PaymentRefused, Subscriber
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -76,6 +76,8 @@ class Context:
     now: datetime
     source: str
     key: Callable[[str, int], UUID]
+    #: in which the channel can take the money itself; None: it cannot
+    checkout: CheckoutSession | None = None
 
 
 Data: TypeAlias = Mapping[str, Any]

@@ -265,6 +265,7 @@ class Engine:
         self.find_payment = payments.find_payment
         self.payment_link = Links(database).link
         self.payment_methods = payments.methods
+        self.checkout = served.checkout
         #: their names in the settings
         self.payment_gateways = tuple(served)
         self.refund_payment = payments.refund

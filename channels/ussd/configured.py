@@ -103,8 +103,12 @@ def _profile(name: str, gateway: GatewaySettings) -> Profile:
         budget = Budget(septets=gateway.septets, ucs2=gateway.ucs2)
     else:
         budget = Budget(septets=min(gateway.septets, calling.most_septets), ucs2=min(gateway.ucs2, calling.most_ucs2))
+    if gateway.checkout and (calling is None or not calling.takes_money):
+        reason = f"{gateway.adapter} takes no money in its sessions"
+        raise SettingsError("gateways", [(f"gateways.{name}.checkout", reason)])
     return Profile(
         budget=budget,
+        checkout=gateway.checkout,
         deadline_seconds=gateway.deadline_seconds,
         session_seconds=_session_seconds(calling, gateway),
     )

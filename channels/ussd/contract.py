@@ -80,6 +80,8 @@ class Adapter(ABC):
     #: what a screen of it holds at most, whatever the settings allow (3GPP TS 23.038: 160 octets)
     most_septets: int = 182
     most_ucs2: int = 91
+    #: whether the gateway takes money in its own sessions: ``Reply.checkout`` is then written
+    takes_money: bool = False
     #: every outcome of a ``SessionEnd``: metrics label, so it must be bounded
     outcomes: frozenset[str] = frozenset()
     #: HTTP methods of hops
@@ -147,6 +149,11 @@ class AdapterFactory(Protocol):
 
     @property
     def most_ucs2(self) -> int:
+        """As in ``Adapter``."""
+        ...
+
+    @property
+    def takes_money(self) -> bool:
         """As in ``Adapter``."""
         ...
 

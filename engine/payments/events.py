@@ -21,7 +21,7 @@ from engine.payments.pushes import Pushes, paid_by, undecided
 from engine.payments.steps import Step
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.recharge.gateways.references import is_account_number
-from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, UnknownLine
+from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, PaymentState, UnknownLine
 
 log = structlog.get_logger(__name__)
 
@@ -96,11 +96,17 @@ class Events:
 
     async def _do(self, taken: Taken, stored: Stored) -> str:
         event, outcome = taken.event, taken.event.outcome
+        concludes = bool(self._gateways.checkout(taken.gateway))
+        if concludes and not is_waiting(stored) and stored.gateway_ref == outcome.gateway_ref:
+            # Believed before; what is left is to tell of it.
+            return await self._conclude(taken, stored)
         if event.ask_status:
             said = await self._confirmed(taken.gateway, event, stored)
             if said is None:
                 return await self._unconfirmed(taken, stored)
             outcome = said
+        if concludes:
+            return await self._conclude(taken, await self._progress.step(_hearing(taken, stored, outcome, done=False)))
         return await self._settled(taken, await self._progress.step(_hearing(taken, stored, outcome)))
 
     async def _settled(self, taken: Taken, stored: Stored) -> str:
@@ -108,6 +114,19 @@ class Events:
             waited = (datetime.now(UTC) - taken.received_at).total_seconds()
             self._metrics.settlement_seconds.labels(taken.gateway).observe(waited)
         return "done"
+
+    async def _conclude(self, taken: Taken, stored: Stored) -> str:
+        """Take the payment on and tell its provider of its order. The event is done only once that has heard."""
+        await self._settled(taken, stored)
+        # Read under its lock, after what the door has committed.
+        known = await self._progress.step(Step(stored.key, lambda current, _owns, _now: current, "concluding", {}))
+        order = taken.event.outcome.gateway_ref
+        delivered = known.state == PaymentState.SETTLED and known.gateway_ref == order
+        decided = known.state != PaymentState.CAPTURED and not is_waiting(known)
+        if decided and await self._gateways.conclude(taken.gateway, taken.event, delivered=delivered):
+            return await self._finish(taken, None)
+        late = taken.received_at + CONFIRM_WITHIN < datetime.now(UTC)
+        return await self._finish(taken, "not_concluded") if late else "waiting"
 
     async def _confirmed(self, name: str, event: Event, stored: Stored) -> Outcome | None:
         """What the provider itself says, with the names that the event brought; None while it does not say so."""
@@ -230,13 +249,13 @@ def _known(taken: Taken, found: Found) -> Stored | str | None:
     return None
 
 
-def _hearing(taken: Taken, stored: Stored, outcome: Outcome) -> Step:
+def _hearing(taken: Taken, stored: Stored, outcome: Outcome, *, done: bool = True) -> Step:
     return hearing(
         stored,
         outcome,
         "callback",
         gateway=taken.gateway,
-        event=taken.place,
+        event=taken.place if done else None,
         event_id=taken.event.event_id,
         asked_ref=taken.event.status_ref,
     )

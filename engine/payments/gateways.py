@@ -11,7 +11,9 @@ import structlog
 
 from engine.recharge.gateways.configured import gateway_routes, payment_gateways
 from engine.recharge.gateways.contract import (
+    AsksInSession,
     ChargeRequest,
+    Event,
     GatewayState,
     Outcome,
     PaymentGateway,
@@ -84,6 +86,23 @@ class Gateways:
     def candidates(self, method: PaymentMethod, payer_msisdn: str) -> list[str]:
         """Who may be asked, best first."""
         return self._routes.best(method, payer_msisdn)
+
+    def checkout(self, name: str) -> str:
+        """What people call the gateway ``name`` that asks within their session; empty where there is none such."""
+        gateway: object = self._by_name.get(name)
+        return gateway.brand if isinstance(gateway, AsksInSession) else ""
+
+    async def conclude(self, name: str, event: Event, *, delivered: bool) -> bool:
+        """Tell a gateway that asks within sessions what became of an order. True once it has heard."""
+        gateway: object = self._by_name.get(name)
+        if not isinstance(gateway, AsksInSession):
+            return True
+        try:
+            async with asyncio.timeout(self._longest_call):
+                return await gateway.conclude(event, delivered=delivered)
+        except Exception:
+            log.exception("gateway_broke", gateway=name, call="conclude")
+            return False
 
     def allows(self, name: str) -> bool:
         """Whether a new payment may go there now: then ``charge`` has to follow."""

@@ -93,6 +93,8 @@ class Inbox:
             callback = gateway.read_callback(request)
         except BadCallback as error:
             return await self._refuse(name, request, error)
+        if callback.shared_path:
+            request = msgspec.structs.replace(request, path_secret="")
         answer = Reply(callback.status, callback.body, callback.content_type)
         if callback.refusal is not None:
             known = [await self._serves(event.account_number) for event in callback.events]

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -180,6 +181,8 @@ class Recovery:
             return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "not_asked")
         asked = await self._progress.step(Step(stored.key, ask, "asked", {"gateway": stored.gateway}))
         payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
+        # Whatever session they paid in is over, and who asks in it is not reached any more.
+        payer = msgspec.structs.replace(payer, session="")
         # A card's token is worth something at its own gateway only.
         others = self._gateways.candidates(PaymentMethod(stored.method), payer.msisdn) if payer.msisdn else []
         return await self._asking.ask(asked, payer, others)

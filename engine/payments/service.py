@@ -33,6 +33,7 @@ from engine.recharge.gateways.contract import Payer
 from engine.words import (
     AccountRef,
     Answer,
+    CheckoutSession,
     Payment,
     PaymentMethod,
     PaymentRefused,
@@ -109,7 +110,7 @@ class Payments:
         await self._gateways.stop()
 
     def methods(self) -> frozenset[PaymentMethod]:
-        """What people can pay with."""
+        """What people can pay with wherever they are."""
         return self._gateways.methods()
 
     # -- asking for one ---
@@ -124,6 +125,7 @@ class Payments:
         msisdn: str = "",
         token: str = "",
         card: SavedCard | None = None,
+        checkout: CheckoutSession | None = None,
         device: str = "",
         source: str,
         product: str | None = None,
@@ -131,6 +133,7 @@ class Payments:
     ) -> Payment:
         """Ask whoever has ``msisdn`` (E.164), a card's ``token`` or a saved ``card`` for money for a subscriber's line.
 
+        With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
         ``amount`` is in minor units. The same ``key`` again is the same payment: nobody is asked twice. Answers with
         the payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes
         by message. One that the guard holds back is in review, and nobody is asked before staff has looked.
@@ -138,8 +141,11 @@ class Payments:
 
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
-        payer = Payer(msisdn=msisdn, token=token if card is None else await self._cards.token(card))
+        session = "" if checkout is None else checkout.session
+        payer = Payer(msisdn=msisdn, token=token if card is None else await self._cards.token(card), session=session)
         candidates = self._gateways.candidates(method, payer.msisdn)
+        if checkout is not None:
+            candidates = await self._in_session(checkout, names.payment_id_of(subscriber.account, key))
         if card is not None:
             candidates = [name for name in candidates if name == card.gateway]
         if not 0 < amount <= LARGEST:
@@ -171,8 +177,13 @@ class Payments:
         if task is None:
             return stored.payment()
         await asyncio.wait({task}, timeout=wait_seconds)
-        found = await self.payment(stored.payment_id)
-        return found or stored.payment()
+        return (await self.payment(stored.payment_id)) or stored.payment()
+
+    async def _in_session(self, checkout: CheckoutSession, payment_id: UUID) -> list[str]:
+        """Who asks in a session: its gateway, for one payment; what is paid there names nothing but the session."""
+        other = await self._one(names.by_gateway_ref(*checkout))
+        taken = other is not None and other.payment_id != payment_id
+        return [checkout.gateway] if self._gateways.checkout(checkout.gateway) and not taken else []
 
     def _begin(self, payment_id: UUID, task: asyncio.Task[Stored]) -> None:
         def ended(task: asyncio.Task[Stored]) -> None:

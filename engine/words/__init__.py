@@ -68,6 +68,7 @@ from engine.words.operations import (
     Refund,
 )
 from engine.words.payments import (
+    CheckoutSession,
     Listed,
     ListKind,
     Payment,
@@ -143,6 +144,7 @@ __all__ = [
     "Channel",
     "Charge",
     "ChargeUsage",
+    "CheckoutSession",
     "Code",
     "Deduction",
     "DeliveryEvent",

@@ -87,6 +87,15 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+class CheckoutSession(NamedTuple):
+    """A person's session on a channel in which one payment gateway asks for the money itself."""
+
+    #: its name in the settings
+    gateway: str
+    #: the session's id at the provider
+    session: str
+
+
 class SavedCard(NamedTuple):
     """A card that a line can pay with again. What the gateway charges it by stays sealed."""
 

@@ -43,6 +43,11 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stripe_webhook_secret: str = "whsec_sandbox_stripe"  # noqa: S105
     #: where Stripe's events go; empty: nowhere
     stripe_webhook_url: str = ""
+    hubtel_client_id: str = "sandbox-client"
+    hubtel_client_secret: str = "sandbox-client-secret"  # noqa: S105
+    hubtel_pos: str = "11684"
+    #: where Hubtel's fulfilments go; empty: nowhere
+    hubtel_fulfilment_url: str = ""
 
 
 class Posted(NamedTuple):

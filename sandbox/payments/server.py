@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sandbox.payments.acquirer import Acquirer
 from sandbox.payments.desk import PACE, Accounts, Desk
+from sandbox.payments.hubtel import Hubtel
 from sandbox.payments.ledger import Ledger, Payment
 from sandbox.payments.mpesa import Mpesa
 from sandbox.payments.native import Native
@@ -46,6 +47,7 @@ class PaymentsSandbox:
         self.port, self.acquirer_port = port, acquirer_port
         self.desk: Desk
         self.acquirer: Acquirer
+        self.hubtel: Hubtel
         self._runner: web.AppRunner | None = None
 
     @property
@@ -57,8 +59,9 @@ class PaymentsSandbox:
         """Listen, and take up what was on its way."""
         self.desk = Desk(Ledger(self._state), self._accounts, pace=self._pace)
         self.acquirer = Acquirer(self.desk)
+        self.hubtel = Hubtel(self.desk)
         application = web.Application()
-        for provider in (Native(self.desk), Mpesa(self.desk), Stripe(self.desk), Prompts(self.desk)):
+        for provider in (Native(self.desk), Mpesa(self.desk), Stripe(self.desk), self.hubtel, Prompts(self.desk)):
             application.add_routes(provider.routes())
         application.add_routes(
             [

@@ -9,6 +9,10 @@ shortcut is what ``Message`` has behind it (``714*5`` and ``*714*5*3*100*1#``: `
 Answer: 200, JSON ``SessionId Type Message Label ClientState DataType FieldType``; ``Type`` is ``response`` while the
 session goes on and ``release`` when it is over. ``ClientState`` comes back once, with the next request.
 
+Where money is to be taken ``Type`` is ``AddToCart`` with ``Item`` (``ItemName Qty Price ItemId``, the price in major
+units): the session is over for us, and Hubtel asks the payer. The official SDK writes ``Release`` with ``Item`` on
+USSD: option ``cart``.
+
 Source: businessdocs-developers.hubtel.com (programmable services), hubtel.readme.io, and the classes of
 hubtel/programmable-services-sdk-dotnet. The idle limit of about two minutes: docs.page/nexlabstudio/starhash-docs.
 """
@@ -17,9 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
+from babel.numbers import get_currency_precision
 
 from channels.turn import Event, Malformed, Reply, Turn
 from channels.ussd.contract import Adapter, Options, Request, Response, SessionEnd
@@ -38,17 +44,26 @@ EVENTS = {
 }
 #: what a list of sessions or an app's page shows of a screen: its first line, no longer than this
 LABEL_LENGTH = 40
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+class HubtelOptions(OptionsModel):
+    """``gateways.<name>.options`` of the adapter ``hubtel``."""
+
+    #: the ``Type`` of an answer that hands over to the checkout
+    cart: Literal["AddToCart", "release"] = "AddToCart"
 
 
 class Gateway(Adapter):
     """The adapter of one configured Hubtel service."""
 
     session_seconds = 180
+    takes_money = True
     outcomes = frozenset(word for word, event in EVENTS.items() if event is Event.CLOSE)
 
     def __init__(self, name: str, service_code: str, options: Options) -> None:
         """``name``: the instance in the settings. ``service_code``: what people dial, without ``*`` and ``#``."""
-        read_options(OptionsModel, options)
+        self._cart = read_options(HubtelOptions, options).cart
         self._name = name
         self._service_code = service_code
 
@@ -65,19 +80,22 @@ class Gateway(Adapter):
         return self._turn(fields, event, text)
 
     def write(self, reply: Reply, turn: Turn) -> Response:
-        """``response`` or ``release`` with the screen; the state's name as what comes back."""
-        return _json(
-            200,
-            {
-                "SessionId": turn.session_id,
-                "Type": "release" if reply.ends else "response",
-                "Message": reply.text,
-                "Label": reply.text.partition("\n")[0][:LABEL_LENGTH],
-                "ClientState": reply.label,
-                "DataType": "display" if reply.ends else "input",
-                "FieldType": "text",
-            },
-        )
+        """``response`` or ``release`` with the screen, or what the cart holds; the state's name as what comes back."""
+        content: dict[str, Any] = {
+            "SessionId": turn.session_id,
+            "Type": "release" if reply.ends else "response",
+            "Message": reply.text,
+            "Label": reply.text.partition("\n")[0][:LABEL_LENGTH],
+            "ClientState": reply.label,
+            "DataType": "display" if reply.ends else "input",
+            "FieldType": "text",
+        }
+        asked = reply.checkout
+        if asked is not None:
+            price = Decimal(asked.amount).scaleb(-get_currency_precision(asked.currency))
+            item = {"ItemName": asked.name, "Qty": 1, "Price": price, "ItemId": asked.reference}
+            content |= {"Type": self._cart, "Item": item}
+        return _json(200, content)
 
     def write_malformed(self, error: Malformed) -> Response:
         """400 with the field and the reason."""
@@ -101,5 +119,5 @@ class Gateway(Adapter):
         )
 
 
-def _json(status: int, content: Mapping[str, str]) -> Response:
-    return Response(status, "application/json", msgspec.json.encode(content))
+def _json(status: int, content: Mapping[str, Any]) -> Response:
+    return Response(status, "application/json", _ENCODER.encode(content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from channels.ussd import voice
 from channels.ussd.voice import Call, Heard, Misread, json_of, said
@@ -15,6 +16,8 @@ class Voice(voice.Voice):
         super().__init__(session_id, msisdn, service_code)
         self._hops = 0
         self._state = ""
+        #: what the checkout was handed, once it was
+        self.item: dict[str, Any] = {}
 
     def dial(self, beyond: str = "") -> Call:
         """The first hop."""
@@ -32,14 +35,17 @@ class Voice(voice.Voice):
         """``Message`` and ``Type``."""
         answer = json_of(body)
         kind = said(answer, "Type", str)
-        if kind not in {"response", "release"}:
-            raise Misread("Type: neither response nor release")
+        if kind not in {"response", "release", "AddToCart"}:
+            raise Misread("Type: neither response, release nor AddToCart")
+        if kind == "AddToCart":
+            self.item = said(answer, "Item", dict)
+            said(self.item, "ItemId", str)
         if said(answer, "SessionId", str) != self.session_id:
             raise Misread("SessionId: another session's")
         for name in ("Label", "DataType", "FieldType"):
             said(answer, name, str)
         self._state = said(answer, "ClientState", str)
-        return Heard(said(answer, "Message", str), kind == "release")
+        return Heard(said(answer, "Message", str), kind != "response")
 
     def _hop(self, kind: str, message: str) -> Call:
         self._hops += 1

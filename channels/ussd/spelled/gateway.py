@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -49,6 +49,8 @@ class Spelled:
     """Makes adapters of one spelling: what an adapter's class is elsewhere."""
 
     spelling: Spelling
+    #: no spelling has words for it
+    takes_money: ClassVar[bool] = False
 
     @property
     def session_seconds(self) -> int:

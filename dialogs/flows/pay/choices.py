@@ -46,8 +46,19 @@ def card_name(brand: str, last_four: str) -> Text:
     return text("{brand} ..{digits}", brand=brand, digits=last_four)
 
 
-def means(operator: Operator, methods: frozenset[PaymentMethod], saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
-    """An option for mobile money and one for each card; each leads to the amount."""
+def till(context: Context, operator: Operator) -> str:
+    """What people call the checkout of the channel that they stand in; empty where it has none, or may not."""
+    named = operator.payments.methods
+    if context.checkout is None or (named and PaymentMethod.MOBILE_MONEY.value not in named):
+        return ""
+    return context.engine.checkout(context.checkout.gateway)
+
+
+def means(
+    operator: Operator, methods: frozenset[PaymentMethod], saved: tuple[SavedCard, ...], till: str
+) -> tuple[Item, ...]:
+    """An option for the channel's ``till``, one for mobile money and one for each card; each leads to the amount."""
+    here = [Item("till", text("{name}", name=till), {**_by_phone(), "till": till}, "pay.amount")] if till else []
     by_phone = method_name(operator, PaymentMethod.MOBILE_MONEY)
     items = [Item(PaymentMethod.MOBILE_MONEY, by_phone, _by_phone(), "pay.amount")]
     if PaymentMethod.MOBILE_MONEY not in methods:
@@ -55,7 +66,7 @@ def means(operator: Operator, methods: frozenset[PaymentMethod], saved: tuple[Sa
     by_card = [
         Item(str(one.card_id), card_name(one.brand, one.last_four), with_card(one), "pay.amount") for one in saved
     ]
-    return (*items, *by_card)
+    return (*here, *items, *by_card)
 
 
 def again(operator: Operator, last: Payment | None, saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
@@ -93,13 +104,14 @@ def with_card(card: SavedCard) -> dict[str, Any]:
     return {
         "method": PaymentMethod.CARD.value,
         "card": str(card.card_id),
+        "till": "",
         "brand": card.brand,
         "digits": card.last_four,
     }
 
 
 def _by_phone() -> dict[str, Any]:
-    return {"method": PaymentMethod.MOBILE_MONEY.value, "card": ""}
+    return {"method": PaymentMethod.MOBILE_MONEY.value, "card": "", "till": ""}
 
 
 def chosen_card(saved: tuple[SavedCard, ...], card_id: str) -> SavedCard | None:

@@ -21,7 +21,17 @@ from dialogs.asking import (
     line_typed,
     outside,
 )
-from dialogs.flows.pay.choices import again, allowed, card_name, cards, chosen_card, last_paid, means, method_name
+from dialogs.flows.pay.choices import (
+    again,
+    allowed,
+    card_name,
+    cards,
+    chosen_card,
+    last_paid,
+    means,
+    method_name,
+    till,
+)
 from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.recharge.flow import voucher_number
@@ -60,7 +70,8 @@ from settings import Operator
 WAIT = 2.0
 #: the longest names of cards that are said
 SAMPLE_CARD = {"method": "card", "card": str(UUID(int=0)), "brand": "Mastercard", "digits": "8888"}
-SAMPLE_PHONE = {"method": "mobile_money", "card": ""}
+SAMPLE_PHONE = {"method": "mobile_money", "card": "", "till": ""}
+SAMPLE_TILL = {**SAMPLE_PHONE, "till": "Hubtel"}
 SHOWN_NUMBER = "+254712345678"
 
 
@@ -95,10 +106,11 @@ def _sample_cards() -> tuple[SavedCard, ...]:
 
 def _home(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any] | Go:
-        methods = allowed(context, operator)
-        if not methods:
+        methods, here = allowed(context, operator), till(context, operator)
+        if not methods and not here:
             return Go("recharge.number")
         return {
+            "here": here,
             "methods": methods,
             "cards": await cards(context, operator),
             "last": await last_paid(context, methods),
@@ -108,7 +120,7 @@ def _home(operator: Operator) -> Choose:
         return (
             *again(operator, data["last"], data["cards"]),
             Item("voucher", text("Voucher"), {}, "recharge.number"),
-            *means(operator, data["methods"], data["cards"]),
+            *means(operator, data["methods"], data["cards"], data["here"]),
             Item("other", text("For another number"), {}, "pay.number"),
             Item("payments", text("My payments"), {}, "payments.list"),
         )
@@ -129,7 +141,7 @@ def _home(operator: Operator) -> Choose:
         created_at=MOMENT,
         changed_at=MOMENT,
     )
-    most = {"methods": frozenset(PaymentMethod), "cards": _sample_cards(), "last": last}
+    most = {"methods": frozenset(PaymentMethod), "cards": _sample_cards(), "last": last, "here": ""}
     return Choose(
         name="pay.home",
         text=text("Recharge by:"),
@@ -140,7 +152,7 @@ def _home(operator: Operator) -> Choose:
         to="pay.amount",
         also=("recharge.number", "pay.number", "pay.pin", "payments.list"),
         typed=(voucher_number(operator),),
-        samples=(most, {**most, "cards": (), "last": None}),
+        samples=(most, {**most, "cards": (), "last": None, "here": SAMPLE_TILL["till"]}),
     )
 
 
@@ -160,16 +172,20 @@ def _number() -> Ask:
 
 def _means(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
-        return {"methods": allowed(context, operator), "cards": await cards(context, operator)}
+        return {
+            "methods": allowed(context, operator),
+            "cards": await cards(context, operator),
+            "here": till(context, operator),
+        }
 
     return Choose(
         name="pay.means",
         text=text("Pay by:"),
         load=load,
-        items=lambda data: means(operator, data["methods"], data["cards"]),
+        items=lambda data: means(operator, data["methods"], data["cards"], data["here"]),
         keeps="way",
         to="pay.amount",
-        samples=({"methods": frozenset(PaymentMethod), "cards": _sample_cards()},),
+        samples=({"methods": frozenset(PaymentMethod), "cards": _sample_cards(), "here": SAMPLE_TILL["till"]},),
     )
 
 
@@ -217,7 +233,7 @@ def _confirm(operator: Operator) -> Pay:
 
     most = {"amount": money_sample(operator).amount, "currency": operator.currency}
     told = {"done_at": MOMENT, "reference": REFERENCE}
-    ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_CARD)]
+    ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_TILL, SAMPLE_CARD)]
     ways += [{**one, "number": SHOWN_NUMBER} for one in ways]
     return Pay(
         name="pay.confirm",
@@ -238,12 +254,17 @@ def _confirm(operator: Operator) -> Pay:
 
 def _name(operator: Operator, data: Data) -> Text:
     by_card = data["method"] == PaymentMethod.CARD
+    if data.get("till"):
+        return text("{name}", name=data["till"])
     return card_name(data["brand"], data["digits"]) if by_card else method_name(operator, data["method"])
 
 
 async def _payee_and_card(context: Context, operator: Operator, data: Data) -> dict[str, Any] | Go:
     """Whose number is shown and which card pays, as they stand now; elsewhere where one of them is gone."""
     known: dict[str, Any] = {"payee": context.subscriber, "saved": None, "currency": context.subscriber.currency}
+    if data.get("till") and not till(context, operator):
+        # They have come on by another channel, which cannot take money.
+        return Go("pay.refused", {"code": Refused.METHOD.value, "currency": operator.currency}, done=True)
     if data["card"]:
         known["saved"] = chosen_card(await cards(context, operator), data["card"])
         if known["saved"] is None:
@@ -267,6 +288,7 @@ async def _ask(context: Context, data: Data, key: UUID) -> Payment:
         key=key,
         msisdn="" if by_card else context.subscriber.msisdn,
         card=data["saved"],
+        checkout=context.checkout if data.get("till") else None,
         source=context.source,
         wait_seconds=WAIT,
     )
@@ -278,11 +300,17 @@ async def _before(context: Context, data: Data, key: UUID) -> Before | None:
     return None if found is None else Before(own, found.created_at, found.reference)
 
 
-def _result(_context: Context, data: Data, outcome: Payment | PaymentRefused) -> dict[str, Any]:
+def _result(context: Context, data: Data, outcome: Payment | PaymentRefused) -> dict[str, Any]:
     if isinstance(outcome, PaymentRefused):
         return {"code": str(outcome.args[0]), "limit": outcome.limit, "currency": data["currency"]}
+    state, here = outcome.state, context.checkout
+    asked = here is not None and (outcome.gateway, outcome.gateway_ref) == here
+    if data.get("till") and not asked and state in (PaymentState.CREATED, PaymentState.REQUESTED, PaymentState.PENDING):
+        # Asked for in a session that is over, or not yet: what the channel took now would name no payment.
+        state = PaymentState.UNKNOWN
     return {
-        "state": outcome.state.value,
+        "till": asked and state is PaymentState.PENDING,
+        "state": state.value,
         "reason": outcome.reason or "other",
         "method": outcome.method.value,
         "amount": outcome.amount,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dialogs.checkout import Checkout, Till
 from dialogs.flows.pay.choices import method_name
 from dialogs.samples import REFERENCE, money_sample
 from dialogs.values import Money, Text, text
-from dialogs.words import Data, Say
+from dialogs.words import Data
 from engine.words import PaymentMethod, PaymentState
 from settings import Operator
 
@@ -16,7 +17,7 @@ _RECEIVED = frozenset({S.CAPTURED, S.SETTLED})
 _UNSURE = frozenset({S.UNKNOWN, S.REFUNDING, S.REFUNDED, S.CHARGED_BACK})
 
 
-def asked(operator: Operator) -> Say:
+def asked(operator: Operator) -> Till:
     """The end of the way: what to do now, and that the outcome comes by message."""
 
     def show(data: Data) -> Text:
@@ -36,8 +37,14 @@ def asked(operator: Operator) -> Say:
             return text("Approve {amount} on your phone. We will text you. Ref {reference}", **values)
         return text("{amount} is being paid. We will text you. Ref {reference}", **values)
 
+    def asks(data: Data) -> Checkout | None:
+        if not data.get("till"):
+            return None
+        name = f"{operator.name} {data['reference']}"
+        return Checkout(name=name, amount=data["amount"], currency=data["currency"], reference=data["reference"])
+
     most = money_sample(operator)
     known = {"amount": most.amount, "currency": most.currency, "reference": REFERENCE}
     ways = (PaymentMethod.MOBILE_MONEY, PaymentMethod.CARD)
     samples = tuple({**known, "state": state.value, "method": method.value} for state in S for method in ways)
-    return Say(name="pay.asked", text=show, samples=samples)
+    return Till(name="pay.asked", text=show, samples=samples, asks=asks)

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 
 from configuration.options import WrongOptions
-from engine.recharge.gateways.contract import PaymentGateway
+from engine.recharge.gateways.contract import AsksInSession, PaymentGateway
 from engine.recharge.gateways.options import GatewayFactory, Tools
 from engine.recharge.gateways.routing import GatewayRoute, GatewayRoutes
 from engine.words import PaymentMethod
@@ -30,7 +30,15 @@ def gateway_routes(settings: Settings, gateways: Mapping[str, PaymentGateway]) -
     for name, gateway in gateways.items():
         given = settings.payment_gateways[name]
         prefixes = tuple(prefix.lstrip("+") for prefix in given.prefixes)
-        routes.append(GatewayRoute(name=name, methods=gateway.methods, cost=given.cost, prefixes=prefixes))
+        routes.append(
+            GatewayRoute(
+                name=name,
+                methods=gateway.methods,
+                cost=given.cost,
+                prefixes=prefixes,
+                in_session=isinstance(gateway, AsksInSession),
+            )
+        )
     return GatewayRoutes(routes)
 
 

@@ -47,6 +47,8 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     #: E.164 with ``+``
     msisdn: str = ""
     token: str = ""
+    #: the provider's own name of the session in which it asks them itself (``AsksInSession``)
+    session: str = ""
 
 
 class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +162,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b"{}"
     #: what is answered instead of ``body`` if the account that the payer typed is none of ours (C2B validation)
     refusal: bytes | None = None
+    #: the path's last segment is the same for all payments: it says nothing of which one this is
+    shared_path: bool = False
 
 
 class BadCallback(Exception):
@@ -201,6 +205,21 @@ class OffersStatements(Protocol):
 
         Whoever reads it closes it.
         """
+
+
+@runtime_checkable
+class AsksInSession(Protocol):
+    """A gateway whose provider asks the payer itself, within their session on a channel of that provider.
+
+    ``charge`` calls nobody: it says ``pending``, with the session as ``gateway_ref``, and the channel's answer hands
+    the session over. Nobody else is asked for such a payment, and no other channel offers it.
+    """
+
+    #: what people call it
+    brand: str
+
+    async def conclude(self, event: Event, *, delivered: bool) -> bool:
+        """Tell the provider what became of the order that an event told of. True once it has heard."""
 
 
 class PaymentGateway(Protocol):

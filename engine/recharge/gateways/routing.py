@@ -14,7 +14,7 @@ from engine.words import PaymentMethod
 from runtime.breaker import Breaker, BreakerState
 
 #: a ``not_found`` of a charge that is not the gateway's fault: we asked it for something that it cannot do for us
-OURS = frozenset({"no_callback_url"})
+OURS = frozenset({"no_callback_url", "no_session"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class GatewayRoute:
     cost: int = 0
     #: beginnings of the payers' numbers that it serves, without ``+``; "" serves all
     prefixes: tuple[str, ...] = ("",)
+    #: it asks within the payer's session on one channel: never chosen for a payment, only named
+    in_session: bool = False
     breaker: Breaker = field(default_factory=Breaker)
 
     def reach(self, msisdn: str) -> int | None:
@@ -50,7 +52,7 @@ class GatewayRoutes:
         fitting = []
         for route in self._routes.values():
             reach = route.reach(payer_msisdn)
-            if method in route.methods and reach is not None:
+            if method in route.methods and reach is not None and not route.in_session:
                 ill = route.breaker.state is not BreakerState.CLOSED
                 fitting.append((ill, -reach, route.cost, route.name))
         return [name for *_, name in sorted(fitting)]
@@ -69,8 +71,9 @@ class GatewayRoutes:
             breaker.succeeded()
 
     def methods(self) -> frozenset[PaymentMethod]:
-        """What people can pay with at all."""
-        return frozenset(method for route in self._routes.values() for method in route.methods)
+        """What people can pay with wherever they are."""
+        routes = [route for route in self._routes.values() if not route.in_session]
+        return frozenset(method for route in routes for method in route.methods)
 
     def states(self) -> dict[str, BreakerState]:
         """Every gateway's breaker, by name."""

@@ -31,6 +31,15 @@ def test_a_data_file_that_is_not_there_is_refused_by_its_option() -> None:
     assert "own.toml" in reason
 
 
+def test_only_a_gateway_that_takes_money_in_its_sessions_can_have_a_checkout() -> None:
+    for adapter in ("arkesel", "infobip", "smpp"):
+        assert refused(adapter=adapter, checkout="hubtel") == (
+            "gateways.gh.checkout",
+            f"{adapter} takes no money in its sessions",
+        )
+    assert profiles({"gh": GatewaySettings(adapter="hubtel", checkout="hubtel")})["gh"].checkout == "hubtel"
+
+
 @pytest.mark.parametrize(("septets", "most"), [(182, 120), (100, 100)])
 def test_the_settings_may_allow_less_than_the_gateway_holds_not_more(septets: int, most: int) -> None:
     profile = profiles({"gh": GatewaySettings(adapter="nalo", septets=septets, ucs2=80)})["gh"]

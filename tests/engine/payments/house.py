@@ -55,12 +55,22 @@ def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) 
         "webhook_secrets": (accounts.stripe_webhook_secret,),
         "return_url": "https://rasid.example/portal",
     }
+    hubtel = {
+        "client_id": accounts.hubtel_client_id,
+        "client_secret": accounts.hubtel_client_secret,
+        "pos": accounts.hubtel_pos,
+        "path_secret": PATH_SECRET,
+        "currency": "KES",
+        "status_url": f"{sandbox_url}/hubtel",
+        "fulfilment_url": f"{sandbox_url}/hubtel/callback",
+    }
     made = {
+        "hubtel": {"adapter": "hubtel", "options": hubtel, "timeout_seconds": 1.0},
         "sandbox": {"adapter": "sandbox", "options": native, "timeout_seconds": 1.0},
         "mpesa": {"adapter": "mpesa", "options": mpesa, "timeout_seconds": 1.0, "cost": 10},
         "stripe": {"adapter": "stripe", "options": stripe, "timeout_seconds": 1.0, "cost": 10},
     }
-    made = {name: given for name, given in made.items() if name in (only or made)}
+    made = {name: given for name, given in made.items() if name in (only or ("sandbox", "mpesa", "stripe"))}
     return {name: PaymentGatewaySettings.model_validate(given) for name, given in made.items()}
 
 

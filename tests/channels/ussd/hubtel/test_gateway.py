@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from channels.turn import Event, Reply, Turn
 from channels.ussd.contract import Request, SessionEnd
 from channels.ussd.hubtel.gateway import LABEL_LENGTH, Gateway
+from configuration.options import WrongOptions
+from dialogs.checkout import Checkout
 from tests.channels.ussd.table import holds, request, table
 
 TURN = Turn(channel="ussd", gateway="hubtel", session_id="8d44", msisdn="233244123456", text="", event=Event.NEW)
@@ -47,6 +50,32 @@ def test_the_last_screen_is_a_release_that_only_shows(gateway: Gateway) -> None:
 
 def test_a_label_is_one_short_line(gateway: Gateway) -> None:
     assert len(json.loads(gateway.write(Reply(text="a" * 100, ends=False), TURN).body)["Label"]) == LABEL_LENGTH
+
+
+CHECKOUT = Checkout(name="Rasid 7F3K2M", amount=5050, currency="GHS", reference="7F3K2M")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"), [({}, "AddToCart"), ({"cart": "AddToCart"}, "AddToCart"), ({"cart": "release"}, "release")]
+)
+def test_what_is_to_be_paid_is_an_item_of_the_cart_at_a_price_in_major_units(
+    options: dict[str, str], kind: str
+) -> None:
+    reply = Reply(text="Approve GHS 50.50", ends=True, label="pay.asked", checkout=CHECKOUT)
+    body = Gateway("hubtel", "123", options).write(reply, TURN).body
+    assert body.endswith(b'"Item":{"ItemName":"Rasid 7F3K2M","Qty":1,"Price":50.50,"ItemId":"7F3K2M"}}')
+    answer = json.loads(body)
+    assert (answer["Type"], answer["DataType"], answer["Message"]) == (kind, "display", "Approve GHS 50.50")
+
+
+def test_a_kind_of_cart_that_hubtel_does_not_know_is_refused() -> None:
+    with pytest.raises(WrongOptions):
+        Gateway("hubtel", "123", {"cart": "basket"})
+
+
+def test_a_stored_answer_has_the_same_cart() -> None:
+    reply = Reply(text="Approve", ends=True, checkout=CHECKOUT)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(reply), type=Reply) == reply
 
 
 def test_the_end_is_answered_in_the_gateways_form(gateway: Gateway) -> None:
