@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from dialogs.checkout import Till
 from dialogs.graph import forward_depths
 from dialogs.machine import Machine
 from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Option, Pay, Resume, Say, State
@@ -32,6 +33,7 @@ _SHAPES: dict[type[State], tuple[str, str]] = {
     Confirm: ("{{", "}}"),
     Pay: ("{{", "}}"),
     Say: ("([", "])"),
+    Till: ("([", "])"),
     Resume: ("[", "]"),
 }
 
