@@ -310,6 +310,7 @@ def _result(context: Context, data: Data, outcome: Payment | PaymentRefused) -> 
         state = PaymentState.UNKNOWN
     return {
         "till": asked and state is PaymentState.PENDING,
+        "brand": data.get("till") or "",
         "state": state.value,
         "reason": outcome.reason or "other",
         "method": outcome.method.value,

@@ -30,7 +30,7 @@ def asked(operator: Operator) -> Till:
         if state in _UNSURE:
             return text(
                 "We are checking with {name}. You will not be charged twice. Ref {reference}",
-                name=method_name(operator, method),
+                name=text("{name}", name=data["brand"]) if data.get("brand") else method_name(operator, method),
                 reference=data["reference"],
             )
         if method == PaymentMethod.MOBILE_MONEY:
