@@ -133,6 +133,13 @@ def test_books_that_cannot_live_elsewhere_are_refused(
     assert any(reason in said for said in refused(file).values())
 
 
+def test_a_checkout_names_a_payment_gateway_that_is_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASID_GATEWAYS", json.dumps({"gh": {"adapter": "hubtel", "checkout": "till"}}))
+    assert "gateways.gh.checkout: there is no payment gateway till" in str(refused(file))
+    monkeypatch.setenv("RASID_PAYMENT_GATEWAYS", json.dumps({"till": {"adapter": "hubtel"}}))
+    assert load_settings(file).gateways["gh"].checkout == "till"
+
+
 def test_a_variable_that_is_not_json_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RASID_GATEWAYS", "{")
     assert "gateways" in refused(file)["environment"]

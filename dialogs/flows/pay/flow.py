@@ -71,7 +71,8 @@ WAIT = 2.0
 #: the longest names of cards that are said
 SAMPLE_CARD = {"method": "card", "card": str(UUID(int=0)), "brand": "Mastercard", "digits": "8888"}
 SAMPLE_PHONE = {"method": "mobile_money", "card": "", "till": ""}
-SAMPLE_TILL = {**SAMPLE_PHONE, "till": "Hubtel"}
+#: as long as the name of a channel's own checkout may be
+SAMPLE_TILL = {**SAMPLE_PHONE, "till": "Hubtel Money"}
 SHOWN_NUMBER = "+254712345678"
 
 

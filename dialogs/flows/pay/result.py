@@ -46,5 +46,6 @@ def asked(operator: Operator) -> Till:
     most = money_sample(operator)
     known = {"amount": most.amount, "currency": most.currency, "reference": REFERENCE}
     ways = (PaymentMethod.MOBILE_MONEY, PaymentMethod.CARD)
-    samples = tuple({**known, "state": state.value, "method": method.value} for state in S for method in ways)
-    return Till(name="pay.asked", text=show, samples=samples, asks=asks)
+    samples = [{**known, "state": state.value, "method": method.value} for state in S for method in ways]
+    samples.append({**known, "state": S.UNKNOWN.value, "method": ways[0].value, "brand": "Hubtel Money"})
+    return Till(name="pay.asked", text=show, samples=tuple(samples), asks=asks)

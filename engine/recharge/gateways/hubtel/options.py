@@ -20,7 +20,7 @@ class HubtelOptions(OptionsModel):
     #: last path segment of the service's fulfilment address: Hubtel signs nothing
     path_secret: str = Field(pattern=r"^[A-Za-z0-9_]{16,64}$", repr=False)
     currency: str = Field(default="GHS", pattern=r"^[A-Z]{3}$")
-    #: what people call it, on the screen where they choose how to pay
-    brand: str = Field(default="Hubtel", pattern=r"^[^\x00-\x1f]{1,20}$")
+    #: what people call it, on the screen where they choose how to pay; screens are checked for 12 characters
+    brand: str = Field(default="Hubtel", pattern=r"^[^\x00-\x1f]{1,12}$")
     status_url: str = Field(default=STATUS, pattern=r"^https?://[^?#@\s]+$")
     fulfilment_url: str = Field(default=FULFILMENT, pattern=r"^https?://[^?#@\s]+$")
