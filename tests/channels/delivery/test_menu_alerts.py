@@ -104,7 +104,7 @@ async def test_the_menu_says_what_is_left_and_sells_more_and_no_text_goes(
     number, _ = session_info(shown) or b""
     handset = Handset(smsc, session=number)
     await handset.say("1")
-    assert screen(smsc.submitted[-1]).startswith("100 MB 1 day KES 20.00")
+    assert screen(smsc.submitted[-1]).startswith("Buy 100 MB 1 day for KES 20.00?")
     await handset.say("1")
     assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 105_000_000
     later()

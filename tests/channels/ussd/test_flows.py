@@ -103,7 +103,7 @@ async def test_a_published_code_leads_to_its_confirm_screen_however_its_gateway_
         voice = server.session(name)
         voice.dialled = lambda beyond, spelled=spelled: spelled if beyond else "*123#"  # type: ignore[method-assign]
         confirm = await server.hear(name, voice, voice.dial("21"))
-        assert confirm.text.startswith("100 MB 1 day KES 20.00")
+        assert confirm.text.startswith("Buy 100 MB 1 day for KES 20.00?")
     assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 0
     assert (await server.hear(name, voice, voice.say("1"))).ends
     assert (await engine.subscriber(MSISDN)).total(Unit.OCTETS) == 100_000_000
