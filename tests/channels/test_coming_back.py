@@ -79,7 +79,7 @@ async def test_who_dials_again_is_asked_and_goes_on_to_the_very_confirm_screen(
     again = kind(talk(), session_id="S2")
     asked = await again.dial()
     assert asked.label == "resume.question"
-    assert asked.text.startswith("Continue: 100 MB 1 day KES 20.00")
+    assert asked.text.startswith("Continue: Buy 100 MB 1 day for KES 20.00?")
     assert asked.text.endswith("1 Yes\n2 Start again")
     confirm = await again.say("1")
     assert (confirm.label, confirm.text) == (left.label, left.text)

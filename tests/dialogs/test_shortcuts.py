@@ -114,7 +114,7 @@ async def test_a_way_leads_to_the_same_screen_in_whatever_order_the_menu_is(
         player.machine.adopt(type(player.machine)(declared(edited(operator, **rules)), player.machine.texts))
         step, ended = await followed(player.machine, ("bundles", "data_week_1gb"), context)
         assert ended and step.screen.state == "bundles.confirm"
-        assert step.screen.text.startswith("1 GB 7 days")
+        assert step.screen.text.startswith("Buy 1 GB 7 days")
 
 
 async def test_an_option_that_a_person_does_not_have_ends_the_way_where_it_would_be(
