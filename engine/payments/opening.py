@@ -38,10 +38,10 @@ class Wanted(NamedTuple):
     gateway: str
     method: PaymentMethod
     amount: int
-    #: None: the account's
-    currency: str | None
     payer: Payer
     source: str
+    #: None: the account's
+    currency: str | None = None
     product: str | None = None
     #: it came by itself, and the provider calls it so
     gateway_ref: str | None = None

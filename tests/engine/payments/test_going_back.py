@@ -136,7 +136,8 @@ async def by_card(house: House, line: Subscriber) -> Payment:
 
 async def heard(house: House, payment: Payment, said: GatewayState) -> Stored:
     """What the gateway says becomes the payment's state; nothing is booked yet."""
-    (stored,) = await house.engine.payments._finder(names.by_id(payment.payment_id))
+    stored = await house.engine.payments._finder.one(names.by_id(payment.payment_id))
+    assert stored is not None
     return await house.engine.payments._progress.heard(stored, Outcome(state=said), "callback")
 
 

@@ -75,7 +75,7 @@ async def test_payments_of_a_silent_provider_keep_no_other_providers_payments_wa
 async def test_who_did_not_answer_five_times_is_left_alone_for_a_while(ill: House, silent: tuple[Silent, str]) -> None:
     line = await ill.line()
     payment = await ill.pay(line, 5_000, method=PaymentMethod.BANK, token="account", wait_seconds=5.0)
-    stored = await ill.engine.payments._one(by_id(payment.payment_id))
+    stored = await ill.engine.payments._finder.one(by_id(payment.payment_id))
     assert stored is not None
     gateways, about = ill.engine.payments._gateways, stored.asked_by()
     asked = await asyncio.gather(*(gateways.status("sandbox", about) for _ in range(IN_A_ROW)))

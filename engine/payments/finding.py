@@ -1,0 +1,97 @@
+"""Finding payments again: by id, by what a person quotes, by the provider's name. Concurrent reads are one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.payments import names, reading, store
+from engine.payments.course import Stored
+from engine.payments.store import Connection
+from engine.payments.writer import Writer
+from engine.words import AccountRef, Payment, PaymentMethod, PaymentState, Subscriber
+
+#: payments of an account in one answer
+MOST = 100
+
+
+class Finder:
+    """Payments as of the last commit."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        self._located = Writer[names.Locator, list[Stored]](database, self._locate)
+        self._pages = Writer[tuple[AccountRef, datetime, int], list[Stored]](database, self._page)
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self._located.close()
+        await self._pages.close()
+
+    async def one(self, locator: names.Locator) -> Stored | None:
+        """The stored payment that a locator leads to, if there is one."""
+        found = await self._located(locator)
+        return found[0] if found else None
+
+    async def payment(self, payment_id: UUID) -> Payment | None:
+        """A payment by its id."""
+        return _told(await self.one(names.by_id(payment_id)))
+
+    async def find_payment(self, reference: str) -> Payment | None:
+        """A payment by what a person quotes; none where two have the same short reference."""
+        return _told(await self.one(names.by_reference(reference)))
+
+    async def find_by_gateway_ref(self, gateway: str, gateway_ref: str) -> Payment | None:
+        """A payment by its provider's reference."""
+        return _told(await self.one(names.by_gateway_ref(gateway, gateway_ref)))
+
+    async def payments_of(self, account: AccountRef, before: datetime | None = None, limit: int = 10) -> list[Payment]:
+        """The latest payments of an account that began before a time, newest first."""
+        page = await self._pages((account, before or datetime.max.replace(tzinfo=UTC), min(limit, MOST)))
+        return [stored.payment() for stored in page]
+
+    async def asked_before(
+        self,
+        subscriber: Subscriber,
+        method: PaymentMethod,
+        amount: int,
+        *,
+        key: UUID,
+        product: str | None = None,
+        within_minutes: int = 10,
+    ) -> tuple[Payment | None, bool]:
+        """The same payment for the same line, asked for under whatever key in the last minutes and not refused.
+
+        With it, whether it is the one that ``key`` stands for: that one counts whenever it was asked for.
+        """
+        own = await self.payment(names.payment_id_of(subscriber.account, key))
+        if own is not None:
+            return own, True
+        since = datetime.now(UTC) - timedelta(minutes=within_minutes)
+        wanted = (subscriber.line_id, method, amount, product)
+        for one in await self.payments_of(subscriber.account):
+            same = (one.line_id, one.method, one.amount, one.product) == wanted
+            if same and one.created_at > since and one.state is not PaymentState.DECLINED:
+                return one, False
+        return None, False
+
+    async def _locate(self, connection: Connection, batch: Sequence[names.Locator]) -> list[list[Stored]]:
+        located = await store.locate(connection, list(enumerate(batch)))
+        await connection.rollback()
+        found: list[list[Stored]] = [[] for _ in batch]
+        for place, stored in located:
+            found[place].append(stored)
+        return found
+
+    async def _page(
+        self, connection: Connection, batch: Sequence[tuple[AccountRef, datetime, int]]
+    ) -> list[list[Stored]]:
+        pages = [await reading.of_account(connection, *account, before, limit) for account, before, limit in batch]
+        await connection.rollback()
+        return pages
+
+
+def _told(stored: Stored | None) -> Payment | None:
+    return None if stored is None else stored.payment()
