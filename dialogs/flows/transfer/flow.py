@@ -194,6 +194,7 @@ def _confirm(operator: Operator) -> Confirm:
         short = too_low(context, fee + (data["amount"] if unit is Unit.MONEY else 0))
         return {"fee": fee} if short is None else Go("transfer.refused", short, done=True)
 
+    fresh = _samples(operator)
     return Confirm(
         name="transfer.confirm",
         purpose="transfer",
@@ -209,10 +210,7 @@ def _confirm(operator: Operator) -> Confirm:
         result=result,
         done="transfer.done",
         refused="transfer.refused",
-        samples=(
-            *_samples(operator),
-            *({**one, "done_at": MOMENT, "reference": REFERENCE} for one in _samples(operator)),
-        ),
+        samples=(*fresh, *({**one, "done_at": MOMENT, "reference": REFERENCE} for one in fresh)),
     )
 
 
