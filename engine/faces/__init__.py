@@ -1,0 +1,1 @@
+"""What the engine shows, a face for each kind of caller; ``engine.api`` puts them together."""
