@@ -8,10 +8,10 @@ twice, and two processes may work on one hop, and the books see one effect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -22,7 +22,7 @@ from channels.layout import pages
 from channels.outcome import Outcome
 from channels.promises import Ongoing, Promises
 from channels.push import pushed
-from channels.session import Begun, Session
+from channels.session import Begun, Line, Session
 from channels.sessions import SessionsDown, SessionStore, answer_life
 from channels.starting import Starts, origin_in, own_origin, place_to_keep
 from channels.trace import Listener, Trace, TracePublisher, TurnMeters, Watched
@@ -83,7 +83,7 @@ class Conversation:
         if not (turn.session_id and turn.msisdn):
             # The gateway told them with an earlier hop, and what was kept of it is gone.
             return self._notice("session_lost")
-        trace = Trace(self._store.hop(turn))
+        trace, line = Trace(self._store.hop(turn)), self._store.line(turn)
         profile = self._profiles[turn.gateway]
         try:
             bounded(turn)
@@ -93,10 +93,10 @@ class Conversation:
             self._meters.observe(turn, trace)
             return self.unreadable()
         try:
-            reply = await self._with_session(turn, profile, trace)
+            reply = await self._with_session(turn, line, profile, trace)
         except SessionsDown:
             reply = await self._without_session(turn, profile, trace)
-        self._meters.observe(turn, trace, self._store.line(turn).session, reply)
+        self._meters.observe(turn, trace, line.session, reply)
         if self._publisher is not None:
             await self._publisher.publish(self._traced(turn), trace)
         return reply
@@ -120,14 +120,15 @@ class Conversation:
             log.info("session_not_closed", gateway=turn.gateway)
         return Reply(text="", ends=True)
 
-    async def _with_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
+    async def _with_session(self, turn: Turn, line: Line, profile: Profile, trace: Trace) -> Reply:
         """The turn between the two scripts. Raises ``SessionsDown`` while nothing has been done yet."""
-        line, hop = self._store.line(turn), trace.hop
-        loop = asyncio.get_running_loop()
+        loop, hop = asyncio.get_running_loop(), trace.hop
         deadline = loop.time() + profile.deadline_seconds - MARGIN_SECONDS
         while True:
             # The holder itself answers by its own deadline, so a lock that lives longer belongs to a dead process.
             lock_ms = int(profile.deadline_seconds * 1000)
+            # Redis and Postgres are asked at once: one wait less, and more turns share each round trip.
+            reading = self._reading(turn)
             begun = await self._store.begin_by(deadline, line, hop, lock_ms, answer_us=answer_life(turn))
             trace.mark("begin")
             if begun.answer is not None:
@@ -136,17 +137,19 @@ class Conversation:
             if begun.token is None:
                 trace.outcome = "late"
                 return self._notice("busy")
-            outcome = await self._in_time(turn, begun, profile, trace, deadline)
+            if begun.waited:  # for a turn of this line, which may have changed it after we looked
+                reading = self._reading(turn)
+            answer = self._answer(turn, begun, reading, profile, trace)
+            outcome = await self._in_time(turn, begun, answer, trace, deadline)
             try:
                 if not outcome.keeps:
                     await self._store.release(line, hop, begun.token)
                     return outcome.reply
-                answer = self._encoder.encode(outcome.reply)
                 ended = await self._store.end(
                     line,
                     hop,
                     begun.token,
-                    answer=answer,
+                    answer=self._encoder.encode(outcome.reply),
                     session=outcome.session,
                     keep_seconds=profile.session_seconds,
                     answer_us=answer_life(turn),
@@ -171,12 +174,21 @@ class Conversation:
             return self._notice("session_lost")
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
         alone = replace(turn, remembered=False)
-        return (await self._in_time(alone, Begun(), profile, trace, deadline)).reply
+        answer = self._answer(alone, Begun(), self._reading(turn), profile, trace)
+        return (await self._in_time(alone, Begun(), answer, trace, deadline)).reply
 
-    async def _in_time(self, turn: Turn, begun: Begun, profile: Profile, trace: Trace, deadline: float) -> Outcome:
+    def _reading(self, turn: Turn) -> asyncio.Task[Subscriber]:
+        """The line, on its way. What comes of it may be of no use to anybody: a hop that was answered before."""
+        reading = self._ongoing.start(self._engine.subscriber(turn.msisdn))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return reading
+
+    async def _in_time(
+        self, turn: Turn, begun: Begun, answer: Coroutine[Any, Any, Outcome], trace: Trace, deadline: float
+    ) -> Outcome:
         """The answer, or at the deadline a notice, while the work goes on: it may have money on its way."""
         loop = asyncio.get_running_loop()
-        work = self._ongoing.start(self._answer(turn, begun, profile, trace))
+        work = self._ongoing.start(answer)
         await asyncio.wait((work,), timeout=max(deadline - loop.time(), 0.0))
         if work.done():
             return work.result()
@@ -197,10 +209,12 @@ class Conversation:
         # What was asked and could not be promised is found under its key when the hop comes again.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
 
-    async def _answer(self, turn: Turn, begun: Begun, profile: Profile, trace: Trace) -> Outcome:
-        """Read the line and converse. Never raises: a failure is a screen too."""
+    async def _answer(
+        self, turn: Turn, begun: Begun, reading: Awaitable[Subscriber], profile: Profile, trace: Trace
+    ) -> Outcome:
+        """Converse with the line that is being read. Never raises: a failure is a screen too."""
         try:
-            subscriber = await self._engine.subscriber(turn.msisdn)
+            subscriber = await reading
             trace.language = subscriber.language
             trace.mark("read")
             if subscriber.status is LineStatus.TERMINATED:
@@ -238,7 +252,6 @@ class Conversation:
         )
         if (push_id := pushed(turn)) is not None and not fed.restart:
             await self._engine.menus.menu_answered((subscriber.account.shard, push_id))
-        origin, start = origin_in(session, own), None
         trace.before, trace.typed = "" if session is None or fed.restart else session.place.state, fed.texts
         if session is None or fed.restart:
             start, texts, origin = await self._starts.start(turn, begun, fed.texts, context)

@@ -69,6 +69,8 @@ class Begun(NamedTuple):
     session: Session | None = None
     #: a first turn, of a line that has left another session
     left: bool = False
+    #: another turn held the line at first
+    waited: bool = False
 
 
 class Ended(NamedTuple):

@@ -136,14 +136,14 @@ class SessionStore:
 
         Raises ``SessionsDown``.
         """
-        wait = FIRST_WAIT
+        wait, waited = FIRST_WAIT, False
         loop = asyncio.get_running_loop()
         while True:
             begun = await self.begin(line, hop, lock_ms, answer_us=answer_us)
             if begun.answer is not None or begun.token is not None or loop.time() + wait >= deadline:
-                return begun
+                return begun._replace(waited=True) if waited else begun
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, LONGEST_WAIT)
+            wait, waited = min(wait * 2, LONGEST_WAIT), True
 
     async def end(
         self,

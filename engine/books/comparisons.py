@@ -77,20 +77,15 @@ _REMEMBERED = """
     ORDER BY shard, account_id, key
 """
 
-# What a line was told stands with it (see ``engine.provisioning``), as ``counter status until``.
+# What a line was told stands with it, too (see ``engine.provisioning``).
 _TOLD = """
-    SELECT shard, account_id, line_id,
-           (SELECT string_agg(said, ', ' ORDER BY said COLLATE "C") FROM unnest(policy) AS said)
+    SELECT shard, account_id, line_id, array_to_string(policy, ', ')
     FROM line WHERE policy <> '{}' AND $touched ORDER BY shard, account_id, line_id
 """
 
-# A colon begins a parameter, unless it is escaped.
-_PROVISIONED = r"""
-    SELECT shard, account_id, line_id, string_agg(said, ', ' ORDER BY said COLLATE "C")
-    FROM (SELECT shard, account_id, line_id, concat_ws(' ', counter, status,
-                 to_char(valid_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24\:MI\:SS"Z"')) AS said
-          FROM provisioning_rule) rules
-    GROUP BY shard, account_id, line_id ORDER BY shard, account_id, line_id
+_PROVISIONED = """
+    SELECT shard, account_id, line_id, array_to_string(rules, ', ')
+    FROM provisioning_rule ORDER BY shard, account_id, line_id
 """
 
 COMPARISONS = (

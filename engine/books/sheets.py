@@ -182,7 +182,7 @@ SHEETS = {
         _sheet(
             "provisioned",
             provisioning_rule,
-            "shard account_id line_id counter status valid_until key",
+            "shard account_id line_id rules key",
             "changed_at",
             how="upsert",
             book=Book.PROVISIONING,

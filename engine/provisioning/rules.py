@@ -49,10 +49,8 @@ def provision(case: Case) -> None:
     if policy == line.policy:
         return
     case.line = line._replace(policy=policy)
-    changed = [one for one, said in zip(told, policy, strict=True) if said not in line.policy]
-    for counter, status, until in changed:
-        case.write("provisioned", line.line_id, counter, status, until, case.operation.key)
-    rules = _rules(told, changed)
+    case.write("provisioned", line.line_id, policy, case.operation.key)
+    rules = _rules(told, [one for one, said in zip(told, policy, strict=True) if said not in line.policy])
     # A line that is barred or ended is served no more, whatever is left; an empty one may be again at any moment.
     if not served:
         case.announce("provisioning.changed", {"rules": rules, "served": False})

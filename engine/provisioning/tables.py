@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from engine.storage.schema import Timestamp, metadata, shard
 
@@ -22,17 +22,16 @@ class Counter(StrEnum):
     LINE = "line"
 
 
-#: What a line may be served now and until when, one row for each policy counter.
+#: What a line may be served now, one row for each line.
 provisioning_rule = sa.Table(
     "provisioning_rule",
     metadata,
     shard(),
     sa.Column("account_id", UUID, primary_key=True),
     sa.Column("line_id", UUID, primary_key=True),
-    sa.Column("counter", sa.Text, primary_key=True),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("valid_until", Timestamp),
     # The operation that said so.
     sa.Column("key", UUID, nullable=False),
     sa.Column("changed_at", Timestamp, nullable=False),
+    # One for each policy counter: ``counter status until``, without an end where there is none.
+    sa.Column("rules", ARRAY(sa.Text), nullable=False),
 )

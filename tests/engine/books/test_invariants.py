@@ -185,7 +185,7 @@ PLANTED = {
         {("receivables", "trader")},
     ),
     "provisioning": (
-        "UPDATE provisioning_rule SET status = 'exhausted' WHERE account_id = %(account)s AND counter = 'voice'",
+        "UPDATE provisioning_rule SET rules[1] = 'voice exhausted' WHERE account_id = %(account)s",
         {("provisioning", "trader")},
     ),
     "a rule that is gone": (
