@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from channels.session import Begun
 from channels.sessions import SessionStore, connect
 from channels.trace import Trace, TracePublisher
 from channels.turn import Budget, Event, Profile
@@ -168,9 +166,8 @@ async def test_a_refusal_that_comes_late_is_texted_once_in_its_own_words(
     other = SlowDoor(engine)
     again = Phone(talk(engine=other, profile=Profile(deadline_seconds=1.3)))
     again.text = phone.text
-    blind, soon = replace(again.turn(), remembered=False), asyncio.get_running_loop().time() + 0.3
-    late = again.conversation._in_time(blind, Begun(), Profile(deadline_seconds=1.3), Trace(), soon)
-    assert (await late).reply.label == "notice.late"
+    late = await again.conversation._without_session(again.turn(), Profile(deadline_seconds=1.3), Trace())
+    assert late.label == "notice.late"
     other.open.set()
     await again.conversation.drain()
     (told,) = await engine.claim_messages(10, 60)
