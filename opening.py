@@ -31,7 +31,7 @@ from runtime.metrics import Metrics
 from settings import Operator, Settings, SettingsError, load_operator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Opened:
     """One process's parts, each made once."""
 
@@ -39,10 +39,10 @@ class Opened:
     operator: Operator
     keyring: Keyring
     metrics: Metrics
-    texts: Texts
     engine: Engine
     redis: Redis
     store: SessionStore
+    texts: Texts
     machine: Machine
     #: who serves USSD
     conversation: Conversation
@@ -74,20 +74,9 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     """
     operator = operator or load_operator(settings.operator)
     keyring, metrics, redis = settings.keyring(), Metrics(), connect(settings.redis_url)
-    engine = await open_engine(
-        settings.database_url,
-        operator,
-        keyring,
-        lanes=settings.lanes,
-        metrics=metrics,
-        books=settings.books,
-        gateways=configured_gateways(settings, metrics),
-        redis=redis,
-        webhooks=settings.webhooks,
-        audit_export=settings.audit_export,
-    )
+    engine = await _engine(settings, operator, keyring, metrics, redis)
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
-    machine, notices = machine_of(operator, texts), Notices(texts, operator)
+    machine, notices, known = machine_of(operator, texts), Notices(texts, operator), profiles(settings.gateways)
     hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine, operator)
     talking = talk(
         settings,
@@ -100,39 +89,42 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         metrics=metrics,
         listeners=(hops, recorder),
     )
-    known = profiles(settings.gateways)
-    return Opened(
-        settings=settings,
-        operator=operator,
-        keyring=keyring,
-        metrics=metrics,
-        texts=texts,
+    conversation = Conversation(
         engine=engine,
-        redis=redis,
-        store=store,
         machine=machine,
-        conversation=Conversation(
-            engine=engine,
-            machine=machine,
-            notices=notices,
-            store=store,
-            profiles=known,
-            metrics=metrics,
-            publisher=TracePublisher(redis) if settings.simulator else None,
-            listeners=(hops, recorder),
-        ),
-        talk=talking,
-        hops=hops,
-        recorder=recorder,
-        editions=Editions(
-            path=settings.operator,
-            engine=engine,
-            machine=machine,
-            notices=notices,
-            talking=talking.texts,
-            fits=fits(known),
-            redis=redis,
-        ),
+        notices=notices,
+        store=store,
+        profiles=known,
+        metrics=metrics,
+        publisher=TracePublisher(redis) if settings.simulator else None,
+        listeners=(hops, recorder),
+    )
+    editions = Editions(
+        path=settings.operator,
+        engine=engine,
+        machine=machine,
+        notices=notices,
+        talking=talking.texts,
+        fits=fits(known),
+        redis=redis,
+    )
+    # Each has a type of its own: one out of its place is seen by mypy.
+    resources = (settings, operator, keyring, metrics, engine, redis, store)
+    return Opened(*resources, texts, machine, conversation, talking, editions, hops, recorder)
+
+
+async def _engine(settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis) -> Engine:
+    return await open_engine(
+        settings.database_url,
+        operator,
+        keyring,
+        lanes=settings.lanes,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        redis=redis,
+        webhooks=settings.webhooks,
+        audit_export=settings.audit_export,
     )
 
 
