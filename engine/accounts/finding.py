@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
 
-import psycopg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import FIXED, MOBILE, parse_imsi, parse_msisdn
 from engine.accounts.secrets import Address
 from engine.accounts.tables import NumberKind, directory
 from engine.storage.bulk import array
-from engine.storage.steady import SteadyConnection
+from engine.storage.steady import SteadyReads
 from engine.words import BadNumber, LineRef, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
 
-#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
-READ_TRIES = 3
 #: numbers that are looked up in one statement where many are known at once
 MANY = 2_000
 
@@ -40,7 +35,7 @@ class Finder:
         """Reads on a connection of its own, opened when first needed."""
         self._country = operator.country
         self._keys = len(keyring.ids)
-        self._connection = SteadyConnection(database.execution_options(isolation_level="AUTOCOMMIT"))
+        self._connection = SteadyReads(database)
         self._address = lru_cache(maxsize=65_536)(lambda kind, number: Address(keyring, kind, number))
         self._find = Batcher[tuple[NumberKind, str], LineRef](self._find_batch, most=250)
 
@@ -85,19 +80,6 @@ class Finder:
             "digests": array(directory, "digest", [digest for one in addresses for digest in one.digests]),
         }
         found: list[LineRef | BaseException] = [UnknownLine() for _ in numbers]
-        for place, *line in await self._rows(wanted):
+        for place, *line in await self._connection.rows(_FIND, wanted):
             found[(place - 1) // self._keys] = LineRef(*line)
         return found
-
-    async def _rows(self, wanted: dict[str, Any]) -> list[tuple[Any, ...]]:
-        tries = 0
-        while True:
-            try:
-                connection = await self._connection.driver()
-                cursor = await connection.cursor(binary=True).execute(_FIND, wanted)
-                return await cursor.fetchall()
-            except (psycopg.Error, DBAPIError, OSError):
-                await self._connection.let_go()
-                tries += 1
-                if tries == READ_TRIES:
-                    raise

@@ -8,10 +8,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
 import structlog
 from cryptography.exceptions import InvalidTag
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
@@ -23,16 +21,13 @@ from engine.accounts.secrets import Address, DataKey
 from engine.accounts.store import line_ref
 from engine.accounts.tables import AccountKind, LineKind, NumberKind
 from engine.storage.sharding import new_id, shard_of
-from engine.storage.steady import SteadyConnection
+from engine.storage.steady import SteadyReads
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber, UnknownLine
 from runtime.batching import Batcher
 from runtime.keyring import Keyring
 from settings import Operator
 
 log = structlog.get_logger(__name__)
-
-#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
-READ_TRIES = 3
 
 
 class Contact(NamedTuple):
@@ -58,7 +53,7 @@ class Accounts:
         self._database = database
         # One statement needs no transaction to be opened and closed around it.
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
-        self._hot = SteadyConnection(self._reads)
+        self._hot = SteadyReads(database)
         self._operator = operator
         self._keyring = keyring
         self._address = lru_cache(maxsize=65_536)(lambda msisdn: Address(keyring, NumberKind.MSISDN, msisdn))
@@ -122,19 +117,8 @@ class Accounts:
             address = self._address(msisdn)
             shards += address.shards
             digests += address.digests
-        return to_subscribers(numbers, len(self._keyring.ids), await self._rows(shards, digests))
-
-    async def _rows(self, shards: list[int], digests: list[bytes]) -> Sequence[Sequence[Any]]:
-        """The hot read, again on another connection when one turns out to be dead: reading twice does no harm."""
-        tries = 0
-        while True:
-            try:
-                return await store.subscribers(await self._hot.driver(), shards, digests, datetime.now(UTC))
-            except (psycopg.Error, DBAPIError, OSError):
-                await self._hot.let_go()
-                tries += 1
-                if tries == READ_TRIES:
-                    raise
+        rows = await store.subscribers(self._hot, shards, digests, datetime.now(UTC))
+        return to_subscribers(numbers, len(self._keyring.ids), rows)
 
     def _readable(self, row: store.SealedLine) -> str | None:
         try:

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from psycopg import AsyncConnection as Driver
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.tables import AccountKind, LineKind, NumberKind, account, chat, directory, line
 from engine.guard.tables import saved_card
 from engine.storage.bulk import array
+from engine.storage.steady import SteadyReads
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber
 
 
@@ -59,15 +59,14 @@ _SUBSCRIBERS = """
 
 
 async def subscribers(
-    connection: Driver[tuple[Any, ...]], shards: list[int], digests: list[bytes], now: datetime
+    reads: SteadyReads, shards: list[int], digests: list[bytes], now: datetime
 ) -> Sequence[Sequence[Any]]:
     """The lines that the directory knows under these digests, one row for each live bucket, in drawdown order.
 
     Rows begin with the place of their digest, from 1; a line without live buckets has one row of NULLs.
     """
     wanted = {"shards": array(directory, "shard", shards), "digests": array(directory, "digest", digests), "now": now}
-    cursor = await connection.cursor(binary=True).execute(_SUBSCRIBERS, wanted)
-    return await cursor.fetchall()
+    return await reads.rows(_SUBSCRIBERS, wanted)
 
 
 async def insert_account(

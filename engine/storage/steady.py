@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection as Driver
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 #: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
@@ -18,6 +21,9 @@ HABITS = """
 
 #: Plans are made anew after 1, 2, 4, … batches, then every so many.
 REPLAN_EVERY = 1024
+
+#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
+READ_TRIES = 3
 
 
 class SteadyConnection:
@@ -56,3 +62,23 @@ class SteadyConnection:
         driver: Driver[tuple[Any, ...]] = raw.driver_connection  # type: ignore[assignment]
         self._driver, self._batches = driver, 0
         return driver
+
+
+class SteadyReads(SteadyConnection):
+    """The same for reads of one statement each, which need no transaction opened and closed around them."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        super().__init__(database.execution_options(isolation_level="AUTOCOMMIT"))
+
+    async def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """What it finds, asked again where the connection turned out to be dead: reading twice does no harm."""
+        tries = 0
+        while True:
+            try:
+                cursor = await (await self.driver()).cursor(binary=True).execute(statement, values)
+                return await cursor.fetchall()
+            except (psycopg.Error, DBAPIError, OSError):
+                await self.let_go()
+                tries += 1
+                if tries == READ_TRIES:
+                    raise

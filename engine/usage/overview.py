@@ -10,13 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-import psycopg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.tables import line
 from engine.storage.bulk import array
-from engine.storage.steady import SteadyConnection
+from engine.storage.steady import SteadyReads
 from engine.usage.advice import outlook
 from engine.usage.facts import MeterFacts
 from engine.usage.history import deductions, meter_of
@@ -27,8 +25,6 @@ from settings import Operator
 
 #: how far back deductions are looked for
 DAYS = timedelta(days=7)
-#: After a restart of Postgres the kept connection is dead, and the pool's next one may be: the third is new.
-READ_TRIES = 3
 
 _OVERVIEW = """
     SELECT (SELECT json_agg(json_build_array(
@@ -61,7 +57,7 @@ class Overviews:
 
     def __init__(self, database: AsyncEngine, operator: Operator, most: int = 5) -> None:
         """Reads go to the writer: a replica may not know yet what a person just did."""
-        self._hot = SteadyConnection(database.execution_options(isolation_level="AUTOCOMMIT"))
+        self._hot = SteadyReads(database)
         self._operator = operator
         self._most = most
         self._read = Batcher(self._read_batch, most=100)
@@ -84,20 +80,8 @@ class Overviews:
             "since": now - DAYS,
             "most": self._most,
         }
-        rows = await self._rows(wanted)
+        rows = await self._hot.rows(_OVERVIEW, wanted)
         return [self._seen(one, *row, now) for one, row in zip(asked, rows, strict=True)]
-
-    async def _rows(self, wanted: dict[str, Any]) -> list[tuple[str | None, list[str]]]:
-        tries = 0
-        while True:
-            try:
-                cursor = await (await self._hot.driver()).cursor(binary=True).execute(_OVERVIEW, wanted)
-                return await cursor.fetchall()
-            except (psycopg.Error, DBAPIError, OSError):
-                await self._hot.let_go()
-                tries += 1
-                if tries == READ_TRIES:
-                    raise
 
     def _seen(self, subscriber: Subscriber, meters: str | None, answers: Sequence[str], now: datetime) -> Seen:
         known = [MeterFacts(*row) for row in _meters.decode(meters)] if meters else []
