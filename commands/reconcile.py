@@ -19,7 +19,8 @@ from commands.installation import By, Why, guarded
 from commands.reconciled import print_figures, table_of, told, write_reports
 from engine.api import Engine, open_engine
 from engine.payments.gateways import configured_gateways
-from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
+from engine.reconciliation.cases import Change, Discrepancy, Wanted
+from engine.reconciliation.runs import Figure, PastRun
 from engine.reconciliation.tables import Resolution
 from runtime.metrics import Metrics
 from settings import load_operator, load_settings

@@ -13,7 +13,8 @@ from rich.table import Table
 from commands.installation import major_units
 from engine.api import Engine
 from engine.reconciliation import report
-from engine.reconciliation.cases import Discrepancy, Figure, Wanted
+from engine.reconciliation.cases import Discrepancy, Wanted
+from engine.reconciliation.runs import Figure
 from engine.reconciliation.staging import Run
 
 #: broken lines and discrepancies that the terminal shows; the reports have all

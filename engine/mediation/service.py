@@ -24,6 +24,7 @@ from engine.mediation.charging import charge
 from engine.mediation.staging import Line, Parsed, Sealer, Staging, parse
 from engine.mediation.store import Batch, Block, Connection
 from engine.mediation.tables import BatchState, usage_file
+from engine.storage.driver import driver_of
 from engine.storage.sharding import new_id
 from engine.words import EngineUnavailable, SetAsideLine, SetAsideReason, Unit, UsageDifference, UsageFile
 from runtime.keyring import Keyring
@@ -255,9 +256,7 @@ class Mediation:
     async def _connected(self) -> AsyncIterator[Connection]:
         """The driver's own connection, in a transaction of its own: COPY and cursors need it."""
         async with self._database.begin() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Connection = raw.driver_connection  # type: ignore[assignment]
-            yield driver
+            yield await driver_of(connection)
 
 
 def _numbered(lines: Iterable[Mapping[str, Any] | str], first: int) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments.store import Connection
+from engine.storage.driver import driver_of
 from engine.storage.steady import SteadyConnection
 from engine.words import EngineUnavailable
 from runtime.batching import Batcher
@@ -71,7 +72,7 @@ class Writer(Generic[In, Out]):
                 await self._connection.let_go()
                 raise
         async with self._database.connect() as connection:
-            driver: Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+            driver = await driver_of(connection)
             try:
                 return await self._work(driver, batch)
             except BaseException:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.recharge.tables import VoucherState, voucher, voucher_batch
+from engine.storage.driver import driver_of
 
 _COPY = "COPY voucher (shard, digest, batch_id, serial) FROM STDIN (FORMAT BINARY)"
 
@@ -24,7 +25,7 @@ async def insert_batch(connection: AsyncConnection, **values: Any) -> None:
 
 async def copy_vouchers(connection: AsyncConnection, batch_id: UUID, rows: Iterable[tuple[int, bytes, int]]) -> bool:
     """Insert (shard, digest, serial) by COPY; False, and nothing done, if a digest is there already."""
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    driver = await driver_of(connection)
     try:
         async with connection.begin_nested(), driver.cursor() as cursor, cursor.copy(_COPY) as copy:
             copy.set_types(["int2", "bytea", "uuid", "int4"])

@@ -15,6 +15,7 @@ from engine.reconciliation import matching, store
 from engine.reconciliation.rules import asked
 from engine.reconciliation.staging import Run
 from engine.reconciliation.store import Found, Scope
+from engine.storage.driver import driver_of
 
 #: payments that are read at a time, and questions on their way at a time
 PAGE, AT_ONCE = 500, 32
@@ -26,7 +27,7 @@ async def ask(database: AsyncEngine, gateways: Gateways, scope: Scope, progress:
     after = scope.days.begins, UUID(int=0)
     while True:
         async with database.connect() as connection:
-            driver: store.Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+            driver = await driver_of(connection)
             page = await store.begun(driver, scope.gateway, after, scope.days.ends, limit=PAGE)
             await driver.rollback()
         if not page:

@@ -16,6 +16,7 @@ from engine.reconciliation.cases import Discrepancy, Wanted
 from engine.reconciliation.rules import Days
 from engine.reconciliation.staging import Sealer
 from engine.reconciliation.tables import Kind, Resolution, State
+from engine.storage.driver import driver_of
 from engine.words import EngineUnavailable, Payment, PaymentState
 from settings import ReconciliationRules
 
@@ -113,5 +114,5 @@ class Crediting:
             known = {"shard": shard, "account_id": account_id, "payment_id": payment.payment_id, "live": False}
             await cases.change(connection, current, State.RESOLVED, owner=current.owner, resolution=ended, **known)
             await cases.note(connection, one.discrepancy_id, f"resolved:{ended}", by=by, why=why)
-            driver = await cases.driver_of(connection)
+            driver = await driver_of(connection)
             await store.refigure(driver, one.gateway, [one.day], datetime.now(UTC))

@@ -21,6 +21,7 @@ from engine.reconciliation import store
 from engine.reconciliation.rules import Days, judge
 from engine.reconciliation.staging import Block, Sealer, Statement
 from engine.reconciliation.store import Alone, Connection, Found, Scope
+from engine.storage.driver import driver_of
 from settings import ReconciliationRules
 
 #: in which order a movement's names are believed
@@ -57,7 +58,7 @@ async def staged(database: AsyncEngine) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def _driver(database: AsyncEngine) -> AsyncIterator[Connection]:
     async with database.connect() as connection:
-        driver: Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        driver = await driver_of(connection)
         try:
             yield driver
         except BaseException:

@@ -11,7 +11,8 @@ from typing import IO, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engine.recharge.gateways.amounts import major
-from engine.reconciliation.cases import Discrepancy, Figure, PastRun
+from engine.reconciliation.cases import Discrepancy
+from engine.reconciliation.runs import Figure, PastRun
 
 #: discrepancies that a page lists; a longer page is read by nobody, and the CSV has all
 MOST = 2_000

@@ -14,13 +14,15 @@ from engine.books.databases import Books
 from engine.payments.gateways import Gateways
 from engine.payments.service import Payments
 from engine.recharge.gateways.contract import OffersStatements
-from engine.reconciliation import cases, matching, store
+from engine.reconciliation import cases, matching, runs, store
 from engine.reconciliation.asking import ask
-from engine.reconciliation.cases import Change, Discrepancy, Figure, PastRun, Wanted
+from engine.reconciliation.cases import Change, Discrepancy, Wanted
 from engine.reconciliation.crediting import Crediting
 from engine.reconciliation.rules import Days, days, likeliest
+from engine.reconciliation.runs import Figure, PastRun
 from engine.reconciliation.staging import Run, Sealer, Statement
 from engine.reconciliation.tables import Resolution, State
+from engine.storage.driver import driver_of
 from engine.storage.sharding import new_id
 from runtime.keyring import Keyring
 from settings import Operator
@@ -98,7 +100,7 @@ class Reconciliation:
                 statement.broken_lines,
                 found,
             )
-            await cases.keep_run(driver, run_id, run, by=by, digest=statement.digest, started=started)
+            await runs.keep_run(driver, run_id, run, by=by, digest=statement.digest, started=started)
             await driver.commit()
         credited = await self._crediting.run(gateway, of)
         log.info("reconciled", gateway=gateway, rows=run.rows, broken=run.broken, found=found, credited=credited)
@@ -129,8 +131,8 @@ class Reconciliation:
         scope = matching.scope_of(gateway, run_id, of, self._operator.timezone, self._operator.reconciliation)
         run = await ask(self._books.billing, self._gateways, scope, progress)
         async with self._books.billing.begin() as connection:
-            driver = await cases.driver_of(connection)
-            await cases.keep_run(driver, run_id, run, by=by, digest=None, started=started)
+            driver = await driver_of(connection)
+            await runs.keep_run(driver, run_id, run, by=by, digest=None, started=started)
         return run._replace(credited=await self._crediting.run(gateway, of))
 
     async def fetch_due(self) -> int:
@@ -163,14 +165,14 @@ class Reconciliation:
 
     async def _reconciled(self, gateway: str, day: date) -> bool:
         async with self._books.billing.connect() as connection:
-            return await cases.was_reconciled(connection, gateway, day)
+            return await runs.was_reconciled(connection, gateway, day)
 
     # -- what was found ---
 
     async def figures(self, gateway: str | None = None, first: date | None = None) -> list[Figure]:
         """Each gateway's days from ``first`` on, newest first: captured − settled − explained − open is 0."""
         async with self._books.billing.connect() as connection:
-            return await cases.figures(connection, gateway, first)
+            return await runs.figures(connection, gateway, first)
 
     async def discrepancies(
         self, wanted: Wanted = ANY_OPEN, *, after: Discrepancy | None = None, limit: int = PAGE
@@ -196,7 +198,7 @@ class Reconciliation:
     async def runs(self, gateway: str | None = None, limit: int = 50, *, before: UUID | None = None) -> list[PastRun]:
         """The latest runs, newest first; ``before`` is the id of the last one of the page before."""
         async with self._books.billing.connect() as connection:
-            return await cases.runs(connection, gateway, limit, before)
+            return await runs.runs(connection, gateway, limit, before)
 
     async def assign(self, which: str, owner: str, *, by: str, why: str) -> Discrepancy:
         """Give a discrepancy to somebody. Raises ``LookupError``, and ``ValueError`` if it is resolved."""

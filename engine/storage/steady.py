@@ -10,6 +10,8 @@ from psycopg import AsyncConnection as Driver
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.storage.driver import driver_of
+
 #: Statements that look up rows by key need one plan, whatever the batch: planning each batch anew took longer than
 #: running it (measured). The price: a plan made for an empty table has to be replaced once the table has grown.
 #:
@@ -58,10 +60,8 @@ class SteadyConnection:
         # Asked through SQLAlchemy: if Postgres was restarted it finds out here, and empties its whole pool.
         await self._connection.exec_driver_sql(HABITS)
         await self._connection.commit()
-        raw = await self._connection.get_raw_connection()
-        driver: Driver[tuple[Any, ...]] = raw.driver_connection  # type: ignore[assignment]
-        self._driver, self._batches = driver, 0
-        return driver
+        self._driver, self._batches = await driver_of(self._connection), 0
+        return self._driver
 
 
 class SteadyReads(SteadyConnection):

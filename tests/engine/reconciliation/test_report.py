@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from engine.reconciliation import report
-from engine.reconciliation.cases import Discrepancy, Figure, PastRun
+from engine.reconciliation.cases import Discrepancy
+from engine.reconciliation.runs import Figure, PastRun
 from engine.reconciliation.tables import Kind, State
 
 EVIL = "<script>alert(1)</script>"
