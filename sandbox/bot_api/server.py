@@ -49,8 +49,12 @@ class BotApi(People):
         """``token``: whoever calls with another one is not the bot. Call within a running loop."""
         super().__init__()
         self._token = token
-        self.bot: Json = {"id": int(token.partition(":")[0]), "is_bot": True, "first_name": "Rasid"}
-        self.bot |= {"username": username}
+        self.bot: Json = {
+            "id": int(token.partition(":")[0]),
+            "is_bot": True,
+            "first_name": "Rasid",
+            "username": username,
+        }
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
         self.commands: dict[str, list[dict[str, str]]] = {}
         self.webhook: Json = {}
