@@ -16,6 +16,7 @@ import re
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -49,17 +50,11 @@ class BotApi(People):
         """``token``: whoever calls with another one is not the bot. Call within a running loop."""
         super().__init__()
         self._token = token
-        self.bot: Json = {
-            "id": int(token.partition(":")[0]),
-            "is_bot": True,
-            "first_name": "Rasid",
-            "username": username,
-        }
+        self.bot: Json = {"id": int(token.partition(":")[0]), "is_bot": True, "first_name": "Rasid"}
+        self.bot |= {"username": username}
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
         self.commands: dict[str, list[dict[str, str]]] = {}
         self.webhook: Json = {}
-        #: what the webhook answered to each try
-        self.pushed: deque[int] = deque(maxlen=CALLS_MOST)
         #: taps whose clock the bot has stopped
         self.answered: deque[str] = deque(maxlen=CALLS_MOST)
         #: of the server, without a path
@@ -280,13 +275,10 @@ class BotApi(People):
         async with self._turns[said["chat"]["id"]], aiohttp.ClientSession() as http:
             while not self._closing and self.webhook.get("url"):
                 headers = {HEADER: self.webhook["secret_token"]} if "secret_token" in self.webhook else {}
-                try:
+                with suppress(aiohttp.ClientError):
                     async with http.post(self.webhook["url"], json=update, headers=headers) as response:
-                        self.pushed.append(response.status)
                         if response.ok:
                             return
-                except aiohttp.ClientError:
-                    self.pushed.append(0)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PUSH_LONGEST)
         self.updates.append(update)
