@@ -48,6 +48,7 @@ def verify(
     start = None if since is None else since.replace(tzinfo=UTC)
 
     async def work(installation: Installation) -> list[Finding]:
+        """What is found, with a bar while the chain is walked."""
         known = Signer(installation.keyring).public_keys() if keys is None else export.read_keys(keys)
         where = outside or installation.settings.audit_export
         seen = None if where is None else _outside(where, known, start)
@@ -76,6 +77,7 @@ def seal() -> None:
     """Seal what was committed until now, without waiting for the schedule of bot.py."""
 
     async def work(installation: Installation) -> int | None:
+        """How many rows were sealed; None while another process is at it."""
         folder = installation.settings.audit_export
         return await Chain(installation.database, Signer(installation.keyring), folder).seal()
 
@@ -90,6 +92,7 @@ def show_keys() -> None:
     """The public keys that roots and receipts are checked with, by id, as JSON: hand them to whoever wants to check."""
 
     async def work(installation: Installation) -> dict[int, bytes]:
+        """Of the keys in force, and of all before them."""
         return Signer(installation.keyring).public_keys()
 
     typer.echo(export.keys_json(run(work)).decode(), nl=False)
@@ -109,6 +112,7 @@ def list_actions(
         query = query.where(staff_action.c.by == by)
 
     async def work(installation: Installation) -> list[sa.RowMapping]:
+        """One page of what was written down."""
         async with installation.database.connect() as connection:
             return list((await connection.execute(query)).mappings())
 

@@ -25,6 +25,7 @@ def make(
     """Bill every postpaid account for a month that is over; what is billed already stays as it is."""
 
     async def work(installation: Installation) -> int:
+        """How many bills were made, written down as this person's doing."""
         period = month_of(month, installation.operator.timezone)
         async with (
             installation.trail.doing("bill.make", by=by, why=why, detail={"month": month}),
@@ -44,6 +45,7 @@ def list_bills(
     """The bills of an account, newest first."""
 
     async def work(installation: Installation) -> list[Any]:
+        """Five years of bills at the most."""
         line = await installation.accounts.subscriber(number, fixed=fixed)
         query = (
             sa.select(bill)

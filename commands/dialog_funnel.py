@@ -28,6 +28,7 @@ def funnel(
     """How often each screen was shown, who left there, and for how long people look at it."""
 
     async def work(installation: Installation) -> list[ScreenUse]:
+        """The screens that are asked for; drawn over the dialogs where a file is named."""
         since = datetime.now(UTC) - timedelta(hours=hours)
         uses = await Hops(installation.database).funnel(since, gateway=gateway, language=language)
         wanted = [one for one in uses if dialog is None or one.state.partition(".")[0] == dialog]

@@ -114,6 +114,7 @@ async def _on_server(
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
 
         def fresh() -> Phone:
+            """A phone that nobody has dialled with: what is served by HTTP hears each as a session of its own."""
             return ServedPhone(http, path, voice(_name(), msisdn, operator.service_code))
 
         try:
@@ -131,6 +132,7 @@ async def _on_scratch(
         texts = {**text_profiles(opened.settings, opened.operator), CHAT: chat_profile(opened.operator)}
 
         def fresh() -> Phone:
+            """A phone that nobody has dialled with, of the kind that is wanted."""
             if by in apps:
                 return TextPhone(opened.talk.texts, apps[by], msisdn, _name())
             return UssdPhone(opened.conversation, name, msisdn, _name(), cumulative=by == "ussd")

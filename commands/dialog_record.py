@@ -38,6 +38,7 @@ def record(
     guarded(lambda: _writable(file))
 
     async def work(installation: Installation) -> Recording:
+        """The line as it stands, and what it does from now on until the minutes are over."""
         line = await installation.accounts.subscriber(msisdn)
         async with installation.trail.doing("dialog.record", by=by, why=why, account=line.account):
             return Recording(_opening(line), await _recorded(installation, line, minutes, console))

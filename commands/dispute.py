@@ -44,6 +44,7 @@ def open_case(
     """Open a case, with what every layer knows of the operation or payment."""
 
     async def work(installation: Installation) -> tuple[Case, list[Evidence]]:
+        """The case, and what was put into it."""
         account = None if line is None else (await installation.accounts.subscriber(line)).account
         disputes = _disputes(installation, _door(installation))
         case = await disputes.open(reference, reason, by, account=account, owner=owner, days=days)
@@ -58,11 +59,7 @@ def show(
     full: Annotated[bool, typer.Option("--full", help="Every piece of evidence, as JSON lines.")] = False,
 ) -> None:
     """A case and its evidence."""
-
-    async def work(installation: Installation) -> tuple[Case, list[Evidence]]:
-        return await _disputes(installation, _door(installation)).find(number)
-
-    case, evidence = run(work)
+    case, evidence = run(lambda installation: _disputes(installation, _door(installation)).find(number))
     if full:
         for one in evidence:
             typer.echo(msgspec.json.encode({"layer": one.layer, **one.body}).decode())
@@ -73,11 +70,7 @@ def show(
 @app.command()
 def assign(number: Number, owner: Annotated[str, typer.Argument(help="Who is to decide it.")], by: By) -> None:
     """Give a case to somebody."""
-
-    async def work(installation: Installation) -> Case:
-        return await _disputes(installation, _door(installation)).assign(number, owner, by)
-
-    _list([run(work)])
+    _list([run(lambda installation: _disputes(installation, _door(installation)).assign(number, owner, by))])
 
 
 @app.command()
@@ -90,6 +83,7 @@ def resolve(
     """Decide a case. A refund or an accepted chargeback moves the money, through the one door like everything else."""
 
     async def work(installation: Installation) -> tuple[Case, Answer | None]:
+        """The case and the answer of the door, which is closed once that is there."""
         door = _door(installation)
         try:
             return await _disputes(installation, door).resolve(number, outcome, reason, by)
@@ -109,6 +103,7 @@ def list_cases(
     """Cases, the most urgent first."""
 
     async def work(installation: Installation) -> list[Case]:
+        """The first of them, decided ones too where they are asked for."""
         return list(await _disputes(installation, _door(installation)).list(resolved=resolved))
 
     _list(run(work))

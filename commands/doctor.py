@@ -43,6 +43,7 @@ def doctor(
     since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
 
     async def work(installation: Installation) -> tuple[list[Violation], list[Prepared]]:
+        """Mend what recovery can, look, and freeze what is wrong: what was found, and what hangs still."""
         if recover:
             async with installation.trail.doing("doctor.recover", by=by, why=why):
                 console.print(f"{await _recovered(installation)} part(s) of batches finished", style="yellow")

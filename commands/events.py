@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
-from engine.events.service import Events, ParkedEvent, Subscription
+from engine.events.service import Events
 
 app = typer.Typer(help="Events to outside systems: subscriptions, and what was given up.", no_args_is_help=True)
 
@@ -32,11 +31,7 @@ def subscribe(
 ) -> None:
     """Let another system hear of what happens from now on. Shows the secret that signs it, once."""
     secret = typer.prompt("secret", hide_input=True) if ask_secret else secrets.token_hex(32)
-
-    async def work(installation: Installation) -> Subscription:
-        return await _events(installation).subscribe(callback, query=query, secret=secret, by=by)
-
-    made = run(work)
+    made = run(lambda installation: _events(installation).subscribe(callback, query=query, secret=secret, by=by))
     Console().print(f"subscription {made.subscription_id}", highlight=False)
     if not ask_secret:
         typer.echo(f"secret {secret}")
@@ -47,6 +42,7 @@ def unsubscribe(subscription_id: SubscriptionId, by: By, why: Why = "") -> None:
     """Tell it nothing more."""
 
     async def work(installation: Installation) -> None:
+        """Refused where nobody is known by this id."""
         await _events(installation).unsubscribe(subscription_id, by=by, why=why)
 
     run(work)
@@ -56,14 +52,10 @@ def unsubscribe(subscription_id: SubscriptionId, by: By, why: Why = "") -> None:
 @app.command("list")
 def list_subscriptions() -> None:
     """Who is told of what."""
-
-    async def work(installation: Installation) -> Sequence[Subscription]:
-        return await _events(installation).list()
-
     table = Table("subscription", "callback", "topics", "made by", "since")
     for column in table.columns:
         column.overflow = "fold"
-    for one in run(work):
+    for one in run(lambda installation: _events(installation).list()):
         topics = ", ".join(one.topics) or "all"
         table.add_row(str(one.subscription_id), one.callback, topics, one.made_by, f"{one.made_at:%Y-%m-%d %H:%M} UTC")
     Console().print(table)
@@ -72,14 +64,10 @@ def list_subscriptions() -> None:
 @app.command()
 def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50) -> None:
     """What was given up, and why."""
-
-    async def work(installation: Installation) -> Sequence[ParkedEvent]:
-        return await _events(installation).parked(limit)
-
     table = Table("subscription", "event", "tries", "why", "since")
     for column in table.columns:
         column.overflow = "fold"
-    for one in run(work):
+    for one in run(lambda installation: _events(installation).parked(limit)):
         since = f"{one.made_at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(str(one.subscription_id), str(one.event_id), str(one.attempts), one.error or "", since)
     Console().print(table)
@@ -95,8 +83,5 @@ def resend(
     why: Why = "",
 ) -> None:
     """Send what was given up again."""
-
-    async def work(installation: Installation) -> int:
-        return await _events(installation).resend(subscription_id, event_ids or (), by=by, why=why)
-
-    Console().print(f"{run(work)} due again", highlight=False)
+    due = run(lambda installation: _events(installation).resend(subscription_id, event_ids or (), by=by, why=why))
+    Console().print(f"{due} due again", highlight=False)

@@ -91,6 +91,7 @@ def run(work: Callable[[Installation], Coroutine[Any, Any, Result]]) -> Result:
     """Do something with the installation; what goes wrong in a way staff can mend is one line and exit code 2."""
 
     async def opened() -> Result:
+        """With the installation open for as long as it takes."""
         async with open_installation() as installation:
             return await work(installation)
 

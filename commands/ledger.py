@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from commands.installation import Installation, major_units, run
-from engine.books.reports import Posting, Reports, Standing, Statement
+from engine.books.reports import Posting, Reports, Statement
 from engine.receivables.ages import Aged, Owed, Receivables
 from engine.reconciliation.report import safe
 from engine.storage.sharding import shard_of
@@ -68,11 +68,7 @@ def trial_balance(
 ) -> None:
     """What each account of the ledger was debited and credited. Exit code 1 if debits and credits are not equal."""
     before = None if until is None else until.replace(tzinfo=UTC)
-
-    async def work(installation: Installation) -> list[Standing]:
-        return await _reports(installation).trial_balance(before)
-
-    found = run(work)
+    found = run(lambda installation: _reports(installation).trial_balance(before))
     headings = ("book", "account", "unit", "debits", "credits", "balance")
     rows = [(one.book, one.ledger, one.unit, one.debits, one.credits, one.balance) for one in found]
     if as_csv:
@@ -108,6 +104,7 @@ def statement(
     end = now if until is None else until.replace(tzinfo=UTC)
 
     async def work(installation: Installation) -> Statement:
+        """Of an account that is named by its id, or by a number of one of its lines."""
         try:
             account_id = UUID(whose)
             account = AccountRef(shard_of(account_id.bytes), account_id)
@@ -149,6 +146,7 @@ def receivables(
     """Open bills by how long they are overdue, and what gateways have not paid out."""
 
     async def work(installation: Installation) -> tuple[list[Aged], list[Owed]]:
+        """Both sides: who owes the operator, and what gateways hold."""
         owed = Receivables(installation.books)
         return await owed.ages(by_account=accounts), await owed.owed_by_gateways()
 
@@ -186,6 +184,7 @@ def journal(
     last = None if until is None else until.date()
 
     async def work(installation: Installation) -> int:
+        """How many entries were written; a file appears whole, or not at all."""
         postings = _reports(installation).journal(day.date(), last)
         if out is None:
             return await _write(sys.stdout, postings)

@@ -39,6 +39,7 @@ def add(
     pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True) if ask_pin else None
 
     async def work(installation: Installation) -> Subscriber:
+        """Written down before it is tried, and once it is done with the line that came of it."""
         async with installation.trail.doing("line.add", by=by, why=why, detail={"status": status.value}):
             line = await installation.accounts.create_line(
                 msisdn, imsi, language, pin, status=status, postpaid=postpaid, fixed=fixed
@@ -52,11 +53,7 @@ def add(
 @app.command()
 def show(msisdn: Msisdn, *, fixed: Fixed = False) -> None:
     """Status, language and buckets of a line."""
-
-    async def work(installation: Installation) -> Subscriber:
-        return await installation.accounts.subscriber(msisdn, fixed=fixed)
-
-    _show(run(work))
+    _show(run(lambda installation: installation.accounts.subscriber(msisdn, fixed=fixed)))
 
 
 @app.command()
@@ -69,6 +66,7 @@ def status(
     """Take a line to another status."""
 
     async def work(installation: Installation) -> Subscriber:
+        """The line as it stands afterwards."""
         accounts = installation.accounts
         line = await accounts.subscriber(msisdn)
         async with _doing(installation, "line.status", line, by, reason, before=line.status.value, to=to.value):
@@ -88,6 +86,7 @@ def sim(
     """Give a line another SIM. For a while its payments are looked at more closely."""
 
     async def work(installation: Installation) -> Subscriber:
+        """The line, its number unchanged."""
         line = await installation.accounts.subscriber(msisdn)
         async with _doing(installation, "line.sim", line, by, why):
             await change_sim(installation.database, installation.keyring, line, imsi)
@@ -101,6 +100,7 @@ def pin_reset(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """Take the PIN away: the person sets a new one."""
 
     async def work(installation: Installation) -> None:
+        """With the trail first: whose PIN goes away unseen loses the account with it."""
         line = await installation.accounts.subscriber(msisdn)
         async with _doing(installation, "line.pin_reset", line, by, why):
             await installation.accounts.clear_pin(line)
@@ -114,6 +114,7 @@ def unlock(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """End the locks that wrong PINs and wrong voucher numbers have put on a line."""
 
     async def work(installation: Installation) -> None:
+        """Both counts begin anew."""
         line = await installation.accounts.subscriber(msisdn)
         async with _doing(installation, "line.unlock", line, by, why):
             await installation.accounts.unlock(line)
@@ -135,6 +136,7 @@ def adjust(
     """Correct the money of a line, through the one door like everything else."""
 
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
+        """Under a key that the ticket gives: the same ticket again books nothing more."""
         line = await installation.accounts.subscriber(msisdn)
         minor = minor_units(amount, line.currency)
         asked = Adjust(**_asked(line, by, ticket), unit=Unit.MONEY, amount=-minor if take else minor, reason=reason)
@@ -157,6 +159,7 @@ def limit(
     """Set how much a postpaid account may owe."""
 
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
+        """Under a key that the ticket gives: the same ticket again changes nothing."""
         line = await installation.accounts.subscriber(number, fixed=fixed)
         minor = minor_units(amount, line.currency)
         asked = SetCreditLimit(**_asked(line, by, ticket), limit=minor, reason=reason)
@@ -171,6 +174,7 @@ def unfreeze(msisdn: Msisdn, by: By, why: Why = "") -> None:
     """Let an account spend again that ``doctor --freeze`` stopped, once its books are right."""
 
     async def work(installation: Installation) -> None:
+        """The account of this line, and with it all its lines."""
         line = await installation.accounts.subscriber(msisdn)
         async with _doing(installation, "line.unfreeze", line, by, why):
             await let_spend(installation.database, [line.account])
@@ -185,6 +189,7 @@ def erase(msisdn: Msisdn, by: By, why: Why = "") -> None:
     typer.confirm("The account's numbers cannot be read ever again. Go on?", abort=True)
 
     async def work(installation: Installation) -> None:
+        """The account of this line, and with it all its lines."""
         line = await installation.accounts.subscriber(msisdn)
         async with _doing(installation, "line.erase", line, by, why):
             await installation.accounts.erase_person(line.account, by=by)

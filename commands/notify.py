@@ -29,7 +29,7 @@ from engine.accounts.chats import Chats
 from engine.notices.campaigns import TOPIC, Campaign, Campaigns
 from engine.notices.rules import NOTHING_ASKED, gate
 from engine.notices.service import Messages
-from engine.words import ParkedMessage, Subscriber, Unit
+from engine.words import Subscriber, Unit
 from settings import Operator
 
 app = typer.Typer(help="Messages: campaigns, and what was given up.", invoke_without_command=True)
@@ -64,6 +64,7 @@ def notify(
     console = Console()
 
     async def work(installation: Installation) -> None:
+        """Look at what would be written, or write it: the campaign's name tells one that goes on from a new one."""
         operator = installation.operator
         say = _sayer(operator, template)
         campaigns = _campaigns(installation)
@@ -86,6 +87,7 @@ def show(name: Annotated[str, typer.Argument(help="The campaign, as it was named
     """What has become of a campaign's messages so far."""
 
     async def work(installation: Installation) -> dict[str, int]:
+        """How many of its messages stand in which state."""
         campaigns = _campaigns(installation)
         return await campaigns.outcome(await campaigns.find(name))
 
@@ -98,14 +100,10 @@ def show(name: Annotated[str, typer.Argument(help="The campaign, as it was named
 @app.command()
 def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50) -> None:
     """Messages that were given up, and why. `unknown` means that the carrier may have sent it."""
-
-    async def work(installation: Installation) -> list[ParkedMessage]:
-        return await _messages(installation).parked_messages(limit)
-
     table = Table("message", "topic", "written", "tries", "carrier", "why")
     for column in table.columns:
         column.overflow = "fold"
-    for message in run(work):
+    for message in run(lambda installation: _messages(installation).parked_messages(limit)):
         written = f"{message.created_at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(
             str(message.message_id),
@@ -127,6 +125,7 @@ def resend(
     """Send parked messages again. Exit code 1 if some are not parked."""
 
     async def work(installation: Installation) -> list[UUID]:
+        """Those that were not parked: they are on their way, or unknown."""
         messages = _messages(installation)
         detail = {"messages": [str(one) for one in message_ids]}
         await installation.trail.record("notify.resend", by=by, why=why, detail=detail)
@@ -179,6 +178,7 @@ def _sayer(operator: Operator, template: str) -> Callable[[Subscriber], str]:
     fixed = {"operator": operator.name, "code": f"*{operator.service_code}#", "support": operator.support_number}
 
     def render(language: str, balance: Money) -> str:
+        """In one language, with the balance of one line."""
         return said[language].format(**fixed, balance=texts.write(language, balance))
 
     for language in operator.languages:

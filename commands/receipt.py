@@ -37,6 +37,7 @@ def show(
     """Print the signed receipt of one operation as JSON."""
 
     async def work(installation: Installation) -> SignedReceipt:
+        """Of the operation that the reference means, on this account where one is named."""
         account = None if line is None else (await installation.accounts.subscriber(line)).account
         return await Receipts(installation.database).receipt(_key(reference), account)
 

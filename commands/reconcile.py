@@ -19,8 +19,7 @@ from commands.installation import By, Why, guarded
 from commands.reconciled import print_figures, table_of, told, write_reports
 from engine.api import Engine, open_engine
 from engine.payments.gateways import configured_gateways
-from engine.reconciliation.cases import Change, Discrepancy, Wanted
-from engine.reconciliation.runs import Figure, PastRun
+from engine.reconciliation.cases import Discrepancy, Wanted
 from engine.reconciliation.tables import Resolution
 from runtime.metrics import Metrics
 from settings import load_operator, load_settings
@@ -76,6 +75,7 @@ async def _opened() -> AsyncIterator[Engine]:
 
 def _run(work: Callable[[Engine], Coroutine[Any, Any, Result]]) -> Result:
     async def opened() -> Result:
+        """With an engine open for as long as it takes."""
         async with _opened() as engine:
             return await work(engine)
 
@@ -100,12 +100,14 @@ def reconcile_file(
         raise typer.BadParameter("--until needs --day")
 
     async def work(engine: Engine) -> bool:
+        """Whether all is well, with a bar while the file is read."""
         await engine.payments.start()
         # Errors of the encoding are errors of a line.
         with file.open(encoding="utf-8", errors="replace", newline="") as opened, _bar() as progress:
             task = progress.add_task(f"reading {file.name}", total=file.stat().st_size)
 
             def lines() -> Iterator[str]:
+                """The file's lines, and how far they have come."""
                 for line in opened:
                     read[0] += len(line)
                     yield line
@@ -132,6 +134,7 @@ def ask(gateway: Gateway, *, day: AskedDay, by: By, html: Html = None, csv: Csv 
     """Ask the gateway what became of each payment of a day. Exit code 1 if something is open."""
 
     async def work(engine: Engine) -> bool:
+        """Whether all is well, with a bar while the gateway is asked."""
         await engine.payments.start()
         with _bar() as progress:
             task = progress.add_task(f"asking {gateway}", total=None)
@@ -156,6 +159,7 @@ def list_open(
     wanted = Wanted(gateway=gateway, first=_date(since), resolved=resolved)
 
     async def work(engine: Engine) -> list[Discrepancy]:
+        """What is shown, after the files that were asked for are written."""
         await write_reports(engine, wanted, html, csv)
         return await engine.reconciliation.discrepancies(wanted)
 
@@ -165,11 +169,7 @@ def list_open(
 @app.command("figures")
 def show_figures(gateway: GatewayOption = None, since: Since = None) -> None:
     """Captured, settled, explained and open of each gateway's days. Exit code 1 if they leave a rest."""
-
-    async def work(engine: Engine) -> list[Figure]:
-        return await engine.reconciliation.figures(gateway, _date(since))
-
-    found = _run(work)
+    found = _run(lambda engine: engine.reconciliation.figures(gateway, _date(since)))
     print_figures(found)
     if any(one.rest for one in found):
         raise typer.Exit(1)
@@ -178,12 +178,8 @@ def show_figures(gateway: GatewayOption = None, since: Since = None) -> None:
 @app.command()
 def runs(gateway: GatewayOption = None) -> None:
     """The latest runs, newest first."""
-
-    async def work(engine: Engine) -> list[PastRun]:
-        return await engine.reconciliation.runs(gateway)
-
     table = Table("when", "gateway", "source", "days", "rows", "broken", "found", "by")
-    for one in _run(work):
+    for one in _run(lambda engine: engine.reconciliation.runs(gateway)):
         days = f"{one.first_day}" if one.first_day == one.last_day else f"{one.first_day} to {one.last_day}"
         when = f"{one.started_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(when, one.gateway, one.source, days, f"{one.rows:,}", f"{one.broken:,}", f"{one.found:,}", one.by)
@@ -193,11 +189,7 @@ def runs(gateway: GatewayOption = None) -> None:
 @app.command()
 def show(which: Which) -> None:
     """One discrepancy, and all that was done with it."""
-
-    async def work(engine: Engine) -> tuple[Discrepancy, list[Change]]:
-        return await engine.reconciliation.discrepancy(which)
-
-    one, changes = _run(work)
+    one, changes = _run(lambda engine: engine.reconciliation.discrepancy(which))
     console = Console()
     console.print(table_of([one]))
     table = Table("when", "what", "by", "why")
@@ -211,11 +203,9 @@ def assign(
     which: Which, owner: Annotated[str, typer.Argument(help="Who is to follow it.")], *, by: By, why: Why = ""
 ) -> None:
     """Give a discrepancy to somebody."""
-
-    async def work(engine: Engine) -> Discrepancy:
-        return await engine.reconciliation.assign(which, owner, by=by, why=why or "assigned")
-
-    Console().print(table_of([_run(work)]))
+    Console().print(
+        table_of([_run(lambda engine: engine.reconciliation.assign(which, owner, by=by, why=why or "assigned"))])
+    )
 
 
 @app.command()
@@ -229,6 +219,7 @@ def resolve(
     """End a discrepancy."""
 
     async def work(engine: Engine) -> Discrepancy:
+        """As it then stands; what has to be credited is asked of the gateways."""
         await engine.payments.start()
         return await engine.reconciliation.resolve(which, resolution, by=by, why=reason)
 

@@ -36,6 +36,7 @@ def list_held(
     """Payments that wait for somebody to look at them, the oldest first."""
 
     async def work(installation: Installation) -> list[Held]:
+        """The first of those that wait."""
         async with _reviews(installation) as reviews:
             return await reviews.waiting(limit)
 
@@ -93,6 +94,7 @@ def unlist(kind: Kind, who: Who, by: By, why: Why) -> None:
     """Take somebody off the lists."""
 
     async def work(installation: Installation) -> bool:
+        """Whether they stood there."""
         lists = Lists(installation.database, installation.keyring, installation.trail)
         return await lists.take_off(kind, await _meant(installation, kind, who), by=by, why=why)
 
@@ -103,6 +105,7 @@ def unlist(kind: Kind, who: Who, by: By, why: Why) -> None:
 
 def _decide(what: str, reference: str, by: str, why: str) -> None:
     async def work(installation: Installation) -> Payment:
+        """The payment as it stands after the decision."""
         async with _reviews(installation) as reviews:
             decide = reviews.approve if what == "approve" else reviews.refuse
             return await decide(reference, by=by, why=why)
@@ -113,6 +116,7 @@ def _decide(what: str, reference: str, by: str, why: str) -> None:
 
 def _list(verdict: Listed, kind: ListKind, who: str, *, by: str, why: str, days: int) -> None:
     async def work(installation: Installation) -> None:
+        """For so many days, or for good."""
         lists = Lists(installation.database, installation.keyring, installation.trail)
         until = datetime.now(UTC) + timedelta(days=days) if days else None
         await lists.put(kind, await _meant(installation, kind, who), verdict, by=by, why=why, until=until)

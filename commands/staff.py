@@ -36,6 +36,7 @@ def add(name: Name, role: AsRole, *, by: By, why: Why = "") -> None:
     """Make an account. Password and secret are shown once: hand them over in person."""
 
     async def work(installation: Installation) -> Credentials:
+        """What they sign in with; only digests of it are kept."""
         async with _staff(installation) as staff:
             return await staff.add(name, role, by=by, why=why)
 
@@ -47,6 +48,7 @@ def list_all() -> None:
     """Everybody, with their role and state."""
 
     async def work(installation: Installation) -> list[StaffMember]:
+        """Disabled ones too."""
         async with _staff(installation) as staff:
             return await staff.members()
 
@@ -63,6 +65,7 @@ def disable(name: Name, *, by: By, why: Why) -> None:
     """Let nobody sign in with this name any more; whoever has, is out at once. ``reset`` lets them in again."""
 
     async def work(installation: Installation) -> None:
+        """Their sessions are over with it."""
         async with _staff(installation) as staff:
             await staff.disable(name, by=by, why=why)
 
@@ -74,6 +77,7 @@ def reset(name: Name, *, by: By, why: Why) -> None:
     """Give who lost password or phone new ones; locks and sessions end. Make sure first that it is them."""
 
     async def work(installation: Installation) -> Credentials:
+        """What they sign in with from now on."""
         async with _staff(installation) as staff:
             return await staff.reset(name, by=by, why=why)
 

@@ -28,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="Usage records that come as files."
 
 def _with_engine(work: Callable[[Engine, Settings], Awaitable[Result]]) -> Result:
     async def opened() -> Result:
+        """With an engine open for as long as it takes, and the settings it was opened by."""
         settings = load_settings()
         operator, keyring = load_operator(settings.operator), settings.keyring()
         lanes, books = max(2, settings.lanes), settings.books
@@ -39,6 +40,7 @@ def _with_engine(work: Callable[[Engine, Settings], Awaitable[Result]]) -> Resul
             await engine.close()
 
     def readable() -> Result:
+        """An unreadable file is what whoever typed its name can mend."""
         try:
             return uvloop.run(opened())
         except UnreadableFile as error:
@@ -56,6 +58,7 @@ def import_files(
     """Read files of usage records and charge what they tell, once. Interrupted, the same command goes on."""
 
     async def work(engine: Engine, settings: Settings) -> list[UsageFile]:
+        """The files as they stand afterwards, each with bars while it is read and charged."""
         folder = settings.usage_folders.get(source)
         names = interface or ("files" if folder is None else folder.interface)
         columns = {} if folder is None else folder.columns
@@ -76,6 +79,7 @@ def retry(
     """Try the lines of a file again that were set aside: the lines they name may exist by now."""
 
     async def work(engine: Engine, _settings: Settings) -> list[UsageFile]:
+        """The one file, as it stands afterwards."""
         return [await engine.mediation.retry(file_id)]
 
     _show(_with_engine(work))
@@ -84,11 +88,7 @@ def retry(
 @app.command("files")
 def list_files(most: Annotated[int, typer.Option(help="How many, the latest first.")] = 50) -> None:
     """What was imported, and how far it has come."""
-
-    async def work(engine: Engine, _settings: Settings) -> list[UsageFile]:
-        return await engine.mediation.files(most)
-
-    _show(_with_engine(work))
+    _show(_with_engine(lambda engine, _settings: engine.mediation.files(most)))
 
 
 @app.command()
@@ -96,6 +96,7 @@ def set_aside(file_id: Annotated[UUID | None, typer.Argument(help="One file; by 
     """Lines that wait for somebody to look, each with the reason. What they say stays sealed."""
 
     async def work(engine: Engine, _settings: Settings) -> Table:
+        """As rows of a table, however many."""
         table = Table("file", "line", "reason", "what")
         for one in await engine.mediation.waiting(file_id):
             table.add_row(str(one.file_id), str(one.line), one.reason.value, one.detail)
@@ -109,6 +110,7 @@ def differences(days: Annotated[int, typer.Option(help="Found in so many days.",
     """Sessions of which a collection point tells something else than was charged. None of it is charged again."""
 
     async def work(engine: Engine, _settings: Settings) -> Table:
+        """As rows of a table, however many."""
         table = Table("session", "rating group", "source", "unit", "stated", "charged", "found")
         for one in await engine.mediation.differences(days):
             amounts = f"{one.stated:,}", f"{one.charged:,}"
@@ -129,6 +131,7 @@ def _watch(bar: Progress, name: str) -> Watcher:
     steps: dict[str, TaskID] = {}
 
     def more(what: str, count: int) -> None:
+        """So many more are read, or charged."""
         if what not in steps:
             read = bar.tasks[steps["read"]].completed if what == "charged" and "read" in steps else None
             steps[what] = bar.add_task(f"{name}: {what}", total=read)

@@ -46,6 +46,7 @@ def generate(  # noqa: PLR0917 - typer reads options from here; nobody calls it 
     expires_at = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
 
     async def work(installation: Installation) -> Batch:
+        """The batch, once its numbers are written; a batch whose numbers are lost is recalled at once."""
         value = minor_units(face_value, installation.operator.currency)
         vouchers = _batches(installation)
         detail = {"face_value": value, "count": count}
@@ -88,6 +89,7 @@ def move(
     """Take a batch on: created → printed → shipped → active ⇄ blocked, or recalled. A second person activates it."""
 
     async def work(installation: Installation) -> Batch:
+        """The batch in its new state."""
         detail = {"batch": str(batch_id), "to": to.value}
         async with installation.trail.doing("voucher.move", by=by, why=why, detail=detail):
             return await _batches(installation).move_batch(batch_id, to, by)
@@ -98,11 +100,7 @@ def move(
 @app.command("list")
 def list_batches() -> None:
     """All batches with how many of their vouchers are used."""
-
-    async def work(installation: Installation) -> list[Batch]:
-        return await _batches(installation).list_batches()
-
-    _show(run(work))
+    _show(run(lambda installation: _batches(installation).list_batches()))
 
 
 @app.command()
@@ -114,6 +112,7 @@ def show(
     number = typer.prompt("voucher number", hide_input=True) if batch_id is None else ""
 
     async def work(installation: Installation) -> tuple[Batch, Voucher | None]:
+        """The batch, and the voucher where one is meant."""
         vouchers = _batches(installation)
         if batch_id is None:
             found = await vouchers.find_number(number)
@@ -138,6 +137,7 @@ def block(
     """Block single vouchers, lost or stolen ones. Exit code 1 if some were not unused any more."""
 
     async def work(installation: Installation) -> list[int]:
+        """The serials that were not unused any more."""
         detail = {"batch": str(batch_id), "serials": sorted(serials)}
         async with installation.trail.doing("voucher.block", by=by, why=why, detail=detail):
             return await _batches(installation).block_voucher(batch_id, serials, by)
