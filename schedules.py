@@ -43,6 +43,7 @@ def at_most(limit: int, work: Callable[[int], Awaitable[int]]) -> Callable[[], A
     """A run of ``work``, which takes up to ``limit`` things and returns how many it took."""
 
     async def run() -> bool:
+        """Whether it took all that it may: then there may be more."""
         return await work(limit) >= limit
 
     return run
@@ -52,6 +53,7 @@ def whole(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bool]]:
     """A run of ``work``, which does all there is."""
 
     async def run() -> bool:
+        """There is never more than all."""
         await work()
         return False
 

@@ -85,6 +85,7 @@ async def app(settings: Settings) -> web.Application:
     mount_pages(application, services)
 
     async def close(_application: web.Application) -> None:
+        """Adapters first: what they have under way still needs the parts below."""
         await asyncio.gather(*(door.adapter.close() for door in gateway_doors))
         await services.close()
 

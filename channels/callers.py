@@ -28,6 +28,7 @@ def guarded(
     known: dict[str, bool] = {}
 
     async def guard(request: web.Request) -> web.StreamResponse:
+        """Refused by its address first: from elsewhere a right secret is a wrong one."""
         if allow:
             caller = caller_of(request, proxies)
             allowed = known.get(caller)

@@ -120,9 +120,11 @@ def probes(
     """
 
     async def live(_request: web.Request) -> web.Response:
+        """The process answers, whatever its neighbours do."""
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
+        """By the worst of its parts: 503 where one has failed."""
         postgres: dict[str, object] = {"status": "ok"}
         try:
             async with asyncio.timeout(2.0):
@@ -138,6 +140,7 @@ def probes(
         return web.json_response(detail, status=503 if status == "failed" else 200)
 
     async def meters(_request: web.Request) -> web.Response:
+        """With the carriers as they stand now."""
         show(router.states(), metrics)
         return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
 

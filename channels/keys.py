@@ -23,6 +23,7 @@ def derived_keys(origin: UUID) -> Callable[[str, int], UUID]:
     """The key of each money step of a dialogue, by its state and how often that was entered."""
 
     def key(state: str, visit: int) -> UUID:
+        """The same for the same visit, whoever computes it."""
         return uuid5(origin, f"{state}|{visit}")
 
     return key

@@ -55,6 +55,7 @@ def _state(state: State, rules: DialogRules) -> State:
         items, to = state.items, state.to
 
         def chosen(data: Data) -> tuple[Item, ...]:
+            """What the flow offers, less what the operator does not, in the operator's order."""
             return _ordered([item for item in items(data) if offered(item.to or to, rules)], wanted)
 
         also = tuple(one for one in state.also if offered(one, rules))

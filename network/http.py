@@ -88,6 +88,7 @@ class Gate:
         """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
+            """From the header to the answer: whatever goes wrong is answered in the interface's own words."""
             try:
                 request[CLIENT] = self._client(request, right)
                 return await handler(request)

@@ -105,9 +105,11 @@ def routes(interfaces: Sequence[Interface], public_url: str = "") -> list[web.Ro
     raw, page = msgspec.json.encode(described), _page(interfaces, described)
 
     async def as_json(_request: web.Request) -> web.Response:
+        """For programs."""
         return web.Response(body=raw, content_type="application/json")
 
     async def as_page(_request: web.Request) -> web.Response:
+        """For people; the page asks nobody else for anything."""
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
         return web.Response(text=page, content_type="text/html", headers=headers)
 

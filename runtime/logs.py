@@ -47,6 +47,7 @@ def _words(key: str) -> set[str]:
 
 def _hide(text: str, words: set[str]) -> str:
     def hide_long(found: re.Match[str]) -> str:
+        """All digits but the first four and the last three of a number; all of anything else."""
         plus, run = found.groups()
         digits = re.sub(r"\D", "", run)
         if (plus or "msisdn" in words) and len(digits) >= 10:
@@ -82,6 +83,7 @@ def configure_logs(process: str, level: int = logging.INFO) -> None:
     """
 
     def name_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """A record of which process it is."""
         event["process"] = process
         return event
 

@@ -80,6 +80,7 @@ def _texts(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
     async def text(posted: Posted) -> Taken:
+        """A text, answered in the reply where the carrier sends what stands there."""
         incoming = webhook.read_incoming(posted)
         if webhook.replies:
             shown = await inbound.answer(incoming)
@@ -94,6 +95,7 @@ def _reports(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
     async def report(posted: Posted) -> Taken:
+        """A report on one of our texts; others tell nothing that is kept."""
         read = webhook.read_report(posted)
         if read is None:
             return Taken(webhook.reply(None), "ignored")
@@ -107,6 +109,7 @@ def _optouts(door: Door, inbound: Inbound) -> Taker:
     webhook = door.webhook
 
     async def opt_out(posted: Posted) -> Taken:
+        """A wish to hear nothing more, told by the carrier instead of the person."""
         await inbound.opt_out(door.name, webhook.read_optout(posted))
         return Taken(webhook.reply(None))
 
@@ -117,11 +120,13 @@ def _handler(door: Door, kind: str, taker: Taker, inbound: Inbound, metrics: Met
     """From request to answer: what cannot be committed is answered with 503, so that the carrier repeats."""
 
     def count(outcome: str, reason: str = "", field: str = "") -> None:
+        """Into the metrics; what was refused into the log too."""
         metrics.carrier_calls.labels(door.name, kind, outcome).inc()
         if reason:
             log.info("carrier_call_refused", carrier=door.name, kind=kind, outcome=outcome, reason=reason, field=field)
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        """Signed first, read then, committed before it is answered."""
         if request.content_type != FORM:
             count("malformed", "not a form", "Content-Type")
             raise web.HTTPUnsupportedMediaType

@@ -84,6 +84,7 @@ def fits(known: Mapping[str, Profile]) -> Callable[[Screen, int], Iterable[tuple
     budgets = {profile.budget for profile in known.values()}
 
     def unfit(screen: Screen, most_pages: int) -> Iterable[tuple[str, str]]:
+        """Every gateway that cannot show it, and why."""
         # Many gateways hold the same: a screen is laid out once for each budget.
         reasons = {budget: misfit(screen, budget, most_pages) for budget in budgets}
         for name, profile in known.items():

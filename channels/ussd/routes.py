@@ -73,6 +73,7 @@ class _Desk:
         self._metrics = metrics
 
     async def hop(self, request: web.Request) -> web.StreamResponse:
+        """One request: a turn, or whatever else the gateway brings to the same address."""
         try:
             read = self._adapter.read(await _request(request))
         except Unreadable as error:
@@ -85,6 +86,7 @@ class _Desk:
         return await self._other(read)
 
     async def event(self, request: web.Request) -> web.StreamResponse:
+        """How a session ended, where the gateway tells that at an address of its own."""
         try:
             read = self._adapter.read_event(await _request(request))
         except Malformed as error:

@@ -69,6 +69,7 @@ class _Reader:
         self._parser.EntityDeclHandler = self._refuse
 
     def read(self, body: bytes) -> Element:
+        """The root of the document. Raises what the parser raises, and what its handlers refuse."""
         self._parser.Parse(body, True)
         return self._builder.close()
 

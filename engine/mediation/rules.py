@@ -171,6 +171,7 @@ def _charge_group(case: Case, key: UUID, category: Category | None, items: list[
     unit, code = items[0].unit, None if category is None else category.code
 
     def total(item: UsageItem) -> _Total:
+        """What this day's usage of this rating group adds up to so far."""
         key = (_local_day(item.started_at, zone), item.rating_group, unit)
         found = totals.get(key)
         if found is None:

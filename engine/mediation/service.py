@@ -162,6 +162,7 @@ class Mediation:
 
     async def _parse(self, file: UsageFile, rest: Iterator[Line]) -> Parsed:
         def work() -> Parsed:
+            """Reads and parses one block, off the event loop."""
             return parse(list(islice(rest, BLOCK)), self._operator, datetime.now(UTC), file.interface)
 
         return await asyncio.to_thread(work)

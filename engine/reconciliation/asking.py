@@ -46,6 +46,7 @@ async def _asked(gateways: Gateways, scope: Scope, page: Sequence[Stored]) -> li
     limit, zone = asyncio.Semaphore(AT_ONCE), ZoneInfo(scope.zone)
 
     async def one(payment: Stored) -> Found | None:
+        """What differs of one payment; None where nothing does, or its gateway does not say."""
         async with limit:
             outcome = await gateways.status(scope.gateway, payment.known_by())
         said = asked(payment, outcome, scope.late)

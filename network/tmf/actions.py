@@ -215,6 +215,7 @@ class Actions:
 
     def _get(self, path: str) -> Any:
         async def get(request: web.Request) -> web.StreamResponse:
+            """One resource by its id, as far as it has come."""
             owner, key = await self._lines.by_reference(request.match_info["id"], path)
             answer = await self._stored(owner, key, path)
             status = await self._status(path, key)

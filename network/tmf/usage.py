@@ -212,6 +212,7 @@ class _Part(NamedTuple):
     rated: bool
 
     def facts(self) -> list[wire.UsageCharacteristic]:
+        """As TMF635 characteristics; what nobody knows is left out."""
         name = COUNTS.get(USAGE_TYPES[self.unit], "amount")
         told: dict[str, Any] = {name: self.used, "ratingGroup": self.rating_group, "category": self.category}
         return [wire.UsageCharacteristic(name=key, value=value) for key, value in told.items() if value is not None]

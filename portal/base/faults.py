@@ -55,6 +55,7 @@ def faults(show: Shown) -> Middleware:
 
     @web.middleware
     async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Redirects pass; what has begun to be sent cannot be taken back."""
         try:
             return await handler(request)
         except web.HTTPException as refused:

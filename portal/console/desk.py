@@ -134,6 +134,7 @@ class Desk:
 
     def _guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
+            """Signed in, and of a role that may see it; what follows a page by itself keeps nobody signed in."""
             no_nul(request.path, *request.query.keys(), *request.query.values())
             person = await self._attendant(request, renew=not route.follows)
             if not route.roles:

@@ -151,6 +151,7 @@ def _latency(beats: Iterable[Beat], share: float) -> float | None:
 
 def _health(name: str, beats: Sequence[Beat]) -> GatewayHealth:
     def own(series: Series, kind: str) -> bool:
+        """A series of this gateway's calls."""
         return series.name == f"rasid_gateway_seconds_{kind}" and series.label("gateway") == name
 
     calls = _sum(beats, lambda series: own(series, "count"))

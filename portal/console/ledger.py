@@ -85,6 +85,7 @@ class LedgerPages:
         postings = self._engine.ledger.journal(first, last)
 
         async def rows() -> AsyncIterator[Sequence[Any]]:
+            """As they come from the books: the file is longer than the memory."""
             async for one in postings:
                 yield [getattr(one, name) for name in JOURNAL]
 
@@ -113,6 +114,7 @@ class LedgerPages:
         since = datetime.now(UTC) - timedelta(days=90)
 
         async def rows() -> AsyncIterator[Sequence[Any]]:
+            """Page by page, until there is no more, or the file is as long as one may be."""
             after = None
             for _ in range(FILE_ROWS // FILE_PAGE):
                 page = await self._engine.actions.page(by=by, what=what, since=since, after=after, limit=FILE_PAGE)

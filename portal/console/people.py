@@ -83,6 +83,7 @@ class PeoplePages:
         fields, name = await self._desk.form(request, person), request.match_info["name"]
 
         async def disable(why: str) -> None:
+            """Nobody signs in with this name any more."""
             await self._staff.disable(name, by=person.staff.name, why=why)
 
         return await self._credentials(request, person, fields.get("why", ""), disable)

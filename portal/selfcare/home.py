@@ -48,6 +48,7 @@ class Home:
         """``GET /portal/live``: the gauges, and again whenever they have changed."""
 
         async def look() -> Seen:
+            """The gauges of now; told again only where they differ from those before."""
             line = await self._desk.engine.subscriber(person.subscriber.msisdn)
             now = gauges(line, (await self._desk.engine.overview(line)).outlooks)
             return Seen(now, lambda: self._desk.part(request, person, "gauges.html", gauges=now))

@@ -73,6 +73,7 @@ class Desk:
         """A page for whoever comes."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
+            """With whoever it is, signed in or not."""
             return await page(request, await self._person(request))
 
         return serve
@@ -84,6 +85,7 @@ class Desk:
         """
 
         async def serve(request: web.Request) -> web.StreamResponse:
+            """With the line that has signed in; without one, the page to sign in on."""
             person = await self._person(request, renew=renew)
             if person.line is None:
                 raise web.HTTPFound(SIGN_IN)

@@ -70,6 +70,7 @@ def gauges(subscriber: Subscriber, outlooks: Iterable[Outlook]) -> list[Gauge]:
     order = list(Unit)
 
     def place(one: Bucket) -> tuple[object, ...]:
+        """Where a bucket stands among the others."""
         return (order.index(one.unit), one.priority, one.expires_at is None, one.expires_at, one.starts_at)
 
     shown = []

@@ -56,6 +56,7 @@ def readable(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
     """A Redis hash or stream entry as text, whatever the client was told to decode."""
 
     def text(value: bytes | str) -> str:
+        """Of bytes or text."""
         return value.decode() if isinstance(value, bytes) else value
 
     return {text(name): text(value) for name, value in fields.items()}

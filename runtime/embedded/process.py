@@ -70,6 +70,7 @@ def _die_with_parent(death_signal: int) -> Callable[[], None] | None:
     parent = os.getpid()
 
     def tie() -> None:
+        """Runs in the child, before it becomes the server."""
         prctl(PR_SET_PDEATHSIG, death_signal)
         if os.getppid() != parent:  # the parent died between fork and prctl
             os.kill(os.getpid(), death_signal)

@@ -67,6 +67,7 @@ def timestamped(header: str, secret: str) -> Signer:
     """Signs ``<seconds>.<body>`` with HMAC-SHA-256, as ``t=…,v1=…``."""
 
     def sign(body: bytes) -> dict[str, str]:
+        """One header: when, and the digest over that and the body."""
         at = str(int(time.time()))
         digest = hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
         return {header: f"t={at},v1={digest}"}
@@ -177,6 +178,7 @@ class Desk:
 
     def _finish_later(self, payment: Payment) -> None:
         async def wait() -> None:
+            """Until the payer would have decided."""
             await asyncio.sleep(max((payment.due_at or 0.0) - time.time(), 0.0))
             self.finish(payment)
 

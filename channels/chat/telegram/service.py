@@ -36,6 +36,7 @@ def mount(application: web.Application, bot: TelegramBot, secret_token: str) -> 
     application.add_routes(webhook.routes(bot, secret_token))
 
     async def opened(_application: web.Application) -> AsyncIterator[None]:
+        """The server does not wait for Telegram: gateways are served while it cannot be reached."""
         opening = asyncio.create_task(_open(bot))
         yield
         opening.cancel()

@@ -33,6 +33,7 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
         raise ValueError("a webhook needs a secret token")
 
     async def take(request: web.Request) -> web.Response:
+        """Anything but a 2xx and Telegram brings the update again: what is broken for good is answered with one."""
         if not hmac.compare_digest(request.headers.get(HEADER, "").encode(), secret_token.encode()):
             log.info("caller_refused", gateway=wire.APP, reason="secret")
             raise web.HTTPForbidden
