@@ -56,6 +56,7 @@ async def _anew(context: Context, data: Data) -> dict[str, Any] | Go:
 
 def _offer(operator: Operator) -> Choose:
     def items(data: Data) -> tuple[Item, ...]:
+        """Each amount with what will be owed for it."""
         return tuple(
             Item(
                 str(amount),
@@ -83,6 +84,7 @@ def _offer(operator: Operator) -> Choose:
 
 def _none(operator: Operator) -> Menu:
     def show(data: Data) -> Text:
+        """What is owed still is told with its amount; other reasons in their own words."""
         if data.get("owed"):
             owed = Money(data["owed"], operator.currency)
             return text("You still owe {owed} of your last advance.", owed=owed)
@@ -108,6 +110,7 @@ def _shown(operator: Operator, data: Data) -> dict[str, Any]:
 
 def _confirm(operator: Operator) -> Confirm:
     def operation(context: Context, data: Data, key: UUID) -> Advance:
+        """With the fee that was on the screen: the engine refuses another."""
         return Advance(
             **asked_by(context, key),
             amount=int(data["amount"]),
@@ -115,6 +118,7 @@ def _confirm(operator: Operator) -> Confirm:
         )
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
+        """What the next screen says of it."""
         if not answer.ok:
             return kept_refusal(context, answer)
         kept = {"amount": data["amount"], "fee": data["fee"]}
@@ -141,6 +145,7 @@ def _confirm(operator: Operator) -> Confirm:
 
 def _done(operator: Operator) -> Say:
     def show(data: Data) -> Text:
+        """What was lent, and what the next recharge pays back."""
         shown = _shown(operator, data)
         return text(
             "Advance of {amount}. Your next recharge pays back {owed}. Balance {balance}. Ref {reference}",

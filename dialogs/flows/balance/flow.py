@@ -21,6 +21,7 @@ def balance(operator: Operator) -> Dialog:
     """What is left of what, until when; reading is open to suspended and barred lines too."""
 
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """As the line was read at the beginning of this turn."""
         return {
             "balance": context.subscriber.total(Unit.MONEY),
             "currency": context.subscriber.currency,
@@ -28,6 +29,7 @@ def balance(operator: Operator) -> Dialog:
         }
 
     def show(data: Data) -> Text:
+        """Money on the first line, a line for each other bucket."""
         buckets: tuple[Bucket, ...] = data["buckets"]
         main = [one for one in buckets if one.product == AIRTIME]
         rest = [one for one in buckets if one.product != AIRTIME]
@@ -68,6 +70,7 @@ def _longest(operator: Operator) -> dict[str, Any]:
     """Every grant of the catalogue at once, each nearly unused and ending at an odd time."""
 
     def bucket(unit: Unit, product: str, amount: int) -> Bucket:
+        """One octet, second or cent short of full: the most digits that it can take."""
         return Bucket(
             bucket_id=UUID(int=0),
             unit=unit,

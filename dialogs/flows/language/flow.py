@@ -14,9 +14,11 @@ def language(operator: Operator) -> Dialog:
     """The answer already comes in the language that was chosen."""
 
     def items(_data: Data) -> tuple[Item, ...]:
+        """Each by its own name: who cannot read this screen finds theirs."""
         return tuple(Item(code, text("{name}", name=OWN_NAMES[code])) for code in operator.languages)
 
     async def remember(context: Context, chosen: str) -> None:
+        """From the next word on they are spoken to in it."""
         await context.engine.set_language(context.subscriber, chosen)
         context.language = chosen
 

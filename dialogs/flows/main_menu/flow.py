@@ -17,11 +17,13 @@ def main_menu(operator: Operator) -> Dialog:
     """Greeting with the money balance; 0 leaves."""
 
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """The money, and what keeps the line from using it."""
         subscriber = context.subscriber
         balance = Money(subscriber.total(Unit.MONEY), subscriber.currency)
         return {"balance": balance, "hindrance": hindrance(subscriber)}
 
     def greeting(data: Data) -> Text:
+        """Who we are and how much there is, before anything is asked."""
         balance = text("{operator}: {balance}", operator=operator.name, balance=data["balance"])
         return lines(balance, data["hindrance"]) if data["hindrance"] is not None else balance
 

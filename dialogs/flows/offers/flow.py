@@ -36,14 +36,17 @@ def _left(unit: Unit, operator: Operator) -> dict[str, Any]:
 
 def _bundles(operator: Operator, unit: Unit) -> Choose:
     def fitting(products: tuple[Product, ...], most: int) -> tuple[Product, ...]:
+        """The cheapest that give what ran low, of those that cost no more than ``most``."""
         found = [one for one in products if one.price <= most and _grants(one, unit)]
         return tuple(sorted(found, key=lambda one: one.price)[:OFFERED_MOST])
 
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """What is left, and what the line can pay for now."""
         money = context.subscriber.total(Unit.MONEY)
         return {"left": context.subscriber.total(unit), "offered": fitting(context.engine.products(), money)}
 
     def items(data: Data) -> tuple[Item, ...]:
+        """Bundles it can pay for; where there are none, how to have more money."""
         bundles = tuple([_bundle(operator, product) for product in data["offered"]])
         recharge = () if bundles else (Item("recharge", text("Recharge"), {}, "pay.home"),)
         return (*bundles, *recharge, Item("bundles", text("Bundles"), {}, "bundles.list"))
@@ -75,9 +78,11 @@ def _bundle(operator: Operator, product: Product) -> Item:
 
 def _money(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """What is left."""
         return {"left": context.subscriber.total(Unit.MONEY)}
 
     def items(_data: Data) -> tuple[Item, ...]:
+        """To recharge, and to borrow where the operator lends."""
         borrow = () if operator.advances is None else (Item("advance", text("Advance"), {}, "advance.offer"),)
         return (Item("recharge", text("Recharge"), {}, "pay.home"), *borrow)
 
@@ -95,6 +100,7 @@ def _money(operator: Operator) -> Choose:
 
 def _said(unit: Unit, operator: Operator) -> Any:
     def said(data: Data) -> Text:
+        """Why the menu came up by itself."""
         return text("You have {left} left.", left=Quantity(unit, data["left"], operator.currency))
 
     return said

@@ -16,12 +16,15 @@ def pin(operator: Operator) -> Dialog:
     digits = counted("A PIN has {count} digit.", "A PIN has {count} digits.", operator.pins.digits)
 
     async def skip_when_none(context: Context, _data: Data) -> dict[str, Any] | Go:
+        """Who has no PIN goes straight to the new one."""
         return {} if context.subscriber.has_pin else Go("pin.new")
 
     async def only_with_the_old_one(context: Context, data: Data) -> dict[str, Any] | Go:
+        """Nobody comes here past the old one, by whatever way."""
         return Go("pin.old") if context.subscriber.has_pin and not data.get("old_pin_given") else {}
 
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
+        """Sets it, unless it is one that others try first."""
         try:
             await context.engine.set_pin(context.subscriber, typed)
         except BadPin as error:

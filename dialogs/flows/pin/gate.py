@@ -19,6 +19,7 @@ def pin_gate(name: str, purpose: Purpose, to: str, operator: Operator) -> Ask:
     """A state that lets pass at once when the operator does not ask for this purpose, or the line has no PIN."""
 
     async def load(context: Context, _data: Data) -> dict[str, Any] | Go:
+        """Lets pass whom nobody has to ask."""
         asked = purpose in operator.pins.required_for and context.subscriber.has_pin
         return {} if asked else Go(to)
 
@@ -38,6 +39,7 @@ def pin_check(to: str, data: dict[str, Any]) -> Typed:
     """The PIN of the line as input: only the right one leads ``to``, with ``data``."""
 
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
+        """The engine compares and counts: the dialog never holds what was typed."""
         verdict = await context.engine.check_pin(context.subscriber, typed)
         if verdict is PinVerdict.RIGHT:
             return Go(to, data)

@@ -63,6 +63,7 @@ def voucher_number(operator: Operator) -> Typed:
     """A voucher number as input, here and at the main menu."""
 
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
+        """Sealed at once: what goes on from here cannot be turned back into the number."""
         try:
             token = context.engine.seal_voucher(typed)
         except BadVoucherNumber:
@@ -102,6 +103,7 @@ async def _result(context: Context, _data: Data, answer: Answer) -> dict[str, An
 
 def _done(operator: Operator) -> Say:
     def show(data: Data) -> Text:
+        """What came in, and until when the airtime lasts."""
         values = {
             "amount": Money(data["amount"], data["currency"]),
             "balance": Money(data["balance"], data["currency"]),

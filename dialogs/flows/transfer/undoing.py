@@ -27,6 +27,7 @@ def undo_states(operator: Operator) -> tuple[State, ...]:
 
 def _gift(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any] | Go:
+        """The last gift that can be taken back still."""
         gift = await context.engine.agreements.last_gift(context.subscriber)
         if gift is None:
             gone = {"code": Code.NOTHING_TO_UNDO.value, "currency": operator.currency}
@@ -34,6 +35,7 @@ def _gift(operator: Operator) -> Choose:
         return {"gift": gift}
 
     def items(data: Data) -> tuple[Item, ...]:
+        """The one, as its giver knows it."""
         gift: Gift = data["gift"]
         label = text(
             "{amount} to {number}, {time}",
@@ -73,10 +75,12 @@ def _gift(operator: Operator) -> Choose:
 
 def _confirm(operator: Operator) -> Confirm:
     def detail(data: Data) -> Text:
+        """How much, from whom."""
         amount = Quantity(Unit(data["unit"]), data["amount"], operator.currency)
         return text("Take back {amount} from {number}?", amount=amount, number=data["number"])
 
     def operation(context: Context, data: Data, key: UUID) -> Undo:
+        """By the key of the gift: it is taken back once."""
         return Undo(
             **asked_by(context, key),
             undone_key=UUID(data["undone"]),
@@ -85,6 +89,7 @@ def _confirm(operator: Operator) -> Confirm:
         )
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
+        """What the next screen says of it."""
         if not answer.ok:
             return kept_refusal(context, answer)
         kept = {name: data[name] for name in ("unit", "amount", "number")}
@@ -107,6 +112,7 @@ def _confirm(operator: Operator) -> Confirm:
 
 def _undone(operator: Operator) -> Say:
     def show(data: Data) -> Text:
+        """What came back, and what is there now."""
         unit = Unit(data["unit"])
         return text(
             "{amount} taken back. Balance {balance}. Ref {reference}",

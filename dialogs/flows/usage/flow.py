@@ -36,14 +36,17 @@ def usage(operator: Operator) -> Dialog:
 
 def _home(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """What was used today, and whether more may be used than was bought."""
         rules = await context.engine.usage.spending_rules(context.subscriber)
         return {"meters": [one for one in rules.meters if one.today], "out_of_bundle": rules.out_of_bundle}
 
     def show(data: Data) -> Text:
+        """A line for each unit that anything was used of."""
         used = [text("{amount}", amount=Quantity(one.unit, one.today, operator.currency)) for one in data["meters"]]
         return lines(text("Used today:"), *used) if used else text("Nothing used today.")
 
     def items(data: Data) -> tuple[Item, ...]:
+        """Questions first, then what can be changed."""
         consent = {"allowed": not data["out_of_bundle"]}
         return (
             Item("why", text("Why did it go down?"), {}, "usage.why"),
@@ -72,9 +75,11 @@ def _home(operator: Operator) -> Choose:
 
 def _why(operator: Operator) -> Menu:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """The latest deductions."""
         return {"deductions": await context.engine.explain_usage(context.subscriber, most=TOLD)}
 
     def show(data: Data) -> Text:
+        """A line for each."""
         told = [_deduction(operator, one) for one in data["deductions"]]
         return lines(*told) if told else text("Nothing went down in the last 7 days.")
 
@@ -119,9 +124,11 @@ def _deduction(operator: Operator, one: Deduction) -> Text:
 
 def _outlook(operator: Operator) -> Menu:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """How fast it was used lately."""
         return {"outlooks": await context.engine.usage.outlook(context.subscriber)}
 
     def show(data: Data) -> Text:
+        """How long what is left lasts at that."""
         told = [line for one in data["outlooks"] for line in _lasts(operator, one)]
         return lines(*told) if told else text("You have not used anything yet.")
 

@@ -59,6 +59,7 @@ def _switch(
     detail, brief = words
 
     async def result(context: Context, _data: Data, answer: Answer) -> dict[str, Any]:
+        """That it is done, or why not."""
         return {"reference": answer.reference} if answer.ok else kept_refusal(context, answer)
 
     confirm = Confirm(
@@ -81,12 +82,16 @@ def _switch(
 
 def _limits(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """The limits in force."""
         rules = await context.engine.usage.spending_rules(context.subscriber)
         caps = {(one.unit, Period.DAY): one.day_cap for one in rules.meters}
         return {"caps": caps | {(one.unit, Period.MONTH): one.month_cap for one in rules.meters}}
 
     def items(data: Data) -> tuple[Item, ...]:
+        """Each limit with what it is now."""
+
         def label(unit: Unit, period: Period, name: Text) -> Text:
+            """A limit, with its amount where there is one."""
             cap = data["caps"].get((unit, period))
             shown = NO_LIMIT if cap is None else text("{cap}", cap=Quantity(unit, cap, operator.currency))
             return text("{name}: {cap}", name=name, cap=shown)
@@ -129,9 +134,11 @@ def _limit(data: Data) -> tuple[Unit, Period]:
 
 def _limit_amount(operator: Operator) -> Ask:
     async def accept(_context: Context, data: Data, typed: str) -> Go | Wrong:
+        """In the unit of the limit that was chosen."""
         return Go("usage.limit_pin", {"cap": amount_typed(typed, _limit(data)[0], operator.currency)})
 
     def asked(data: Data) -> Text:
+        """In the unit that people count it in."""
         if _limit(data)[0] is Unit.MONEY:
             return text("How much, in whole {currency}?", currency=operator.currency)
         return text("How many MB?")
@@ -151,6 +158,7 @@ def _limit_name(data: Data) -> Text:
 
 def _limit_detail(operator: Operator) -> Callable[[Data], Text]:
     def detail(data: Data) -> Text:
+        """The new limit; that there will be none is asked in words of its own."""
         name, question = LIMITS[_limit(data)]
         if data["cap"] is None:
             return text("{name}: no limit any more?", name=name)
@@ -192,6 +200,7 @@ def _consent(context: Context, data: Data, key: UUID) -> OutOfBundle:
 
 def _renewals(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """What renews, and what the line holds that could."""
         renewing = [product for product, _, _ in await context.engine.agreements.renewals(context.subscriber)]
         held = {one.product for one in context.subscriber.buckets}
         others = [one.code for one in operator.products if one.code in held and one.code not in renewing]
@@ -200,7 +209,10 @@ def _renewals(operator: Operator) -> Choose:
     prices, named = {one.code: one.price for one in operator.products}, _renewal_name(operator)
 
     def items(data: Data) -> tuple[Item, ...]:
+        """First what can be stopped: that is what people come for."""
+
         def item(code: str, *, wanted: bool) -> Item:
+            """The switch of one product, with the price that its renewal costs."""
             label = named({"product": code, "wanted": wanted})
             return Item(code, label, {"wanted": wanted, "price": prices.get(code, 0)})
 
@@ -223,6 +235,7 @@ def _renewals(operator: Operator) -> Choose:
 
 def _renewal_name(operator: Operator) -> Callable[[Data], Text]:
     def name(data: Data) -> Text:
+        """What would be done."""
         product = product_name(operator, data["product"])
         wanted = text("Renew {product}", product=product)
         return wanted if data["wanted"] else text("Stop renewing {product}", product=product)
@@ -232,6 +245,7 @@ def _renewal_name(operator: Operator) -> Callable[[Data], Text]:
 
 def _renewal_detail(operator: Operator) -> Callable[[Data], Text]:
     def detail(data: Data) -> Text:
+        """With the price where money will go without being asked again."""
         product = product_name(operator, data["product"])
         if not data["wanted"]:
             return text("No longer renew {product}?", product=product)
