@@ -109,12 +109,11 @@ def chat_profile(operator: Operator) -> TextProfile:
 
 def commands(texts: Texts) -> dict[str, list[tuple[str, str]]]:
     """The commands with what they do, by language; ``""`` for people whose language we do not speak."""
-
-    def spoken(language: str) -> list[tuple[str, str]]:
-        """Each command with what it does, in one language."""
-        return [(command, texts.say(language, what)) for command, what in COMMANDS.items()]
-
-    return {"": spoken(texts.default), **{language: spoken(language) for language in texts.languages}}
+    spoken = {
+        language: [(command, texts.say(language, what)) for command, what in COMMANDS.items()]
+        for language in texts.languages
+    }
+    return {"": spoken[texts.default], **spoken}
 
 
 class Chats:

@@ -34,7 +34,6 @@ _CREATE: Any = msgspec.json.Decoder(wire.UsageCreate)
 
 #: a use is found under its day if it was told within so long
 TOLD_WITHIN = timedelta(days=7)
-
 #: more is no use
 _MOST = 2**50
 
@@ -114,6 +113,7 @@ class UsageManagement:
         found = await self._engine.operations(
             subscriber.account,
             kinds=("session", "charge", "usage"),
+            line_id=subscriber.line_id,
             since=since,
             until=None if until is None else until + TOLD_WITHIN,
             after=page.after,
@@ -125,8 +125,7 @@ class UsageManagement:
         of_line = [
             one.answer
             for one in shown
-            if one.line_id == subscriber.line_id
-            and _used(one.answer)
+            if _used(one.answer)
             and (since is None or since <= self._used_at(one.answer))
             and (until is None or self._used_at(one.answer) < until)
         ]
