@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -34,6 +33,7 @@ from network.nchf.reauthorization import Reauthorization
 from opening import Opened, open_process, run_process
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
+from runtime.pausing import stop_event
 from runtime.pulse import Pulse
 from schedules import every, schedule
 from settings import Settings, load_settings
@@ -46,9 +46,7 @@ DRAIN_SECONDS = 20.0
 
 async def run(settings: Settings) -> None:
     """Deliver and keep schedules until SIGTERM or SIGINT; what has been claimed is finished first."""
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = stop_event()
     opened = await open_process(settings)
     engine, redis, metrics = opened.engine, opened.redis, opened.metrics
     gateways = outbounds(

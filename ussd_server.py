@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -34,8 +33,9 @@ from opening import Opened, open_process, run_process
 from portal import console, selfcare, simulator
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
+from runtime.pausing import stop_event
 from runtime.pulse import Pulse
-from settings import Settings, load_operator, load_settings
+from settings import Operator, Settings, load_operator, load_settings
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +52,11 @@ class NotServable(Exception):
 SERVICES = web.AppKey("services", Opened)
 
 
-async def open_services(settings: Settings) -> Opened:
+async def open_services(settings: Settings, operator: Operator) -> Opened:
     """Check what is declared, then open Postgres and Redis.
 
     Raises ``NotServable``, ``SettingsError`` and what connecting raises.
     """
-    operator = load_operator(settings.operator)
     problems = check_operator(operator, fits(profiles(settings.gateways)))
     if problems:
         raise NotServable(*(str(problem) for problem in problems))
@@ -66,9 +65,10 @@ async def open_services(settings: Settings) -> Opened:
 
 async def app(settings: Settings) -> web.Application:
     """The whole server, ready to run; cleaning it up closes what it opened."""
+    operator = load_operator(settings.operator)
     # Wrong ones are refused before anything is opened.
-    carrier_doors, gateway_doors = sms.doors(settings), doors(settings, load_operator(settings.operator))
-    services = await open_services(settings)
+    carrier_doors, gateway_doors = sms.doors(settings), doors(settings, operator)
+    services = await open_services(settings, operator)
     application = web.Application(client_max_size=BODY_LIMIT)
     application[SERVICES] = services
     pointers = Pointers(services.redis, services.keyring)
@@ -195,9 +195,7 @@ async def _probe(ping: Callable[[], Awaitable[None]]) -> dict[str, object]:
 
 async def serve(settings: Settings, *, reuse_port: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first."""
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = stop_event()
     application = await app(settings)
     services = application[SERVICES]
     listeners = Listeners(settings, services.engine, services.keyring, services.metrics)
