@@ -138,7 +138,7 @@ class Writer:
         others = {home: part for home, part in parts.items() if home is not None}
         if not others:
             async with billing.pipeline():
-                await billing.execute(*own)
+                await own.run(billing)
                 await billing.commit()
             return
         self._open = batch_id
@@ -179,7 +179,7 @@ class Writer:
             connection = await self._others[home].driver()
             async with connection.pipeline():
                 await connection.execute("BEGIN", prepare=False)
-                await connection.execute(*part)
+                await part.run(connection)
                 prepared = await connection.execute(prepare, prepare=False)
         except psycopg.errors.LockNotAvailable:
             raise
@@ -224,7 +224,7 @@ async def _commit(billing: Connection, own: Statement, batch_id: UUID) -> None:
     """Billing's part and the decision. The decision goes last: whoever waits for it waits for little more."""
     try:
         async with billing.pipeline():
-            await billing.execute(*own)
+            await own.run(billing)
             await billing.execute(DECIDE, _deciding(batch_id, BatchVerdict.COMMIT))
             await billing.commit()
     except psycopg.errors.UniqueViolation as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
+from psycopg import AsyncConnection, AsyncRawCursor
 
 from engine.books.case import Case
 from engine.books.decisions import Decided, request_hash
@@ -22,8 +23,17 @@ from engine.words import Unit
 Row = tuple[Any, ...]
 Place = TypeVar("Place", bound=Hashable)
 
-#: One statement and its parameters.
-Statement = tuple[str, dict[str, Any]]
+
+class Statement(NamedTuple):
+    """One statement, and its parameters by number."""
+
+    sql: bytes
+    parameters: Sequence[Any]
+
+    async def run(self, connection: AsyncConnection[Row]) -> None:
+        """Execute it, or send it in a pipeline."""
+        await AsyncRawCursor(connection).execute(self.sql, self.parameters)
+
 
 #: Constants that are not the same for all sheets.
 STATES = {"claimed": VoucherState.REDEEMED, "told": OutboxState.DUE}
@@ -38,10 +48,7 @@ def statements(
     for name in filled:
         places.setdefault(place_of(SHEETS[name].book), []).append(name)
     constants = _constants(decided, now, batch_id)
-    return {
-        place: (statement(tuple(names)), _parameters({name: filled[name] for name in names}, constants))
-        for place, names in places.items()
-    }
+    return {place: _statement({name: filled[name] for name in names}, constants) for place, names in places.items()}
 
 
 def written(decided: Sequence[Decided]) -> dict[str, list[Row]]:
@@ -72,14 +79,15 @@ def _constants(decided: Sequence[Decided], now: datetime, batch_id: UUID) -> dic
     return dict.fromkeys(times, now) | {"batch_id": batch_id, "shard": _home(decided), "kind": "wrong_voucher"}
 
 
-def _parameters(filled: dict[str, list[Row]], constants: dict[str, Any]) -> dict[str, Any]:
+def _statement(filled: dict[str, list[Row]], constants: dict[str, Any]) -> Statement:
+    sql, names = statement(tuple(filled))
     given: dict[str, Any] = {}
     for name, rows in filled.items():
         sheet = SHEETS[name]
         given |= arrays(sheet.table, sheet.columns, rows, sheet.prefix)
         for one in sheet.constants:
             given[sheet.prefix + one] = STATES[name] if one == "state" else constants[one]
-    return given
+    return Statement(sql, [given[name] for name in names])
 
 
 def _home(decided: Sequence[Decided]) -> int:

@@ -22,7 +22,7 @@ from engine.payments.tables import payment, payment_history, receipt
 from engine.provisioning.tables import provisioning_rule
 from engine.receivables.tables import bill, receivable
 from engine.recharge.tables import voucher
-from engine.storage.bulk import insert_sql, update_sql, upsert_sql
+from engine.storage.bulk import insert_sql, numbered, update_sql, upsert_sql
 from engine.usage.tables import meter, reservation, session
 
 
@@ -192,6 +192,6 @@ SHEETS = {
 
 
 @lru_cache(maxsize=1024)
-def statement(names: Sequence[str]) -> str:
-    """One statement that writes to these sheets: planned, sent and waited for once."""
-    return f"WITH {', '.join(SHEETS[name].sql() for name in names)} SELECT"
+def statement(names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
+    """One statement that writes to these sheets: planned, sent and waited for once. With its parameters' names."""
+    return numbered(f"WITH {', '.join(SHEETS[name].sql() for name in names)} SELECT")

@@ -7,6 +7,7 @@ parameters apart where several statements become one.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+_NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class Packed(bytes):
@@ -96,6 +100,16 @@ def upsert_sql(table: sa.Table, columns: Sequence[str], constants: Sequence[str]
     keys = [column.name for column in table.primary_key]
     changes = ", ".join(f"{name} = excluded.{name}" for name in (*columns, *constants) if name not in keys)
     return f"{insert_sql(table, columns, constants, prefix)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+
+
+def numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """A statement with ``$1`` for ``%(name)s`` and so on, and the names in that order: what a raw cursor takes.
+
+    Psycopg turns names into numbers itself, but remembers no statement of a batch's size: it would take such a one
+    apart each time.
+    """
+    names = {name: place for place, name in enumerate(dict.fromkeys(_NAMED.findall(sql)), start=1)}
+    return _NAMED.sub(lambda found: f"${names[found[1]]}", sql).encode(), tuple(names)
 
 
 def arrays(
