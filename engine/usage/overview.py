@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.accounts.owning import OWNER
 from engine.accounts.tables import line
 from engine.storage.bulk import array
 from engine.storage.steady import SteadyReads
@@ -26,13 +27,14 @@ from settings import Operator
 #: how far back deductions are looked for
 DAYS = timedelta(days=7)
 
-_OVERVIEW = """
+_OVERVIEW = f"""
     SELECT (SELECT json_agg(json_build_array(
                        m.unit, m.day_from, m.today, m.day_cap, m.month_from, m.this_month, m.month_cap, m.usual)
                        ORDER BY m.unit)
             FROM meter m WHERE m.shard = v.shard AND m.account_id = v.account_id AND m.line_id = v.line_id)::text,
            ARRAY(SELECT o.answer::text FROM operation o
                  WHERE o.shard = v.shard AND o.account_id = v.account_id AND o.code = 'ok' AND o.booked_at > %(since)s
+                   AND (o.line_id = v.line_id OR v.line_id = {OWNER})
                    AND EXISTS (SELECT FROM transfer t
                                WHERE t.shard = o.shard AND t.account_id = o.account_id AND t.key = o.key
                                  AND t.booked_at = o.booked_at AND t.debit = 'balance')
@@ -68,7 +70,7 @@ class Overviews:
         await self._hot.let_go()
 
     async def overview(self, subscriber: Subscriber) -> Seen:
-        """What a line uses and what was taken from its account lately, as of the last commit."""
+        """What a line uses and what was taken from its account lately, as far as that is its to know."""
         return await self._read(subscriber)
 
     async def _read_batch(self, asked: Sequence[Subscriber]) -> list[Seen]:
@@ -81,7 +83,7 @@ class Overviews:
             "most": self._most,
         }
         rows = await self._hot.rows(_OVERVIEW, wanted)
-        return [self._seen(one, *row, now) for one, row in zip(asked, rows, strict=True)]
+        return [self._seen(one, meters, answers, now) for one, (meters, answers) in zip(asked, rows, strict=True)]
 
     def _seen(self, subscriber: Subscriber, meters: str | None, answers: Sequence[str], now: datetime) -> Seen:
         known = [MeterFacts(*row) for row in _meters.decode(meters)] if meters else []
