@@ -27,11 +27,11 @@ from bench.door import BooksBroken
 from bench.figures import Chapter, Ratio, Sample, Series, sample
 from bench.house import House
 from bench.load import Driven, Exchange, drive
-from bench.machine import ROOT, cpu_seconds, resident_mb
+from bench.machine import resident_mb, spending
 from bench.paced import send_steadily
 from bench.people import Person, copy_rows, settle_people
+from bench.serving import SERVER, Served, environment, serving
 from bench.settlements import ARRANGEMENTS as HOMES
-from bench.turns import Served, environment, serving
 from engine.api import open_engine
 from engine.books.databases import migrate_books, open_books
 from engine.books.invariants import check_all
@@ -90,11 +90,9 @@ class Counter:
         return told
 
     async def _told(self, load: Any) -> Sample:
-        pids = {"server": self.served.process.pid, "postgres": self.house.postgres.pid}
         stored, _ = await self._stand()
-        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-        driven: Driven = await load
-        spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+        with spending({"server": self.served.process.pid, "postgres": self.house.postgres.pid}) as spent:
+            driven: Driven = await load
         await self._wait_for(stored + len(driven.latencies))
         return sample(driven.seconds, driven.latencies, spent)
 
@@ -193,7 +191,7 @@ async def open_counter(
     *,
     name: str,
     accounts: int,
-    argv: Sequence[str | Path] = (ROOT / "ussd_server.py",),
+    argv: Sequence[str | Path] = SERVER,
 ) -> AsyncIterator[Counter]:
     """A server on databases of its own, in one arrangement, with ``accounts`` lines."""
     homes, _ = HOMES[name]

@@ -193,6 +193,7 @@ async def measure_scale(
 
 async def _uniform(house: House, engine: Engine, size: int, seconds: int) -> Sample:
     def charges() -> Iterator[Charge]:
+        """Of lines anywhere, for ever."""
         while True:
             place = random.randrange(size)
             yield _charge(AccountRef(place % 64, _id(1, place)), _id(2, place))

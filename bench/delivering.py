@@ -18,7 +18,7 @@ import psycopg
 from bench.house import House
 from bench.machine import ROOT
 from bench.people import Person, settle_people
-from bench.turns import Served, environment, serving
+from bench.serving import Served, bare, environment, serving
 from engine.api import Engine, open_engine
 from runtime.embedded import process
 from runtime.embedded.process import last_lines
@@ -109,10 +109,9 @@ async def open_office(house: House, operator_file: Path, name: str, lines: int) 
     try:
         people = await settle_people(engine, url, Keyring({1: key}), lines)
         port, bot_port = process.free_port(), process.free_port()
-        plain = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
         log = house.folder / "carrier.log"
         async with (
-            serving(["-m", "bench.carrier", str(port)], port, "/", plain, log),
+            serving(["-m", "bench.carrier", str(port)], port, "/", bare(), log),
             aiohttp.ClientSession() as client,
         ):
             env = environment(house, url, json.dumps({"1": key.hex()}), own, process.free_port())

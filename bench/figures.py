@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -75,6 +75,22 @@ def sample(seconds: float, latencies: list[float], cpu_seconds: dict[str, float]
         p99_ms=round(percentile(ordered, 0.99) * 1000, 3),
         cpu_us={name: round(spent / len(ordered) * 1e6, 1) for name, spent in (cpu_seconds or {}).items()},
     )
+
+
+class Subject(NamedTuple):
+    """What is measured in turn with others: where its samples go, what is told of it, and one measurement."""
+
+    series: Series
+    told: str
+    measure: Callable[[], Awaitable[Sample]]
+
+
+async def take_turns(runs: int, subjects: Sequence[Subject], tell: Callable[[str], None]) -> None:
+    """Measure each subject once in each run: what slows the machine down for a while slows all of them down."""
+    for run in range(runs):
+        for subject in subjects:
+            tell(f"run {run + 1} of {runs}: {subject.told}")
+            subject.series.samples.append(await subject.measure())
 
 
 def median_of(series: Series, field: str) -> float | None:

@@ -36,6 +36,10 @@ class House:
         """The owner's address of a database, over the unix socket."""
         return sa.make_url(self.postgres.socket_url).set(database=database)
 
+    def processes(self, server: int) -> dict[str, int | None]:
+        """Whose CPU time a measurement over HTTP costs: the server's, by its pid, and both databases'."""
+        return {"server": server, "postgres": self.postgres.pid, "redis": self.redis.pid}
+
     async def create_database(self, name: str, *, migrated: bool = True) -> str:
         """A new database, with Rasid's schema unless told otherwise. Returns the owner's address."""
         url = self.url(name).render_as_string(hide_password=False)

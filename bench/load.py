@@ -50,10 +50,12 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the first time."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass of it
         self._ask()
 
     def data_received(self, data: bytes) -> None:
+        """Check an answer once it is whole, and ask again."""
         received = self._received + data if self._received else data
         end = received.find(b"\r\n\r\n")
         length = _LENGTH.search(received, 0, end + 2) if end >= 0 else None
@@ -75,6 +77,7 @@ class _Connection(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the measurement, unless that was over."""
         self._finish(WrongAnswer(f"the server closed the connection: {exc}"))
 
     def _ask(self) -> None:

@@ -8,6 +8,8 @@ import platform
 import statistics
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,15 @@ def cpu_seconds(pid: int | None) -> float:
         if one.pid == pid:
             spent += times.children_user + times.children_system
     return spent
+
+
+@contextmanager
+def spending(pids: Mapping[str, int | None]) -> Iterator[dict[str, float]]:
+    """CPU seconds that processes spend within: by their names here, once it is over."""
+    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    spent: dict[str, float] = {}
+    yield spent
+    spent |= {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
 
 
 def memory_mb(pid: int | None) -> float:

@@ -21,7 +21,7 @@ from bench.figures import Chapter, Ratio, Sample, Series, sample
 from bench.house import House
 from bench.machine import cpu_seconds, resident_mb
 from bench.people import Person, copy_rows
-from bench.turns import Served
+from bench.serving import Served
 from channels.sms.http import CONNECTIONS
 from engine.books.tables import OutboxState, outbox
 from engine.notices.rules import policy
@@ -123,6 +123,7 @@ async def _bare_posts(office: Office, count: int) -> Sample:
     client = office.counter.client
 
     async def post() -> None:
+        """One of many posting what is left."""
         for number in waiting:
             fields = urlencode(
                 {"username": "bench", "to": number, "message": TEXT, "bulkSMSMode": "1", "from": "Rasid"}
@@ -158,6 +159,7 @@ async def _alerts(
     each = CHARGES // TICKS
 
     async def charge(person: Person, amount: int) -> None:
+        """One charge, timed to its answer."""
         began = time.monotonic()
         operation = Charge(
             account=person.account,

@@ -6,26 +6,25 @@ import asyncio
 import hashlib
 import itertools
 import json
-import os
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4, uuid5
 
 import aiohttp
 
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.figures import Chapter, Ratio, Series, Subject, take_turns
 from bench.house import House
 from bench.load import Exchange, drive
-from bench.machine import ROOT, resident_mb
-from bench.people import Person, settle_people
-from bench.turns import CONNECTIONS, WARM_UP_SECONDS, Served, environment, measure_once, serving
+from bench.machine import resident_mb
+from bench.people import Person
+from bench.serving import Town, settle
+from bench.turns import CONNECTIONS, WARM_UP_SECONDS, measure_once
 from engine.api import Engine, open_engine
 from engine.words import Adjust, Unit
-from runtime.embedded import process
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: updates per second and process, with the client on the same two cores
@@ -90,31 +89,28 @@ async def measure(
 ) -> Chapter:
     """Updates per second of one process with ``lines`` open sessions, at each number of connections."""
     tell(f"{lines:,} sessions")
-    master, key = os.urandom(32), secrets.token_urlsafe(32)
-    keyring = Keyring({1: master})
-    url = await house.create_database("nchf")
-    people = await settled_with_data(url, operator, keyring, lines)
-    port = process.free_port()
-    env = environment(house, url, json.dumps({"1": master.hex()}), operator_file, port)
+    town = await settle(house, operator, "nchf", lines)
+    await give_data(town, operator)
+    key = secrets.token_urlsafe(32)
     client = {"digest": hashlib.sha256(key.encode()).hexdigest(), "rights": ["charging"]}
-    env["RASID_API_KEYS"] = json.dumps({"bench": client})
     group = next((one.rating_groups[0] for one in operator.categories if one.rating_groups), 1)
-    async with serving([ROOT / "ussd_server.py"], port, "/health/ready", env, house.folder / "nchf.log") as served:
+    async with town.server(operator_file, RASID_API_KEYS=json.dumps({"bench": client})) as served:
         memory = {"server idle": resident_mb(served.process.pid)}
-        updates = Updates(await _open_sessions(people, port, key, group), key, group)
-        await house.settle(url)
-        await drive(port, CONNECTIONS[0], min(WARM_UP_SECONDS, seconds), updates.script)
+        updates = Updates(await _open_sessions(town.people, served.port, key, group), key, group)
+        await house.settle(town.url)
+        await drive(served.port, CONNECTIONS[0], min(WARM_UP_SECONDS, seconds), updates.script)
         series = [Series(subject="update", load=connections, samples=[]) for connections in CONNECTIONS]
-        for run in range(runs):
-            for one in series:
-                tell(f"run {run + 1} of {runs}: updates on {one.load} connections")
-                one.samples.append(await _sample(house, served, updates, one.load, seconds))
+        subjects = [
+            Subject(
+                one,
+                f"updates on {one.load} connections",
+                partial(measure_once, house, served, updates.script, one.load, seconds),
+            )
+            for one in series
+        ]
+        await take_turns(runs, subjects, tell)
         memory["server after load"] = resident_mb(served.process.pid)
     return Chapter(series=series, ratios=_ratios(series), memory_mb=memory, facts={"sessions": lines})
-
-
-async def _sample(house: House, served: Served, updates: Updates, connections: int, seconds: float) -> Sample:
-    return await measure_once(house, served, updates.script, connections, seconds)
 
 
 def _ratios(series: Sequence[Series]) -> list[Ratio]:
@@ -128,16 +124,14 @@ def _ratios(series: Sequence[Series]) -> list[Ratio]:
     ]
 
 
-async def settled_with_data(url: str, operator: Operator, keyring: Keyring, lines: int) -> list[Person]:
-    """Lines that hold more data than any measurement uses."""
-    engine = await open_engine(url, operator, keyring)
+async def give_data(town: Town, operator: Operator) -> None:
+    """Give each line more data than any measurement uses."""
+    engine = await open_engine(town.url, operator, town.keyring)
     try:
-        people = await settle_people(engine, url, keyring, lines)
-        waiting = iter(people)
+        waiting = iter(town.people)
         await asyncio.gather(*(_give_data(engine, waiting) for _ in range(OPENERS)))
     finally:
         await engine.close()
-    return people
 
 
 async def _give_data(engine: Engine, waiting: Iterator[Person]) -> None:
@@ -164,6 +158,7 @@ async def _open_sessions(people: Sequence[Person], port: int, key: str, rating_g
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as http:
 
         async def open_some() -> None:
+            """One of several that open what is left."""
             for person in waiting:
                 asked = _asking(0, {"ratingGroup": rating_group, "requestedUnit": {"totalVolume": ASKED}})
                 asked["subscriberIdentifier"] = f"msisdn-{person.msisdn[1:]}"

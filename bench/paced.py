@@ -24,9 +24,11 @@ class _Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Nothing is asked yet: what leaves when is not the connection's to say."""
         self._transport = transport  # type: ignore[assignment] # uvloop's transports are no subclass of it
 
     def data_received(self, data: bytes) -> None:
+        """Let who asked go on once the answer is whole."""
         self._received += data
         if self._answer is None or not self._received.endswith(self._ends):
             return
@@ -37,16 +39,19 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(WrongAnswer(received.decode(errors="replace")))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Who waits for an answer hears that there will be none."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(WrongAnswer(f"the server closed the connection: {exc}"))
 
     async def ask(self, request: bytes) -> None:
+        """Send a request and wait for its answer. Raises ``WrongAnswer``."""
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         await self._answer
 
     def close(self) -> None:
+        """Let it go, whatever is under way."""
         if self._transport is not None:
             self._transport.close()
 
@@ -69,6 +74,7 @@ async def send_steadily(
     latencies: list[float] = []
 
     async def send(request: bytes, due: float) -> None:
+        """On the next connection that is free."""
         connection = await free.get()
         await connection.ask(request)
         latencies.append(perf_counter() - due)

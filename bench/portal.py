@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, Subject, sample, take_turns
 from bench.house import House
-from bench.machine import ROOT, cpu_seconds, resident_mb
+from bench.machine import resident_mb, spending
 from bench.paced import send_steadily
-from bench.people import Person, settle_people
-from bench.turns import Served, environment, serving
-from engine.api import open_engine
+from bench.serving import Served, Town, fixed_answers, settle
 from portal.base.sessions import Kept, Sessions
-from runtime.embedded import process
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: requests a second, and connections that they share
@@ -47,46 +41,30 @@ async def measure(
 ) -> Chapter:
     """Home of Rasid and the fixed page, taking turns, at ``RATE`` requests a second over ``lines`` lines."""
     tell(f"{lines:,} lines")
-    key = os.urandom(32)
-    keyring = Keyring({1: key})
-    url = await house.create_database("portal")
-    engine = await open_engine(url, operator, keyring)
-    try:
-        people = await settle_people(engine, url, keyring, lines)
-    finally:
-        await engine.close()
-    await house.settle(url)
-    port, fixed_port = process.free_port(), process.free_port()
-    env = environment(house, url, json.dumps({"1": key.hex()}), operator_file, port) | {"RASID_PORTAL": "{}"}
-    bare = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
-    async with AsyncExitStack() as stack:
-        ours = serving([ROOT / "ussd_server.py"], port, "/health/ready", env, house.folder / "server.log")
-        theirs = serving(["-m", "bench.floor", str(fixed_port)], fixed_port, "/", bare, house.folder / "floor.log")
-        subjects = {
-            "fixed page": await stack.enter_async_context(theirs),
-            "portal home": await stack.enter_async_context(ours),
-        }
-        pages = await _requests(house, keyring, people)
-        for served in subjects.values():
+    town = await settle(house, operator, "portal", lines)
+    await house.settle(town.url)
+    async with fixed_answers(house) as fixed, town.server(operator_file, RASID_PORTAL="{}") as home:
+        pages = await _requests(town)
+        for served in (fixed, home):
             await send_steadily(served.port, CONNECTIONS, RATE, pages[:WARM_UP], ends=ENDS)
-        series = {name: Series(subject=name, load=CONNECTIONS, samples=[]) for name in subjects}
-        for run in range(runs):
-            for name, served in subjects.items():
-                tell(f"run {run + 1} of {runs}: {name} at {RATE} requests/s")
-                asked = random.choices(pages, k=int(RATE * seconds))
-                series[name].samples.append(await _measured(house, served, asked))
-        memory = {"server after load": resident_mb(subjects["portal home"].process.pid)}
+        series = {name: Series(subject=name, load=CONNECTIONS, samples=[]) for name in ("fixed page", "portal home")}
+        subjects = [
+            Subject(one, f"{name} at {RATE} requests/s", partial(_measured, house, served, pages, seconds))
+            for (name, one), served in zip(series.items(), (fixed, home), strict=True)
+        ]
+        await take_turns(runs, subjects, tell)
+        memory = {"server after load": resident_mb(home.process.pid)}
     slowest = [one.p99_ms or MOST_MS for one in series["portal home"].samples]
     ratio = Ratio(name=f"{MOST_MS:g} ms / home's p99 at {RATE}/s", values=[MOST_MS / one for one in slowest], target=1)
     return Chapter(series=list(series.values()), ratios=[ratio], memory_mb=memory, facts={"lines": lines})
 
 
-async def _requests(house: House, keyring: Keyring, people: list[Person]) -> list[bytes]:
+async def _requests(town: Town) -> list[bytes]:
     """A request for home of each of ``SIGNED_IN`` people, who have signed in."""
     requests = []
-    async with Redis.from_url(house.redis.socket_url) as redis:
-        sessions = Sessions(redis, keyring, "portal", Kept(began_at=0))
-        for person in random.sample(people, min(SIGNED_IN, len(people))):
+    async with Redis.from_url(town.house.redis.socket_url) as redis:
+        sessions = Sessions(redis, town.keyring, "portal", Kept(began_at=0))
+        for person in random.sample(town.people, min(SIGNED_IN, len(town.people))):
             visit = await sessions.begin(
                 Kept(began_at=time.time(), msisdn=person.msisdn, signed_in=True, line_id=person.line_id)
             )
@@ -96,10 +74,9 @@ async def _requests(house: House, keyring: Keyring, people: list[Person]) -> lis
     return requests
 
 
-async def _measured(house: House, served: Served, requests: list[bytes]) -> Sample:
-    """Send them, and tell what the server, Postgres and Redis spent on each."""
-    pids = {"server": served.process.pid, "postgres": house.postgres.pid, "redis": house.redis.pid}
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-    driven = await send_steadily(served.port, CONNECTIONS, RATE, requests, ends=ENDS)
-    spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+async def _measured(house: House, served: Served, pages: Sequence[bytes], seconds: float) -> Sample:
+    """Ask for pages of anybody, and tell what the server, Postgres and Redis spent on each."""
+    requests = random.choices(pages, k=int(RATE * seconds))
+    with spending(house.processes(served.process.pid)) as spent:
+        driven = await send_steadily(served.port, CONNECTIONS, RATE, requests, ends=ENDS)
     return sample(driven.seconds, driven.latencies, spent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import random
 import secrets
 import socket
@@ -21,12 +20,12 @@ import psycopg
 
 from bench.figures import Chapter, Ratio, Sample, Series, sample
 from bench.house import House
-from bench.machine import ROOT, cpu_seconds, resident_mb
-from bench.nchf import settled_with_data
-from bench.turns import WARM_UP_SECONDS, environment, serving
+from bench.machine import cpu_seconds, resident_mb
+from bench.nchf import give_data
+from bench.serving import bare, settle
+from bench.turns import WARM_UP_SECONDS
 from network.radius.packet import Attribute, PacketCode
 from runtime.embedded import process
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: of what a bare pyrad server answers on the same machine in the same run
@@ -164,35 +163,33 @@ async def measure(
     Raises ``RuntimeError`` where what was acknowledged is not what was charged.
     """
     tell(f"{lines:,} sessions")
-    master, secret = os.urandom(32), secrets.token_urlsafe(24)
-    url = await house.create_database("radius")
-    people = await settled_with_data(url, operator, Keyring({1: master}), lines)
-    sessions = [Session(number, person.msisdn) for number, person in enumerate(people)]
-    idle = [Session(number, person.msisdn) for number, person in enumerate(people)]
-    http, port, bare_port = process.free_port(), _free_port(), _free_port()
-    env = environment(house, url, json.dumps({"1": master.hex()}), operator_file, http)
+    town = await settle(house, operator, "radius", lines)
+    await give_data(town, operator)
+    secret = secrets.token_urlsafe(24)
+    sessions = [Session(number, person.msisdn) for number, person in enumerate(town.people)]
+    idle = [Session(number, person.msisdn) for number, person in enumerate(town.people)]
+    port, bare_port = _free_port(), _free_port()
     group = next((one.rating_groups[0] for one in operator.categories if one.rating_groups), 0)
     client = {"addresses": ["127.0.0.1"], "secret": secret, "rating_group": group}
-    env["RASID_RADIUS"] = json.dumps({"host": "127.0.0.1", "port": port, "clients": {"bench": client}})
-    log = house.folder / "radius.log"
+    listening = json.dumps({"host": "127.0.0.1", "port": port, "clients": {"bench": client}})
     ours = Series(subject=OURS, load=SOCKETS * WINDOW, samples=[])
-    bare = Series(subject=BARE, load=SOCKETS * WINDOW, samples=[])
+    theirs = Series(subject=BARE, load=SOCKETS * WINDOW, samples=[])
     async with (
-        serving([ROOT / "ussd_server.py"], http, "/health/ready", env, log) as served,
+        town.server(operator_file, RASID_RADIUS=listening) as served,
         _bare(house, bare_port, secret) as bare_pid,
     ):
-        await house.settle(url)
+        await house.settle(town.url)
         await drive(port, sessions, secret.encode(), min(WARM_UP_SECONDS, seconds), served.process.pid)
         for run in range(runs):
             tell(f"run {run + 1} of {runs}: interim updates, then pyrad's")
             ours.samples.append(await drive(port, sessions, secret.encode(), seconds, served.process.pid))
-            bare.samples.append(await drive(bare_port, idle, secret.encode(), seconds, bare_pid))
+            theirs.samples.append(await drive(bare_port, idle, secret.encode(), seconds, bare_pid))
         memory = {"server after load": resident_mb(served.process.pid)}
-    await _check(url, sessions)
-    values = [one.rate / other.rate for one, other in zip(ours.samples, bare.samples, strict=True)]
+    await _check(town.url, sessions)
+    values = [one.rate / other.rate for one, other in zip(ours.samples, theirs.samples, strict=True)]
     ratio = Ratio(name="RADIUS accounting / bare pyrad server", values=values, target=TARGET)
     facts = {"sessions": lines, "lost": 0}
-    return Chapter(series=[ours, bare], ratios=[ratio], memory_mb=memory, facts=facts)
+    return Chapter(series=[ours, theirs], ratios=[ratio], memory_mb=memory, facts=facts)
 
 
 async def _check(url: str, sessions: Sequence[Session]) -> None:
@@ -207,9 +204,9 @@ async def _check(url: str, sessions: Sequence[Session]) -> None:
 @asynccontextmanager
 async def _bare(house: House, port: int, secret: str) -> AsyncIterator[int]:
     """Pyrad's server in a process of its own, once it answers."""
-    env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
     with (house.folder / "pyrad.log").open("ab") as output:
-        child = process.spawn([sys.executable, "-m", "bench.bare_radius", str(port), secret], output=output, env=env)
+        argv = [sys.executable, "-m", "bench.bare_radius", str(port), secret]
+        child = process.spawn(argv, output=output, env=bare())
     try:
         await asyncio.to_thread(_wait, port, secret.encode())
         yield child.pid

@@ -15,15 +15,15 @@ from bench.door import LANES, BooksBroken
 from bench.figures import Chapter, Ratio, Sample, Series
 from bench.house import House
 from bench.machine import cpu_seconds
-from bench.nchf import settled_with_data
+from bench.nchf import give_data
 from bench.people import Person
 from bench.posting import post_all
+from bench.serving import settle
 from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.storage.database import open_database
 from engine.words import GroupReport, SessionAct, SessionRequest, Unit, Used
 from engine.words.sessions import session_key
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: sessions of one line
@@ -51,10 +51,11 @@ async def measure(house: House, operator: Operator, *, count: int, tell: Callabl
     lines = max(1, count // EACH)
     # Nothing runs out while it is reported on, however long that takes here.
     operator = operator.model_copy(update={"quota": operator.quota.model_copy(update={"validity_seconds": 86_400})})
-    url, keyring = await house.create_database("reservations"), Keyring({1: bytes(range(32))})
     tell(f"{lines:,} lines, {EACH} sessions each")
-    people = await settled_with_data(url, operator, keyring, lines)
-    engine = await open_engine(url, operator, keyring, lanes=LANES)
+    town = await settle(house, operator, "reservations", lines)
+    await give_data(town, operator)
+    url, people = town.url, town.people
+    engine = await open_engine(url, operator, town.keyring, lanes=LANES)
     try:
         await house.settle(url)
         tell("opening")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
@@ -16,17 +15,15 @@ from uuid import uuid4
 import aiohttp
 from redis.asyncio import Redis
 
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, Subject, sample, take_turns
 from bench.house import House
-from bench.machine import ROOT, cpu_seconds
-from bench.people import Person, fresh_vouchers, settle_people
-from bench.turns import Served, environment, serving
+from bench.machine import spending
+from bench.people import Person, fresh_vouchers
+from bench.serving import Served, Town, fixed_answers, settle
 from engine.api import Engine, open_engine
 from engine.words import Role
 from portal.base.sessions import Sessions, Visit
 from portal.console.desk import Present
-from runtime.embedded import process
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: searches a second: some hundred people on telephones
@@ -52,50 +49,48 @@ async def measure(
 ) -> Chapter:
     """Searches of Rasid and the fixed page, taking turns, at ``RATE`` requests a second over ``lines`` lines."""
     tell(f"{lines:,} lines")
-    key = os.urandom(32)
-    keyring = Keyring({1: key})
-    url = await house.create_database("console")
-    engine = await open_engine(url, operator, keyring)
-    try:
-        people = await settle_people(engine, url, keyring, lines)
-        await fresh_vouchers(engine, 5_000, VOUCHERS)
-        wanted = await _wanted(engine, people)
-        visit, token = await _signed_in(house, engine, keyring)
-    finally:
-        await engine.close()
-    await house.settle(url)
-    port, fixed_port = process.free_port(), process.free_port()
-    env = environment(house, url, json.dumps({"1": key.hex()}), operator_file, port) | {"RASID_CONSOLE": "{}"}
-    bare = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
+    town = await settle(house, operator, "console", lines)
+    wanted, visit, token = await _furnish(town, operator)
+    await house.settle(town.url)
     async with AsyncExitStack() as stack:
-        ours = serving([ROOT / "ussd_server.py"], port, "/health/ready", env, house.folder / "server.log")
-        theirs = serving(["-m", "bench.floor", str(fixed_port)], fixed_port, "/", bare, house.folder / "floor.log")
-        floor, console = await stack.enter_async_context(theirs), await stack.enter_async_context(ours)
+        floor = await stack.enter_async_context(fixed_answers(house))
+        console = await stack.enter_async_context(town.server(operator_file, RASID_CONSOLE="{}"))
         cookie = {"Cookie": f"rasid_console={visit.cookie}"}
         session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=cookie)
         client = await stack.enter_async_context(session)
-        fixed: Ask = (f"http://127.0.0.1:{fixed_port}/portal", {})
-        subjects: dict[str, tuple[Served, list[Ask]]] = {"fixed page": (floor, [fixed])}
-        where = f"http://127.0.0.1:{port}/console/find"
+        asked: dict[str, tuple[Served, list[Ask]]] = {
+            "fixed page": (floor, [(f"http://127.0.0.1:{floor.port}/portal", {})])
+        }
+        where = f"http://127.0.0.1:{console.port}/console/find"
         for kind, said in wanted.items():
-            subjects[f"by {kind}"] = (console, [(where, {"form": token, "wanted": one}) for one in said])
-        for _, asks in subjects.values():
+            asked[f"by {kind}"] = (console, [(where, {"form": token, "wanted": one}) for one in said])
+        for _, asks in asked.values():
             await _send(client, random.choices(asks, k=WARM_UP))
-        series = {name: Series(subject=name, load=RATE, samples=[]) for name in subjects}
-        for run in range(runs):
-            for name, (served, asks) in subjects.items():
-                tell(f"run {run + 1} of {runs}: {name} at {RATE} requests/s")
-                asked = random.choices(asks, k=int(RATE * seconds))
-                series[name].samples.append(await _measured(house, client, served, asked))
+        series = {name: Series(subject=name, load=RATE, samples=[]) for name in asked}
+        subjects = [
+            Subject(one, f"{name} at {RATE} requests/s", partial(_measured, house, client, *asked[name], seconds))
+            for name, one in series.items()
+        ]
+        await take_turns(runs, subjects, tell)
     ratios = [
         Ratio(
             name=f"{MOST_MS:g} ms / p99 {name}",
             values=[MOST_MS / (one.p99_ms or MOST_MS) for one in series[name].samples],
             target=1,
         )
-        for name in list(subjects)[1:]
+        for name in list(series)[1:]
     ]
     return Chapter(series=list(series.values()), ratios=ratios, memory_mb={}, facts={"lines": lines, "rate": RATE})
+
+
+async def _furnish(town: Town, operator: Operator) -> tuple[dict[str, list[str]], Visit[Present], str]:
+    """Vouchers, what is looked for, and somebody signed in who looks."""
+    engine = await open_engine(town.url, operator, town.keyring)
+    try:
+        await fresh_vouchers(engine, 5_000, VOUCHERS)
+        return await _wanted(engine, town.people), *(await _signed_in(town, engine))
+    finally:
+        await engine.close()
 
 
 async def _wanted(engine: Engine, people: list[Person]) -> dict[str, list[str]]:
@@ -111,12 +106,12 @@ async def _wanted(engine: Engine, people: list[Person]) -> dict[str, list[str]]:
     }
 
 
-async def _signed_in(house: House, engine: Engine, keyring: Keyring) -> tuple[Visit[Present], str]:
+async def _signed_in(town: Town, engine: Engine) -> tuple[Visit[Present], str]:
     """Somebody of the staff, signed in, and the token of their forms."""
     await engine.staff.add("bench", Role.SUPPORT, by="bench", why="benchmark")
     (member,) = await engine.staff.members()
-    async with Redis.from_url(house.redis.socket_url) as redis:
-        sessions = Sessions(redis, keyring, "console", Present(began_at=0))
+    async with Redis.from_url(town.house.redis.socket_url) as redis:
+        sessions = Sessions(redis, town.keyring, "console", Present(began_at=0))
         visit = await sessions.begin(Present(began_at=time.time(), staff_id=member.staff_id.hex, epoch=member.epoch))
         return visit, sessions.form_token(visit)
 
@@ -127,6 +122,7 @@ async def _send(client: aiohttp.ClientSession, asks: Sequence[Ask]) -> list[floa
     started = perf_counter()
 
     async def send(ask: Ask, due: float) -> None:
+        """One request, however long it has had to wait."""
         url, fields = ask
         method = "POST" if fields else "GET"
         async with client.request(method, url, data=fields or None, allow_redirects=False) as answer:
@@ -143,11 +139,12 @@ async def _send(client: aiohttp.ClientSession, asks: Sequence[Ask]) -> list[floa
     return latencies
 
 
-async def _measured(house: House, client: aiohttp.ClientSession, served: Served, asks: Sequence[Ask]) -> Sample:
-    """Send them, and tell what the server, Postgres and Redis spent on each."""
-    pids = {"server": served.process.pid, "postgres": house.postgres.pid, "redis": house.redis.pid}
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+async def _measured(
+    house: House, client: aiohttp.ClientSession, served: Served, asks: Sequence[Ask], seconds: float
+) -> Sample:
+    """Ask for some of them, and tell what the server, Postgres and Redis spent on each."""
+    asked = random.choices(asks, k=int(RATE * seconds))
     started = perf_counter()
-    latencies = await _send(client, asks)
-    spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+    with spending(house.processes(served.process.pid)) as spent:
+        latencies = await _send(client, asked)
     return sample(perf_counter() - started, latencies, spent)

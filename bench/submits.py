@@ -77,6 +77,7 @@ async def submit(port: int, seconds: float) -> Sample:
         cpu, started = time.process_time(), time.monotonic()
 
         async def send() -> None:
+            """One of as many as the window holds."""
             while (asked := time.monotonic()) < started + seconds:
                 now = datetime.now(UTC)
                 await carrier.send(Outgoing(message_id=uuid4(), to=TO, sender="Rasid", text=TEXT, at=now))

@@ -2,54 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import itertools
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import aiohttp
-
 from bench import floor
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, Subject, sample, take_turns
 from bench.house import House
 from bench.load import Exchange, drive
-from bench.machine import ROOT, cpu_seconds, resident_mb
-from bench.people import Person, settle_people
+from bench.machine import resident_mb, spending
+from bench.people import Person
+from bench.serving import GATEWAY, SERVER, Served, fixed_answers, settle
 from dialogs.texts import money
-from engine.api import open_engine
-from runtime.embedded import process
-from runtime.embedded.process import EmbeddedError
-from runtime.keyring import Keyring
 from settings import Operator
 
 CONNECTIONS = (32, 128)
 #: a balance turn per second over the fixed answer's, one process each
 TARGET = 0.25
-GATEWAY = "bench"
-READY_WITHIN = 60.0
 WARM_UP_SECONDS = 1.0
 
 #: one gateway session in every request: never used twice, also not over the runs of one server
 _sessions = itertools.count()
 
 Script = Callable[[], Iterator[Exchange]]
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server process that answers on ``port``."""
-
-    port: int
-    process: subprocess.Popen[bytes]
 
 
 class Requests:
@@ -86,6 +66,7 @@ class _Tail(NamedTuple):
     shown: bytes
 
     def exchange(self, session: int) -> Exchange:
+        """The request in a session, and what its answer must hold."""
         return Exchange(self.head + _session_id(session) + self.rest, b"CON ", self.shown)
 
 
@@ -106,79 +87,24 @@ def _session_id(number: int) -> bytes:
     return b"ATUid_%032x" % number
 
 
-def environment(house: House, url: str, keys: str, operator_file: Path, port: int) -> dict[str, str]:
-    """All that ``ussd_server.py`` is told: nothing of what the caller's own environment sets reaches it."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": str(ROOT),
-        "RASID_DATABASE_URL": url,
-        "RASID_REDIS_URL": house.redis.socket_url,
-        "RASID_OPERATOR": str(operator_file),
-        "RASID_KEYS": keys,
-        "RASID_HOST": "127.0.0.1",
-        "RASID_PORT": str(port),
-        "RASID_SIMULATOR": "false",
-        "RASID_GATEWAYS": json.dumps({GATEWAY: {"adapter": "africastalking"}}),
-    }
-
-
-@asynccontextmanager
-async def serving(
-    argv: Sequence[str | Path], port: int, path: str, env: dict[str, str], log: Path
-) -> AsyncIterator[Served]:
-    """Run a server until it is no longer needed; ``path`` answers with a status below 500 once it is ready."""
-    with log.open("ab") as output:
-        child = process.spawn([sys.executable, *argv], output=output, env=env)
-    try:
-        await _wait_until_ready(child, port, path, log)
-        yield Served(port, child)
-    finally:
-        await process.stop(child)
-
-
-async def _wait_until_ready(child: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
-    deadline = asyncio.get_running_loop().time() + READY_WITHIN
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
-        while child.poll() is None and asyncio.get_running_loop().time() < deadline:
-            try:
-                async with client.get(f"http://127.0.0.1:{port}{path}") as answer:
-                    if answer.status < 500:
-                        return
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
-    raise EmbeddedError(f"a server of the benchmark does not get ready:\n{process.last_lines(log, 20)}")
-
-
 async def measure_once(house: House, served: Served, script: Script, connections: int, seconds: float) -> Sample:
     """Drive one server, and tell what it, Postgres and Redis spent on each turn."""
-    pids = {"server": served.process.pid, "postgres": house.postgres.pid, "redis": house.redis.pid}
     gc.collect()
     gc.freeze()
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-    driven = await drive(served.port, connections, seconds, script)
-    spent = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+    with spending(house.processes(served.process.pid)) as spent:
+        driven = await drive(served.port, connections, seconds, script)
     gc.unfreeze()
     return sample(driven.seconds, driven.latencies, spent)
 
 
 @asynccontextmanager
 async def open_subject(
-    house: House, operator: Operator, operator_file: Path, *, lines: int, argv: Sequence[str | Path]
+    house: House, operator: Operator, operator_file: Path, *, lines: int, argv: Sequence[str | Path] = SERVER
 ) -> AsyncIterator[tuple[Served, Requests, str]]:
     """Rasid's server on a database of its own with ``lines`` lines. Yields it, its requests and the owner's address."""
-    key = os.urandom(32)
-    keyring = Keyring({1: key})
-    url = await house.create_database("turns")
-    engine = await open_engine(url, operator, keyring)
-    try:
-        people = await settle_people(engine, url, keyring, lines)
-    finally:
-        await engine.close()
-    port = process.free_port()
-    env = environment(house, url, json.dumps({"1": key.hex()}), operator_file, port)
-    async with serving(argv, port, "/health/ready", env, house.folder / "server.log") as served:
-        yield served, Requests(people, operator), url
+    town = await settle(house, operator, "turns", lines)
+    async with town.server(operator_file, argv=argv) as served:
+        yield served, Requests(town.people, operator), town.url
 
 
 async def measure(
@@ -193,26 +119,24 @@ async def measure(
 ) -> Chapter:
     """Turns of Rasid and of the floor, taking turns, at each number of connections."""
     tell(f"{lines:,} lines")
-    argv = [ROOT / "ussd_server.py"]
-    async with open_subject(house, operator, operator_file, lines=lines, argv=argv) as (rasid, requests, url):
-        port = process.free_port()
-        command = ["-m", "bench.floor", str(port)]
-        env = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}
-        async with serving(command, port, "/", env, house.folder / "floor.log") as fixed:
-            scripts: dict[str, tuple[Served, Script]] = {
-                "fixed answer": (fixed, requests.floor),
-                "balance turn": (rasid, requests.balance),
-                "menu, then balance": (rasid, requests.menu_then_balance),
-            }
-            memory = {"server idle": resident_mb(rasid.process.pid), "floor idle": resident_mb(fixed.process.pid)}
-            await house.settle(url)
-            for served, script in scripts.values():
-                await drive(served.port, CONNECTIONS[0], min(WARM_UP_SECONDS, seconds), script)
-            series = await _measured(house, scripts, runs=runs, seconds=seconds, tell=tell)
-            memory |= {
-                "server after load": resident_mb(rasid.process.pid),
-                "floor after load": resident_mb(fixed.process.pid),
-            }
+    async with (
+        open_subject(house, operator, operator_file, lines=lines) as (rasid, requests, url),
+        fixed_answers(house) as fixed,
+    ):
+        scripts: dict[str, tuple[Served, Script]] = {
+            "fixed answer": (fixed, requests.floor),
+            "balance turn": (rasid, requests.balance),
+            "menu, then balance": (rasid, requests.menu_then_balance),
+        }
+        memory = {"server idle": resident_mb(rasid.process.pid), "floor idle": resident_mb(fixed.process.pid)}
+        await house.settle(url)
+        for served, script in scripts.values():
+            await drive(served.port, CONNECTIONS[0], min(WARM_UP_SECONDS, seconds), script)
+        series = await _measured(house, scripts, runs=runs, seconds=seconds, tell=tell)
+        memory |= {
+            "server after load": resident_mb(rasid.process.pid),
+            "floor after load": resident_mb(fixed.process.pid),
+        }
     return Chapter(series=list(series.values()), ratios=_ratios(series), memory_mb=memory, facts={"lines": lines})
 
 
@@ -229,11 +153,15 @@ async def _measured(
         for connections in CONNECTIONS
         for name in scripts
     }
-    for run in range(runs):
-        for (name, connections), one in series.items():
-            tell(f"run {run + 1} of {runs}: {name} on {connections} connections")
-            served, script = scripts[name]
-            one.samples.append(await measure_once(house, served, script, connections, seconds))
+    subjects = [
+        Subject(
+            one,
+            f"{name} on {connections} connections",
+            partial(measure_once, house, *scripts[name], connections, seconds),
+        )
+        for (name, connections), one in series.items()
+    ]
+    await take_turns(runs, subjects, tell)
     return series
 
 

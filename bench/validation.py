@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.figures import Chapter, Ratio, Sample, Series, sample
 from bench.house import House
-from bench.machine import cpu_seconds
+from bench.machine import spending
 from bench.people import Person, settle_people
 from channels.sessions import connect
 from engine.api import open_engine
@@ -78,21 +78,20 @@ def _ratio(told: Series) -> Ratio:
 async def _decided(
     house: House, guard: PaymentGuard, steady: SteadyConnection, people: Sequence[Person], *, size: int, seconds: int
 ) -> Sample:
-    pids = {"layers": os.getpid(), "postgres": house.postgres.pid, "redis": house.redis.pid}
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     waits: list[float] = []
     began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        batch = [_intent(person) for person in random.sample(people, size)]
-        started = time.perf_counter()
-        connection: Any = await steady.driver()
-        looked = await guard.decide(connection, batch)
-        waits.append(time.perf_counter() - started)
-        await connection.rollback()
-        if not all(one.ruling is not None and one.known is not None for one in looked):
-            raise RuntimeError("a payment was not ruled on")
-    spent = {name: (cpu_seconds(pid) - before[name]) / size for name, pid in pids.items()}
-    return sample(time.perf_counter() - began, waits, spent)
+    with spending(house.processes(os.getpid())) as spent:
+        while time.perf_counter() - began < seconds:
+            batch = [_intent(person) for person in random.sample(people, size)]
+            started = time.perf_counter()
+            connection: Any = await steady.driver()
+            looked = await guard.decide(connection, batch)
+            waits.append(time.perf_counter() - started)
+            await connection.rollback()
+            if not all(one.ruling is not None and one.known is not None for one in looked):
+                raise RuntimeError("a payment was not ruled on")
+    each = {("layers" if name == "server" else name): cpu / size for name, cpu in spent.items()}
+    return sample(time.perf_counter() - began, waits, each)
 
 
 def _intent(person: Person) -> Intent:
