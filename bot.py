@@ -10,11 +10,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from channels.alarms import AlarmWatch, connections, overdue
 from channels.chat.telegram.service import listen
 from channels.chats import commands
 from channels.delivery import DeliveryWorker
@@ -42,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 20.0
+#: seconds after which a message that should have left and has not is an alarm
+OVERDUE_SECONDS = 300.0
 
 
 async def run(settings: Settings) -> None:
@@ -76,7 +80,12 @@ async def run(settings: Settings) -> None:
     if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
         log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
     menus = MenuAlerts(engine, Pushes(gateways, opened.conversation.turn, opened.machine.states))
-    tasks = [asyncio.create_task(work) for work in works(opened, routes, menus, stop)]
+    watch = AlarmWatch(
+        engine.alarms.raise_alarm,
+        metrics,
+        (connections(routes, gateways), overdue(partial(engine.overdue, OVERDUE_SECONDS))),
+    )
+    tasks = [asyncio.create_task(work) for work in (*works(opened, routes, menus, stop), watch.run(stop))]
     try:
         async with probing(settings, probes(routes, metrics, engine.ping, gateways)):
             await stop.wait()

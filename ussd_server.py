@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 from redis.exceptions import RedisError
 
+from channels.alarms import AlarmWatch
 from channels.callers import guarded
 from channels.chat.telegram import service as telegram
 from channels.health import CarrierHealth, part, show
@@ -214,6 +215,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
         beside = [
             asyncio.create_task(services.watch(stop)),
             asyncio.create_task(Pulse(services.redis, services.metrics, "ussd").run(stop)),
+            asyncio.create_task(AlarmWatch(services.engine.alarms.raise_alarm, services.metrics).run(stop)),
         ]
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()

@@ -30,6 +30,11 @@ _COUNTS = sa.text(
 )
 
 
+_OVERDUE = sa.text(f"""
+    SELECT count(*) FROM (SELECT FROM outbox
+                          WHERE state = 'due' AND due_at < now() - make_interval(secs => :seconds) LIMIT {MOST}) q""")
+
+
 class Queue(NamedTuple):
     """A queue and how long it is; ``MOST`` stands for that many and more."""
 
@@ -42,3 +47,9 @@ async def waiting(database: AsyncEngine) -> list[Queue]:
     async with database.connect() as connection:
         row = (await connection.execute(_COUNTS)).one()
     return [Queue(name, length) for name, length in zip(_QUEUES, row, strict=True)]
+
+
+async def overdue(database: AsyncEngine, seconds: float) -> int:
+    """How many messages should have left so many seconds ago, and are still to be sent."""
+    async with database.connect() as connection:
+        return int((await connection.execute(_OVERDUE, {"seconds": seconds})).scalar_one())

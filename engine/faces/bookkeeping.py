@@ -15,7 +15,7 @@ from engine.books.history import History
 from engine.books.invariants import check_all
 from engine.books.recovery import Recovery
 from engine.books.reports import Reports
-from engine.books.waiting import waiting
+from engine.books.waiting import overdue, waiting
 from engine.disputes.service import Disputes
 from engine.faces.foundation import Foundation
 from engine.receivables.ages import Receivables
@@ -41,6 +41,8 @@ class Bookkeeping:
         self.broken_rules = partial(check_all, base.books)
         #: how much is queued
         self.waiting = partial(waiting, database)
+        #: how many messages should have left some seconds ago
+        self.overdue = partial(overdue, database)
 
         #: trial balance, account statements, journal
         self.ledger = Reports(base.books, base.operator.currency, base.operator.timezone)

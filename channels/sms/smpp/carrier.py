@@ -100,6 +100,11 @@ class Carrier:
         """What each link is doing. ``LinkState.REFUSED`` needs a person: the centre does not take our credentials."""
         return tuple(link.state for link in self._links)
 
+    @property
+    def connected(self) -> bool:
+        """Whether all links are bound; where one is not, the log says why."""
+        return all(state is LinkState.BOUND for state in self.states)
+
     async def bound(self, seconds: float) -> bool:
         """Wait until all links are bound, at most so many seconds. Whether they are."""
         return all(await asyncio.gather(*(link.bound(seconds) for link in self._links)))
