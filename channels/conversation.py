@@ -16,10 +16,11 @@ from typing import Any, cast
 import msgspec
 import structlog
 
-from channels.inputs import Inputs, bounded, inputs
+from channels.inputs import bounded, inputs
 from channels.keys import derived_keys
 from channels.layout import pages
 from channels.outcome import Outcome
+from channels.playing import Player
 from channels.promises import Ongoing, Promises
 from channels.push import pushed
 from channels.session import Begun, Line, Session
@@ -27,10 +28,8 @@ from channels.sessions import SessionsDown, SessionStore, answer_life
 from channels.starting import Starts, origin_in, own_origin, place_to_keep
 from channels.trace import Listener, Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
-from dialogs.machine import BACK_KEY, MORE_KEY, Machine
+from dialogs.machine import Machine
 from dialogs.notices import Notices
-from dialogs.steps import Step
-from dialogs.typed import typed_text
 from dialogs.words import Context, Place, Screen
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, UnknownLine
@@ -71,6 +70,7 @@ class Conversation:
         self._meters = TurnMeters(metrics, listeners)
         self._publisher = publisher
         self._starts = Starts(engine, machine, store)
+        self._play = Player(machine, self._pages)
         self._promises = Promises(engine, machine.texts)
         self._ongoing = Ongoing()
         self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
@@ -267,40 +267,6 @@ class Conversation:
             return Outcome(reply, session)
         carried = b"" if origin == own else origin.bytes
         return Outcome(reply, Session(step.place, page, len(turn.text), trace.hop, step.screen.ends, carried))
-
-    async def _play(
-        self,
-        fed: Inputs,
-        session: Session | None,
-        context: Context,
-        profile: Profile,
-        *,
-        start: Step | None = None,
-        shown: bool = True,
-    ) -> tuple[Step, int]:
-        """Feed the inputs to the dialogs, one by one; ``98`` and ``0`` turn pages where there are any.
-
-        Played from the ``start``, they come to a money step that nobody has taken: its screen is shown, whatever inputs
-        are left, because a number dialled twice must not pay twice. One that was taken under this key before is a
-        session that was lost, and goes on. While nothing can be remembered (not ``shown``), only a step that was
-        done a moment ago under another key is shown again: else nobody could ever say yes to it.
-        """
-        step = start
-        place, page = (cast(Session, session).place, cast(Session, session).page) if step is None else (step.place, 0)
-        for text in fed.texts:
-            if step is not None and (step.ends or (start is not None and (step.waits if shown else step.again))):
-                break
-            key = typed_text(text)
-            if key == MORE_KEY or (key == BACK_KEY and page > 0):
-                current = step or await self._machine.show(place, context)
-                turned = page + 1 if key == MORE_KEY else page - 1
-                if turned < len(self._pages(current.screen, context, profile)):
-                    step, page = current, turned
-                    continue
-            step = await self._machine.say(place, text, context)
-            place, page = step.place, 0
-        # A cumulative hop that adds nothing is a retry: answered before it comes here.
-        return step or await self._machine.show(place, context), page
 
     def _pages(self, screen: Screen, _context: Context, profile: Profile) -> list[str]:
         return pages(screen, profile.budget)
