@@ -141,7 +141,7 @@ def misfit(screen: Screen, budget: Budget, most_pages: int) -> str | None:
 
 
 def _options(screen: Screen) -> list[str]:
-    return [f"{number} {option.label}" for number, option in enumerate(screen.options, 1)]
+    return [f"{number} {option.label}" for number, option in screen.numbered()]
 
 
 def _navigation(screen: Screen) -> list[str]:

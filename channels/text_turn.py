@@ -77,7 +77,7 @@ def text_profile(parts: int = 3, session_minutes: int = 10, **more: Any) -> Text
 
 def choices(screen: Screen, *, more: bool) -> tuple[Choice, ...]:
     """Everything a screen can be answered with; ``more``: it has another page."""
-    options = [Choice(option.id, option.label, str(number)) for number, option in enumerate(screen.options, 1)]
+    options = [Choice(option.id, option.label, str(number)) for number, option in screen.numbered()]
     turned = screen.more if more else None
     keys = (("more", turned, MORE_KEY), ("back", screen.back, BACK_KEY), ("home", screen.home, HOME_KEY))
     return (*options, *(Choice(name, label, key) for name, label, key in keys if label is not None))

@@ -44,7 +44,8 @@ from dialogs.keywords import (
 from dialogs.machine import YES, Machine
 from dialogs.notices import Notices
 from dialogs.steps import Step
-from dialogs.words import Ask, Confirm, Context, Screen
+from dialogs.typed import fits_shape
+from dialogs.words import Ask, Choose, Confirm, Context, Screen
 from engine.api import Engine
 from engine.words import Subscriber
 from runtime.keyring import Keyring
@@ -190,7 +191,10 @@ class TextConversation(Conversation):
         number = None if talk.turn.on is not None else bare_number(talk.turn.text)
         if number is None or len(number) <= ANSWER_DIGITS_MOST:
             return None
-        asked = talk.live is not None and isinstance(self._machine.states.get(talk.live.place.state), Ask)
+        state = None if talk.live is None else self._machine.states.get(talk.live.place.state)
+        # Beside options a number is one that is asked for only if it looks like one.
+        listed = isinstance(state, Choose) and any(fits_shape(one, number) for one in state.typed)
+        asked = isinstance(state, Ask) or listed
         return None if asked else Beginning(self._machine.home, (number,))
 
     async def _begun(self, talk: Talk, beginning: Beginning, *, direct: bool) -> Outcome:

@@ -34,15 +34,19 @@ def announce(
     operator: Operator,
     samples: Samples,
     api_key: str | None,
-    folder: Path,
+    settings_file: Path,
     *,
     as_json: bool,
 ) -> None:
-    """Tell that the demo is ready. ``api_key`` is this run's, None where the user set their own."""
+    """Tell that the demo is ready. ``api_key`` is this run's, None where the user set their own.
+
+    ``settings_file``: what other commands find this demo by.
+    """
     if as_json:
-        print(json.dumps(_description(settings, operator, samples, api_key), ensure_ascii=False), flush=True)  # noqa: T201
+        described = {**_description(settings, operator, samples, api_key), "settings_file": str(settings_file)}
+        print(json.dumps(described, ensure_ascii=False), flush=True)  # noqa: T201
         return
-    Console().print(_panel(settings, operator, samples, api_key, folder))
+    Console().print(_panel(settings, operator, samples, api_key, settings_file))
 
 
 def _description(
@@ -111,7 +115,7 @@ def _panel(
     operator: Operator,
     samples: Samples,
     api_key: str | None,
-    folder: Path,
+    settings_file: Path,
 ) -> Group:
     """Without a frame, and 80 columns at most: what stands here is there to be copied, so nothing is cut."""
     table = Table.grid(padding=(0, 2))
@@ -124,7 +128,8 @@ def _panel(
         ("Vouchers", _vouchers(samples.vouchers, operator.currency)),
         ("Staff", _staff(samples.staff) if settings.console is not None else None),
         ("API key", api_key),
-        ("Data", f"{folder}  (log: rasid.log)"),
+        ("Commands", f"export RASID_CONFIG={settings_file}\n.venv/bin/python manage.py --help"),
+        ("Data", f"{settings_file.parent}  (log: rasid.log)"),
         ("Stop", "Ctrl-C"),
     ):
         if row is not None:

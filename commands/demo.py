@@ -29,6 +29,7 @@ from commands.announcing import Samples, announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
 from commands.seed import seed
+from commands.settings_file import write_settings
 from commands.staff import demo_staff
 from engine.api import open_engine
 from engine.books.databases import migrate_books
@@ -132,7 +133,7 @@ async def _serve(
         ]
         try:
             if await _wait_until_ready(settings, processes, stopped, folder):
-                announce(settings, sample, samples, api_key, folder, as_json=as_json)
+                announce(settings, sample, samples, api_key, write_settings(settings, folder), as_json=as_json)
                 await stopped.wait()
         finally:
             await stop_all(tasks)

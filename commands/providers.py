@@ -15,6 +15,8 @@ from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
 from settings import Settings, load_operator, load_settings
 
+#: the USSD gateway with a checkout of its own, and the payment gateway for it
+HUBTEL = "hubtel"
 #: ISO 4217, letters → number: what the sandbox's acquiring bank has contracts in
 BANK_CURRENCIES = {"KES": "404", "QAR": "634"}
 
@@ -32,15 +34,27 @@ async def payment_providers(settings: Settings, folder: Path) -> AsyncIterator[S
         stripe_secret_key=f"sk_test_{secrets.token_hex(16)}",
         stripe_webhook_secret=f"whsec_{secrets.token_hex(16)}",
         stripe_webhook_url=f"{ours}/payments/stripe/callback",
+        hubtel_client_id=secrets.token_hex(8),
+        hubtel_client_secret=secrets.token_hex(16),
+        hubtel_fulfilment_url=f"{ours}/payments/{HUBTEL}/callback/{secrets.token_hex(16)}",
     )
     server = PaymentsSandbox(accounts=accounts, state=folder / "sandbox-payments.jsonl")
     await server.start()
     currency = load_operator(settings.operator).currency
     os.environ["RASID_PAYMENT_GATEWAYS"] = json.dumps(sandbox_gateways(server, accounts, currency, ours))
+    _take_money_at_hubtel()
     try:
         yield load_settings()
     finally:
         await server.stop()
+
+
+def _take_money_at_hubtel() -> None:
+    """Let people who dial at Hubtel pay by its checkout: only now is there a payment gateway for it."""
+    gateways = json.loads(os.environ.get("RASID_GATEWAYS", "{}"))
+    if gateways.get(HUBTEL, {}).get("adapter") == HUBTEL:
+        gateways[HUBTEL].setdefault("checkout", HUBTEL)
+        os.environ["RASID_GATEWAYS"] = json.dumps(gateways)
 
 
 def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str, ours: str) -> dict[str, Any]:
@@ -72,6 +86,17 @@ def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str,
             "path_secret": secrets.token_hex(16),
         }
         gateways["mpesa"] = {"adapter": "mpesa", "options": mpesa, "cost": 10}
+    if accounts.hubtel_fulfilment_url:
+        hubtel = {
+            "client_id": accounts.hubtel_client_id,
+            "client_secret": accounts.hubtel_client_secret,
+            "pos": accounts.hubtel_pos,
+            "path_secret": accounts.hubtel_fulfilment_url.rpartition("/")[2],
+            "currency": currency,
+            "status_url": f"{server.base_url}/hubtel",
+            "fulfilment_url": f"{server.base_url}/hubtel/callback",
+        }
+        gateways[HUBTEL] = {"adapter": HUBTEL, "options": hubtel}
     if currency in BANK_CURRENCIES:
         bank = {
             "host": "127.0.0.1",

@@ -18,6 +18,10 @@ NO_NUMBER = text("That is no mobile number.")
 AMOUNT, SAMPLE_AMOUNT = r"(?!98$)[1-9]\d{0,6}", "100"
 #: how many of its smallest parts one typed whole has; money's are its currency's
 _SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
+#: how much of a number the other side, the answer and the session see
+TAIL = 4
+#: no session enters one money step more often, as far as anybody knows
+VISITS_MOST = 16
 
 
 async def line_typed(context: Context, typed: str, nobody: Text) -> Subscriber | Wrong:
@@ -32,9 +36,9 @@ async def line_typed(context: Context, typed: str, nobody: Text) -> Subscriber |
     return Wrong(nobody) if found.status is LineStatus.TERMINATED else found
 
 
-def kept_line(line: Subscriber) -> list[Any]:
+def kept_line(line: LineRef) -> list[Any]:
     """A line as a session keeps it."""
-    return [line.account.shard, str(line.account.account_id), str(line.line_id)]
+    return [line.shard, str(line.account_id), str(line.line_id)]
 
 
 def line_kept(kept: list[Any]) -> LineRef:
@@ -46,6 +50,11 @@ def line_kept(kept: list[Any]) -> LineRef:
 def account_kept(kept: list[Any]) -> AccountRef:
     """The account of a line that a session keeps."""
     return AccountRef(kept[0], UUID(kept[1]))
+
+
+def masked(number: str) -> str:
+    """A number as others may read it: its end."""
+    return f"..{number[-TAIL:]}"
 
 
 def amount_typed(typed: str, unit: Unit, currency: str) -> int:
@@ -60,6 +69,15 @@ def outside(amount: int, least: int, most: int, unit: Unit, currency: str) -> Wr
     if amount > most:
         return Wrong(text("The most is {limit}.", limit=Quantity(unit, most, currency)))
     return None
+
+
+def own_keys(context: Context, *steps: str) -> list[UUID]:
+    """The keys that these money steps of the session can have.
+
+    What it has done under them must not change what its screens offer: should it be lost and played again, the same
+    inputs have to mean the same.
+    """
+    return [context.key(step, visit) for step in steps for visit in range(1, VISITS_MOST + 1)]
 
 
 def asked_by(context: Context, key: UUID) -> dict[str, Any]:

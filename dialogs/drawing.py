@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dialogs.checkout import Till
 from dialogs.graph import forward_depths
 from dialogs.machine import Machine
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Option, Pay, Resume, Say, State
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Resume, Say, State
 
 
 class Heat(NamedTuple):
@@ -162,11 +162,9 @@ def _cards(machine: Machine, dialogs: Sequence[Dialog], language: str, heat: Map
 def _lines(machine: Machine, state: State, language: str) -> tuple[str, ...]:
     screen = machine.render(state, state.samples[0], language)
     said = [_cut(line) for line in screen.text.split("\n")[:DOWN]]
-    return (*said, *(_cut(f"{number} {option.label}") for number, option in enumerate(_first(screen.options), 1)))
-
-
-def _first(options: tuple[Option, ...]) -> tuple[Option, ...]:
-    return options if len(options) <= DOWN * 2 else (*options[: DOWN * 2 - 1], Option("more", "…"))
+    options = [f"{number} {option.label}" for number, option in screen.numbered()]
+    shown = options if len(options) <= DOWN * 2 else [*options[: DOWN * 2 - 1], "…"]
+    return (*said, *(_cut(option) for option in shown))
 
 
 def _cut(line: str) -> str:

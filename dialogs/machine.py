@@ -161,6 +161,7 @@ class Machine:
             state=state.name,
             text=texts.say(language, body),
             options=self._options(state, data, language),
+            first=state.first(data) if isinstance(state, Choose) and state.first is not None else "",
             back=None if back is None else texts.say(language, back),
             home=None if home is None else texts.say(language, home),
             more=texts.say(language, MORE),
@@ -220,7 +221,7 @@ class Machine:
             return await self._post(state, shown, context)
         if isinstance(state, Pay) and given == YES:
             return await self._pay(state, shown, context)
-        return Wrong(NO_SUCH_CHOICE)
+        return Wrong((isinstance(state, Choose) and state.wrong) or NO_SUCH_CHOICE)
 
     async def _post(self, state: Confirm, shown: Shown, context: Context) -> Go:
         """The one place where dialogs move money: shown, confirmed, posted under the derived key."""

@@ -71,7 +71,7 @@ def _declared(state: State) -> Iterator[Text]:
             yield from (item.label for item in state.items(sample))
     if isinstance(state, Menu):
         yield from (link.label for link in state.links)
-    if isinstance(state, Ask):
+    if isinstance(state, (Ask, Choose)) and state.wrong is not None:
         yield state.wrong
     if isinstance(state, MoneyStep):
         yield state.yes

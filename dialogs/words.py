@@ -32,19 +32,26 @@ class Option(msgspec.Struct, frozen=True):
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
     """What is said to a person, in their language, before a channel has shaped it.
 
-    Options are numbered from 1 in their order. ``back``, ``home`` and ``more`` are the translated labels of the
-    navigation keys 0, 00 and 98, or None where the key does nothing. With ``ends`` the session is over.
+    Options are numbered from 1 in their order; the one with the id ``first`` stands above the others under its own
+    number. ``back``, ``home`` and ``more`` are the translated labels of the navigation keys 0, 00 and 98, or None where
+    the key does nothing. With ``ends`` the session is over.
     """
 
     state: str
     text: str
     options: tuple[Option, ...] = ()
+    first: str = ""
     back: str | None = None
     home: str | None = None
     more: str = "More"
     ends: bool = False
     #: the next input is a secret (PIN, voucher number): never kept, never logged
     secret: bool = False
+
+    def numbered(self) -> list[tuple[int, Option]]:
+        """The options with their numbers, in the order in which they stand on the screen."""
+        options = list(enumerate(self.options, 1))
+        return sorted(options, key=lambda one: one[1].id != self.first) if self.first else options
 
 
 class Place(msgspec.Struct, kw_only=True, array_like=True):
@@ -175,7 +182,9 @@ class Choose(State):
     """Options that come from data. The chosen item's id is kept in the data as ``keeps`` and leads to ``to``.
 
     ``also``: where single items lead instead. ``typed``: longer inputs that take a short cut. ``act`` may do something
-    with the choice before the person arrives there.
+    with the choice before the person arrives there. ``first``: the id of the option that this person takes most, or
+    nothing: it stands first, but keeps its number, so that what is known by heart or printed goes on to mean the same.
+    ``wrong`` answers what is neither option nor short cut, where there is more to say than that.
     """
 
     items: Callable[[Data], tuple[Item, ...]]
@@ -184,6 +193,8 @@ class Choose(State):
     also: tuple[str, ...] = ()
     typed: tuple[Typed, ...] = ()
     act: Callable[[Context, str], Awaitable[None]] | None = None
+    first: Callable[[Data], str] | None = None
+    wrong: Text | None = None
 
     def leads(self) -> tuple[str, ...]:
         """The target of most items, those of the others, short cuts and redirects."""

@@ -14,6 +14,7 @@ import engine.books.tables
 import engine.dialogs.tables
 import engine.disputes.tables
 import engine.events.tables
+import engine.favourites.tables
 import engine.guard.tables
 import engine.mediation.tables
 import engine.payments.tables

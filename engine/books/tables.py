@@ -91,6 +91,15 @@ operation = sa.Table(
     sa.Index("ix_operation_booked_at", "booked_at", postgresql_using="brin"),
     # What a caller quotes. Settlements are found by their payment, and nobody is told a reference of use.
     sa.Index("ix_operation_reference", "reference", postgresql_where=sa.text(f"kind NOT IN {NEVER_QUOTED}")),
+    # What a line chose lately (``engine.favourites``), found without reading all that its sessions did.
+    sa.Index(
+        "ix_operation_chosen",
+        "shard",
+        "account_id",
+        "line_id",
+        "booked_at",
+        postgresql_where=sa.text("kind IN ('purchase', 'transfer') AND code = 'ok'"),
+    ),
     postgresql_partition_by="RANGE (booked_at)",
 )
 

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from engine.accounts.service import Accounts
 from engine.faces.foundation import Foundation
+from engine.favourites.service import Favourites
 from engine.guard.cards import Cards
 from engine.guard.lists import Lists
 from engine.guard.payments import PaymentGuard
@@ -51,6 +52,8 @@ class Paying:
         #: their names in the settings
         self.payment_gateways = tuple(gateways)
 
+        #: what a line did before, to be offered first
+        self.favourites = Favourites(database, payments)
         #: payments as staff looks at them
         self.payment_listing = PaymentListing(base.books)
         #: whom staff blocks or trusts

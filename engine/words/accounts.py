@@ -104,6 +104,11 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool
     buckets: tuple[Bucket, ...]
 
+    @property
+    def line(self) -> LineRef:
+        """Where the line lives."""
+        return LineRef(*self.account, self.line_id)
+
     def total(self, unit: Unit) -> int:
         """What is left of one unit over all live buckets, less what is reserved."""
         return sum(bucket.amount - bucket.reserved for bucket in self.buckets if bucket.unit is unit)

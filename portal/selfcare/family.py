@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from dialogs.flows.transfer.flow import masked
+from dialogs.asking import masked
 from dialogs.values import text
 from engine.api import Member
 from engine.words import Meter, SetCap, Subscriber

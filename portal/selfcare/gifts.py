@@ -8,7 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from channels.quota import Quota
-from dialogs.flows.transfer.flow import masked
+from dialogs.asking import masked
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
 from engine.words import BadNumber, Code, LineStatus, Subscriber, Transfer, Undo, Unit, UnknownLine

@@ -86,5 +86,5 @@ class Player:
 
     def shown(self) -> str:
         """The screen as one text."""
-        lines: Sequence[str] = [f"{number} {option.label}" for number, option in enumerate(self.screen.options, 1)]
+        lines: Sequence[str] = [f"{number} {option.label}" for number, option in self.screen.numbered()]
         return "\n".join([self.screen.text, *lines])

@@ -27,14 +27,16 @@ def bundles(operator: Operator) -> Dialog:
         {"product": one.code, "price": one.price, "currency": operator.currency, "bought": one}
         for one in operator.products
     )
+    sold = {"products": operator.products, "currency": operator.currency, "again": ""}
     choose = Choose(
         name="bundles.list",
         text=lambda data: text("Bundles:") if data["products"] else text("No bundles on sale now."),
         load=_catalogue,
         items=_items,
+        first=lambda data: str(data["again"]),
         keeps="product",
         to="bundles.pin",
-        samples=({"products": operator.products, "currency": operator.currency},),
+        samples=(sold, *({**sold, "products": (one,), "again": one.code} for one in operator.products)),
     )
     told = {"done_at": MOMENT, "reference": REFERENCE}
     confirm = Confirm(
@@ -66,13 +68,19 @@ def bundles(operator: Operator) -> Dialog:
 
 
 async def _catalogue(context: Context, _data: Data) -> dict[str, Any]:
-    return {"products": context.engine.products(), "currency": context.subscriber.currency}
+    products = context.engine.products()
+    bought = await context.engine.favourites.bought(context.subscriber.line)
+    on_sale = {product.code for product in products}
+    again = next((code for code in bought if code in on_sale), "")
+    return {"products": products, "currency": context.subscriber.currency, "again": again}
 
 
 def _items(data: Data) -> tuple[Item, ...]:
     def item(product: Product) -> Item:
-        price = Money(product.price, data["currency"])
-        label = text("{name} {price}", name=Names(product.name), price=price)
+        """A product with its price; with a word before it where it was bought before."""
+        shown = {"name": Names(product.name), "price": Money(product.price, data["currency"])}
+        again = product.code == data["again"]
+        label = text("Again: {name} {price}", **shown) if again else text("{name} {price}", **shown)
         return Item(product.code, label, {"price": product.price})
 
     return tuple([item(product) for product in data["products"]])
@@ -140,6 +148,7 @@ async def _result(context: Context, data: Data, answer: Answer) -> dict[str, Any
 
 def _done(operator: Operator) -> Say:
     def show(data: Data) -> Text:
+        """What was bought, until when it lasts, and what is left."""
         values = {
             "product": product_name(operator, data["product"]),
             "price": Money(data["price"], data["currency"]),
@@ -154,6 +163,7 @@ def _done(operator: Operator) -> Say:
     most = money_sample(operator)
 
     def longest(product: str, price: int) -> dict[str, Any]:
+        """With the longest day and the most money that can stand beside it."""
         known = {"product": product, "price": price, "balance": most.amount, "currency": most.currency}
         return {**known, "until": midnight_sample(operator).isoformat(), "reference": REFERENCE}
 

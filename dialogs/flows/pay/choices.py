@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from dialogs.asking import kept_line, masked
 from dialogs.values import Money, Text, text
 from dialogs.words import Context, Item
-from engine.words import Payment, PaymentMethod, PaymentState, SavedCard
+from engine.words import Payment, PaymentMethod, SavedCard
 from settings import Operator
 
-#: how many of the latest payments are looked at for one to repeat
-LOOKS_BACK = 5
-#: longer than any session lasts
-OFFERED_AFTER = timedelta(minutes=15)
-#: refused or taken back, it is not offered again
-_REPEATED = frozenset({PaymentState.SETTLED, PaymentState.CAPTURED})
+#: id of the option that repeats the last recharge
+AGAIN = "again"
 
 
 def allowed(context: Context, operator: Operator) -> frozenset[PaymentMethod]:
@@ -69,34 +65,46 @@ def means(
     return (*here, *items, *by_card)
 
 
-def again(operator: Operator, last: Payment | None, saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
+class Last(NamedTuple):
+    """The last recharge; where it was for another number, that line as a session keeps it, and its end."""
+
+    payment: Payment
+    other: list[Any] | None = None
+    number: str = ""
+
+
+def again(operator: Operator, last: Last | None, saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
     """The last recharge once more, as it was paid; nothing where a card is meant and there are several, or none."""
     if last is None:
         return ()
-    if last.method is PaymentMethod.MOBILE_MONEY:
-        name, kept = method_name(operator, last.method), _by_phone()
+    payment = last.payment
+    if payment.method is PaymentMethod.MOBILE_MONEY:
+        name, kept = method_name(operator, payment.method), _by_phone()
     elif len(saved) == 1:
         name, kept = card_name(saved[0].brand, saved[0].last_four), with_card(saved[0])
     else:
         return ()
-    label = text("Again: {amount}, {name}", amount=Money(last.amount, last.currency), name=name)
-    return (Item("again", label, {**kept, "amount": last.amount}, "pay.pin"),)
+    kept |= {"amount": payment.amount} | ({} if last.other is None else {"other": last.other})
+    said = {"amount": Money(payment.amount, payment.currency), "name": name}
+    if last.other is None:
+        label = text("Again: {amount}, {name}", **said)
+    else:
+        label = text("Again: {amount}, {name}, {number}", **said, number=last.number)
+    return (Item(AGAIN, label, kept, "pay.pin"),)
 
 
-async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Payment | None:
-    """The latest recharge of this line that was paid for by dialog, not counting what is being paid just now.
-
-    It moves the other options down. A session that is lost and played again must find them where they were, so it is
-    offered once no such session can come back.
-    """
-    found = await context.engine.payments_of(context.subscriber.account, limit=LOOKS_BACK)
-    own, before = context.subscriber.line_id, context.now - OFFERED_AFTER
-    fitting = (
-        one
-        for one in found
-        if one.line_id == own and one.product is None and one.state in _REPEATED and one.created_at < before
-    )
-    return next((one for one in fitting if one.method in methods), None)
+async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Last | None:
+    """The latest recharge that this line has paid for, its own or another's."""
+    found = await context.engine.favourites.last_recharge(context.subscriber.line, methods)
+    if found is None:
+        return None
+    payment, other = found
+    if other is None:
+        return Last(payment)
+    contact = (await context.engine.accounts.reveal([other])).get(other.line_id)
+    if contact is None or contact.msisdn is None:
+        return None
+    return Last(payment, kept_line(other), masked(contact.msisdn))
 
 
 def with_card(card: SavedCard) -> dict[str, Any]:

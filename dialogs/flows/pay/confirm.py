@@ -89,7 +89,7 @@ async def _payee_and_card(context: Context, operator: Operator, data: Data) -> d
 async def _ask(context: Context, data: Data, key: UUID) -> Payment:
     payee: Subscriber = data["payee"]
     by_card = data["saved"] is not None
-    return await context.engine.pay(
+    payment = await context.engine.pay(
         payee,
         PaymentMethod(data["method"]),
         data["amount"],
@@ -100,6 +100,9 @@ async def _ask(context: Context, data: Data, key: UUID) -> Payment:
         source=context.source,
         wait_seconds=WAIT,
     )
+    if "other" in data:
+        await context.engine.favourites.keep_recharged(context.subscriber.line, payee.line, payment, key=key)
+    return payment
 
 
 async def _before(context: Context, data: Data, key: UUID) -> Before | None:

@@ -18,13 +18,15 @@ from dialogs.asking import (
     amount_typed,
     kept_line,
     line_typed,
+    masked,
     outside,
 )
-from dialogs.flows.pay.choices import again, allowed, cards, last_paid, means, till
+from dialogs.flows.pay.choices import AGAIN, Last, again, allowed, cards, last_paid, means, till
 from dialogs.flows.pay.confirm import SAMPLE_TILL, confirm
 from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.recharge.flow import voucher_number
+from dialogs.recent import SAMPLES, recents
 from dialogs.refusals import NOT_ASKED, not_paid, not_paid_samples
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, text
@@ -62,9 +64,10 @@ def _sample_cards() -> tuple[SavedCard, ...]:
     return (SavedCard(LineRef(0, UUID(int=0), UUID(int=0)), UUID(int=0), "stripe", "Mastercard", "8888", MOMENT),)
 
 
-def _sample_last(operator: Operator) -> Payment:
-    return Payment(
-        account=_sample_cards()[0].line.account,
+def _sample_last(operator: Operator) -> Last:
+    line = _sample_cards()[0].line
+    payment = Payment(
+        account=line.account,
         payment_id=UUID(int=0),
         line_id=UUID(int=0),
         gateway="stripe",
@@ -79,6 +82,7 @@ def _sample_last(operator: Operator) -> Payment:
         created_at=MOMENT,
         changed_at=MOMENT,
     )
+    return Last(payment, kept_line(line), masked("8888"))
 
 
 def _home(operator: Operator) -> Choose:
@@ -95,11 +99,11 @@ def _home(operator: Operator) -> Choose:
 
     def items(data: Data) -> tuple[Item, ...]:
         return (
-            *again(operator, data["last"], data["cards"]),
             Item("voucher", text("Voucher"), {}, "recharge.number"),
             *means(operator, data["methods"], data["cards"], data["here"]),
             Item("other", text("For another number"), {}, "pay.number"),
             Item("payments", text("My payments"), {}, "payments.list"),
+            *again(operator, data["last"], data["cards"]),
         )
 
     most = {"methods": frozenset(PaymentMethod), "cards": _sample_cards(), "last": _sample_last(operator), "here": ""}
@@ -109,6 +113,7 @@ def _home(operator: Operator) -> Choose:
         load=load,
         redirects=("recharge.number",),
         items=items,
+        first=lambda _data: AGAIN,
         keeps="way",
         to="pay.amount",
         also=("recharge.number", "pay.number", "pay.pin", "payments.list"),
@@ -117,17 +122,33 @@ def _home(operator: Operator) -> Choose:
     )
 
 
-def _number() -> Ask:
+def _number() -> Choose:
+    async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """Whom this line paid for lately."""
+        return {"recent": await recents(context)}
+
+    def items(data: Data) -> tuple[Item, ...]:
+        """Each by the end of its number."""
+        return tuple([Item(str(one.line.line_id), one.label, {"other": kept_line(one.line)}) for one in data["recent"]])
+
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
+        """The line that has this number, if it is one of ours."""
         other = await line_typed(context, typed, NOT_ASKED[Refused.LINE])
         # The line's id is kept, never the number: it is read again for the screen that shows it.
-        return other if isinstance(other, Wrong) else Go("pay.means", {"other": kept_line(other)})
+        return other if isinstance(other, Wrong) else Go("pay.means", {"other": kept_line(other.line)})
 
-    return Ask(
+    return Choose(
         name="pay.number",
-        text=text("Enter the number to recharge:"),
-        typed=Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("pay.means",)),
+        text=lambda data: (
+            text("Choose or type the number to recharge:") if data["recent"] else text("Enter the number to recharge:")
+        ),
+        load=load,
+        items=items,
+        keeps="recent",
+        to="pay.means",
+        typed=(Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("pay.means",)),),
         wrong=NO_NUMBER,
+        samples=({"recent": SAMPLES}, {"recent": ()}),
     )
 
 

@@ -17,10 +17,12 @@ from dialogs.asking import (
     kept_line,
     line_kept,
     line_typed,
+    masked,
     outside,
 )
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
+from dialogs.recent import SAMPLES, recents
 from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples, too_low
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Quantity, Text, text
@@ -41,9 +43,6 @@ from dialogs.words import (
 )
 from engine.words import Answer, Code, Transfer, Unit
 from settings import Operator, TransferRules
-
-#: how much of a number the other side, the answer and the session see
-TAIL = 4
 
 _NAMED = {
     Unit.MONEY: text("Airtime"),
@@ -82,11 +81,6 @@ def transfer(operator: Operator) -> Dialog:
     )
 
 
-def masked(number: str) -> str:
-    """A number as others may read it: its end."""
-    return f"..{number[-TAIL:]}"
-
-
 def _rules(operator: Operator) -> tuple[TransferRules, ...]:
     return operator.transfers if operator.policy.transfers else ()
 
@@ -95,10 +89,12 @@ def _what(operator: Operator) -> Choose:
     rules = _rules(operator)
 
     async def load(_context: Context, _data: Data) -> dict[str, Any] | Go:
+        """Where nobody may give anything there is nothing to choose."""
         gone = {"code": Code.TRANSFER_NOT_ALLOWED.value, "currency": operator.currency}
         return {} if rules else Go("transfer.refused", gone, done=True)
 
     def items(_data: Data) -> tuple[Item, ...]:
+        """What may be sent, and the way back."""
         units = tuple(Item(one.unit, _NAMED[Unit(one.unit)]) for one in rules)
         return (*units, Item("undo", text("Take back"), {}, "transfer.gift"))
 
@@ -114,25 +110,48 @@ def _what(operator: Operator) -> Choose:
     )
 
 
-def _number() -> Ask:
+def _number() -> Choose:
+    async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """To whom this line sent lately; what is its own account's cannot be sent there."""
+        own = context.subscriber.account
+        return {"recent": [one for one in await recents(context) if one.line.account != own]}
+
+    def items(data: Data) -> tuple[Item, ...]:
+        """Each by the end of its number."""
+        return tuple(
+            [
+                Item(str(one.line.line_id), one.label, {"receiver": kept_line(one.line), "number": one.number})
+                for one in data["recent"]
+            ]
+        )
+
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
+        """The line that has this number, if it is one of ours and of another account."""
         other = await line_typed(context, typed, SENTENCES[Code.RECEIVER_UNKNOWN])
         if isinstance(other, Wrong):
             return other
         if other.account == context.subscriber.account:
             return Wrong(SENTENCES[Code.RECEIVER_SAME])
-        return Go("transfer.amount", {"receiver": kept_line(other), "number": masked(other.msisdn)})
+        return Go("transfer.amount", {"receiver": kept_line(other.line), "number": masked(other.msisdn)})
 
-    return Ask(
+    return Choose(
         name="transfer.number",
-        text=text("Send to which number?"),
-        typed=Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("transfer.amount",)),
+        text=lambda data: (
+            text("Send to which number? Choose or type it:") if data["recent"] else text("Send to which number?")
+        ),
+        load=load,
+        items=items,
+        keeps="recent",
+        to="transfer.amount",
+        typed=(Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("transfer.amount",)),),
         wrong=NO_NUMBER,
+        samples=({"recent": SAMPLES}, {"recent": ()}),
     )
 
 
 def _amount(operator: Operator) -> Ask:
     async def accept(context: Context, data: Data, typed: str) -> Go | Wrong:
+        """Within what may be sent; with the fee for it."""
         unit = Unit(data["unit"])
         rules = next(one for one in _rules(operator) if one.unit == unit)
         amount = amount_typed(typed, unit, operator.currency)
@@ -144,6 +163,7 @@ def _amount(operator: Operator) -> Ask:
         return Go("transfer.pin", {"amount": amount, "fee": fee})
 
     def asked(data: Data) -> Text:
+        """In the unit that people count it in."""
         unit = Unit(data["unit"])
         return _ASKED.get(unit, text("How much, in whole {currency}?", currency=operator.currency))
 
@@ -164,12 +184,14 @@ def _shown(data: Data, currency: str) -> dict[str, Any]:
 
 def _confirm(operator: Operator) -> Confirm:
     def detail(data: Data) -> Text:
+        """Says that there is no fee, too: silence would leave it open."""
         shown = _shown(data, operator.currency)
         if not data["fee"]:
             return text("Send {amount} to {number}? No fee.", amount=shown["amount"], number=shown["number"])
         return text("Send {amount} to {number}? Fee {fee}.", **shown)
 
     def operation(context: Context, data: Data, key: UUID) -> Transfer:
+        """With the fee that was on the screen, and both sides as the other may see them."""
         return Transfer(
             **asked_by(context, key),
             unit=Unit(data["unit"]),
@@ -182,6 +204,7 @@ def _confirm(operator: Operator) -> Confirm:
         )
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
+        """What the next screen says of it."""
         if not answer.ok:
             return kept_refusal(context, answer)
         kept = {name: data[name] for name in ("unit", "amount", "fee", "number")}
@@ -228,6 +251,7 @@ def _samples(operator: Operator) -> tuple[dict[str, Any], ...]:
 
 def _done(operator: Operator) -> Say:
     def show(data: Data) -> Text:
+        """What has gone to whom, and what is left."""
         shown = _shown(data, operator.currency)
         return text(
             "{amount} sent to {number}. Balance {balance}. Ref {reference}",

@@ -71,6 +71,19 @@ async def test_signed_texts_are_answered_and_others_refused(demo: dict[str, Any]
         assert await on_the_phone(http, demo, second, "40.00")
 
 
+@pytest.mark.timeout(120)  # a command's start is a process of its own
+def test_other_commands_work_on_the_running_demo_by_the_file_that_it_names(demo: dict[str, Any]) -> None:
+    file = Path(demo["settings_file"])
+    assert file.stat().st_mode & 0o777 == 0o600
+    environment = {"PATH": os.environ["PATH"], "RASID_CONFIG": str(file), "COLUMNS": "200"}
+    msisdn = demo["subscribers"][0]["msisdn"]
+    shown = subprocess.run(
+        [sys.executable, "manage.py", "line", "show", msisdn],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "active" in shown.stdout
+
+
 async def test_twilio_signs_for_the_address_that_it_calls_whatever_its_name(demo: dict[str, Any]) -> None:
     first, token = demo["subscribers"][0]["msisdn"], demo["webhook_secrets"]["twilio"]
     async with aiohttp.ClientSession() as http:

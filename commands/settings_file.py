@@ -1,0 +1,36 @@
+"""The settings of a running demo as a file, so that other commands work on the same installation."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from settings import Settings
+
+NAME = "settings.toml"
+
+
+def write_settings(settings: Settings, folder: Path) -> Path:
+    """Write all that is set into ``folder``, for nobody else to read; returns the file.
+
+    It is there whole or not at all: what was there before is replaced. ``settings.load_settings`` reads it.
+    """
+    path, written = folder / NAME, folder / f"{NAME}.new"
+    content: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    written.unlink(missing_ok=True)
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write("# Of a running demo: it holds secrets, and the addresses end with it.\n")
+        file.writelines(f"{name} = {_toml(value)}\n" for name, value in content.items())
+    written.replace(path)
+    return path
+
+
+def _toml(value: Any) -> str:
+    """A value in one line. Strings, numbers and booleans are written alike in JSON and TOML; tables are inline."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(str(name))} = {_toml(one)}' for name, one in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(one) for one in value)}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,45 @@
+"""The numbers that a line has sent to or paid for lately: the first options where a number is asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from dialogs.asking import masked, own_keys
+from dialogs.values import Text, text
+from dialogs.words import Context
+from engine.words import LineRef
+
+#: the money steps by which somebody else is given something
+STEPS = ("transfer.confirm", "pay.confirm")
+
+
+class Recent(NamedTuple):
+    """A line, and what a person recognises its number by."""
+
+    line: LineRef
+    number: str
+
+    @property
+    def label(self) -> Text:
+        """As an option says it."""
+        return text("{number}", number=self.number)
+
+
+#: the most that are offered
+SAMPLES = tuple(Recent(LineRef(0, UUID(int=0), UUID(int=number)), masked("8888")) for number in range(3))
+
+
+async def recents(context: Context) -> tuple[Recent, ...]:
+    """Whom the line of who is asking has sent to or paid for, the latest first.
+
+    Of two numbers that end alike only the later one is offered: the other is typed, so that nobody takes one for it.
+    """
+    lines = await context.engine.favourites.receivers(context.subscriber.line, without=own_keys(context, *STEPS))
+    contacts = await context.engine.accounts.reveal(lines)
+    known = [(line, contacts[line.line_id].msisdn) for line in lines if line.line_id in contacts]
+    shown: dict[str, Recent] = {}
+    for line, msisdn in known:
+        if msisdn is not None:
+            shown.setdefault(masked(msisdn), Recent(line, masked(msisdn)))
+    return tuple(shown.values())

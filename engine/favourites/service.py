@@ -1,0 +1,88 @@
+"""Favourites: the bundle that a line buys most, the last numbers that it sent to, its last recharge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.favourites import store
+from engine.favourites.tables import recharged_other
+from engine.payments.service import Payments
+from engine.words import LineRef, Payment, PaymentMethod, PaymentState
+
+#: older habits are none
+SINCE = timedelta(days=90)
+#: how many of the latest payments are looked at for one to repeat
+LOOKS_BACK = 5
+#: refused or taken back, it is not offered again
+_REPEATED = frozenset({PaymentState.SETTLED, PaymentState.CAPTURED})
+
+
+class Favourites:
+    """What the lines of one installation did before."""
+
+    def __init__(self, database: AsyncEngine, payments: Payments) -> None:
+        """Reads go to the writer: a replica may not know yet what a person just did."""
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._payments = payments
+
+    async def bought(self, line: LineRef) -> list[str]:
+        """Codes of the products that a line bought lately, the one bought most first; they may be on sale no more."""
+        async with self._reads.connect() as connection:
+            found = await connection.execute(store.bought(line, _since()))
+            return [row.product for row in found]
+
+    async def receivers(self, line: LineRef, *, without: Sequence[UUID] = (), most: int = 3) -> list[LineRef]:
+        """The last lines that a line gave to or paid for, the latest first; they may have ended since.
+
+        ``without``: keys of operations that do not count.
+        """
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(store.receivers(line, _since(), without))).all()
+        return list(dict.fromkeys(LineRef(int(shard), UUID(account), UUID(one)) for shard, account, one in rows))[:most]
+
+    async def last_recharge(
+        self, line: LineRef, methods: frozenset[PaymentMethod]
+    ) -> tuple[Payment, LineRef | None] | None:
+        """The last recharge of a line, or one that it paid for another, by one of ``methods``; nothing that failed.
+
+        With it the line that it was for, where that is another one.
+        """
+        latest = await self._payments.payments_of(line.account, limit=LOOKS_BACK)
+        mine = (one for one in latest if one.line_id == line.line_id and _repeats(one, methods))
+        own = next(mine, None)
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(store.recharged(line, LOOKS_BACK))).all()
+        for payment_id, asked_at, *other in rows:
+            if own is not None and own.created_at >= asked_at:
+                break
+            payment = await self._payments.payment(payment_id)
+            if payment is not None and _repeats(payment, methods):
+                return payment, LineRef(*other)
+        return None if own is None else (own, None)
+
+    async def keep_recharged(self, line: LineRef, other: LineRef, payment: Payment, *, key: UUID) -> None:
+        """Remember that a line has asked for a payment for another one. ``key``: the intent's; safe to call twice."""
+        row = {
+            **line._asdict(),
+            "key": key,
+            "payment_id": payment.payment_id,
+            "other_shard": other.shard,
+            "other_account_id": other.account_id,
+            "other_line_id": other.line_id,
+            "asked_at": payment.created_at,
+        }
+        async with self._reads.connect() as connection:
+            await connection.execute(insert(recharged_other).values(row).on_conflict_do_nothing())
+
+
+def _since() -> datetime:
+    return datetime.now(UTC) - SINCE
+
+
+def _repeats(payment: Payment, methods: frozenset[PaymentMethod]) -> bool:
+    return payment.product is None and payment.state in _REPEATED and payment.method in methods

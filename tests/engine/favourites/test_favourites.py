@@ -1,0 +1,133 @@
+"""What a line did before: the bundle it buys most, to whom it sends, what it paid last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from engine.api import Engine
+from engine.words import PaymentMethod, PaymentState, Purchase, Subscriber, Transfer, Unit
+from runtime.keyring import Keyring
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.engine.payments.house import House, opened
+from tests.engine.shop import asking, open_line
+
+BY_PHONE = frozenset({PaymentMethod.MOBILE_MONEY})
+
+
+async def buys(engine: Engine, line: Subscriber, product: str, source: str = "ussd:test") -> None:
+    """One purchase at today's price."""
+    price = next(one.price for one in engine.products() if one.code == product)
+    assert (await engine.post(asking(Purchase, line, product=product, price=price, source=source))).ok
+
+
+async def gives(engine: Engine, line: Subscriber, to: Subscriber, key: UUID | None = None) -> UUID:
+    """One gift of money; returns its key."""
+    key = key or uuid4()
+    gift = asking(
+        Transfer,
+        line,
+        key=key,
+        unit=Unit.MONEY,
+        amount=1_000,
+        fee=engine.agreements.gift_fee(Unit.MONEY, 1_000),
+        receiver=to.account,
+        receiver_line=to.line_id,
+        sender_shown="..0001",
+        receiver_shown="..0002",
+    )
+    answer = await engine.post(gift)
+    assert answer.ok, answer.code
+    return key
+
+
+async def test_the_bundle_bought_most_comes_first_and_of_equals_the_one_bought_last(engine: Engine) -> None:
+    line = await open_line(engine, money=90_000)
+    assert await engine.favourites.bought(line.line) == []
+    for product in ("data_day_100mb", "social_day", "voice_day_30min", "social_day"):
+        await buys(engine, line, product)
+    assert await engine.favourites.bought(line.line) == ["social_day", "voice_day_30min", "data_day_100mb"]
+
+
+async def test_what_staff_bought_for_a_line_or_another_line_bought_is_no_habit_of_it(engine: Engine) -> None:
+    line, other = await open_line(engine, money=90_000), await open_line(engine, money=90_000)
+    await buys(engine, line, "data_day_100mb", source="console:amina")
+    await buys(engine, other, "social_day")
+    assert await engine.favourites.bought(line.line) == []
+
+
+async def test_a_purchase_that_was_refused_is_no_habit(engine: Engine) -> None:
+    line = await open_line(engine)
+    refused = await engine.post(asking(Purchase, line, product="social_day", price=1_000, source="ussd:test"))
+    assert not refused.ok
+    assert await engine.favourites.bought(line.line) == []
+
+
+async def test_the_last_receivers_come_latest_first_each_once_and_at_most_three(engine: Engine) -> None:
+    line = await open_line(engine, money=90_000)
+    friends = [await open_line(engine) for _ in range(4)]
+    for number in (0, 1, 2, 3, 1):
+        await gives(engine, line, friends[number])
+    found = await engine.favourites.receivers(line.line)
+    assert found == [friends[1].line, friends[3].line, friends[2].line]
+    assert await engine.favourites.receivers(friends[1].line) == []
+
+
+async def test_what_a_session_has_given_itself_can_be_left_out(engine: Engine) -> None:
+    line = await open_line(engine, money=90_000)
+    before, now = await open_line(engine), await open_line(engine)
+    await gives(engine, line, before)
+    key = await gives(engine, line, now)
+    assert await engine.favourites.receivers(line.line, without=[key]) == [before.line]
+
+
+@pytest.fixture
+async def house(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[House]:
+    server = PaymentsSandbox(pace=0.05)
+    await server.start()
+    async with opened(database_url, operator, keyring, server, only=("sandbox",)) as one:
+        yield one
+    await server.stop()
+
+
+async def test_the_last_recharge_is_the_lines_own_or_one_that_it_paid_for_another(house: House) -> None:
+    favourites = house.engine.favourites
+    line, other = await house.line(), await house.line()
+    assert await favourites.last_recharge(line.line, BY_PHONE) is None
+    own = await house.ended(await house.pay(line, 5_000))
+    assert await favourites.last_recharge(line.line, BY_PHONE) == (own, None)
+    key = uuid4()
+    paid = await house.ended(await house.pay(other, 7_000, key=key, msisdn=line.msisdn))
+    for _ in range(2):
+        await favourites.keep_recharged(line.line, other.line, paid, key=key)
+    assert await favourites.last_recharge(line.line, BY_PHONE) == (paid, other.line)
+    assert await favourites.receivers(line.line) == [other.line]
+    assert await favourites.receivers(line.line, without=[key]) == []
+    assert await favourites.last_recharge(line.line, frozenset({PaymentMethod.CARD})) is None
+    newest = await house.ended(await house.pay(line, 6_000))
+    assert await favourites.last_recharge(line.line, BY_PHONE) == (newest, None)
+
+
+async def test_a_recharge_that_failed_is_not_the_last_one(house: House) -> None:
+    favourites = house.engine.favourites
+    line, other = await house.line(), await house.line()
+    await house.plays("decline")
+    failed = await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn))
+    assert failed.state is PaymentState.DECLINED
+    await favourites.keep_recharged(line.line, other.line, failed, key=uuid4())
+    assert await favourites.last_recharge(line.line, BY_PHONE) is None
+
+
+async def test_whom_a_line_recharged_is_forgotten_with_the_other_traces_of_payments(house: House) -> None:
+    favourites = house.engine.favourites
+    line, other = await house.line(), await house.line()
+    paid = await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn))
+    await favourites.keep_recharged(line.line, other.line, paid, key=uuid4())
+    await house.engine.payments.tidy()
+    assert await favourites.receivers(line.line) == [other.line]
+    await house.run("UPDATE recharged_other SET asked_at = asked_at - interval '401 days'")
+    await house.engine.payments.tidy()
+    assert await house.rows("SELECT 1 FROM recharged_other") == []
