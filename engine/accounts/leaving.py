@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.codes import OneTimeCodes
+from engine.accounts.owning import only_line
 from engine.accounts.rules import plain_digits
 from engine.accounts.service import Accounts
 from engine.accounts.store import line_ref
@@ -61,21 +62,9 @@ class Leaving:
             for row in rows
         ]
 
-    async def owns(self, subscriber: Subscriber) -> bool:
-        """Whether a line is its account's owner's: what the other lines do is the owner's to know, not theirs."""
-        account = subscriber.account
-        query = (
-            sa.select(line.c.line_id)
-            .where(
-                line.c.shard == account.shard,
-                line.c.account_id == account.account_id,
-                line.c.status != LineStatus.TERMINATED,
-            )
-            .order_by(line.c.opened_at, line.c.line_id)
-            .limit(1)
-        )
-        async with self._reads.connect() as connection:
-            return (await connection.execute(query)).scalar_one_or_none() == subscriber.line_id
+    async def only_line(self, subscriber: Subscriber) -> UUID | None:
+        """The line whose doings a line may know of: itself; None for its account's owner, who may know all."""
+        return await only_line(self._reads, subscriber)
 
     async def send_code(self, subscriber: Subscriber) -> None:
         """Text the line a code that confirms its erasure; it replaces an earlier one. Raises ``TooManyCodes``."""

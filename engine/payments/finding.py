@@ -16,6 +16,8 @@ from engine.words import AccountRef, Payment, PaymentMethod, PaymentState, Subsc
 
 #: payments of an account in one answer
 MOST = 100
+#: account, before when, at most how many, for which line if not for any
+Page = tuple[AccountRef, datetime, int, UUID | None]
 
 
 class Finder:
@@ -23,7 +25,7 @@ class Finder:
 
     def __init__(self, database: AsyncEngine) -> None:
         self._located = Writer[names.Locator, list[Stored]](database, self._locate)
-        self._pages = Writer[tuple[AccountRef, datetime, int], list[Stored]](database, self._page)
+        self._pages = Writer[Page, list[Stored]](database, self._page)
 
     async def close(self) -> None:
         """Finish what is under way."""
@@ -47,9 +49,11 @@ class Finder:
         """A payment by its provider's reference."""
         return _told(await self.one(names.by_gateway_ref(gateway, gateway_ref)))
 
-    async def payments_of(self, account: AccountRef, before: datetime | None = None, limit: int = 10) -> list[Payment]:
-        """The latest payments of an account that began before a time, newest first."""
-        page = await self._pages((account, before or datetime.max.replace(tzinfo=UTC), min(limit, MOST)))
+    async def payments_of(
+        self, account: AccountRef, before: datetime | None = None, limit: int = 10, *, line_id: UUID | None = None
+    ) -> list[Payment]:
+        """The latest payments of an account that began before a time, newest first; only those for a line, if named."""
+        page = await self._pages((account, before or datetime.max.replace(tzinfo=UTC), min(limit, MOST), line_id))
         return [stored.payment() for stored in page]
 
     async def asked_before(
@@ -70,9 +74,9 @@ class Finder:
         if own is not None:
             return own, True
         since = datetime.now(UTC) - timedelta(minutes=within_minutes)
-        wanted = (subscriber.line_id, method, amount, product)
-        for one in await self.payments_of(subscriber.account):
-            same = (one.line_id, one.method, one.amount, one.product) == wanted
+        wanted = (method, amount, product)
+        for one in await self.payments_of(subscriber.account, line_id=subscriber.line_id):
+            same = (one.method, one.amount, one.product) == wanted
             if same and one.created_at > since and one.state is not PaymentState.DECLINED:
                 return one, False
         return None, False
@@ -85,10 +89,11 @@ class Finder:
             found[place].append(stored)
         return found
 
-    async def _page(
-        self, connection: Connection, batch: Sequence[tuple[AccountRef, datetime, int]]
-    ) -> list[list[Stored]]:
-        pages = [await reading.of_account(connection, *account, before, limit) for account, before, limit in batch]
+    async def _page(self, connection: Connection, batch: Sequence[Page]) -> list[list[Stored]]:
+        pages = [
+            await reading.of_account(connection, account, before, limit, line_id)
+            for account, before, limit, line_id in batch
+        ]
         await connection.rollback()
         return pages
 

@@ -10,6 +10,7 @@ from engine.books.tables import operation
 from engine.payments import store
 from engine.payments.course import Stored
 from engine.storage.bulk import arrays, unfolded
+from engine.words import AccountRef
 
 _REVERSALS = f"""
     SELECT v.place, o.key FROM {unfolded(operation, ("shard", "account_id", "key"), numbered=True)}
@@ -28,13 +29,14 @@ async def reversals(connection: store.Connection, keys: Sequence[tuple[int, UUID
 _OF_ACCOUNT = f"""
     SELECT {store.STORED} FROM payment p
     WHERE p.shard = %(shard)s AND p.account_id = %(account_id)s AND p.created_at < %(before)s
+      AND (%(line_id)s::uuid IS NULL OR p.line_id = %(line_id)s)
     ORDER BY p.created_at DESC, p.payment_id LIMIT %(limit)s"""
 
 
 async def of_account(
-    connection: store.Connection, shard: int, account_id: UUID, before: datetime, limit: int
+    connection: store.Connection, account: AccountRef, before: datetime, limit: int, line_id: UUID | None
 ) -> list[Stored]:
-    """The latest payments of an account before a time, newest first."""
-    asked = {"shard": shard, "account_id": account_id, "before": before, "limit": limit}
+    """The latest payments of an account before a time, newest first; of one line only, if it is named."""
+    asked = account._asdict() | {"before": before, "limit": limit, "line_id": line_id}
     cursor = await store.ask(connection, _OF_ACCOUNT, asked)
     return [Stored(*row) for row in await cursor.fetchall()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.accounts.owning import OWNER
 from engine.books.asking import Question, Row, given
 from engine.books.facts import Facts
 from engine.usage.facts import BoundFacts
 from engine.usage.tables import meter
-from engine.words import LineStatus, Operation, SetCap, Unit
+from engine.words import Operation, SetCap, Unit
 
 
 def _bounds(asked: Operation) -> Iterator[Row]:
@@ -23,17 +24,12 @@ def _add_bound(facts: Facts, row: Row) -> None:
 
 
 QUESTIONS = (
-    # The owner's line is the oldest one that is not ended (as ``Leaving.members`` has it).
     Question(
         "bounds",
         meter,
         ("shard", "account_id", "line_id"),
         f"""
-        SELECT v.place,
-               (SELECT o.line_id FROM line o
-                WHERE o.shard = v.shard AND o.account_id = v.account_id AND o.status <> '{LineStatus.TERMINATED}'
-                ORDER BY o.opened_at, o.line_id LIMIT 1),
-               m.unit, m.day_bound, m.month_bound
+        SELECT v.place, {OWNER}, m.unit, m.day_bound, m.month_bound
         FROM {given(meter, "shard", "account_id", "line_id")} LEFT JOIN meter m USING (shard, account_id, line_id)""",
         _bounds,
         _add_bound,

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.accounts.owning import known_to
 from engine.accounts.tables import line
 from engine.books.tables import operation, transfer
 from engine.usage.advice import outlook
@@ -52,7 +53,10 @@ class Usage:
         self._operator = operator
 
     async def explain_usage(self, subscriber: Subscriber, days: int = 7, most: int = 20) -> list[Deduction]:
-        """Why balances of the account went down, the latest first: what, when, which bucket, which rule, how much."""
+        """Why balances of the account went down, the latest first: what, when, which bucket, which rule, how much.
+
+        To the account's owner of all its lines, to another line of itself.
+        """
         query = (
             sa.select(sa.cast(operation.c.answer, sa.Text))
             .where(
@@ -60,6 +64,7 @@ class Usage:
                 operation.c.account_id == subscriber.account.account_id,
                 operation.c.booked_at > datetime.now(UTC) - timedelta(days=days),
                 operation.c.code == Code.OK,
+                known_to(subscriber, operation.c.line_id),
                 operation.c.key.in_(
                     sa.select(transfer.c.key).where(
                         transfer.c.shard == subscriber.account.shard,

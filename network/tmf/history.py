@@ -44,7 +44,7 @@ class History:
                 f"{ROOT}/{HISTORY}",
                 "balances",
                 partial(self.list, HISTORY),
-                "All that changed a line's account, and what was refused",
+                "What changed a line's account, of the account's owner by any of its lines, and what was refused",
                 200,
                 many,
                 None,
@@ -59,7 +59,11 @@ class History:
         subscriber = await self._lines.subscriber(request.query.get(LINE.name, ""), LINE.name)
         sources = () if path == HISTORY else (f"{INTERFACE}.{path}:",)
         wanted = page.offset + page.limit + 1
-        found = await self._engine.operations(subscriber.account, sources=sources, after=page.after, most=wanted)
+        # What other lines of a shared account did is its owner's to be told.
+        only = await self._engine.leaving.only_line(subscriber)
+        found = await self._engine.operations(
+            subscriber.account, sources=sources, line_id=only, after=page.after, most=wanted
+        )
         shown = found[page.offset : page.offset + page.limit]
         last = shown[-1].answer if len(found) == wanted and shown else None
         owner = Owner(line_of(subscriber), subscriber.msisdn)

@@ -129,10 +129,11 @@ class DataPages:
         only = await self._desk.only_line(person)
         before = None
         while True:
-            page = await self._desk.engine.payments_of(person.subscriber.account, before=before, limit=100)
+            page = await self._desk.engine.payments_of(
+                person.subscriber.account, before=before, limit=100, line_id=only
+            )
             for one in page:
-                if only in {None, one.line_id}:
-                    yield one
+                yield one
             if len(page) < 100:
                 return
             before = page[-1].created_at

@@ -110,7 +110,7 @@ class Desk:
 
     async def only_line(self, person: Person) -> UUID | None:
         """The line whose doings the person may see; None for the account's owner, who may see those of all lines."""
-        return None if await self.engine.leaving.owns(person.subscriber) else person.subscriber.line_id
+        return await self.engine.leaving.only_line(person.subscriber)
 
     def _wished(self, request: web.Request) -> str:
         """The language that who has not signed in is spoken to."""

@@ -1,4 +1,4 @@
-"""The latest payments of a line's account, and where one is that a person quotes."""
+"""The latest payments of a line, or for its owner of the whole account, and where one is that a person quotes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES: dict[PaymentState, Text] = {
 
 
 def payments(operator: Operator) -> Dialog:
-    """A payment is shown to whose account it is for, and to who was to pay it."""
+    """A payment is shown to the line that it is for, to the account's owner, and to who was to pay it."""
     most = money_sample(operator)
     known = {"at": MOMENT, "amount": most.amount, "currency": most.currency, "reference": REFERENCE}
     every = tuple({**known, "state": state, "payment_id": UUID(int=place)} for place, state in enumerate(S))
@@ -81,12 +81,14 @@ def _said(payment: Payment) -> dict[str, Any]:
 
 
 async def _load_list(context: Context, _data: Data) -> dict[str, Any]:
-    found = await context.engine.payments_of(context.subscriber.account, limit=MOST)
+    only = await context.engine.leaving.only_line(context.subscriber)
+    found = await context.engine.payments_of(context.subscriber.account, limit=MOST, line_id=only)
     return {"payments": tuple(_said(one) for one in found)}
 
 
 def _items(data: Data) -> tuple[Item, ...]:
     def item(one: dict[str, Any]) -> Item:
+        """A payment by its amount and how far it has come."""
         values = {"amount": Money(one["amount"], one["currency"]), "state": STATES[one["state"]]}
         return Item(str(one["payment_id"]), text("{amount} {state}", **values))
 
@@ -98,7 +100,8 @@ async def _found(context: Context, _data: Data, typed: str) -> Go | Wrong:
     found = await context.engine.find_payment(typed)
     if found is None:
         return Wrong(NOT_FOUND)
-    own = found.account == context.subscriber.account
+    only = await context.engine.leaving.only_line(context.subscriber)
+    own = found.account == context.subscriber.account and only in (None, found.line_id)
     if not own and not await context.engine.paid_by(found, context.subscriber.msisdn):
         return Wrong(NOT_FOUND)
     return Go("payments.show", {"chosen": str(found.payment_id)})

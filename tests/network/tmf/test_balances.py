@@ -10,7 +10,7 @@ import pytest
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import LineStatus, Purchase, Unit
-from tests.engine.shop import asking, credit, open_line, sell_vouchers
+from tests.engine.shop import asking, credit, next_msisdn, open_line, sell_vouchers
 from tests.network.api import READ_KEY, Api
 from tests.network.tmf.system import BALANCES, action, exact, of
 
@@ -281,3 +281,29 @@ async def test_reading_needs_a_right_and_changing_another(api: Api, engine: Engi
         unknown = await nobody.get(of("bucket", line.msisdn))
         assert (unknown.status, unknown.body["code"]) == (401, "UNAUTHORIZED")
     assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 1_000
+
+
+async def test_of_a_shared_account_the_owners_history_tells_all_and_a_members_their_own(
+    api: Api, engine: Engine
+) -> None:
+    owner = await open_line(engine, money=10_000)
+    child = await engine.create_line(next_msisdn(), account=owner.account, status=LineStatus.ACTIVE)
+    for line, product, price in ((owner, "data_day_100mb", 2_000), (child, "sms_week_200", 3_000)):
+        assert (await engine.post(asking(Purchase, line, product=product, price=price))).ok
+    told = [(await api.get(of("balanceActionHistory", line.msisdn))).body for line in (owner, child)]
+    assert [len(one) for one in told] == [3, 1]
+    (own,) = told[1]
+    assert (await api.get(own["href"])).body["id"] == own["id"]
+
+
+async def test_a_product_that_is_renamed_while_the_server_runs_is_named_so_at_once(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=15_050)
+    await engine.post(asking(Purchase, line, product="data_day_100mb", price=2_000))
+    operator = engine.operator
+    renamed = [
+        one.model_copy(update={"name": {**one.name, "en": "Morning data"}}) if one.code == "data_day_100mb" else one
+        for one in operator.products
+    ]
+    operator.adopt(operator.model_copy(update={"products": tuple(renamed)}))
+    said = {one["usageType"]: one for one in (await api.get(of("bucket", line.msisdn))).body}
+    assert said["data"]["name"] == said["data"]["product"][0]["name"] == "Morning data"
