@@ -26,6 +26,8 @@ payment = sa.Table(
     # What the provider says it took for us, once it does.
     sa.Column("captured", sa.BigInteger),
     sa.Column("captured_currency", sa.CHAR(3)),
+    # What it has given back since by itself, in parts, as far as that is booked.
+    sa.Column("returned", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("reference", sa.Text, nullable=False),
@@ -45,6 +47,7 @@ payment = sa.Table(
     one_of("state", PaymentState),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.CheckConstraint("captured > 0", name="captured"),
+    sa.CheckConstraint("returned >= 0 AND returned < amount", name="returned"),
     sa.ForeignKeyConstraint(["shard", "account_id"], ["account.shard", "account.account_id"]),
     sa.Index("ix_payment_created_at", "created_at", postgresql_using="brin"),
     sa.Index("ix_payment_review", "created_at", postgresql_where=sa.text("state = 'review'")),
@@ -146,7 +149,8 @@ payment_history = sa.Table(
     sa.Column("booked_at", Timestamp, nullable=False),
     sa.Column("batch_id", UUID, nullable=False),
     sa.CheckConstraint(
-        "event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'restored', 'returned')", name="event"
+        "event IN ('settled', 'set_aside', 'reversed', 'charged_back', 'restored', 'returned', 'part_returned')",
+        name="event",
     ),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.Index("ix_payment_history_gateway", "gateway", "booked_at"),
