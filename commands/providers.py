@@ -68,7 +68,7 @@ def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str,
         "base_url": f"{server.base_url}/stripe",
         "secret_key": accounts.stripe_secret_key,
         "webhook_secrets": [accounts.stripe_webhook_secret],
-        "return_url": f"{ours}/health/live",
+        "return_url": f"{ours}/portal/paid",
     }
     gateways: dict[str, Any] = {
         "sandbox": {"adapter": "sandbox", "options": native},

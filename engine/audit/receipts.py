@@ -18,14 +18,14 @@ from engine.audit.merkle import leaf_hash, path_of, root_from_path
 from engine.audit.rules import Kind, Root, canonical, leaf_id, moment, needle, row_leaf, signature_holds
 from engine.books.tables import operation
 from engine.payments.tables import receipt
-from engine.words import AccountRef, Code, EngineError
+from engine.words import AccountRef, Code, EngineError, NotThere
 
 RECEIPT_FORMAT = "rasid-receipt-1"
 #: the chain is made about once a minute; a receipt that is asked for sooner is told to come back then
 CHAINED_WITHIN = timedelta(minutes=2)
 
 
-class NoReceipt(EngineError, LookupError):
+class NoReceipt(NotThere):
     """Nothing that was done has this reference, or more than one thing has: ``args[0]`` says which."""
 
 
@@ -89,7 +89,7 @@ class Receipts:
             found = await find_operation(connection, what, account)
             contents = await rows.contents(connection, [(found.account.shard, _row(found))])
             if not contents:
-                raise NoReceipt("nothing that was done has this reference")
+                raise NoReceipt("nothing that was done has this reference", "nothing_done")
             said = contents[0].said
             row = _row(found)
             root = await store.root_holding(connection, found.account.shard, needle(row), contents[0].at)
@@ -108,7 +108,7 @@ def _proof(root: Root, leaf: bytes) -> Proof:
     try:
         index = hashes.index(leaf)
     except ValueError:
-        raise NoReceipt("the operation is not what was sealed: see audit verify") from None
+        raise NoReceipt("the operation is not what was sealed: see audit verify", "not_as_sealed") from None
     return Proof(
         index=index,
         path=tuple(node.hex() for node in path_of(hashes, index)),
@@ -132,9 +132,9 @@ async def find_operation(connection: AsyncConnection, what: str | UUID, account:
     wanted = what if isinstance(what, UUID) else what.strip().upper()
     rows = (await connection.execute(query.where(column == wanted).limit(2))).all()
     if not rows:
-        raise NoReceipt("nothing that was done has this reference")
+        raise NoReceipt("nothing that was done has this reference", "nothing_done")
     if len(rows) > 1:
-        raise NoReceipt("more than one has this reference: name the line too")
+        raise NoReceipt("more than one has this reference: name the line too", "several_done")
     return _Found(AccountRef(rows[0].shard, rows[0].account_id), rows[0].key)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from engine.disputes.tables import CaseState, Outcome
-from engine.words import AccountRef, EngineError, Operation, Refund, Reverse
+from engine.words import AccountRef, NotPossible, Operation, Refund, Reverse
 
 #: days until a case should be decided, where nobody says otherwise
 DEADLINE_DAYS = 10
@@ -15,8 +15,8 @@ DEADLINE_DAYS = 10
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-class CaseRefused(EngineError, ValueError):
-    """A case cannot take this step: ``args[0]`` says why."""
+class CaseRefused(NotPossible):
+    """A case cannot take this step."""
 
 
 def number_of(case_id: UUID) -> str:
@@ -28,11 +28,12 @@ def number_of(case_id: UUID) -> str:
 def check_decision(state: CaseState, decided: Outcome | None, outcome: Outcome, payment_id: UUID | None) -> None:
     """Whether a case may be decided so. One whose money may be moving can only be finished. Raises ``CaseRefused``."""
     if state is CaseState.RESOLVED:
-        raise CaseRefused(f"the case was resolved: {decided}")
+        raise CaseRefused(f"the case was resolved: {decided}", "case_resolved", outcome=decided)
     if state is CaseState.RESOLVING and decided is not outcome:
-        raise CaseRefused(f"the case is being resolved as {decided}: finish that first")
+        said = f"the case is being resolved as {decided}: finish that first"
+        raise CaseRefused(said, "case_resolving", outcome=decided)
     if outcome is Outcome.CHARGEBACK_ACCEPTED and payment_id is None:
-        raise CaseRefused("only a payment can be charged back")
+        raise CaseRefused("only a payment can be charged back", "case_not_payment")
 
 
 def ordered_by(
@@ -68,7 +69,7 @@ def ordered_by(
             chargeback=outcome is Outcome.CHARGEBACK_ACCEPTED,
         )
     if operation_key is None:
-        raise CaseRefused("the case names nothing that could be given back")
+        raise CaseRefused("the case names nothing that could be given back", "case_nothing")
     return Refund(
         account=account,
         key=key,

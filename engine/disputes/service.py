@@ -19,7 +19,7 @@ from engine.disputes.rules import DEADLINE_DAYS, CaseRefused, check_decision, nu
 from engine.disputes.store import Disputed, Evidence
 from engine.disputes.tables import CaseState, Outcome
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, Answer, Operation
+from engine.words import AccountRef, Answer, NotThere, Operation
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +136,7 @@ class Disputes:
         async with self._books.billing.begin() as connection:
             case = await self._case(connection, number, lock=True)
             if case.state is CaseState.RESOLVED:
-                raise CaseRefused(f"the case was resolved: {case.outcome}")
+                raise CaseRefused(f"the case was resolved: {case.outcome}", "case_resolved", outcome=case.outcome)
             await store.update_case(connection, case.case_id, case.account, owner=owner.strip())
             detail = {"case": case.number, "before": case.owner, "owner": owner.strip()}
             await self._trail.record(
@@ -230,7 +230,7 @@ class Disputes:
     async def _case(self, connection: AsyncConnection, number: str, *, lock: bool = False) -> Case:
         row = await store.find_case(connection, number, lock=lock)
         if row is None:
-            raise LookupError(f"no case {number}")
+            raise NotThere(f"no case {number}", "case_unknown")
         return _case(row)
 
 

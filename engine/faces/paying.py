@@ -47,7 +47,11 @@ class Paying:
         self.payment_methods = payments.methods
         self.refund_payment = payments.refund
         self.resume_payments = payments.resume_due
-        self.payment_link = Links(database).link
+        self.call_off_payment = payments.call_off
+        self.takes_new_cards = payments.takes_new_cards
+        links = Links(database)
+        self.payment_link = links.link
+        self.payment_link_shown = links.link_shown
         self.checkout = gateways.checkout
         #: their names in the settings
         self.payment_gateways = tuple(gateways)

@@ -12,13 +12,11 @@ from engine.accounts.secrets import DataKey
 from engine.accounts.tables import account
 from engine.guard.tables import saved_card
 from engine.storage.sharding import new_id
-from engine.words import LineRef, PaymentRefused, Refused, SavedCard, Subscriber
+from engine.words import CARDS_MOST, LineRef, PaymentRefused, Refused, SavedCard, Subscriber
 from runtime.keyring import Keyring
 
 #: what a sealed token is bound to, beside its account
 _CARD = "card"
-#: cards that one line may keep
-MOST = 5
 
 
 class Cards:
@@ -29,7 +27,7 @@ class Cards:
         self._keyring = keyring
 
     async def save(
-        self, line: Subscriber, gateway: str, token: str, *, brand: str, last_four: str, expires_at: datetime
+        self, line: Subscriber | LineRef, gateway: str, token: str, *, brand: str, last_four: str, expires_at: datetime
     ) -> SavedCard:
         """Keep a card for a line: ``token`` is what its gateway charges it by, sealed here and never shown again.
 
@@ -41,7 +39,7 @@ class Cards:
             raise ValueError("last_four: four digits are meant")
         if not token or not brand.strip():
             raise ValueError("token and brand: neither may be empty")
-        ref = LineRef(*line.account, line.line_id)
+        ref = line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
         card = SavedCard(ref, new_id(), gateway, brand.strip()[:20], last_four, expires_at)
         async with self._database.begin() as connection:
             key = (await connection.execute(_key_of(ref).with_for_update(key_share=True))).one_or_none()
@@ -50,8 +48,8 @@ class Cards:
             same = sa.and_(_of(ref), *(saved_card.c[name] == getattr(card, name) for name in _LOOKS))
             await connection.execute(sa.delete(saved_card).where(same))
             kept = (await connection.execute(sa.select(sa.func.count()).where(_of(ref)))).scalar_one()
-            if kept >= MOST:
-                raise LookupError(f"a line keeps at most {MOST} cards")
+            if kept >= CARDS_MOST:
+                raise LookupError(f"a line keeps at most {CARDS_MOST} cards")
             data_key = DataKey.unwrap(self._keyring, ref.account_id, key.wrapped_key, key.key_id)
             row = {
                 **ref._asdict(),

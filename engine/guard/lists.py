@@ -13,7 +13,7 @@ from engine.audit.service import Trail
 from engine.guard.payments import line_digest, list_digest
 from engine.guard.tables import guard_list
 from engine.storage.sharding import shard_of
-from engine.words import Listed, ListKind, Subscriber
+from engine.words import Listed, ListKind, NotPossible, Subscriber
 from runtime.keyring import Keyring
 
 
@@ -129,7 +129,7 @@ class Lists:
     def _digests(self, kind: ListKind, who: str | Subscriber) -> list[bytes]:
         """Under every key in force, the current one first."""
         if isinstance(who, Subscriber) != (kind is ListKind.SUBSCRIBER) or not who:
-            raise ValueError(f"who: a {kind.value} is meant")
+            raise NotPossible(f"who: a {kind.value} is meant", "list_who")
         ids = sorted(self._keyring.ids, key=lambda key_id: key_id != self._keyring.current)
         if isinstance(who, Subscriber):
             return [line_digest(self._keyring, who.account, who.line_id, key_id) for key_id in ids]

@@ -17,7 +17,7 @@ from engine.payments.course import Stored, become
 from engine.payments.steps import Step
 from engine.payments.tables import payment
 from engine.recharge.gateways.contract import DeclineReason
-from engine.words import AccountRef, ListKind, Payment, PaymentMethod, PaymentState
+from engine.words import AccountRef, ListKind, NotThere, Payment, PaymentMethod, PaymentState
 from runtime.keyring import Keyring
 
 #: held payments in one answer
@@ -70,7 +70,8 @@ class Reviews:
         quoted = payment.c.reference == reference.strip().upper()
         found = await self._held(sa.and_(payment.c.state == PaymentState.REVIEW.value, quoted), 2)
         if len(found) != 1:
-            raise LookupError("no payment of this reference waits for review" if not found else "two payments have it")
+            said = "no payment of this reference waits for review" if not found else "two payments have it"
+            raise NotThere(said, "review_unknown" if not found else "review_two")
         return found[0]
 
     async def approve(self, reference: str, *, by: str, why: str) -> Payment:
@@ -89,6 +90,7 @@ class Reviews:
         held = await self.find(reference)
 
         def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
+            """Only what waits still: somebody else may have decided."""
             return become(current, state, reason, now) if current.state == PaymentState.REVIEW else current
 
         detail = {"payment_id": str(held.payment_id), "reference": held.reference, "score": held.score}
@@ -100,7 +102,7 @@ class Reviews:
             message = ("payment.declined", {"reason": reason}) if state is PaymentState.DECLINED else None
             stored = await self._step(Step(key, decide, f"review_{what}", {"by": by}, message=message))
         if stored.state != state:
-            raise LookupError("somebody else decided on this payment meanwhile")
+            raise NotThere("somebody else decided on this payment meanwhile", "review_decided")
         return stored.payment()
 
     async def _held(self, which: sa.ColumnElement[bool], limit: int) -> list[Held]:

@@ -60,6 +60,15 @@ class Asking:
         await self._progress.proceed(stored)
         return stored
 
+    async def call_off(self, stored: Stored) -> Stored:
+        """End what waits for its payer, who does not want to pay any more. What its gateway then says is true."""
+        if stored.state != PaymentState.PENDING:
+            return stored
+        outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
+        stored = await self._progress.heard(stored, outcome, "called_off")
+        await self._progress.proceed(stored)
+        return stored
+
     async def _charge(self, stored: Stored, payer: Payer) -> Outcome:
         secret = names.path_secret(self._keyring, stored.payment_id)
         request = ChargeRequest(
@@ -70,6 +79,7 @@ class Asking:
             payer=payer,
             description=f"{self._operator_name} {stored.reference}",
             callback_url=self._gateways.callback_url(stored.gateway, secret),
+            asked_at=stored.asked_at,
         )
         return await self._gateways.charge(stored.gateway, request)
 

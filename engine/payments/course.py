@@ -270,6 +270,11 @@ def may_ask_again(stored: Stored, now: datetime) -> bool:
     """Whether a payment that its provider has never heard of may be asked for once more."""
     return stored.asked_at + ASK_AGAIN_WITHIN > now
 
+def nothing_taken(stored: Stored) -> bool:
+    """Whether no money was taken yet, as far as we know."""
+    return S(stored.state) in _OPEN
+
+
 
 def payer_late(stored: Stored, now: datetime) -> bool:
     """Whether the payer has had time enough."""

@@ -13,6 +13,7 @@ from engine.accounts.service import Accounts
 from engine.events.alarms import Alarms
 from engine.payments import names
 from engine.payments.course import Stored, could_be, is_waiting
+from engine.payments.payers import Payers
 from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
@@ -40,12 +41,14 @@ class Taken(NamedTuple):
     """An event that is in the inbox."""
 
     gateway: str
+        payers: Payers,
     event: Event
     #: shard and digest
     place: tuple[int, bytes]
     received_at: datetime
     #: it came on a path with a segment of its own
     on_path: bool
+        self._payers = payers
 
 
 class Events:
@@ -89,6 +92,7 @@ class Events:
                 return await self._finish(taken, stored)
             return await self._do(taken, stored)
         except EngineUnavailable:
+            await self._payers.keep_card(stored, outcome.card)
             return "waiting"
         except Exception:
             log.exception("callback_failed", gateway=taken.gateway)

@@ -15,6 +15,7 @@ from engine.recharge.gateways.contract import (
     ChargeRequest,
     Event,
     GatewayState,
+    OffersPage,
     Outcome,
     PaymentGateway,
     PaymentRef,
@@ -91,6 +92,15 @@ class Gateways:
         """What people call the gateway ``name`` that asks within their session; empty where there is none such."""
         gateway: object = self._by_name.get(name)
         return gateway.brand if isinstance(gateway, AsksInSession) else ""
+
+    def has_page(self, name: str) -> bool:
+        """Whether the gateway ``name`` has a page on which a card is entered."""
+        gateway: object = self._by_name.get(name)
+        return isinstance(gateway, OffersPage) and gateway.has_page
+
+    def takes_new_cards(self) -> bool:
+        """Whether a card can be entered on some gateway's page."""
+        return any(self.has_page(name) for name in self.candidates(PaymentMethod.CARD, ""))
 
     async def conclude(self, name: str, event: Event, *, delivered: bool) -> bool:
         """Tell a gateway that asks within sessions what became of an order. True once it has heard."""

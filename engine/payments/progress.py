@@ -20,6 +20,7 @@ from engine.books.service import Door
 from engine.events.alarms import Alarms
 from engine.payments import names, reading, store
 from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, Stored, alarm_for, become, turn
+from engine.payments.links import TOPIC
 from engine.payments.names import SUSPENSE_ID, by_gateway_ref
 from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
@@ -59,9 +60,9 @@ def hearing(
         name = by_gateway_ref(gateway or stored.gateway, outcome.gateway_ref)
     body = evidence(outcome) | ({"event_id": event_id} if event_id else {})
     # A refusal that answers the person's own request is on their screen already.
-    message = None if what == "answered" else _told(outcome)
+    message = None if what in ("answered", "called_off") else _told(outcome)
     if outcome.action_url is not None:
-        message = ("payment.action", {"url": outcome.action_url})
+        message = (TOPIC, {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
@@ -274,9 +275,9 @@ def _common(stored: Stored, key: UUID) -> dict[str, Any]:
 
 
 def evidence(outcome: Outcome) -> dict[str, Any]:
-    """What a provider said, without what a payer would follow."""
+    """What a provider said, without what a payer would follow or be charged by."""
     said: dict[str, Any] = msgspec.to_builtins(outcome)
-    return {name: value for name, value in said.items() if value is not None and name != "action_url"}
+    return {name: value for name, value in said.items() if value is not None and name not in ("action_url", "card")}
 
 
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:

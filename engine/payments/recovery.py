@@ -35,14 +35,13 @@ from engine.payments.course import (
 )
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
+from engine.payments.payers import Payers
 from engine.payments.progress import Progress
-from engine.payments.sealing import unseal_payer
 from engine.payments.steps import Step
-from engine.payments.store import Connection, Holder
+from engine.payments.store import Connection
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, Payer, RefundRequest
 from engine.words import EngineUnavailable, LineStatus, PaymentMethod, PaymentState
-from runtime.keyring import Keyring
 
 log = structlog.get_logger(__name__)
 
@@ -58,29 +57,28 @@ class Recovery:
     def __init__(
         self,
         database: AsyncEngine,
-        keyring: Keyring,
         gateways: Gateways,
         *,
         asking: Asking,
+        payers: Payers,
         progress: Progress,
         inbox: Inbox,
     ) -> None:
-        self._keyring = keyring
         self._gateways = gateways
         self._asking = asking
+        self._payers = payers
         self._progress = progress
         self._inbox = inbox
         #: what waits for a gateway, and whose slot it has
         self._under_way: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._claims = Writer[Slots, list[Stored]](database, self._claim, touches=lambda _: ("claim",))
         self._events = Writer[Slots, list[store.Waiting]](database, self._claim_events, touches=lambda _: ("claim",))
-        self._holders = Writer[Stored, Holder | None](database, self._read_holders)
 
     async def close(self) -> None:
         """Finish what is under way."""
         if self._under_way:
             await asyncio.wait(self._under_way)
-        for writer in (self._claims, self._events, self._holders):
+        for writer in (self._claims, self._events):
             await writer.close()
 
     async def resume_due(self, limit: int = 200) -> int:
@@ -133,11 +131,6 @@ class Recovery:
         await connection.commit()
         return [claimed]
 
-    async def _read_holders(self, connection: Connection, batch: Sequence[Stored]) -> list[Holder | None]:
-        found = await store.holders(connection, [(*stored.account, stored.line_id) for stored in batch])
-        await connection.rollback()
-        return found
-
     async def _resume(self, stored: Stored) -> None:
         now = datetime.now(UTC)
         state = S(stored.state)
@@ -176,11 +169,11 @@ class Recovery:
             later = now + self._gateways.lease
             return current._replace(state=S.REQUESTED.value, requested_at=now, next_check_at=later, changed_at=now)
 
-        holder = await self._holders(stored)
+        holder = await self._payers.holder(stored)
         if holder is None or holder.status in (None, LineStatus.TERMINATED):
             return await self._progress.change(stored, S.DECLINED, NOT_TAKEN, "not_asked")
         asked = await self._progress.step(Step(stored.key, ask, "asked", {"gateway": stored.gateway}))
-        payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
+        payer = self._payers.payer(stored, holder)
         # Whatever session they paid in is over, and who asks in it is not reached any more.
         payer = msgspec.structs.replace(payer, session="")
         # A card's token is worth something at its own gateway only.
@@ -189,14 +182,14 @@ class Recovery:
 
     async def _resolve(self, stored: Stored, now: datetime) -> Stored:
         """Find out what became of a payment that was asked for."""
-        outcome = await self._gateways.status(stored.gateway, stored.asked_by())
+        outcome = await self._said_of(stored)
         if outcome.state is G.NOT_FOUND:
             if not may_ask_again(stored, now):
                 return await self._progress.change(stored, S.DECLINED, DeclineReason.TIMEOUT, "never_asked")
-            holder = await self._holders(stored)
+            holder = await self._payers.holder(stored)
             if holder is None:
                 return stored
-            payer = unseal_payer(self._keyring, stored.account_id, holder, stored.sealed_payer)
+            payer = self._payers.payer(stored, holder)
             if stored.sealed_payer is not None and payer == Payer():
                 return stored  # erased since: another form would be refused, although the first may have been paid
             return await self._asking.ask_again(stored, payer)
@@ -205,6 +198,7 @@ class Recovery:
         after = await self._progress.heard(stored, outcome, "status")
         if is_waiting(after) and hopeless(stored, now):
             return await self._give_up(after)
+        await self._payers.keep_card(stored, outcome.card)
         return after
 
     async def _give_up(self, stored: Stored) -> Stored:
@@ -213,10 +207,16 @@ class Recovery:
 
     async def _confirm(self, stored: Stored, now: datetime) -> Stored:
         """Take what is held, or let it go where it could not be credited any more."""
-        holder = await self._holders(stored)
+        holder = await self._payers.holder(stored)
         closed = holder is None or holder.status in (LineStatus.TERMINATED, LineStatus.BARRED)
         if closed or hopeless(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
+    async def _said_of(self, stored: Stored) -> Outcome:
+        """What its gateway says of it; of a page whose address never reached us: that nobody has been there."""
+        if stored.asked_ref is None and await self._payers.on_page(stored):
+            return Outcome(state=G.NOT_FOUND)
+        return await self._gateways.status(stored.gateway, stored.asked_by())
+
             if outcome.state in (G.DECLINED, G.NOT_FOUND):
                 return await self._let_go(stored)
             after = await self._progress.heard(stored, outcome, "cancelled")

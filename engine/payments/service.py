@@ -25,6 +25,7 @@ from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.opening import Opening, Wanted
+from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
@@ -34,6 +35,7 @@ from engine.words import (
     Answer,
     CheckoutSession,
     Payment,
+    CardPage,
     PaymentMethod,
     PaymentRefused,
     PaymentState,
@@ -72,16 +74,19 @@ class Payments:
         self._cards = cards
         self._opening = Opening(database, operator, keyring, gateways, guard)
         self._progress = Progress(database, door, gateways.metrics, alarms)
+        self._payers = Payers(database, keyring, cards)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
         self._pushes = Pushes(database, keyring)
-        events = Events(accounts, gateways, self._opening, self._pushes, self._progress, alarms=alarms)
+        events = Events(
+            accounts, gateways, self._opening, self._pushes, self._progress, payers=self._payers, alarms=alarms
+        )
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
             database,
-            keyring,
             gateways,
             asking=self._asking,
             progress=self._progress,
+            payers=self._payers,
             inbox=self._inbox,
         )
         self._finder = Finder(database)
@@ -90,6 +95,8 @@ class Payments:
         # The names that callers use, each bound to the part that does the work.
         self.payment = self._finder.payment
         self.find_payment = self._finder.find_payment
+        self.methods = gateways.methods
+        self.takes_new_cards = gateways.takes_new_cards
         self.find_by_gateway_ref = self._finder.find_by_gateway_ref
         self.payments_of = self._finder.payments_of
         self.asked_before = self._finder.asked_before
@@ -106,14 +113,10 @@ class Payments:
         """Finish what is under way, then let everything go."""
         if self._under_way:
             await asyncio.wait(self._under_way.values())
-        parts = (self._inbox, self._recovery, self._opening, self._pushes, self._progress, self._finder)
-        for part in parts:
+        parts = (self._inbox, self._recovery, self._opening, self._pushes, self._payers, self._progress)
+        for part in (*parts, self._finder):
             await part.close()
         await self._gateways.stop()
-
-    def methods(self) -> frozenset[PaymentMethod]:
-        """What people can pay with wherever they are."""
-        return self._gateways.methods()
 
     async def tidy(self, limit: int = 10_000) -> int:
         """Forget what has had its time (``payments.keep_days``): what providers said and stated, and people quote.
@@ -139,6 +142,7 @@ class Payments:
         card: SavedCard | None = None,
         checkout: CheckoutSession | None = None,
         device: str = "",
+        page: CardPage | None = None,
         source: str,
         product: str | None = None,
         wait_seconds: float = 3.0,
@@ -147,6 +151,7 @@ class Payments:
 
         With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
         ``amount``: minor units. ``device``: what the person pays from, as its channel knows it. ``product``: what is
+        With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
         bought with it at once. The same ``key`` again is the same payment: nobody is asked twice. Answers with the
         payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes by
         message. One that the guard holds back is in review, and nobody is asked before staff has looked.
@@ -154,7 +159,7 @@ class Payments:
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
         payment_id = names.payment_id_of(subscriber.account, key)
-        payer = await self._payer(msisdn, token, card, checkout)
+        payer = await self._payer(msisdn, token, card, page, checkout)
         candidates = await self._who_asks(payment_id, method, payer, card, checkout)
         self._check(amount, candidates, product)
         wanted = Wanted(
@@ -176,10 +181,19 @@ class Payments:
             self._begin(payment_id, self._asking.ask(stored, payer, candidates[1:]))
         return await self._as_it_stands(stored, wait_seconds)
 
-    async def _payer(self, msisdn: str, token: str, card: SavedCard | None, checkout: CheckoutSession | None) -> Payer:
+    async def _payer(
+        self,
+        msisdn: str,
+        token: str,
+        card: SavedCard | None,
+        page: CardPage | None,
+        checkout: CheckoutSession | None,
+    ) -> Payer:
         """Who is asked, as gateways know them."""
         token = token if card is None else await self._cards.token(card)
-        return Payer(msisdn=msisdn, token=token, session="" if checkout is None else checkout.session)
+        session = "" if checkout is None else checkout.session
+        keep = page is not None and page.keep
+        return Payer(msisdn=msisdn, token=token, session=session, page=page is not None, keep=keep)
 
     async def _who_asks(
         self,
@@ -193,6 +207,8 @@ class Payments:
         candidates = self._gateways.candidates(method, payer.msisdn)
         if checkout is not None:
             candidates = await self._in_session(checkout, payment_id)
+        if payer.page:
+            candidates = [name for name in candidates if self._gateways.has_page(name)]
         if card is not None:
             # No other gateway knows what the token stands for.
             candidates = [name for name in candidates if name == card.gateway]
@@ -236,6 +252,11 @@ class Payments:
     # -- staff ---
 
     async def refund(self, payment_id: UUID, reason: str, source: str, *, key: UUID | None = None) -> Answer | None:
+    async def call_off(self, payment: Payment) -> Payment:
+        """End a payment that waits for its payer, who does not want to pay any more. Returns it as it then stands."""
+        stored = await self._finder.one(names.by_id(payment.payment_id))
+        return payment if stored is None else (await self._asking.call_off(stored)).payment()
+
         """Take a settled payment's credit back and have its gateway give the money back; None if there is none.
 
         The gateway is asked by the recovery loop, at once. Safe to ask twice; with the same ``key`` the answer is the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid5
 
@@ -12,6 +12,7 @@ import msgspec
 from engine.notices.rules import policy
 from engine.payments import store
 from engine.payments.course import UNREACHABLE, Stored
+from engine.payments.links import TOPIC, WAITS
 from engine.payments.names import Locator
 from engine.payments.store import Key
 from engine.storage.sharding import new_id
@@ -97,7 +98,8 @@ def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: da
         ).decode()
         message_id = uuid5(after.payment_id, topic)
         owner = (after.shard, message_id, after.account_id, after.line_id)
-        turns.messages.append((*owner, topic, body, int(policy(topic).priority), now, now))
+        due_at = now + timedelta(seconds=WAITS if topic == TOPIC else 0)
+        turns.messages.append((*owner, topic, body, int(policy(topic).priority), due_at, now))
     if step.event is not None:
         turns.finished.append((*step.event, None))
 
@@ -105,6 +107,6 @@ def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: da
 def _worth_telling(topic: str, before: Stored, after: Stored) -> bool:
     if after.line_id is None:
         return False
-    if topic == "payment.action":
+    if topic == TOPIC:
         return after.state == S.PENDING
     return after.state == S.DECLINED and before.state != S.DECLINED and after.reason != UNREACHABLE

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from engine.accounts.rules import plain_digits
 from engine.recharge.tables import BatchState
-from engine.words import BadVoucherNumber, EngineError
+from engine.words import BadVoucherNumber, NotPossible
 
 #: Of all numbers with as many digits a batch takes at most one in this many, so that a guess is hopeless.
 SPARSENESS = 1_000_000
@@ -24,8 +24,8 @@ NEXT_STATE: dict[BatchState, frozenset[BatchState]] = {
 }
 
 
-class MoveRefused(EngineError):
-    """A voucher batch cannot take this step. ``args[0]`` says why, for staff to read."""
+class MoveRefused(NotPossible):
+    """A voucher batch cannot take this step."""
 
 
 class Numbers:
@@ -82,6 +82,7 @@ def check_move(now: BatchState, wanted: BatchState, *, created_by: str, by: str)
     """Raise ``MoveRefused`` unless the life cycle leads there and, to go on sale, a second person says so."""
     if wanted not in NEXT_STATE[now]:
         onward = " or ".join(state for state in BatchState if state in NEXT_STATE[now])
-        raise MoveRefused(f"a {now} batch cannot become {wanted}; " + (f"only {onward}" if onward else "it is over"))
+        said = f"a {now} batch cannot become {wanted}; " + (f"only {onward}" if onward else "it is over")
+        raise MoveRefused(said, "batch_step", state=now, to=wanted)
     if wanted is BatchState.ACTIVE and by.strip().casefold() == created_by.strip().casefold():
-        raise MoveRefused(f"{by} made this batch: someone else has to activate it")
+        raise MoveRefused(f"{by} made this batch: someone else has to activate it", "batch_own")

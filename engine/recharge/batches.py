@@ -16,7 +16,7 @@ from engine.recharge import batch_store as store
 from engine.recharge.batch_rules import MoveRefused, Numbers, check_count, check_move, draw, read_number
 from engine.recharge.tables import BatchState, VoucherState
 from engine.storage.sharding import new_id, shard_of
-from engine.words import VoucherToken
+from engine.words import NotThere, VoucherToken
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -137,7 +137,7 @@ class VoucherBatches:
         async with self._database.begin() as connection:
             before = await store.lock_batch(connection, batch_id)
             if before is None:
-                raise LookupError(f"no voucher batch {batch_id}")
+                raise NotThere(f"no voucher batch {batch_id}", "batch_unknown")
             check_move(BatchState(before.state), to_state, created_by=before.created_by, by=by)
             values: dict[str, Any] = {"state": to_state.value}
             if to_state is BatchState.ACTIVE:
@@ -188,7 +188,7 @@ class VoucherBatches:
         async with self._database.connect() as connection:
             rows = await store.batches(connection, batch_id)
         if not rows:
-            raise LookupError(f"no voucher batch {batch_id}")
+            raise NotThere(f"no voucher batch {batch_id}", "batch_unknown")
         return _batch(rows[0])
 
     async def find_serial(self, batch_id: UUID, serial: int) -> Voucher:
@@ -196,7 +196,7 @@ class VoucherBatches:
         async with self._database.connect() as connection:
             row = await store.find_serial(connection, batch_id, serial)
         if row is None:
-            raise LookupError(f"no voucher {serial} in batch {batch_id}")
+            raise NotThere(f"no voucher {serial} in batch {batch_id}", "serial_unknown", serial=serial)
         return Voucher(**{**row._asdict(), "state": VoucherState(row.state)})
 
     async def find_number(self, number: str) -> Voucher:

@@ -19,7 +19,7 @@ from engine.reconciliation.tables import (
     discrepancy_change,
 )
 from engine.storage.sharding import new_id
-from engine.words import AccountRef
+from engine.words import AccountRef, NotThere
 
 #: characters of an id that name it
 LEAST = 6
@@ -105,12 +105,14 @@ async def one(connection: AsyncConnection, which: str, *, lock: bool = False) ->
     """The discrepancy whose id begins so. Raises ``LookupError`` if none does, or several do."""
     begins = which.strip().lower().replace("-", "")
     if not LEAST <= len(begins) <= 32 or not set(begins) <= set("0123456789abcdef"):
-        raise LookupError(f"no discrepancy {which[:40]!r}: at least {LEAST} hexadecimal digits of its id are meant")
+        said = f"no discrepancy {which[:40]!r}: at least {LEAST} hexadecimal digits of its id are meant"
+        raise NotThere(said, "discrepancy_unknown")
     low, high = UUID(begins.ljust(32, "0")), UUID(begins.ljust(32, "f"))
     query = sa.select(discrepancy).where(discrepancy.c.discrepancy_id.between(low, high)).limit(2)
     rows = (await connection.execute(query.with_for_update() if lock else query)).mappings().all()
     if len(rows) != 1:
-        raise LookupError(f"{'several discrepancies begin' if rows else 'no discrepancy begins'} with {begins}")
+        said = f"{'several discrepancies begin' if rows else 'no discrepancy begins'} with {begins}"
+        raise NotThere(said, "discrepancy_unknown")
     return _discrepancy(rows[0])
 
 

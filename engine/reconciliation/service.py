@@ -24,6 +24,7 @@ from engine.reconciliation.staging import Run, Sealer, Statement
 from engine.reconciliation.tables import Resolution, State
 from engine.storage.driver import driver_of
 from engine.storage.sharding import new_id
+from engine.words import NotPossible
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -226,11 +227,12 @@ class Reconciliation:
         if not by.strip() or not why.strip():
             raise ValueError("by, why: who does this and for what reason must be said")
         if state is State.ASSIGNED and not owner:
-            raise ValueError("owner: nobody is named")
+            raise NotPossible("owner: nobody is named", "owner")
         async with self._books.billing.begin() as connection:
             one = await cases.one(connection, which, lock=True)
             if one.state is State.RESOLVED:
-                raise ValueError(f"it is resolved: {one.resolution}")
+                said = f"it is resolved: {one.resolution}"
+                raise NotPossible(said, "discrepancy_resolved", resolution=one.resolution)
             what = f"assigned:{owner}" if state is State.ASSIGNED else f"resolved:{resolution}"
             changed = await cases.change(connection, one, state, owner=owner or one.owner, resolution=resolution)
             await cases.note(connection, one.discrepancy_id, what, by=by, why=why)

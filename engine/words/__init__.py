@@ -20,8 +20,11 @@ from engine.words.errors import (
     BadNumber,
     BadPin,
     BadVoucherNumber,
+    Coded,
     EngineError,
     EngineUnavailable,
+    NotPossible,
+    NotThere,
     PaymentRefused,
     TooManyCodes,
     UnknownLine,
@@ -68,6 +71,8 @@ from engine.words.operations import (
     Refund,
 )
 from engine.words.payments import (
+    CARDS_MOST,
+    CardPage,
     CheckoutSession,
     Listed,
     ListKind,
@@ -127,6 +132,7 @@ from engine.words.usage import (
 )
 
 __all__ = [
+    "CARDS_MOST",
     "MAY_ASK",
     "MAY_DECIDE",
     "AccountRef",
@@ -141,11 +147,13 @@ __all__ = [
     "BadStaff",
     "BadVoucherNumber",
     "Bucket",
+    "CardPage",
     "Channel",
     "Charge",
     "ChargeUsage",
     "CheckoutSession",
     "Code",
+    "Coded",
     "Deduction",
     "DeliveryEvent",
     "DeliveryState",
@@ -168,6 +176,8 @@ __all__ = [
     "MakeBill",
     "Message",
     "Meter",
+    "NotPossible",
+    "NotThere",
     "OpenSession",
     "Operation",
     "OperationHit",

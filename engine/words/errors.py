@@ -7,6 +7,27 @@ class EngineError(Exception):
     """Root of what the engine raises. Refusals are answers; these are inputs it cannot even look at."""
 
 
+class Coded(EngineError):
+    """What cannot be done, said twice: nothing was done.
+
+    ``args[0]`` is for whoever runs the machine; ``code`` and what it speaks of, ``values``, for pages that say it in
+    the language of who reads them.
+    """
+
+    def __init__(self, said: str, code: str, **values: str | int | None) -> None:
+        super().__init__(said)
+        self.code = code
+        self.values = values
+
+
+class NotPossible(Coded, ValueError):
+    """As things stand this cannot be done."""
+
+
+class NotThere(Coded, LookupError):
+    """There is no such thing."""
+
+
 class UnknownLine(EngineError):
     """No line of this operator has that number."""
 

@@ -98,6 +98,17 @@ class CheckoutSession(NamedTuple):
 
 class SavedCard(NamedTuple):
     """A card that a line can pay with again. What the gateway charges it by stays sealed."""
+class CardPage(NamedTuple):
+    """A card is entered on the payment service's own page, to which the payer is sent: its number never reaches us."""
+
+    #: the payer has asked that the card be kept for next time
+    keep: bool = False
+
+
+#: cards that one line may keep
+CARDS_MOST = 5
+
+
 
     line: LineRef
     card_id: UUID

@@ -30,8 +30,6 @@ class Buckets:
     def __init__(self, engine: Engine, lines: Lines) -> None:
         self._engine = engine
         self._lines = lines
-        language = engine.operator.languages[0]
-        self._names = {product.code: product.name[language] for product in engine.operator.products}
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """What is offered."""
@@ -86,16 +84,23 @@ class Buckets:
             raise Problem(404, NOT_FOUND, "no such line")
         return await self._lines.subscriber(owner.msisdn, "id")
 
+    def _name(self, code: str) -> str | None:
+        """A product's name in the operator's own language, as the catalogue says it now; None: it is no product's."""
+        operator = self._engine.operator
+        found = next((product for product in operator.products if product.code == code), None)
+        return None if found is None else found.name[operator.languages[0]]
+
     def _bucket(self, subscriber: Subscriber, one: Bucket) -> wire.Bucket:
         line, currency = line_of(subscriber), subscriber.currency
         ref = self._lines.bucket_ref(line, one.bucket_id)
         remaining = quantity(one.amount - one.reserved, one.unit, currency)
         served = subscriber.status in _SERVED and not subscriber.frozen
-        product = (wire.Ref(id=one.product, name=self._names[one.product]),) if one.product in self._names else ()
+        name = self._name(one.product)
+        product = () if name is None else (wire.Ref(id=one.product, name=name),)
         return wire.Bucket(
             id=ref.id,
             href=str(ref.href),
-            name=self._names.get(one.product, one.product),
+            name=name or one.product,
             usage_type=USAGE_TYPES[one.unit],
             status="active" if served else "suspended",
             remaining_value=remaining,

@@ -13,6 +13,7 @@ from dialogs.values import Text, text
 from engine.words import EngineError
 from portal.console import names
 from portal.console.desk import Attendant, Desk
+from portal.console.reasons import NotDone, reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,16 +67,15 @@ class Board:
         ``back`` is the page below ``/console`` that the form stands on. Raises 403 for a form that is not ours.
         """
         fields = await self.desk.form(request, person)
-        problem: str | Text
-        if not fields.get("why", "").strip():
-            problem = text("A reason must be given.")
-        else:
+        told: Text | None = text("A reason must be given.")
+        said = ""
+        if fields.get("why", "").strip():
             try:
                 return self.desk.go(await work(fields), person)
-            except (LookupError, ValueError, EngineError) as error:
-                # What the engine says names field and reason; it holds no number.
-                problem = str(error.args[0]) if error.args else type(error).__name__
+            except (NotDone, LookupError, ValueError, EngineError) as error:
+                # What the engine says for itself names field and reason; it holds no number.
+                told, said = reason_of(error), str(error)
+        if told is not None:
+            said = self.desk.say(person, told)
         log.info("console_not_done", path=request.path, staff=person.staff.name)
-        said = problem if isinstance(problem, str) else self.desk.say(person, problem)
-        untold = isinstance(problem, str)
-        return self.page(request, person, "not_done.html", status=422, reason=said, untold=untold, back=back)
+        return self.page(request, person, "not_done.html", status=422, reason=said, untold=told is None, back=back)

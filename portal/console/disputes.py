@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from dialogs.values import text
 from engine.api import Outcome
 from engine.words import Role
 from portal.console.board import Board
 from portal.console.desk import ACTING, STAFF, Attendant, Desk, Route, get, post
 from portal.console.names import LAYERS, OUTCOMES
 from portal.console.paging import ROWS, read_key, write_key
+from portal.console.reasons import NOT_OFFERED, NotDone, refused_by_books
 
 #: who decides a case: money may move
 DECIDING = frozenset({Role.FINANCE, Role.ADMIN})
@@ -56,9 +58,10 @@ class DisputePages:
 
     async def _open(self, request: web.Request, person: Attendant) -> web.Response:
         async def work(fields: Mapping[str, str]) -> str:
+            """Opens the case, owned by who opens it."""
             reference = fields.get("reference", "").strip()
             if not reference:
-                raise ValueError("reference: what is disputed must be said")
+                raise NotDone(text("What is disputed must be said."))
             case = await self._disputes.open(reference, fields["why"], person.staff.name, owner=person.staff.name)
             return f"/disputes/{case.number}?done=opened"
 
@@ -90,6 +93,7 @@ class DisputePages:
         number = request.match_info["number"]
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Gives it to who is named; to who asks where nobody is."""
             owner = fields.get("owner", "") or person.staff.name
             await self._disputes.assign(number, owner, person.staff.name, fields["why"])
             return f"/disputes/{number}?done=assigned"
@@ -100,16 +104,17 @@ class DisputePages:
         number = request.match_info["number"]
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Decides it; money is given back by a second person only."""
             said = fields.get("outcome", "")
             if said not in OUTCOMES:
-                raise ValueError(f"outcome: one of {', '.join(OUTCOMES)} is meant")
+                raise NotDone(NOT_OFFERED)
             case, _ = await self._disputes.find(number)
             staff = self._board.engine.staff
             if said != Outcome.REFUSED and await staff.may_be_one(case.opened_by, person.staff):
-                raise ValueError("outcome: money is given back by somebody else than who opened the case")
+                raise NotDone(text("Money is given back by somebody else than who opened the case."))
             _, answer = await self._disputes.resolve(number, Outcome(said), fields["why"], person.staff.name)
             if answer is not None and not answer.ok:
-                raise ValueError(f"the books refused it: {answer.code}")
+                raise NotDone(refused_by_books(answer.code))
             return f"/disputes/{number}?done=resolved"
 
         return await self._board.act(request, person, f"/disputes/{number}", work)

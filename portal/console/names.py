@@ -41,6 +41,7 @@ STEPS: dict[str, tuple[Text, str]] = {
     "statement": (text("Stated by the settlement file"), ""),
     "confirmed": (text("Reservation taken"), ""),
     "cancelled": (text("Called off"), ""),
+    "called_off": (text("Called off by the payer"), ""),
     "never_asked": (text("Never asked for"), ""),
     "not_asked": (text("Not asked for"), ""),
     "given_up": (text("Given up"), "bad"),

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from aiohttp import web
 
+from dialogs.values import text
 from engine.words import Role
 from portal.console.board import Board
 from portal.console.desk import ACTING, STAFF, Attendant, Desk, Route, get, post
 from portal.console.paging import ROWS, read_key, write_key
+from portal.console.reasons import NotDone
 
 CAMPAIGNING = frozenset({Role.ADMIN, Role.AUDITOR, Role.SUPPORT})
 
@@ -65,12 +67,13 @@ class NotificationPages:
         message_id = _id(request)
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Sends it again, if it is given up still."""
             detail = {"messages": [str(message_id)]}
             async with self._engine.audit.doing(
                 "notify.resend", by=person.staff.name, why=fields["why"], detail=detail
             ):
                 if not await self._engine.resend_message(message_id):
-                    raise LookupError("this message is not given up (any more)")
+                    raise NotDone(text("This message is not given up (any more)."))
             return "/notifications?done=resent"
 
         return await self._board.act(request, person, "/notifications", work)

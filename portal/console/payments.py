@@ -86,9 +86,10 @@ class PaymentPages:
         page = f"/payments/{payment_id}"
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Puts it before the recovery loop once more."""
             payment = await self._engine.payment(payment_id)
             if payment is None:
-                raise LookupError("no such payment")
+                raise web.HTTPNotFound
             doing = self._engine.audit.doing(
                 "payment.look_again",
                 by=person.staff.name,
@@ -132,6 +133,7 @@ class PaymentPages:
         reference, verdict = request.match_info["reference"], request.match_info["verdict"]
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Lets the payment go on, or ends it."""
             reviews = self._engine.reviews
             decide = reviews.approve if verdict == "release" else reviews.refuse
             payment = await decide(reference, by=person.staff.name, why=fields["why"])

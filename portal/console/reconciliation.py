@@ -15,6 +15,7 @@ from portal.console.desk import Attendant, Desk, Route, get, post
 from portal.console.exports import send_csv
 from portal.console.names import RESOLUTIONS
 from portal.console.paging import ROWS, read_day, read_id
+from portal.console.reasons import NOT_OFFERED, NotDone
 
 #: who works with money, and who looks at how they do
 LOOKING = frozenset({Role.FINANCE, Role.ADMIN, Role.AUDITOR})
@@ -73,6 +74,7 @@ class ReconciliationPages:
         """Every discrepancy that is asked for, amounts in minor units."""
 
         async def rows() -> AsyncIterator[Sequence[Any]]:
+            """A line for each, as they come."""
             async for one in self._reconciliation.each(_wanted(request)):
                 yield (
                     *(one.discrepancy_id, one.gateway, one.day, one.kind, one.reason, one.name, one.payment_id),
@@ -155,6 +157,7 @@ class ReconciliationPages:
         which = request.match_info["which"]
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Gives it to who is named; to who asks where nobody is."""
             owner = fields.get("owner", "").strip() or person.staff.name
             await self._reconciliation.assign(which, owner, by=person.staff.name, why=fields["why"])
             return f"/reconciliation/{which}?done=assigned"
@@ -165,9 +168,10 @@ class ReconciliationPages:
         which = request.match_info["which"]
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Ends it with one of the ways that a person may choose."""
             said = fields.get("resolution", "")
             if said not in DECIDED:
-                raise ValueError(f"resolution: one of {', '.join(DECIDED)} is meant")
+                raise NotDone(NOT_OFFERED)
             await self._reconciliation.resolve(which, Resolution(said), by=person.staff.name, why=fields["why"])
             return f"/reconciliation/{which}?done=resolved"
 

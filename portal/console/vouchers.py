@@ -7,12 +7,14 @@ from uuid import UUID
 
 from aiohttp import web
 
+from dialogs.values import text
 from engine.api import BatchState
 from engine.words import Role
 from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get, post
 from portal.console.names import BATCH_STATES
 from portal.console.paging import ROWS, read_key, write_key
+from portal.console.reasons import NOT_OFFERED, NotDone
 
 MOVING = frozenset({Role.FINANCE, Role.ADMIN})
 #: the usual course, and how a batch is stopped
@@ -78,9 +80,10 @@ class VoucherPages:
         batch_id = _id(request)
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Takes the batch on; who may, and to where, is the batch's to say."""
             said = fields.get("to", "")
             if said not in BATCH_STATES:
-                raise ValueError("to: a state of a batch is meant")
+                raise NotDone(NOT_OFFERED)
             detail = {"batch": str(batch_id), "to": said}
             async with self._audit.doing("voucher.move", by=person.staff.name, why=fields["why"], detail=detail):
                 await self._vouchers.move_batch(batch_id, BatchState(said), person.staff.name)
@@ -92,13 +95,14 @@ class VoucherPages:
         batch_id = _id(request)
 
         async def work(fields: Mapping[str, str]) -> str:
+            """Blocks one voucher by the number printed on it."""
             serial = fields.get("serial", "").strip()
             if not serial.isascii() or not serial.isdecimal() or len(serial) > 9:
-                raise ValueError("serial: the printed number is meant")
+                raise NotDone(text("The serial is the number printed on the voucher."))
             detail = {"batch": str(batch_id), "serials": [int(serial)]}
             async with self._audit.doing("voucher.block", by=person.staff.name, why=fields["why"], detail=detail):
                 if not await self._vouchers.block_voucher(batch_id, [int(serial)], person.staff.name):
-                    raise LookupError(f"serial: {serial} is not an unused voucher of this batch")
+                    raise NotDone(text("{serial} is not an unused voucher of this batch.", serial=serial))
             return f"/vouchers/{batch_id}?done=blocked"
 
         return await self._board.act(request, person, f"/vouchers/{batch_id}", work)

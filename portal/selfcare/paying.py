@@ -1,7 +1,13 @@
-"""Recharges paid by mobile money or card: asked for here, approved by the payer, followed on a page; saved cards."""
+"""Recharges paid by mobile money or card: asked for here, approved by the payer, followed on a page; saved cards.
+
+A card that is not saved is entered on the payment service's own page. No form of ours leads there: the policy of our
+pages (``form-action 'self'``) holds for where a form's answer redirects to, too. The form leads to the payment's page,
+and that one goes on by itself.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
@@ -14,12 +20,27 @@ from babel.numbers import get_currency_precision
 from dialogs.flows.pay.choices import card_name, method_name
 from dialogs.refusals import NOT_ASKED, not_paid
 from dialogs.values import Money, Text, text
-from engine.words import Payment, PaymentMethod, PaymentRefused, PaymentState, Refused, SavedCard
+from engine.words import (
+    CARDS_MOST,
+    CardPage,
+    Payment,
+    PaymentMethod,
+    PaymentRefused,
+    PaymentState,
+    Refused,
+    SavedCard,
+)
 from portal.selfcare.asking import SOURCE, fresh, gate, key_of, needs_pin, number_of, see
 from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
 
 _WAITING = text("Approve the payment on your phone. This page says when it is done.")
+#: of a card, which nobody approves on a phone
+_BY_CARD = {
+    PaymentState.CREATED: text("We are asking the payment service."),
+    PaymentState.REQUESTED: text("We are asking the payment service."),
+    PaymentState.PENDING: text("Finish it at the payment service. This page says when it is done."),
+}
 _BACK = text("This payment goes back to the payer.")
 #: what is said of a payment by its state; what was declined has a reason of its own
 STATES: dict[PaymentState, Text] = {
@@ -41,7 +62,8 @@ def state_of(payment: Payment) -> Text:
     """What a person is told of a payment."""
     if payment.state is PaymentState.DECLINED:
         return not_paid({"reason": payment.reason or "other"})
-    return STATES[payment.state]
+    by_card = _BY_CARD.get(payment.state) if payment.method is PaymentMethod.CARD else None
+    return by_card or STATES[payment.state]
 
 
 def read_amount(typed: str, currency: str) -> int | None:
@@ -55,6 +77,9 @@ def read_amount(typed: str, currency: str) -> int | None:
         return None
 
 
+_PAYMENT_ID = re.compile(r"[0-9a-f-]{36}")
+
+
 class Way(NamedTuple):
     """One way to pay: its value in the form, its name, and the card, where it is one."""
 
@@ -62,6 +87,11 @@ class Way(NamedTuple):
     name: str
     method: PaymentMethod
     card: SavedCard | None = None
+
+    @property
+    def new_card(self) -> bool:
+        """Whether the card is entered at the gateway."""
+        return self.method is PaymentMethod.CARD and self.card is None
 
 
 class Paying:
@@ -79,6 +109,8 @@ class Paying:
             web.post("/pay", inside(self._pay)),
             web.get("/payments/{id:[0-9a-f-]{36}}", inside(self._show)),
             web.get("/payments/{id:[0-9a-f-]{36}}/live", inside(self._follow, renew=False)),
+            web.post("/payments/{id:[0-9a-f-]{36}}/call-off", inside(self._call_off)),
+            web.get("/paid", self._desk.open_to_all(self._come_back)),
             web.get("/cards", inside(self._cards)),
             web.post("/cards/forget", inside(self._forget)),
         ]
@@ -97,9 +129,12 @@ class Paying:
             for card in await engine.saved_cards(person.subscriber):
                 name = card_name(card.brand, card.last_four)
                 ways.append(Way(card.card_id.hex, said(name), PaymentMethod.CARD, card))
+            if engine.takes_new_cards():
+                ways.append(Way("new_card", said(text("New card")), PaymentMethod.CARD))
         return ways
 
     async def _ask(self, request: web.Request, person: Person, problem: str = "") -> web.Response:
+        ways = await self._ways(person)
         return self._desk.page(
             request,
             person,
@@ -107,7 +142,8 @@ class Paying:
             here="/recharge",
             problem=problem,
             once=fresh(),
-            ways=await self._ways(person),
+            ways=ways,
+            may_keep=sum(one.card is not None for one in ways) < CARDS_MOST,
             amounts=self._desk.operator.payments.amounts,
             needs_pin=needs_pin(self._desk, person, "payment"),
         )
@@ -126,30 +162,37 @@ class Paying:
         wrong = await gate(self._desk, person, "payment", fields)
         if wrong:
             return await problem(wrong)
-        key = key_of(person, f"pay|{amount}|{way.value}", fields)
-        payer = {"card": way.card} if way.card else {"msisdn": line.msisdn}
+        page = CardPage(keep="keep" in fields) if way.new_card else None
+        key = key_of(person, f"pay|{amount}|{way.value}|{page}", fields)
+        payer = {"msisdn": line.msisdn} if way.method is PaymentMethod.MOBILE_MONEY else {"card": way.card}
         try:
-            payment = await self._desk.engine.pay(line, way.method, amount, key=key, source=SOURCE, **payer)
+            payment = await self._desk.engine.pay(line, way.method, amount, key=key, source=SOURCE, page=page, **payer)
         except PaymentRefused as refused:
             said = not_paid({"code": refused.args[0], "limit": refused.limit, "currency": line.currency})
             return await problem(self._desk.say(person, said))
-        return see(f"/portal/payments/{payment.payment_id}")
+        return see(f"/portal/payments/{payment.payment_id}{'?on' if page else ''}")
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:
         payment = await self._payment(request, person)
+        link = await self._link(payment)
+        if link is not None:
+            # It is before them: it need not be texted.
+            await self._desk.engine.payment_link_shown(payment)
         return self._desk.page(
             request,
             person,
             "payment.html",
             here="/recharge",
             payment=payment,
-            link=await self._link(payment),
+            link=link,
+            goes_on=link is not None and "on" in request.query,
             said=self._desk.say(person, state_of(payment)),
             paid=self._desk.texts.write(person.language, Money(payment.amount, payment.currency)),
         )
 
     async def _follow(self, request: web.Request, person: Person) -> web.StreamResponse:
         async def look() -> Seen:
+            """The payment of now, until it has come to its end."""
             now = await self._payment(request, person)
             link = await self._link(now)
             said = self._desk.say(person, state_of(now))
@@ -161,6 +204,20 @@ class Paying:
     async def _link(self, payment: Payment) -> str | None:
         """What the payer has to follow while the payment waits for them."""
         return await self._desk.engine.payment_link(payment) if payment.state is PaymentState.PENDING else None
+
+    async def _call_off(self, request: web.Request, person: Person) -> web.Response:
+        await self._desk.form(request, person)
+        payment = await self._payment(request, person)
+        if payment.method is PaymentMethod.CARD:
+            await self._desk.engine.call_off_payment(payment)
+        return see(f"/portal/payments/{payment.payment_id}")
+
+    async def _come_back(self, request: web.Request, person: Person) -> web.Response:
+        """From the payment service: to the payment, or, of whoever got the link by text, to a word of thanks."""
+        named = request.query.get("payment", "")
+        if person.line is not None and _PAYMENT_ID.fullmatch(named):
+            return see(f"/portal/payments/{named}")
+        return self._desk.page(request, person, "paid.html")
 
     async def _cards(self, request: web.Request, person: Person) -> web.Response:
         cards = await self._desk.engine.saved_cards(person.subscriber)

@@ -3,7 +3,7 @@
 * ``POST /script`` ``{play, reason?, seconds?, times?, face?}``: what becomes of the next payments; ``DELETE /script``
 * ``GET /payments``: every payment as it stands
 * ``POST /phones``, ``POST /prompts/<face>/<id>``: payers who are asked on a phone that somebody holds
-* ``GET /act/<face>/<id>``: the page that a payer follows a link to
+* ``GET /act/<face>/<id>``: the page that a payer follows a link to; ``/checkout/<session>``: the one for a new card
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox.payments.acquirer import Acquirer
+from sandbox.payments.checkout import Checkout
 from sandbox.payments.desk import PACE, Accounts, Desk
 from sandbox.payments.hubtel import Hubtel
 from sandbox.payments.ledger import Ledger, Payment
@@ -61,7 +62,8 @@ class PaymentsSandbox:
         self.acquirer = Acquirer(self.desk)
         self.hubtel = Hubtel(self.desk)
         application = web.Application()
-        for provider in (Native(self.desk), Mpesa(self.desk), Stripe(self.desk), self.hubtel, Prompts(self.desk)):
+        cards = (Stripe(self.desk), Checkout(self.desk))
+        for provider in (Native(self.desk), Mpesa(self.desk), *cards, self.hubtel, Prompts(self.desk)):
             application.add_routes(provider.routes())
         application.add_routes(
             [

@@ -8,6 +8,7 @@ import msgspec
 
 from sandbox.payments.ledger import Payment
 
+PAID = frozenset({"captured", "refunded", "chargeback"})
 STATUS = {
     "captured": "succeeded",
     "refunded": "succeeded",
@@ -25,7 +26,7 @@ def intent_of(payment: Payment, action_url: str) -> dict[str, Any]:
         status = "canceled"
     elif payment.state == "pending" and "waits" in details:
         status = "requires_action" if details["waits"] == "action" else "requires_payment_method"
-    paid = payment.state in {"captured", "refunded", "chargeback"}
+    paid = payment.state in PAID
     acts = status == "requires_action"
     code = details.get("code")
     return {
@@ -36,16 +37,20 @@ def intent_of(payment: Payment, action_url: str) -> dict[str, Any]:
         "amount_received": payment.amount if paid else 0,
         "currency": payment.currency.lower(),
         "created": int(payment.created_at.timestamp()),
-        "metadata": {"payment_id": details["payment_id"]},
+        "metadata": _metadata(payment),
+        "customer": details.get("customer"),
+        "setup_future_usage": details.get("usage"),
         "cancellation_reason": details.get("canceled"),
         "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": action_url}} if acts else None,
         "last_payment_error": {"code": "card_declined", "decline_code": code} if code else None,
-        "latest_charge": charge_of(payment) if paid else None,
+        "latest_charge": charge_of(payment) if paid or payment.state == "held" else None,
     }
 
 
 def charge_of(payment: Payment) -> dict[str, Any]:
     """The charge behind a PaymentIntent."""
+    brand, last_four = payment.details.get("brand", "visa"), payment.details.get("last4", "4242")
+    card = {"brand": brand, "last4": last_four, "exp_month": 12, "exp_year": 2034}
     return {
         "id": payment.details["charge"],
         "object": "charge",
@@ -54,9 +59,40 @@ def charge_of(payment: Payment) -> dict[str, Any]:
         "currency": payment.currency.lower(),
         "disputed": payment.state == "chargeback",
         "refunded": payment.refunded == payment.amount,
-        "metadata": {"payment_id": payment.details["payment_id"]},
+        "metadata": _metadata(payment),
         "payment_intent": payment.id,
+        "payment_method": f"pm_{payment.details['charge'].removeprefix('ch_')}",
+        "payment_method_details": {"type": "card", "card": card},
     }
+
+
+def session_of(payment: Payment, base_url: str, *, expand: bool = False) -> dict[str, Any]:
+    """A Checkout Session. ``base_url``: where its page is; ``expand``: with its PaymentIntent, not only its id."""
+    details = payment.details
+    status = {"pending": "open", "declined": "expired"}.get(payment.state, "complete")
+    intent: Any = None
+    if status == "complete":
+        intent = intent_of(payment, "") if expand else payment.id
+    return {
+        "id": details["session"],
+        "object": "checkout.session",
+        "mode": "payment",
+        "status": status,
+        "payment_status": "paid" if payment.state in PAID else "unpaid",
+        "amount_total": payment.amount,
+        "currency": payment.currency.lower(),
+        "client_reference_id": details["payment_id"],
+        "customer": details.get("customer"),
+        "metadata": _metadata(payment),
+        "payment_intent": intent,
+        "url": f"{base_url}/checkout/{details['session']}" if status == "open" else None,
+        "expires_at": int(details["ends"]),
+        "created": int(payment.created_at.timestamp()),
+    }
+
+
+def _metadata(payment: Payment) -> dict[str, str]:
+    return {name: payment.details[name] for name in ("payment_id", "page", "keep") if name in payment.details}
 
 
 def dispute_of(payment: Payment) -> dict[str, Any]:

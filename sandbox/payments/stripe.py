@@ -19,7 +19,8 @@ from aiohttp import web
 from sandbox.payments.desk import Desk, cut, timestamped
 from sandbox.payments.ledger import Payment
 from sandbox.payments.plays import Play, Scripted
-from sandbox.payments.shapes import charge_of, dispute_of, intent_of, stripe_error
+from sandbox.payments.shapes import charge_of, dispute_of, intent_of, session_of, stripe_error
+from sandbox.payments.stripe_wire import answer, check_key, repeated, written
 
 FACE = "stripe"
 #: our reason → their code
@@ -67,29 +68,44 @@ class Stripe:
 
     async def tell(self, payment: Payment) -> None:
         """Post the event of the payment's present state."""
-        state = payment.state
-        if state == "pending":
-            kind, shape = "payment_intent.requires_action", self._intent(payment)
-        elif state == "refunded":
-            kind, shape = "charge.refunded", charge_of(payment)
-        elif state == "chargeback" or "dispute" in payment.details:
+        for kind, shape in self._events(payment):
+            event = {
+                # The same event when it is told again.
+                "id": f"evt_{payment.id}_{kind.replace('.', '_')}_{payment.refunded}",
+                "object": "event",
+                "type": kind,
+                "created": int(time.time()),
+                "data": {"object": shape},
+            }
+            accounts = self._desk.accounts
+            sign = timestamped("Stripe-Signature", accounts.stripe_webhook_secret)
+            await self._desk.tell(accounts.stripe_webhook_url, event, sign)
+
+    def _events(self, payment: Payment) -> list[tuple[str, dict[str, Any]]]:
+        """What is told of a payment as it stands: kind and object."""
+        state, intent = payment.state, self._intent(payment)
+        if state == "refunded":
+            return [("charge.refunded", charge_of(payment))]
+        if state == "chargeback" or "dispute" in payment.details:
             ended = payment.details.get("dispute") != "needs_response"
-            kind, shape = f"charge.dispute.{'closed' if ended else 'created'}", dispute_of(payment)
-        elif payment.details.get("canceled"):
-            kind, shape = "payment_intent.canceled", self._intent(payment)
-        else:
-            kind, shape = EVENTS[state], self._intent(payment)
-        accounts = self._desk.accounts
-        event = {
-            # The same event when it is told again.
-            "id": f"evt_{payment.id}_{kind.replace('.', '_')}_{payment.refunded}",
-            "object": "event",
-            "type": kind,
-            "created": int(time.time()),
-            "data": {"object": shape},
-        }
-        sign = timestamped("Stripe-Signature", accounts.stripe_webhook_secret)
-        await self._desk.tell(accounts.stripe_webhook_url, event, sign)
+            return [(f"charge.dispute.{'closed' if ended else 'created'}", dispute_of(payment))]
+        if payment.details.get("canceled"):
+            return [("payment_intent.canceled", intent)]
+        if "session" in payment.details:
+            return self._page_events(payment)
+        return [("payment_intent.requires_action" if state == "pending" else EVENTS[state], intent)]
+
+    def _page_events(self, payment: Payment) -> list[tuple[str, dict[str, Any]]]:
+        """Of a payment that is made on a page: the intent's, and once it is made or over the session's."""
+        state, intent = payment.state, self._intent(payment)
+        session = session_of(payment, self._desk.base_url)
+        if state == "pending":
+            return [("payment_intent.payment_failed", intent)]
+        if state == "declined":
+            return [("checkout.session.expired", session)]
+        if state == "captured" and "held" in payment.details:
+            return [(EVENTS[state], intent)]  # of its page was told when it was held
+        return [(EVENTS[state], intent), ("checkout.session.completed", session)]
 
     def _intent(self, payment: Payment) -> dict[str, Any]:
         return intent_of(payment, f"{self._desk.base_url}/act/{FACE}/{payment.id}")
@@ -97,10 +113,7 @@ class Stripe:
     # --- the interface ---
 
     def _check(self, request: web.Request) -> None:
-        given = request.headers.get("Authorization", "").encode()
-        if not secrets.compare_digest(given, f"Bearer {self._desk.accounts.stripe_secret_key}".encode()):
-            body = stripe_error("invalid_request_error", "invalid_api_key")
-            raise web.HTTPUnauthorized(text=body, content_type="application/json")
+        check_key(request, self._desk.accounts.stripe_secret_key)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self._check(request)
@@ -108,9 +121,9 @@ class Stripe:
         key = request.headers.get("Idempotency-Key") or secrets.token_hex(16)
         known = self._desk.ledger.by_key(FACE, key)
         if known is not None:
-            return _repeated(known, form)
+            return repeated(known, form)
         if not form.get("amount", "").isdecimal() or not form.get("currency") or not form.get("payment_method"):
-            return _json(400, stripe_error("invalid_request_error", "parameter_missing"))
+            return answer(400, stripe_error("invalid_request_error", "parameter_missing"))
         payment = Payment(
             face=FACE,
             id=f"pi_{secrets.token_hex(12)}",
@@ -119,7 +132,7 @@ class Stripe:
             currency=form["currency"].upper(),
             then="held" if form.get("capture_method") == "manual" else "captured",
             details={
-                "form": msgspec.json.encode(form, order="sorted").decode(),
+                "form": written(form),
                 "payment_id": form.get("metadata[payment_id]", ""),
                 "charge": f"ch_{secrets.token_hex(12)}",
             },
@@ -131,7 +144,7 @@ class Stripe:
         if scripted.play is Play.HANG:
             return await desk.never()
         if scripted.play is Play.ERROR:
-            return _json(500, stripe_error("api_error", "internal"))
+            return answer(500, stripe_error("api_error", "internal"))
         if scripted.play is Play.ACTION:
             payment.details["waits"] = "authentication"
             return self._answer(
@@ -160,7 +173,7 @@ class Stripe:
     def _answer(self, payment: Payment, status: int, body: str) -> web.Response:
         payment.answer = f"{status} {body}"
         self._desk.ledger.save(payment)
-        return _json(status, body)
+        return answer(status, body)
 
     def _found(self, request: web.Request) -> Payment:
         self._check(request)
@@ -172,8 +185,8 @@ class Stripe:
 
     def _said(self, payment: Payment, status: int = 200) -> web.Response:
         if status != 200:
-            return _json(status, stripe_error("invalid_request_error", "payment_intent_unexpected_state"))
-        return _json(200, msgspec.json.encode(self._intent(payment)).decode())
+            return answer(status, stripe_error("invalid_request_error", "payment_intent_unexpected_state"))
+        return answer(200, msgspec.json.encode(self._intent(payment)).decode())
 
     async def _retrieve(self, request: web.Request) -> web.StreamResponse:
         return self._said(self._found(request))
@@ -182,7 +195,9 @@ class Stripe:
         self._check(request)
         wanted = SEARCH.fullmatch(request.query.get("query", ""))
         every = self._desk.ledger.all(FACE)
-        data = [self._intent(one) for one in every if wanted and one.details["payment_id"] == wanted[1]]
+        # What nobody has paid on its page yet has no intent.
+        made = [one for one in every if one.details.get("waits") != "page"]
+        data = [self._intent(one) for one in made if wanted and one.details["payment_id"] == wanted[1]]
         return web.json_response({"object": "search_result", "data": data, "has_more": False})
 
     async def _confirm(self, request: web.Request) -> web.StreamResponse:
@@ -216,14 +231,14 @@ class Stripe:
         form = await request.post()
         payment = self._desk.ledger.by_id(FACE, str(form.get("payment_intent")))
         if payment is None:
-            return _json(404, stripe_error("invalid_request_error", "resource_missing"))
+            return answer(404, stripe_error("invalid_request_error", "resource_missing"))
         key = request.headers.get("Idempotency-Key") or secrets.token_hex(16)
         fresh = key not in payment.refunds
         try:
             payment.give_back(key, int(str(form.get("amount", payment.amount))))
         except ValueError as error:
-            whole = payment.refunded == payment.amount
-            return _json(400, stripe_error("invalid_request_error", "charge_already_refunded" if whole else str(error)))
+            code = "charge_already_refunded" if payment.refunded == payment.amount else str(error)
+            return answer(400, stripe_error("invalid_request_error", code))
         if fresh:
             self._desk.told(payment)
         refund = {"id": f"re_{key[:24]}", "object": "refund", "amount": payment.refunds[key], "status": "succeeded"}
@@ -248,7 +263,7 @@ class Stripe:
         form = await request.post()
         first, last = (int(str(form[f"parameters[interval_{end}]"])) for end in ("start", "end"))
         if last > time.time():
-            return _json(400, stripe_error("invalid_request_error", "parameter_invalid"))
+            return answer(400, stripe_error("invalid_request_error", "parameter_invalid"))
         run = {"id": f"frr_{first}_{last}", "object": "reporting.report_run", "status": "pending", "result": None}
         return web.json_response(run)
 
@@ -281,16 +296,3 @@ class Stripe:
                 row += [f"{gross:.2f}", f"{fee:.2f}", f"{gross - fee:.2f}", payment.currency.lower(), payment.id]
                 writer.writerow([*row, payment.details["payment_id"]])
         return out.getvalue()
-
-
-def _repeated(known: Payment, form: dict[str, str]) -> web.Response:
-    if msgspec.json.encode(form, order="sorted").decode() != known.details["form"]:
-        return _json(400, stripe_error("idempotency_error", "idempotency_key_reused"))
-    if not known.answer:
-        return _json(409, stripe_error("idempotency_error", "idempotency_key_in_use"))
-    status, _, body = known.answer.partition(" ")
-    return _json(int(status), body)
-
-
-def _json(status: int, body: str) -> web.Response:
-    return web.Response(status=status, text=body, content_type="application/json")

@@ -235,3 +235,46 @@ async def test_a_line_closed_meanwhile_is_not_paid_for(house: House, machine: Ma
     await house.engine.accounts.set_status(other, LineStatus.TERMINATED, reason="test", by="alice")
     (await player.say("1")).stands_in("pay.refused").sees("This number cannot be recharged.")
     assert await house.taken() == 0
+
+
+async def test_a_new_card_is_paid_with_by_a_link_that_is_texted(house: House, machine: Machine) -> None:
+    line = await house.line()
+    player = await dialling(house, machine, line)
+    player.sees("5 New card")
+    (await player.say("5")).stands_in("pay.keep").sees("Keep this card for next time?", "1 Yes", "2 No")
+    (await player.say("1", "1")).sees("Pay KES 50.00 by a new card?")
+    (await player.say("1")).stands_in("pay.asked").sees("We text you a link to pay KES 50.00 by card. Ref ")
+    (payment,) = await house.engine.payments_of(line.account)
+    ((body,),) = await house.rows("SELECT body FROM outbox WHERE topic = 'payment.action'")
+    async with house.http.post(body["url"], data={"card": "visa"}, allow_redirects=False):
+        assert await credited(house, line) == 5_000
+    (card,) = await house.engine.saved_cards(line)
+    assert (card.brand, card.last_four) == ("Visa", "4242")
+    assert payment.state is PaymentState.PENDING
+
+
+async def test_a_new_card_is_offered_for_the_own_number_alone(house: House, machine: Machine) -> None:
+    other = await house.line()
+    player = await (await dialling(house, machine, await house.line())).say("3", other.msisdn)
+    player.stands_in("pay.means").sees("1 M-Pesa")
+    assert "New card" not in player.screen.text + " ".join(one.label for one in player.screen.options)
+
+
+def numbered(player: Player, label: str) -> str:
+    """What is typed for an option."""
+    return next(str(number) for number, one in enumerate(player.screen.options, 1) if one.label == label)
+
+
+async def test_a_member_of_a_shared_account_sees_payments_for_their_own_line_and_the_owner_all(
+    house: House, machine: Machine
+) -> None:
+    owner = await house.line()
+    child = await house.line(account=owner.account)
+    paid = [await house.ended(await house.pay(line, amount)) for line, amount in ((owner, 5_000), (child, 3_000))]
+    for line, seen in ((owner, ("KES 50.00 paid", "KES 30.00 paid")), (child, ("KES 30.00 paid",))):
+        player = await dialling(house, machine, line, f"of {line.line_id}")
+        await player.say(numbered(player, "My payments"))
+        player.stands_in("payments.list").sees(*seen)
+        assert ("50.00" in player.shown()) == (line is owner)
+        await player.say(numbered(player, "Where is my payment?"), paid[0].reference)
+        player.stands_in("payments.show" if line is owner else "payments.find")

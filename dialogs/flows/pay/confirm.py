@@ -7,6 +7,7 @@ from uuid import UUID
 
 from dialogs.asking import line_kept
 from dialogs.flows.pay.choices import card_name, cards, chosen_card, method_name, till
+from dialogs.flows.pay.new_card import CHOSEN, page_of
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Text, text
 from dialogs.words import Before, Context, Data, Go, Pay
@@ -27,21 +28,24 @@ def confirm(operator: Operator) -> Pay:
     """One yes and the payer is asked; said again when the same was asked for a moment ago."""
 
     async def load(context: Context, data: Data) -> dict[str, Any] | Go:
+        """Who is paid for and with what, as they stand now."""
         return await _payee_and_card(context, operator, data)
 
     def show(data: Data) -> Text:
+        """With the number where it is somebody else's: a digit too many costs the whole amount."""
         values = {"amount": Money(data["amount"], operator.currency), "name": _name(operator, data)}
         if "number" in data:
             return text("Pay {amount} by {name} for {number}?", **values, number=data["number"])
         return text("Pay {amount} by {name}?", **values)
 
     def brief(data: Data) -> Text:
+        """For the question whether to pay the same once more."""
         values = {"amount": Money(data["amount"], operator.currency), "name": _name(operator, data)}
         return text("{amount} {name}", **values)
 
     most = {"amount": money_sample(operator).amount, "currency": operator.currency}
     told = {"done_at": MOMENT, "reference": REFERENCE}
-    ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_TILL, SAMPLE_CARD)]
+    ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_TILL, SAMPLE_CARD, CHOSEN)]
     ways += [{**one, "number": SHOWN_NUMBER} for one in ways]
     return Pay(
         name="pay.confirm",
@@ -64,6 +68,8 @@ def _name(operator: Operator, data: Data) -> Text:
     by_card = data["method"] == PaymentMethod.CARD
     if data.get("till"):
         return text("{name}", name=data["till"])
+    if page_of(data) is not None:
+        return text("a new card")
     return card_name(data["brand"], data["digits"]) if by_card else method_name(operator, data["method"])
 
 
@@ -88,7 +94,7 @@ async def _payee_and_card(context: Context, operator: Operator, data: Data) -> d
 
 async def _ask(context: Context, data: Data, key: UUID) -> Payment:
     payee: Subscriber = data["payee"]
-    by_card = data["saved"] is not None
+    by_card = data["method"] == PaymentMethod.CARD
     payment = await context.engine.pay(
         payee,
         PaymentMethod(data["method"]),
@@ -96,6 +102,7 @@ async def _ask(context: Context, data: Data, key: UUID) -> Payment:
         key=key,
         msisdn="" if by_card else context.subscriber.msisdn,
         card=data["saved"],
+        page=page_of(data),
         checkout=context.checkout if data.get("till") else None,
         source=context.source,
         wait_seconds=WAIT,
@@ -121,6 +128,7 @@ def _result(context: Context, data: Data, outcome: Payment | PaymentRefused) -> 
         state = PaymentState.UNKNOWN
     return {
         "till": asked and state is PaymentState.PENDING,
+        "link": page_of(data) is not None,
         "brand": data.get("till") or "",
         "state": state.value,
         "reason": outcome.reason or "other",

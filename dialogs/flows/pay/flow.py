@@ -23,6 +23,7 @@ from dialogs.asking import (
 )
 from dialogs.flows.pay.choices import AGAIN, Last, again, allowed, cards, last_paid, means, till
 from dialogs.flows.pay.confirm import SAMPLE_TILL, confirm
+from dialogs.flows.pay.new_card import keep, offered, option
 from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.recharge.flow import voucher_number
@@ -50,6 +51,7 @@ def pay(operator: Operator) -> Dialog:
             _home(operator),
             _number(),
             _means(operator),
+            keep(),
             _amount(operator),
             _typed_amount(operator),
             pin_gate("pay.pin", "payment", step.name, operator),
@@ -87,26 +89,37 @@ def _sample_last(operator: Operator) -> Last:
 
 def _home(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any] | Go:
+        """All ways that are open to this line, on the channel that it stands in."""
         methods, here = allowed(context, operator), till(context, operator)
         if not methods and not here:
             return Go("recharge.number")
+        saved = await cards(context, operator)
         return {
             "here": here,
             "methods": methods,
-            "cards": await cards(context, operator),
+            "cards": saved,
+            "new_card": offered(context, methods, saved),
             "last": await last_paid(context, methods),
         }
 
     def items(data: Data) -> tuple[Item, ...]:
+        """What may be missing stands last: the numbers of the others never move."""
         return (
             Item("voucher", text("Voucher"), {}, "recharge.number"),
             *means(operator, data["methods"], data["cards"], data["here"]),
             Item("other", text("For another number"), {}, "pay.number"),
             Item("payments", text("My payments"), {}, "payments.list"),
+            *option(data["new_card"]),
             *again(operator, data["last"], data["cards"]),
         )
 
-    most = {"methods": frozenset(PaymentMethod), "cards": _sample_cards(), "last": _sample_last(operator), "here": ""}
+    most = {
+        "methods": frozenset(PaymentMethod),
+        "cards": _sample_cards(),
+        "new_card": "pay.keep",
+        "last": _sample_last(operator),
+        "here": "",
+    }
     return Choose(
         name="pay.home",
         text=text("Recharge by:"),
@@ -116,9 +129,9 @@ def _home(operator: Operator) -> Choose:
         first=lambda _data: AGAIN,
         keeps="way",
         to="pay.amount",
-        also=("recharge.number", "pay.number", "pay.pin", "payments.list"),
+        also=("recharge.number", "pay.keep", "pay.number", "pay.pin", "payments.list"),
         typed=(voucher_number(operator),),
-        samples=(most, {**most, "cards": (), "last": None, "here": SAMPLE_TILL["till"]}),
+        samples=(most, {**most, "cards": (), "new_card": "", "last": None, "here": SAMPLE_TILL["till"]}),
     )
 
 
@@ -154,6 +167,7 @@ def _number() -> Choose:
 
 def _means(operator: Operator) -> Choose:
     async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """All ways that are open to this line, on the channel that it stands in."""
         return {
             "methods": allowed(context, operator),
             "cards": await cards(context, operator),
@@ -173,6 +187,7 @@ def _means(operator: Operator) -> Choose:
 
 def _amount(operator: Operator) -> Choose:
     def items(_data: Data) -> tuple[Item, ...]:
+        """What the operator suggests, and any other."""
         offered = [
             Item(str(one), text("{amount}", amount=Money(one, operator.currency)), {"amount": one})
             for one in operator.payments.amounts
@@ -186,6 +201,7 @@ def _amount(operator: Operator) -> Choose:
 
 def _typed_amount(operator: Operator) -> Ask:
     async def accept(_context: Context, data: Data, typed: str) -> Go | Wrong:
+        """Within what the operator takes by this method."""
         amount = amount_typed(typed, Unit.MONEY, operator.currency)
         rules = operator.payments.methods.get(data["method"])
         wrong = None if rules is None else outside(amount, rules.least, rules.most, Unit.MONEY, operator.currency)

@@ -21,6 +21,7 @@ def asked(operator: Operator) -> Till:
     """The end of the way: what to do now, and that the outcome comes by message."""
 
     def show(data: Data) -> Text:
+        """What the payer has to do now; never that it is done before it is."""
         state, method = S(data["state"]), data["method"]
         values = {"amount": Money(data["amount"], data["currency"]), "reference": data["reference"]}
         if state in _RECEIVED:
@@ -33,11 +34,14 @@ def asked(operator: Operator) -> Till:
                 name=text("{name}", name=data["brand"]) if data.get("brand") else method_name(operator, method),
                 reference=data["reference"],
             )
+        if data.get("link"):
+            return text("We text you a link to pay {amount} by card. Ref {reference}", **values)
         if method == PaymentMethod.MOBILE_MONEY:
             return text("Approve {amount} on your phone. We will text you. Ref {reference}", **values)
         return text("{amount} is being paid. We will text you. Ref {reference}", **values)
 
     def asks(data: Data) -> Checkout | None:
+        """What the channel's own checkout is handed, where it takes the money."""
         if not data.get("till"):
             return None
         name = f"{operator.name} {data['reference']}"
@@ -48,4 +52,5 @@ def asked(operator: Operator) -> Till:
     ways = (PaymentMethod.MOBILE_MONEY, PaymentMethod.CARD)
     samples = [{**known, "state": state.value, "method": method.value} for state in S for method in ways]
     samples.append({**known, "state": S.UNKNOWN.value, "method": ways[0].value, "brand": "Hubtel Money"})
+    samples.append({**known, "state": S.PENDING.value, "method": ways[1].value, "link": True})
     return Till(name="pay.asked", text=show, samples=tuple(samples), asks=asks)

@@ -29,7 +29,7 @@ class GatewayState(StrEnum):
     CAPTURED = "captured"
     #: refused by payer or provider; no money moves any more
     DECLINED = "declined"
-    #: given back to the payer
+    #: given back to the payer; ``amount`` is the sum of all that went back so far, so it may be a part
     REFUNDED = "refunded"
     #: the payer's bank has taken it back, or asks to
     CHARGEBACK = "chargeback"
@@ -49,6 +49,9 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     #: the provider's own name of the session in which it asks them itself (``AsksInSession``)
     session: str = ""
+    #: they enter a card on the provider's page (``OffersPage``), and have asked that it be kept
+    page: bool = False
+    keep: bool = False
 
 
 class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,8 @@ class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     #: where the provider is to call back: unguessable, for this payment alone; empty where it is not asked to
     callback_url: str = ""
+    #: when it was asked for first: what the payer's time is counted from, the same however often it is sent
+    asked_at: datetime | None = None
 
 
 class PaymentRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +83,26 @@ class PaymentRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Give captured money back, all or part of it. ``refund_id`` is the idempotency key."""
+    """Give captured money back, all or part of it. ``refund_id`` is the idempotency key.
+
+    ``returned``: what had gone back before, minor units.
+    """
 
     payment: PaymentRef
     refund_id: UUID
     amount: int
     reason: str
+    returned: int = 0
+
+
+class NewCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A card that its payer has asked to be kept, and what they recognise it by. ``token`` is a secret of theirs."""
+
+    token: str
+    brand: str
+    last_four: str
+    #: the first moment at which it is no longer valid
+    expires_at: datetime
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +116,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     gateway_ref: str | None = None
     amount: int | None = None
     currency: str | None = None
+    #: of what is captured: how much of it has gone back to the payer so far, by however many refunds
+    returned: int | None = None
     reason: str | None = None
     provider_code: str | None = None
-    #: the payer has to follow this link (3-D Secure); it is texted to them
+    #: the payer has to follow this link (3-D Secure, the provider's own page); it is texted to them
     action_url: str | None = None
+    #: of ``status``, once the money moves: the card is never said in an event, which is kept
+    card: NewCard | None = None
     #: fee that the provider keeps, minor units
     fee: int | None = None
     at: datetime | None = None
@@ -222,6 +245,18 @@ class AsksInSession(Protocol):
         """Tell the provider what became of the order that an event told of. True once it has heard."""
 
 
+@runtime_checkable
+class OffersPage(Protocol):
+    """A gateway whose provider has a page of its own on which a payer enters a card, who is not known to it before.
+
+    ``charge`` of a payer with ``page`` answers ``pending``, with where the page is as ``action_url``. Until somebody
+    has that link nobody can have paid.
+    """
+
+    #: False where the settings leave out what it needs
+    has_page: bool
+
+
 class PaymentGateway(Protocol):
     """One configured provider. Calls never raise for what the provider does: an ``Outcome`` of ``unknown`` says it."""
 
@@ -253,7 +288,8 @@ class PaymentGateway(Protocol):
     async def refund(self, request: RefundRequest) -> Outcome:
         """Give captured money back.
 
-        ``refunded``; ``pending``: taken on, a callback tells; ``declined``: refused, the money stays ours; ``unknown``.
+        ``refunded``, and how much has gone back in all; ``pending``: taken on, a callback tells; ``declined``: refused,
+        the money stays ours; ``unknown``.
         A refusal that is told by a callback says what is true of the payment: ``captured``.
         """
 

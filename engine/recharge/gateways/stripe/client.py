@@ -9,6 +9,7 @@ from engine.recharge.gateways.http import Caller, Reply
 from engine.recharge.gateways.stripe.options import API_URL, StripeOptions
 
 INTENTS, REFUNDS, REPORT_RUNS = "/v1/payment_intents", "/v1/refunds", "/v1/reporting/report_runs"
+SESSIONS = "/v1/checkout/sessions"
 #: where the files lie of whoever lives at ``API_URL``
 FILES_URL = "https://files.stripe.com"
 
@@ -55,6 +56,18 @@ class Stripe:
         """PaymentIntents by our id in their metadata. Usually known after a minute, later in an outage of theirs."""
         query = f"metadata['payment_id']:'{payment_id}'"
         return await self._caller.get(f"{INTENTS}/search", params={"query": query, "expand[]": "data.latest_charge"})
+
+    async def create_session(self, form: Mapping[str, str], key: str) -> Reply:
+        """Make a page of theirs on which a payer enters a card."""
+        return await self._post(SESSIONS, form, key)
+
+    async def session(self, session: str) -> Reply:
+        """One page, with its PaymentIntent and that one's latest charge."""
+        return await self._caller.get(f"{SESSIONS}/{session}", params={"expand[]": "payment_intent.latest_charge"})
+
+    async def expire_session(self, session: str, key: str) -> Reply:
+        """Close a page that nobody has paid on."""
+        return await self._post(f"{SESSIONS}/{session}/expire", {}, key)
 
     async def refund(self, form: Mapping[str, str], key: str) -> Reply:
         """Give money back."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome
 from engine.recharge.gateways.http import unknown
 from engine.recharge.gateways.stripe.money import from_stripe
@@ -104,8 +106,48 @@ def _why(intent: Mapping[str, Any]) -> tuple[DeclineReason, str]:
 def _action(intent: Mapping[str, Any]) -> str | None:
     action = intent.get("next_action")
     redirect = action.get("redirect_to_url") if isinstance(action, Mapping) else None
-    url = redirect.get("url") if isinstance(redirect, Mapping) else None
+    return link_of(redirect) if isinstance(redirect, Mapping) else None
+
+
+def link_of(found: Mapping[str, Any]) -> str | None:
+    """The address that a payer follows, of an object of theirs that has one."""
+    url = found.get("url")
     return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
+
+
+def standing(intent: Mapping[str, Any]) -> Outcome:
+    """A PaymentIntent stays ``succeeded`` for ever: what was given back or disputed since stands in its charge."""
+    outcome = outcome_of(intent)
+    charge = intent.get("latest_charge")
+    if outcome.state is not GatewayState.CAPTURED or not isinstance(charge, Mapping):
+        return outcome
+    if charge.get("refunded") is True:
+        return _as(outcome, GatewayState.REFUNDED)
+    if charge.get("disputed") is True:
+        return _as(outcome, GatewayState.CHARGEBACK)
+    return msgspec.structs.replace(outcome, returned=_returned(charge, outcome.currency or ""))
+
+
+def _returned(charge: Mapping[str, Any], currency: str) -> int | None:
+    """How much of a charge has gone back by all its refunds, in our minor units; None: nothing, or nobody can tell."""
+    refunded = charge.get("amount_refunded")
+    if not isinstance(refunded, int) or refunded <= 0:
+        return None
+    try:
+        return from_stripe(refunded, currency)
+    except ValueError:
+        return None
+
+
+def _as(outcome: Outcome, state: GatewayState) -> Outcome:
+    return Outcome(
+        state=state,
+        gateway_ref=outcome.gateway_ref,
+        amount=outcome.amount,
+        currency=outcome.currency,
+        provider_code=state.value,
+        at=outcome.at,
+    )
 
 
 def moment(seconds: Any) -> datetime | None:

@@ -1,11 +1,16 @@
-"""Stripe in our words: saved cards, charged while the payer is away, and a link for 3-D Secure where it is asked."""
+"""Stripe in our words: saved cards, charged while the payer is away, and a link where the payer has to do something.
+
+That is 3-D Secure, or their page on which a card is entered that nobody has saved (``stripe.pages``).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from typing import IO, Any
+from datetime import UTC, datetime, timedelta
+from typing import IO
+
+import msgspec
 
 from configuration.options import Options, read_options
 from engine.recharge.gateways.amounts import unfit
@@ -22,12 +27,21 @@ from engine.recharge.gateways.contract import (
     RefundRequest,
     SettlementRow,
 )
-from engine.recharge.gateways.http import NoAnswer, NotSent, Reply, nothing_sent, unknown
+from engine.recharge.gateways.http import NoAnswer, NotSent, nothing_sent, unknown
 from engine.recharge.gateways.options import Tools
+from engine.recharge.gateways.stripe.answers import (
+    TURNED_AWAY,
+    asks_for_the_payer,
+    charged,
+    declined,
+    id_of,
+    refunded,
+)
 from engine.recharge.gateways.stripe.client import Stripe
-from engine.recharge.gateways.stripe.codes import outcome_of, reason_of
-from engine.recharge.gateways.stripe.money import from_stripe, to_stripe
+from engine.recharge.gateways.stripe.codes import outcome_of, standing
+from engine.recharge.gateways.stripe.money import to_stripe
 from engine.recharge.gateways.stripe.options import StripeOptions
+from engine.recharge.gateways.stripe.pages import SESSION, back, card_of, opened, session_form, session_outcome
 from engine.recharge.gateways.stripe.reports import fetch_report
 from engine.recharge.gateways.stripe.settlement import read_report
 from engine.recharge.gateways.stripe.webhook import read_event
@@ -36,11 +50,6 @@ from engine.words import PaymentMethod
 #: a saved payment method, below its customer where it has one: ``cus_…/pm_…``
 TOKEN = re.compile(r"(?:(?P<customer>cus_[A-Za-z0-9_]{1,80})/)?(?P<method>(?:pm|card|src)_[A-Za-z0-9_]{1,80})")
 DESCRIPTION_LENGTH = 500
-#: our key came with another form than the first time: what became of the first is not said
-REUSED_KEY = "idempotency_error"
-AUTHENTICATION = "authentication_required"
-#: our key is wrong, may not do this, or calls too often: the call was turned away unread
-TURNED_AWAY = frozenset({401, 403, 429})
 
 
 class Gateway:
@@ -51,6 +60,7 @@ class Gateway:
         self.methods = tools.served(frozenset({PaymentMethod.CARD}))
         self._options = read_options(StripeOptions, options)
         self.holds = self._options.hold
+        self.has_page = bool(self._options.return_url)
         self._stripe = Stripe(self._options, timeout_seconds=tools.timeout_seconds)
 
     async def start(self) -> None:
@@ -61,17 +71,22 @@ class Gateway:
         await self._stripe.close()
 
     async def charge(self, request: ChargeRequest) -> Outcome:
-        """Charge a saved card. Asked for 3-D Secure, try once more with a link that the payer can follow."""
-        token = TOKEN.fullmatch(request.payer.token)
+        """Charge a saved card, or open a page for a new one.
+
+        Asked for 3-D Secure, try once more with a link that the payer can follow.
+        """
         refused = unfit(request)
         if refused is not None:
             return refused
-        if token is None:
-            return _declined("no_token", DeclineReason.METHOD)
         try:
             amount = to_stripe(request.amount, request.currency)
         except ValueError:
-            return _declined("amount", DeclineReason.LIMIT)
+            return declined("amount", DeclineReason.LIMIT)
+        if request.payer.page:
+            return await self._open_page(request, amount)
+        token = TOKEN.fullmatch(request.payer.token)
+        if token is None:
+            return declined("no_token", DeclineReason.METHOD)
         form = self._form(request, token, amount)
         try:
             reply = await self._stripe.create_intent(form, str(request.payment_id))
@@ -81,10 +96,10 @@ class Gateway:
             return unknown(error)
         if reply.status in TURNED_AWAY:
             return nothing_sent(NotSent(f"http_{reply.status}"))
-        waiting = _asks_for_the_payer(reply)
+        waiting = asks_for_the_payer(reply)
         if waiting is not None and self._options.return_url:
             return await self._with_the_payer(request, waiting, token["method"])
-        return _charged(reply)
+        return charged(reply)
 
     def _form(self, request: ChargeRequest, token: re.Match[str], amount: int) -> dict[str, str]:
         form = {
@@ -102,20 +117,39 @@ class Gateway:
         }
         return form | ({"customer": token["customer"]} if token["customer"] else {})
 
+    async def _open_page(self, request: ChargeRequest, amount: int) -> Outcome:
+        if not self.has_page:
+            return declined("no_return_url", DeclineReason.METHOD)
+        lasts = timedelta(minutes=self._options.page_minutes)
+        form = session_form(request, amount, return_url=self._options.return_url, lasts=lasts, holds=self.holds)
+        try:
+            reply = await self._stripe.create_session(form, str(request.payment_id))
+        except NotSent as error:
+            return nothing_sent(error)
+        except NoAnswer as error:
+            return unknown(error)
+        if reply.status in TURNED_AWAY:
+            return nothing_sent(NotSent(f"http_{reply.status}"))
+        return opened(reply.content) if reply.status == 200 else charged(reply)
+
     async def _with_the_payer(self, request: ChargeRequest, intent: str, method: str) -> Outcome:
-        form = {"payment_method": method, "return_url": self._options.return_url, "off_session": "false"}
+        returns = back(self._options.return_url, request.payment_id)
+        form = {"payment_method": method, "return_url": returns, "off_session": "false"}
         try:
             reply = await self._stripe.confirm_intent(intent, form, f"{request.payment_id}-confirm")
         except (NotSent, NoAnswer) as error:
             return unknown(error)
-        return _charged(reply)
+        return charged(reply)
 
     async def confirm(self, payment: PaymentRef) -> Outcome:
         """Take what was reserved."""
         if payment.gateway_ref is None or not self.holds:
             return await self.status(payment)
         try:
-            reply = await self._stripe.capture_intent(payment.gateway_ref, f"{payment.payment_id}-capture")
+            intent = payment.gateway_ref
+            if intent.startswith(SESSION):
+                intent = id_of((await self._stripe.session(intent)).content.get("payment_intent")) or intent
+            reply = await self._stripe.capture_intent(intent, f"{payment.payment_id}-capture")
         except (NotSent, NoAnswer) as error:
             return unknown(error)
         # Refused because of its state: the state says what is true.
@@ -125,17 +159,34 @@ class Gateway:
         """Let go what was reserved, or end what waits for the payer."""
         if payment.gateway_ref is None:
             return await self.status(payment)
+        if payment.gateway_ref.startswith(SESSION):
+            return await self._close_page(payment, payment.gateway_ref)
         try:
             reply = await self._stripe.cancel_intent(payment.gateway_ref, f"{payment.payment_id}-cancel")
         except (NotSent, NoAnswer) as error:
             return unknown(error)
         return outcome_of(reply.content) if reply.status == 200 else await self.status(payment)
 
+    async def _close_page(self, payment: PaymentRef, session: str) -> Outcome:
+        """Nobody can pay on it any more; what was reserved there meanwhile is let go."""
+        try:
+            reply = await self._stripe.expire_session(session, f"{payment.payment_id}-expire")
+        except (NotSent, NoAnswer) as error:
+            return unknown(error)
+        if reply.status == 200:
+            outcome = session_outcome(reply.content)
+            called_off = outcome.state is GatewayState.DECLINED
+            return msgspec.structs.replace(outcome, reason=DeclineReason.CANCELLED) if called_off else outcome
+        said = await self.status(payment)
+        if said.state is not GatewayState.HELD:
+            return said
+        return await self.cancel(msgspec.structs.replace(payment, gateway_ref=said.gateway_ref))
+
     async def refund(self, request: RefundRequest) -> Outcome:
         """Give all or part of it back."""
         payment = request.payment
         if payment.gateway_ref is None:
-            return _declined("no_reference", DeclineReason.OTHER)
+            return declined("no_reference", DeclineReason.OTHER)
         try:
             form = {
                 "payment_intent": payment.gateway_ref,
@@ -147,15 +198,14 @@ class Gateway:
         except (NotSent, NoAnswer) as error:
             return unknown(error)
         except ValueError:
-            return _declined("amount", DeclineReason.LIMIT)
-        return _refunded(reply, request)
+            return declined("amount", DeclineReason.LIMIT)
+        return refunded(reply, request)
 
     async def status(self, payment: PaymentRef) -> Outcome:
         """What became of a payment: by Stripe's reference, else by our own in its metadata."""
         try:
             if payment.gateway_ref is not None:
-                reply = await self._stripe.intent(payment.gateway_ref)
-                return _standing(reply.content) if reply.status == 200 else unknown(f"http_{reply.status}")
+                return await self._known(payment.gateway_ref)
             reply = await self._stripe.search_intents(str(payment.payment_id))
         except (NotSent, NoAnswer) as error:
             return unknown(error)
@@ -163,12 +213,26 @@ class Gateway:
         if reply.status != 200 or not isinstance(found, list):
             return unknown(f"http_{reply.status}")
         if found and isinstance(found[0], dict):
-            return _standing(found[0])
+            return standing(found[0])
         age = (datetime.now(UTC) - payment.requested_at).total_seconds()
         # Their search lags behind: only what should have been found by now is not there.
         if age < self._options.search_lag_seconds:
             return unknown("not_searchable_yet")
         return Outcome(state=GatewayState.NOT_FOUND)
+
+    async def _known(self, reference: str) -> Outcome:
+        """Of a page or a PaymentIntent by its name; once money moves, with the card that its payer wants kept."""
+        if reference.startswith(SESSION):
+            reply = await self._stripe.session(reference)
+            outcome, intent = session_outcome(reply.content), reply.content.get("payment_intent")
+        else:
+            reply = await self._stripe.intent(reference)
+            outcome, intent = standing(reply.content), reply.content
+        if reply.status != 200:
+            return unknown(f"http_{reply.status}")
+        if outcome.state in {GatewayState.CAPTURED, GatewayState.HELD} and isinstance(intent, dict):
+            return msgspec.structs.replace(outcome, card=card_of(intent))
+        return outcome
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         """Verify and read one event; one that tells nothing of a payment is taken and forgotten."""
@@ -190,80 +254,3 @@ class Gateway:
     def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
         """The report of balance transactions."""
         return read_report(lines)
-
-
-def _declined(code: str, reason: DeclineReason) -> Outcome:
-    return Outcome(state=GatewayState.DECLINED, reason=reason, provider_code=code)
-
-
-def _error(reply: Reply) -> dict[str, Any]:
-    error = reply.content.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def _asks_for_the_payer(reply: Reply) -> str | None:
-    """The PaymentIntent's id, where the card's bank wants to see the payer."""
-    error = _error(reply)
-    intent = error.get("payment_intent")
-    if reply.status != 402 or AUTHENTICATION not in {error.get("code"), error.get("decline_code")}:
-        return None
-    reference = intent.get("id") if isinstance(intent, dict) else None
-    return reference if isinstance(reference, str) else None
-
-
-def _charged(reply: Reply) -> Outcome:
-    error = _error(reply)
-    if reply.status == 200:
-        return outcome_of(reply.content)
-    if error.get("type") == REUSED_KEY:
-        return unknown(REUSED_KEY)
-    if reply.status == 402 or (reply.status in {400, 404} and error):
-        intent = error.get("payment_intent")
-        reference = intent.get("id") if isinstance(intent, dict) else None
-        reason, code = reason_of(error)
-        return Outcome(state=GatewayState.DECLINED, gateway_ref=reference, reason=reason, provider_code=code)
-    # 409: the same key is being worked on; 5xx: theirs to know. Both are asked about.
-    return unknown(error.get("code") or f"http_{reply.status}")
-
-
-def _standing(intent: dict[str, Any]) -> Outcome:
-    """A PaymentIntent stays ``succeeded`` for ever: what was given back or disputed since stands in its charge."""
-    outcome = outcome_of(intent)
-    charge = intent.get("latest_charge")
-    if outcome.state is not GatewayState.CAPTURED or not isinstance(charge, dict):
-        return outcome
-    if charge.get("refunded") is True:
-        return _as(outcome, GatewayState.REFUNDED)
-    return _as(outcome, GatewayState.CHARGEBACK) if charge.get("disputed") is True else outcome
-
-
-def _as(outcome: Outcome, state: GatewayState) -> Outcome:
-    return Outcome(
-        state=state,
-        gateway_ref=outcome.gateway_ref,
-        amount=outcome.amount,
-        currency=outcome.currency,
-        provider_code=state.value,
-        at=outcome.at,
-    )
-
-
-def _refunded(reply: Reply, request: RefundRequest) -> Outcome:
-    error, currency = _error(reply), request.payment.currency
-    if error.get("type") == REUSED_KEY:
-        return unknown(REUSED_KEY)
-    if reply.status in {400, 402, 404}:
-        if error.get("code") == "charge_already_refunded":
-            return Outcome(state=GatewayState.REFUNDED, gateway_ref=request.payment.gateway_ref)
-        return _declined(str(error.get("code") or f"http_{reply.status}"), DeclineReason.OTHER)
-    states = {"succeeded": GatewayState.REFUNDED, "pending": GatewayState.PENDING, "failed": GatewayState.DECLINED}
-    state, amount = states.get(reply.word("status")), reply.content.get("amount")
-    if reply.status != 200 or state is None or not isinstance(amount, int):
-        return unknown(error.get("code") or f"http_{reply.status}")
-    try:
-        given = from_stripe(amount, currency)
-    except ValueError:
-        return unknown("amount")
-    if given <= 0:
-        return unknown("amount")
-    return Outcome(state=state, gateway_ref=request.payment.gateway_ref, amount=given, currency=currency)

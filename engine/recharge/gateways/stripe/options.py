@@ -18,8 +18,11 @@ class StripeOptions(OptionsModel):
     secret_key: str = Field(min_length=1, repr=False)
     #: signing secrets of the webhook's endpoint; several while they rotate
     webhook_secrets: tuple[Secret, ...] = Field(min_length=1, repr=False)
-    #: where the payer's browser goes after 3-D Secure; without it a card that asks for it is declined
+    #: where the payer's browser comes back to after 3-D Secure and after Stripe's own page (``https://…/portal/paid``);
+    #: without it a card that asks for 3-D Secure is declined, and no page is offered
     return_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    #: minutes that a card can be entered on Stripe's page (they allow 30 to 1440, counted from when it is made)
+    page_minutes: int = Field(default=60, ge=35, le=1435)
     #: only reserve, and take the money when the payment is confirmed
     hold: bool = False
     #: seconds that a signature may be old

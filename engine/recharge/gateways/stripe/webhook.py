@@ -15,11 +15,14 @@ from engine.recharge.gateways.callbacks import minor_units, payment_id_of, table
 from engine.recharge.gateways.contract import BadCallback, Event, GatewayState, Outcome
 from engine.recharge.gateways.stripe.codes import STATES, moment, outcome_of
 from engine.recharge.gateways.stripe.money import from_stripe
+from engine.recharge.gateways.stripe.pages import SESSION, keeps, on_page, session_outcome
 
 ID = re.compile(r"[A-Za-z0-9_]{3,100}")
 CURRENCY = re.compile(r"[a-z]{3}")
 KIND = re.compile(r"[a-z_.]{3,80}")
 INTENT = "payment_intent."
+#: of their page: it was paid on, or nobody can pay on it any more
+COMPLETED, EXPIRED = "checkout.session.completed", "checkout.session.expired"
 #: of a dispute that is over: the money is ours again
 WON = "won"
 #: an inquiry: the bank asks, and has taken nothing (docs.stripe.com/disputes/how-disputes-work)
@@ -33,6 +36,8 @@ def read_event(content: Mapping[str, Any]) -> Event | None:
     event: Event | None = None
     if kind.startswith(INTENT) and str(found.get("status")) in STATES:
         event = _intent(event_id, kind, found)
+    elif kind in {COMPLETED, EXPIRED} and on_page(found):
+        event = _session(event_id, kind, found)
     elif kind == "charge.refunded":
         event = _refunded(event_id, found)
     elif kind in {"charge.dispute.created", "charge.dispute.closed"}:
@@ -43,15 +48,35 @@ def read_event(content: Mapping[str, Any]) -> Event | None:
     return msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=at))
 
 
-def _intent(event_id: str, kind: str, intent: Mapping[str, Any]) -> Event:
+def _intent(event_id: str, kind: str, intent: Mapping[str, Any]) -> Event | None:
     word(intent, "id", ID)
     word(intent, "currency", CURRENCY)
     minor_units(intent, "amount")
     outcome = outcome_of(intent)
     if outcome.state is GatewayState.UNKNOWN:
         raise BadCallback("data.object: makes no sense")
+    if on_page(intent):
+        # What was refused there is tried again there; how that ends is the session's to say.
+        moves = outcome.state in {GatewayState.CAPTURED, GatewayState.HELD}
+        # The card to keep stands in no event: it is asked for.
+        ask = keeps(intent)
+        return Event(event_id=event_id, payment_id=_ours(intent), outcome=outcome, ask_status=ask) if moves else None
     failed = outcome.state is GatewayState.DECLINED or kind.endswith(("payment_failed", "canceled"))
     return Event(event_id=event_id, payment_id=_ours(intent), outcome=outcome, ask_status=failed)
+
+
+def _session(event_id: str, kind: str, session: Mapping[str, Any]) -> Event:
+    """Of a page: paid for good, or something that its provider is asked about."""
+    name = word(session, "id", ID)
+    if not name.startswith(SESSION):
+        raise BadCallback("data.object.id: no session's")
+    word(session, "currency", CURRENCY)
+    minor_units(session, "amount_total")
+    outcome, ask = session_outcome(session), True
+    if kind == COMPLETED and session.get("payment_status") == "paid":
+        outcome = _moved(session, "amount_total", GatewayState.CAPTURED, "session_complete") or outcome
+        ask = keeps(session)
+    return Event(event_id=event_id, payment_id=_ours(session), outcome=outcome, ask_status=ask, status_ref=name)
 
 
 def _refunded(event_id: str, charge: Mapping[str, Any]) -> Event | None:

@@ -156,6 +156,27 @@ async def test_the_dialogs_are_drawn_with_what_people_do_on_them(paying: Console
     assert (await client.get("/dialogs/nothing"))[0] == 404
 
 
+async def test_the_dialogs_are_drawn_as_the_operators_file_stands_now(paying: Console, client: Client) -> None:
+    await client.sign_in(paying.people[Role.AUDITOR])
+    assert "advance" in re.findall(r"/console/dialogs/([a-z_]+)\?", (await client.get("/dialogs"))[1])
+    operator = paying.services.operator
+    own = {"en": {"Recharge by:": "Top up with:"}}
+    rules = operator.dialogs.model_copy(update={"disabled": ("advance",), "texts": own})
+    operator.adopt(operator.model_copy(update={"dialogs": rules}))
+    assert "advance" not in re.findall(r"/console/dialogs/([a-z_]+)\?", (await client.get("/dialogs"))[1])
+    assert (await client.get("/dialogs/advance"))[0] == 404
+    assert "Top up with:" in (await client.get("/dialogs/pay/drawing.svg"))[1]
+
+
+async def test_why_something_was_not_done_is_said_in_the_language_of_who_asked(
+    paying: Console, client: Client
+) -> None:
+    await client.sign_in(paying.people[Role.FINANCE])
+    await client.get("/disputes?lang=fr")
+    status, page = await client.post("/disputes", reference="NOSUCH", why="x")
+    assert status == 422 and "Rien ici n&#39;a cette référence." in page and 'lang="en"' not in page
+
+
 async def test_the_dashboard_tells_of_all_processes_and_names_whose_books_are_wrong(
     paying: Console, client: Client
 ) -> None:
