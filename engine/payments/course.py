@@ -255,6 +255,11 @@ def could_be(stored: Stored, outcome: Outcome) -> bool:
     return same and (stored.captured is None or stored.gateway_ref in receipts)
 
 
+def nothing_taken(stored: Stored) -> bool:
+    """Whether no money was taken yet, as far as we know."""
+    return S(stored.state) in _OPEN
+
+
 def is_waiting(stored: Stored) -> bool:
     """Whether it is not known yet what becomes of it."""
     return S(stored.state) in _WAITING
@@ -269,11 +274,6 @@ def next_look(stored: Stored, now: datetime) -> datetime:
 def may_ask_again(stored: Stored, now: datetime) -> bool:
     """Whether a payment that its provider has never heard of may be asked for once more."""
     return stored.asked_at + ASK_AGAIN_WITHIN > now
-
-def nothing_taken(stored: Stored) -> bool:
-    """Whether no money was taken yet, as far as we know."""
-    return S(stored.state) in _OPEN
-
 
 
 def payer_late(stored: Stored, now: datetime) -> bool:

@@ -13,10 +13,10 @@ from engine.accounts.service import Accounts
 from engine.events.alarms import Alarms
 from engine.payments import names
 from engine.payments.course import Stored, could_be, is_waiting
-from engine.payments.payers import Payers
 from engine.payments.gateways import Gateways
 from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
+from engine.payments.payers import Payers
 from engine.payments.progress import Progress, hearing
 from engine.payments.pushes import Pushes, paid_by, undecided
 from engine.payments.steps import Step
@@ -41,14 +41,12 @@ class Taken(NamedTuple):
     """An event that is in the inbox."""
 
     gateway: str
-        payers: Payers,
     event: Event
     #: shard and digest
     place: tuple[int, bytes]
     received_at: datetime
     #: it came on a path with a segment of its own
     on_path: bool
-        self._payers = payers
 
 
 class Events:
@@ -62,12 +60,14 @@ class Events:
         pushes: Pushes,
         progress: Progress,
         *,
+        payers: Payers,
         alarms: Alarms,
     ) -> None:
         self._accounts = accounts
         self._gateways = gateways
         self._opening = opening
         self._pushes = pushes
+        self._payers = payers
         self._alarms = alarms
         self._progress = progress
         self._metrics = gateways.metrics
@@ -92,7 +92,6 @@ class Events:
                 return await self._finish(taken, stored)
             return await self._do(taken, stored)
         except EngineUnavailable:
-            await self._payers.keep_card(stored, outcome.card)
             return "waiting"
         except Exception:
             log.exception("callback_failed", gateway=taken.gateway)
@@ -109,6 +108,7 @@ class Events:
             if said is None:
                 return await self._unconfirmed(taken, stored)
             outcome = said
+            await self._payers.keep_card(stored, outcome.card)
         if concludes:
             return await self._conclude(taken, await self._progress.step(_hearing(taken, stored, outcome, done=False)))
         return await self._settled(taken, await self._progress.step(_hearing(taken, stored, outcome)))

@@ -59,14 +59,14 @@ class Recovery:
         database: AsyncEngine,
         gateways: Gateways,
         *,
-        asking: Asking,
         payers: Payers,
+        asking: Asking,
         progress: Progress,
         inbox: Inbox,
     ) -> None:
         self._gateways = gateways
-        self._asking = asking
         self._payers = payers
+        self._asking = asking
         self._progress = progress
         self._inbox = inbox
         #: what waits for a gateway, and whose slot it has
@@ -195,11 +195,17 @@ class Recovery:
             return await self._asking.ask_again(stored, payer)
         if outcome.state in (G.PENDING, G.UNKNOWN) and payer_late(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
+        await self._payers.keep_card(stored, outcome.card)
         after = await self._progress.heard(stored, outcome, "status")
         if is_waiting(after) and hopeless(stored, now):
             return await self._give_up(after)
-        await self._payers.keep_card(stored, outcome.card)
         return after
+
+    async def _said_of(self, stored: Stored) -> Outcome:
+        """What its gateway says of it; of a page whose address never reached us: that nobody has been there."""
+        if stored.asked_ref is None and await self._payers.on_page(stored):
+            return Outcome(state=G.NOT_FOUND)
+        return await self._gateways.status(stored.gateway, stored.asked_by())
 
     async def _give_up(self, stored: Stored) -> Stored:
         """Nobody says what became of it: staff has to find out."""
@@ -211,12 +217,6 @@ class Recovery:
         closed = holder is None or holder.status in (LineStatus.TERMINATED, LineStatus.BARRED)
         if closed or hopeless(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
-    async def _said_of(self, stored: Stored) -> Outcome:
-        """What its gateway says of it; of a page whose address never reached us: that nobody has been there."""
-        if stored.asked_ref is None and await self._payers.on_page(stored):
-            return Outcome(state=G.NOT_FOUND)
-        return await self._gateways.status(stored.gateway, stored.asked_by())
-
             if outcome.state in (G.DECLINED, G.NOT_FOUND):
                 return await self._let_go(stored)
             after = await self._progress.heard(stored, outcome, "cancelled")

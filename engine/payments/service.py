@@ -33,9 +33,9 @@ from engine.payments.steps import Step
 from engine.recharge.gateways.contract import Payer
 from engine.words import (
     Answer,
+    CardPage,
     CheckoutSession,
     Payment,
-    CardPage,
     PaymentMethod,
     PaymentRefused,
     PaymentState,
@@ -72,9 +72,9 @@ class Payments:
         self._operator = operator
         self._gateways = gateways
         self._cards = cards
+        self._payers = Payers(database, keyring, cards)
         self._opening = Opening(database, operator, keyring, gateways, guard)
         self._progress = Progress(database, door, gateways.metrics, alarms)
-        self._payers = Payers(database, keyring, cards)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
         self._pushes = Pushes(database, keyring)
         events = Events(
@@ -84,19 +84,19 @@ class Payments:
         self._recovery = Recovery(
             database,
             gateways,
+            payers=self._payers,
             asking=self._asking,
             progress=self._progress,
-            payers=self._payers,
             inbox=self._inbox,
         )
         self._finder = Finder(database)
         self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
 
         # The names that callers use, each bound to the part that does the work.
-        self.payment = self._finder.payment
-        self.find_payment = self._finder.find_payment
         self.methods = gateways.methods
         self.takes_new_cards = gateways.takes_new_cards
+        self.payment = self._finder.payment
+        self.find_payment = self._finder.find_payment
         self.find_by_gateway_ref = self._finder.find_by_gateway_ref
         self.payments_of = self._finder.payments_of
         self.asked_before = self._finder.asked_before
@@ -140,18 +140,18 @@ class Payments:
         msisdn: str = "",
         token: str = "",
         card: SavedCard | None = None,
+        page: CardPage | None = None,
         checkout: CheckoutSession | None = None,
         device: str = "",
-        page: CardPage | None = None,
         source: str,
         product: str | None = None,
         wait_seconds: float = 3.0,
     ) -> Payment:
         """Ask whoever has ``msisdn`` (E.164), a card's ``token`` or a saved ``card`` for money for a subscriber's line.
 
+        With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
         With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
         ``amount``: minor units. ``device``: what the person pays from, as its channel knows it. ``product``: what is
-        With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
         bought with it at once. The same ``key`` again is the same payment: nobody is asked twice. Answers with the
         payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes by
         message. One that the guard holds back is in review, and nobody is asked before staff has looked.
@@ -205,10 +205,10 @@ class Payments:
     ) -> list[str]:
         """The gateways that may ask, in the order in which they are tried."""
         candidates = self._gateways.candidates(method, payer.msisdn)
-        if checkout is not None:
-            candidates = await self._in_session(checkout, payment_id)
         if payer.page:
             candidates = [name for name in candidates if self._gateways.has_page(name)]
+        if checkout is not None:
+            candidates = await self._in_session(checkout, payment_id)
         if card is not None:
             # No other gateway knows what the token stands for.
             candidates = [name for name in candidates if name == card.gateway]
@@ -249,14 +249,14 @@ class Payments:
         await asyncio.wait({task}, timeout=wait_seconds)
         return (await self.payment(stored.payment_id)) or stored.payment()
 
-    # -- staff ---
-
-    async def refund(self, payment_id: UUID, reason: str, source: str, *, key: UUID | None = None) -> Answer | None:
     async def call_off(self, payment: Payment) -> Payment:
         """End a payment that waits for its payer, who does not want to pay any more. Returns it as it then stands."""
         stored = await self._finder.one(names.by_id(payment.payment_id))
         return payment if stored is None else (await self._asking.call_off(stored)).payment()
 
+    # -- staff ---
+
+    async def refund(self, payment_id: UUID, reason: str, source: str, *, key: UUID | None = None) -> Answer | None:
         """Take a settled payment's credit back and have its gateway give the money back; None if there is none.
 
         The gateway is asked by the recovery loop, at once. Safe to ask twice; with the same ``key`` the answer is the

@@ -96,8 +96,6 @@ class CheckoutSession(NamedTuple):
     session: str
 
 
-class SavedCard(NamedTuple):
-    """A card that a line can pay with again. What the gateway charges it by stays sealed."""
 class CardPage(NamedTuple):
     """A card is entered on the payment service's own page, to which the payer is sent: its number never reaches us."""
 
@@ -109,6 +107,8 @@ class CardPage(NamedTuple):
 CARDS_MOST = 5
 
 
+class SavedCard(NamedTuple):
+    """A card that a line can pay with again. What the gateway charges it by stays sealed."""
 
     line: LineRef
     card_id: UUID
