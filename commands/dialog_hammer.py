@@ -95,6 +95,10 @@ def _failed(metrics: Metrics) -> int:
 
 
 async def _tell(report: Report, turns: int, console: Console) -> None:
+    told: set[str] = set()
     while True:
         await asyncio.sleep(TELL_SECONDS)
+        for what in report.faults.keys() - told:
+            console.print(what, style="red", markup=False, highlight=False)
+        told |= report.faults.keys()
         console.print(f"{report.turns:>9} of {turns} turns, {sum(report.faults.values())} faults", highlight=False)

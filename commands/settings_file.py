@@ -13,12 +13,12 @@ NAME = "settings.toml"
 
 
 def write_settings(settings: Settings, folder: Path) -> Path:
-    """Write all that is set into ``folder``, for nobody else to read; returns the file.
+    """Write all that is not the default into ``folder``, for nobody else to read; returns the file.
 
     It is there whole or not at all: what was there before is replaced. ``settings.load_settings`` reads it.
     """
     path, written = folder / NAME, folder / f"{NAME}.new"
-    content: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    content: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
     written.unlink(missing_ok=True)
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write("# Of a running demo: it holds secrets, and the addresses end with it.\n")

@@ -73,6 +73,23 @@ async def test_the_channels_own_checkout_is_offered_beside_the_rest_and_hands_ov
     assert (payment.gateway, payment.gateway_ref, payment.state) == ("hubtel", "8d44", PaymentState.PENDING)
 
 
+async def test_what_was_paid_at_the_checkout_is_repeated_there_alone(house: House, machine: Machine) -> None:
+    line = await house.line()
+    player = await (await till(house, machine, line, "8d44")).say("2", "1", "1")
+    assert player.step is not None
+    cart = player.step.checkout
+    assert cart is not None
+    item = {"ItemId": cart.reference, "ItemName": cart.name, "Qty": 1, "Price": cart.amount / 100}
+    order = {"SessionId": "8d44", "Mobile": line.msisdn, "Item": item}
+    async with house.http.post(f"{house.sandbox.base_url}/hubtel/checkout", json=order) as taken:
+        assert taken.status == 200
+    (payment,) = await house.engine.payments_of(line.account)
+    assert (await house.ended(payment)).state is PaymentState.SETTLED
+    there, elsewhere = await till(house, machine, line, "9e55"), await till(house, machine, line, "")
+    assert there.screen.numbered()[0][1].label == "Again: KES 50.00, Hubtel"
+    assert "Again" not in elsewhere.shown()
+
+
 async def test_who_goes_on_by_another_channel_is_not_asked_there(house: House, machine: Machine) -> None:
     line = await house.line()
     player = await till(house, machine, line, "8d44")

@@ -66,19 +66,28 @@ def means(
 
 
 class Last(NamedTuple):
-    """The last recharge; where it was for another number, that line as a session keeps it, and its end."""
+    """The last recharge; where it was for another number, that line as a session keeps it, and its end.
+
+    ``till``: what the checkout is called that took it, if one did.
+    """
 
     payment: Payment
+    till: str = ""
     other: list[Any] | None = None
     number: str = ""
 
 
-def again(operator: Operator, last: Last | None, saved: tuple[SavedCard, ...]) -> tuple[Item, ...]:
-    """The last recharge once more, as it was paid; nothing where a card is meant and there are several, or none."""
-    if last is None:
+def again(operator: Operator, last: Last | None, saved: tuple[SavedCard, ...], here: str) -> tuple[Item, ...]:
+    """The last recharge once more, as it was paid, where that can be said in one option.
+
+    Not where it was paid at another checkout than the one ``here``, or by a card of which there are several, or none.
+    """
+    if last is None or last.till not in ("", here):
         return ()
     payment = last.payment
-    if payment.method is PaymentMethod.MOBILE_MONEY:
+    if last.till:
+        name, kept = text("{name}", name=here), {**_by_phone(), "till": here}
+    elif payment.method is PaymentMethod.MOBILE_MONEY:
         name, kept = method_name(operator, payment.method), _by_phone()
     elif len(saved) == 1:
         name, kept = card_name(saved[0].brand, saved[0].last_four), with_card(saved[0])
@@ -99,12 +108,13 @@ async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Last
     if found is None:
         return None
     payment, other = found
+    taken_by = context.engine.checkout(payment.gateway)
     if other is None:
-        return Last(payment)
+        return Last(payment, taken_by)
     contact = (await context.engine.accounts.reveal([other])).get(other.line_id)
     if contact is None or contact.msisdn is None:
         return None
-    return Last(payment, kept_line(other), masked(contact.msisdn))
+    return Last(payment, taken_by, kept_line(other), masked(contact.msisdn))
 
 
 def with_card(card: SavedCard) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _sample_last(operator: Operator) -> Last:
         created_at=MOMENT,
         changed_at=MOMENT,
     )
-    return Last(payment, kept_line(line), masked("8888"))
+    return Last(payment, "", kept_line(line), masked("8888"))
 
 
 def _home(operator: Operator) -> Choose:
@@ -110,7 +110,7 @@ def _home(operator: Operator) -> Choose:
             Item("other", text("For another number"), {}, "pay.number"),
             Item("payments", text("My payments"), {}, "payments.list"),
             *option(data["new_card"]),
-            *again(operator, data["last"], data["cards"]),
+            *again(operator, data["last"], data["cards"], data["here"]),
         )
 
     most = {
