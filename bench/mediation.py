@@ -10,21 +10,20 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from uuid import uuid5
 
 import psycopg
 
 from bench.figures import Chapter, Ratio, Sample, Series
 from bench.house import House
 from bench.machine import ROOT, cpu_seconds
-from bench.people import Person, settle_people
+from bench.people import Person, give, settle_people
 from bench.reconciliation import watched
-from engine.api import Engine, open_engine
-from engine.words import Adjust, Unit
+from engine.api import open_engine
+from engine.words import Unit
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -54,8 +53,7 @@ async def measure(
     url = await house.create_database("mediation")
     engine = await open_engine(url, operator, Keyring({1: key}))
     people = await settle_people(engine, url, Keyring({1: key}), lines)
-    waiting = iter(people)
-    await asyncio.gather(*(_fill(engine, waiting) for _ in range(POSTERS)))
+    await give(engine, people, Unit.OCTETS, lambda _: HELD)
     await engine.close()
     imported, copied = (Series(subject=what, load=1, samples=[]) for what in ("usage record", "COPY into the table"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RASID_")} | {
@@ -89,24 +87,6 @@ async def measure(
         memory_mb={"command, peak": max(peaks)},
         facts={"rows": rows, "lines": lines},
     )
-
-
-async def _fill(engine: Engine, waiting: Iterator[Person]) -> None:
-    for person in waiting:
-        answer = await engine.post(
-            Adjust(
-                account=person.account,
-                line_id=person.line_id,
-                key=uuid5(person.line_id, "data"),
-                asked_at=datetime.now(UTC),
-                source="console:bench",
-                unit=Unit.OCTETS,
-                amount=HELD,
-                reason="data of the benchmark",
-            )
-        )
-        if not answer.ok:
-            raise RuntimeError(f"data was refused: {answer.code}")
 
 
 def _write(file: Path, people: Sequence[Person], rows: int, run: int) -> None:

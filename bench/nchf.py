@@ -20,11 +20,11 @@ from bench.figures import Chapter, Ratio, Series, Subject, take_turns
 from bench.house import House
 from bench.load import Exchange, drive
 from bench.machine import resident_mb
-from bench.people import Person
+from bench.people import Person, give
 from bench.serving import Town, settle
 from bench.turns import CONNECTIONS, WARM_UP_SECONDS, measure_once
-from engine.api import Engine, open_engine
-from engine.words import Adjust, Unit
+from engine.api import open_engine
+from engine.words import Unit
 from settings import Operator
 
 #: updates per second and process, with the client on the same two cores
@@ -128,26 +128,9 @@ async def give_data(town: Town, operator: Operator) -> None:
     """Give each line more data than any measurement uses."""
     engine = await open_engine(town.url, operator, town.keyring)
     try:
-        waiting = iter(town.people)
-        await asyncio.gather(*(_give_data(engine, waiting) for _ in range(OPENERS)))
+        await give(engine, town.people, Unit.OCTETS, lambda _: HELD)
     finally:
         await engine.close()
-
-
-async def _give_data(engine: Engine, waiting: Iterator[Person]) -> None:
-    for person in waiting:
-        operation = Adjust(
-            account=person.account,
-            line_id=person.line_id,
-            key=uuid5(person.line_id, "data"),
-            asked_at=datetime.now(UTC),
-            source="console:bench",
-            unit=Unit.OCTETS,
-            amount=HELD,
-            reason="data of the benchmark",
-        )
-        if not (await engine.post(operation)).ok:
-            raise RuntimeError("data was refused")
 
 
 async def _open_sessions(people: Sequence[Person], port: int, key: str, rating_group: int) -> list[str]:

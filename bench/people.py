@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
@@ -22,7 +22,7 @@ from runtime.keyring import Keyring
 FIRST_NUMBER = 254_700_000_000
 #: minor units; each line's opening balance differs, so that an answer meant for another line is noticed
 LEAST_BALANCE, BALANCE_STEP = 10_000, 7
-#: postings under way at once while opening balances are booked
+#: postings under way at once while balances are booked
 POSTERS = 500
 
 
@@ -46,8 +46,7 @@ async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count:
         await copy_rows(connection, account, _accounts(people, keys, keyring, currency, now))
         await copy_rows(connection, line, _lines(people, keys, language, now))
         await copy_rows(connection, directory, _entries(people, keyring))
-    waiting = iter(people)
-    await asyncio.gather(*(_open_balances(engine, waiting) for _ in range(POSTERS)))
+    await give(engine, people, Unit.MONEY, lambda person: person.balance)
     return people
 
 
@@ -118,19 +117,25 @@ async def copy_rows(
             await copy.write_row(tuple(row.values()))
 
 
-async def _open_balances(engine: Engine, waiting: Iterator[Person]) -> None:
-    for person in waiting:
-        answer = await engine.post(
-            Adjust(
+async def give(engine: Engine, people: Sequence[Person], unit: Unit, amount: Callable[[Person], int]) -> None:
+    """Book so much of a unit to each, once."""
+    waiting = iter(people)
+
+    async def give_some() -> None:
+        """One of several that book what is left."""
+        for person in waiting:
+            operation = Adjust(
                 account=person.account,
                 line_id=person.line_id,
-                key=uuid5(person.line_id, "opening balance"),
+                key=uuid5(person.line_id, f"given {unit}"),
                 asked_at=datetime.now(UTC),
                 source="console:bench",
-                unit=Unit.MONEY,
-                amount=person.balance,
-                reason="opening balance of the benchmark",
+                unit=unit,
+                amount=amount(person),
+                reason="given by the benchmark",
             )
-        )
-        if not answer.ok:
-            raise RuntimeError(f"an opening balance was refused: {answer.code}")
+            answer = await engine.post(operation)
+            if not answer.ok:
+                raise RuntimeError(f"what was to be given was refused: {answer.code}")
+
+    await asyncio.gather(*(give_some() for _ in range(POSTERS)))

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import psycopg
 
-from bench.door import LANES, BooksBroken
+from bench.door import LANES, check_books
 from bench.figures import Chapter, Ratio, Sample, Series
 from bench.house import House
 from bench.machine import cpu_seconds
@@ -20,8 +20,6 @@ from bench.people import Person
 from bench.posting import post_all
 from bench.serving import settle
 from engine.api import Engine, open_engine
-from engine.books.invariants import check_all
-from engine.storage.database import open_database
 from engine.words import GroupReport, SessionAct, SessionRequest, Unit, Used
 from engine.words.sessions import session_key
 from settings import Operator
@@ -71,7 +69,7 @@ async def measure(house: House, operator: Operator, *, count: int, tell: Callabl
     finally:
         await engine.close()
     await _open(url, 0)
-    await _check(url)
+    await check_books(url)
     series = [
         Series(subject=what, load=CALLERS, samples=[sample])
         for what, sample in (("opened", opened), ("reported", reported), ("expired", expired))
@@ -129,13 +127,3 @@ async def _let_go(house: House, engine: Engine, url: str, *, count: int, grace: 
     seconds = perf_counter() - started
     spent = {"postgres": round((cpu_seconds(house.postgres.pid) - postgres) / count * 1e6, 1)}
     return Sample(rate=round(count / seconds, 1), cpu_us=spent), max(latest, 0.001)
-
-
-async def _check(url: str) -> None:
-    database = open_database(url, connections=1)
-    try:
-        violations = await check_all(database)
-    finally:
-        await database.dispose()
-    if violations:
-        raise BooksBroken(*violations[:10])

@@ -19,14 +19,13 @@ from uuid import UUID, uuid5
 import psycopg
 
 from bench import tpcb
-from bench.door import LANES, BooksBroken
+from bench.door import LANES, check_books
 from bench.figures import Chapter, Ratio, Sample, Series
 from bench.house import House
 from bench.people import Person, copy_rows, settle_people
 from bench.posting import post_all
 from engine.api import Engine, open_engine
-from engine.books.databases import migrate_books, open_books
-from engine.books.invariants import check_all
+from engine.books.databases import migrate_books
 from engine.payments.tables import payment
 from engine.storage.sharding import new_id
 from engine.words import PaymentMethod, PaymentState, Settle
@@ -73,13 +72,7 @@ class Till:
 
     async def check(self) -> None:
         """Raises ``BooksBroken`` unless all books agree."""
-        books = open_books(self.url, self.elsewhere, connections=2)
-        try:
-            violations = await check_all(books)
-        finally:
-            await books.dispose()
-        if violations:
-            raise BooksBroken(*violations[:10])
+        await check_books(self.url, self.elsewhere)
 
     def _rows(self, due: Sequence[Due]) -> Iterator[dict[str, Any]]:
         now = datetime.now(UTC)

@@ -25,6 +25,7 @@ app = typer.Typer(help="Held payments: list, approve, refuse; block and trust.",
 Reference = Annotated[str, typer.Argument(help="What `review list` shows, and the person quotes.")]
 Kind = Annotated[ListKind, typer.Argument(help="subscriber: a line's number; payer: the number or token that pays.")]
 Who = Annotated[str, typer.Argument(help="The number, token or device.")]
+Days = Annotated[int, typer.Option(min=0, help="For so many days; 0: until taken off.")]
 
 
 @app.command("list")
@@ -71,7 +72,7 @@ def block(
     who: Who,
     by: By,
     why: Why,
-    days: Annotated[int, typer.Option(min=0, help="For so many days; 0: until taken off.")] = 0,
+    days: Days = 0,
 ) -> None:
     """Refuse every payment of somebody."""
     _list(Listed.BLOCK, kind, who, by=by, why=why, days=days)
@@ -83,7 +84,7 @@ def trust(
     who: Who,
     by: By,
     why: Why,
-    days: Annotated[int, typer.Option(min=0, help="For so many days; 0: until taken off.")] = 0,
+    days: Days = 0,
 ) -> None:
     """Do not score payments of somebody. Limits hold all the same."""
     _list(Listed.ALLOW, kind, who, by=by, why=why, days=days)

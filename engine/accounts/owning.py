@@ -16,6 +16,17 @@ OWNER = f"""(SELECT w.line_id FROM line w
              ORDER BY w.opened_at, w.line_id LIMIT 1)"""
 
 
+def one_line(shard: sa.ColumnElement[int], account_id: sa.ColumnElement[UUID]) -> sa.ScalarSelect[UUID]:
+    """Some line of a row's account, always the same one: for what is done to the account and told to one of them."""
+    return (
+        sa.select(line.c.line_id)
+        .where(line.c.shard == shard, line.c.account_id == account_id)
+        .order_by(line.c.line_id)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
 def owner_of(account: AccountRef) -> sa.Select[tuple[UUID]]:
     """The same for one account."""
     return (

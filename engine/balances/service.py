@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.tables import line
+from engine.accounts.owning import one_line
 from engine.balances.tables import bucket, product
 from engine.books.service import Door
 from engine.words import AccountRef, Expire
@@ -45,15 +45,8 @@ class Balances:
             .limit(limit * BUCKETS)
             .subquery()
         )
-        one_line = (
-            sa.select(line.c.line_id)
-            .where(line.c.shard == oldest.c.shard, line.c.account_id == oldest.c.account_id)
-            .order_by(line.c.line_id)
-            .limit(1)
-            .scalar_subquery()
-        )
         overdue = (
-            sa.select(oldest.c.shard, oldest.c.account_id, one_line)
+            sa.select(oldest.c.shard, oldest.c.account_id, one_line(oldest.c.shard, oldest.c.account_id))
             .group_by(oldest.c.shard, oldest.c.account_id)
             .limit(limit)
         )

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.accounts.tables import line
+from engine.accounts.owning import one_line
 from engine.balances.tables import bucket
 from engine.books.tables import OutboxState, outbox
 from engine.notices.rules import policy
@@ -62,13 +62,6 @@ class Expiring:
         self, connection: AsyncConnection, at: datetime, last: UUID, until: datetime, limit: int
     ) -> Sequence[Any]:
         """Buckets with something left that end after (``at``, ``last``) and before ``until``, each with one line."""
-        one_line = (
-            sa.select(line.c.line_id)
-            .where(line.c.shard == bucket.c.shard, line.c.account_id == bucket.c.account_id)
-            .order_by(line.c.line_id)
-            .limit(1)
-            .scalar_subquery()
-        )
         query = (
             sa.select(
                 bucket.c.shard,
@@ -78,7 +71,7 @@ class Expiring:
                 bucket.c.product,
                 (bucket.c.amount - bucket.c.reserved).label("left"),
                 bucket.c.expires_at,
-                one_line.label("line_id"),
+                one_line(bucket.c.shard, bucket.c.account_id).label("line_id"),
             )
             .where(
                 bucket.c.amount > bucket.c.reserved,

@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.tables import AccountKind, account, line
+from engine.accounts.owning import one_line
+from engine.accounts.tables import AccountKind, account
 from engine.balances.rules import promised_end
 from engine.books.service import Door
 from engine.events.alarms import Alarms
@@ -110,15 +111,8 @@ class Bills:
         return made, failed
 
     async def _accounts(self, last: tuple[int, UUID]) -> list[tuple[int, UUID, UUID | None]]:
-        one_line = (
-            sa.select(line.c.line_id)
-            .where(line.c.shard == account.c.shard, line.c.account_id == account.c.account_id)
-            .order_by(line.c.line_id)
-            .limit(1)
-            .scalar_subquery()
-        )
         query = (
-            sa.select(account.c.shard, account.c.account_id, one_line)
+            sa.select(account.c.shard, account.c.account_id, one_line(account.c.shard, account.c.account_id))
             .where(
                 account.c.kind == AccountKind.POSTPAID,
                 sa.tuple_(account.c.shard, account.c.account_id) > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])),
