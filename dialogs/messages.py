@@ -2,8 +2,8 @@
 
 Bodies hold codes and amounts only:
 ``recharge.done`` amount, balance, expires_at, reference; ``purchase.done`` product, price, balance, expires_at,
-reference; ``payment.done`` and ``payment.reversed`` amount, balance, reference; ``payment.declined`` and
-``payment.action`` amount, currency, reference, the latter the ``url`` that the payer follows;
+reference; ``payment.done``, ``payment.reversed`` and ``payment.part_returned`` amount, balance, reference;
+``payment.declined`` and ``payment.action`` amount, currency, reference, the latter the ``url`` that the payer follows;
 ``refund.done`` amount, unit, balance, reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
@@ -43,6 +43,7 @@ def _amount(name: str) -> Callable[[Message, Operator], Any]:
     """An amount of the body's unit; of money where it names none."""
 
     def value(message: Message, _operator: Operator) -> Money | Quantity:
+        """In the unit that the message was written in."""
         amount, unit = message.body[name], message.body.get("unit")
         if unit is None:
             return Money(amount, message.body.get("currency", message.currency))
@@ -122,6 +123,9 @@ TOPICS: dict[str, Topic] = {
     "purchase.done": _purchased,
     "payment.done": text("Payment of {amount} received. Balance {balance}. Ref {reference}"),
     "payment.reversed": text("Your payment of {amount} goes back to the payer. Balance {balance}. Ref {reference}"),
+    "payment.part_returned": text(
+        "{amount} of your payment goes back to the payer. Balance {balance}. Ref {reference}"
+    ),
     "payment.declined": text("Your payment of {amount} did not go through. Ref {reference}"),
     "payment.action": text("To pay {amount}: {link}"),
     "refund.done": text("Refunded {amount}. Balance {balance}. Ref {reference}"),

@@ -16,7 +16,7 @@ from engine.books.case import Case, Verdict
 from engine.books.facts import Facts
 from engine.guard.rules import LAYERS
 from engine.mediation import rules as mediation
-from engine.payments import rules as payments
+from engine.payments import reversals, rules as payments
 from engine.provisioning.rules import provision
 from engine.receivables import billing
 from engine.recharge import rules as recharge
@@ -77,8 +77,8 @@ RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
     SetCreditLimit: lambda case: wishes.set_credit_limit(case, cast(SetCreditLimit, case.operation)),
     Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
     SetAside: lambda case: payments.set_aside(case, cast(SetAside, case.operation)),
-    Reverse: lambda case: payments.reverse(case, cast(Reverse, case.operation)),
-    Restore: payments.restore,
+    Reverse: lambda case: reversals.reverse(case, cast(Reverse, case.operation)),
+    Restore: lambda case: reversals.restore(case, cast(Restore, case.operation)),
     Return: lambda case: payments.give_back(case, cast(Return, case.operation)),
 }
 

@@ -53,7 +53,7 @@ class VoucherFacts(NamedTuple):
 
 
 class OriginalFacts(NamedTuple):
-    """The operation that a refund, or the like, gives back."""
+    """The operation that a refund, or the like, gives back, or a part of it."""
 
     kind: str
     code: str
@@ -76,6 +76,8 @@ class PaymentFacts(NamedTuple):
     reason: str | None
     reference: str
     product: str | None
+    #: minor units that the gateway has given back by itself, in parts
+    returned: int = 0
 
 
 class BillFacts(NamedTuple):

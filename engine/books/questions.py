@@ -33,9 +33,9 @@ def _add_voucher(facts: Facts, row: Row) -> None:
 
 
 def _refunded(asked: Operation) -> Iterator[Row]:
-    reversed_key = asked.reverses()
-    if reversed_key is not None:
-        yield (*asked.account, reversed_key)
+    earlier = asked.looks_at()
+    if earlier is not None:
+        yield (*asked.account, earlier)
 
 
 def _add_original(facts: Facts, row: Row) -> None:
@@ -97,7 +97,7 @@ QUESTIONS = (
         ("shard", "account_id", "payment_id"),
         f"""
         SELECT v.place, p.payment_id, p.line_id, p.gateway, p.gateway_ref, p.method, p.amount, p.currency, p.state,
-               p.reason, p.reference, p.product
+               p.reason, p.reference, p.product, p.returned
         FROM {given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
         ORDER BY p.shard, p.account_id, p.payment_id FOR NO KEY UPDATE OF p""",
         _payments,

@@ -109,7 +109,13 @@ SHEETS = {
         ),
         _sheet("seen", guard_event, "shard event_id count", "kind seen_at"),
         _sheet("announced", event, "shard account_id event_id line_id operation_key topic body", "created_at"),
-        _sheet("paid", payment, "shard account_id payment_id state reason next_check_at", "changed_at", how="update"),
+        _sheet(
+            "paid",
+            payment,
+            "shard account_id payment_id state reason next_check_at returned",
+            "changed_at",
+            how="update",
+        ),
         _sheet("receipts", receipt, "shard account_id key reference body", "issued_at"),
         _sheet(
             "issued",

@@ -76,7 +76,7 @@ async def fetch(connection: Connection, batch: Sequence[Operation], now: datetim
         ["shard", "account_id", "key", "line_id"],
         [(*one.account, one.key, one.line_id) for one in batch],
     )
-    refunding = [place for place, one in enumerate(batch, start=1) if one.reverses() is not None]
+    refunding = [place for place, one in enumerate(batch, start=1) if one.looks_at() is not None]
     sparse = list(questions(batch))
     async with connection.pipeline():
         accounts = await _ask(connection, LOCK_ACCOUNTS, asked)

@@ -31,6 +31,7 @@ TOPICS = (
     "settlement.reversed",
     "settlement.charged_back",
     "settlement.restored",
+    "settlement.part_returned",
     "payment.set_aside",
     "payment.returned",
     "provisioning.changed",

@@ -85,12 +85,14 @@ class Asking:
 
     async def _not_sent(self, stored: Stored, outcome: Outcome) -> Stored:
         def stays(current: Stored, _owns: bool, _now: datetime) -> Stored:  # noqa: FBT001
+            """It stays what it is: what matters is the evidence that is kept with the step."""
             return current
 
         return await self._progress.step(Step(stored.key, stays, "not_sent", evidence(outcome), always=True))
 
     async def _reroute(self, stored: Stored, name: str) -> Stored:
         def move(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """Only what no gateway has heard of goes to another."""
             if current.state != PaymentState.REQUESTED or current.gateway != stored.gateway or current.gateway_ref:
                 return current
             return current._replace(gateway=name, requested_at=now, next_check_at=now + self._gateways.lease)

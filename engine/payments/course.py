@@ -76,6 +76,7 @@ class Stored(NamedTuple):
     currency: str
     captured: int | None
     captured_currency: str | None
+    returned: int
     state: str
     reason: str | None
     reference: str
@@ -97,6 +98,11 @@ class Stored(NamedTuple):
     def money(self) -> tuple[int, str]:
         """What the provider took: amount and currency, the payment's own until it says otherwise."""
         return (self.captured or self.amount, self.captured_currency or self.currency)
+
+    @property
+    def left(self) -> int:
+        """What of it has not gone back in parts, minor units."""
+        return self.money[0] - self.returned
 
     @property
     def asked_at(self) -> datetime:
@@ -125,6 +131,7 @@ class Stored(NamedTuple):
             product=self.product,
             created_at=self.created_at,
             changed_at=self.changed_at,
+            returned=self.returned,
         )
 
     def asked_by(self) -> PaymentRef:
@@ -176,7 +183,7 @@ def turn(
             to, reason = S.DECLINED, outcome.reason or DeclineReason.OTHER
         case G.REFUNDED | G.CHARGEBACK:
             to, reason = _taken_back(stored, outcome)
-        case G.REINSTATED if outcome.amount in (None, stored.money[0]):
+        case G.REINSTATED if outcome.amount in (None, stored.left, stored.money[0]):
             to, reason = _won_back(stored)
     return become(known, to, reason, now)
 
@@ -193,8 +200,8 @@ def become(stored: Stored, state: PaymentState, reason: str | None, now: datetim
 def _taken_back(stored: Stored, outcome: Outcome) -> tuple[PaymentState, str | None]:
     """The payer has the money again: what was credited goes back, what was owed to them is paid."""
     state = S(stored.state)
-    if outcome.amount is not None and outcome.amount < stored.money[0]:
-        return state, stored.reason  # a part of it: staff and the reconciliation see it in the evidence
+    if _some_is_left(stored, outcome):
+        return state, stored.reason  # staff is told, and the reconciliation sees it
     if state is S.SETTLED:
         return state, stored.reason if stored.reason == WON_BACK else CHARGEBACK
     if state in (S.REFUNDING, S.CAPTURED):
@@ -203,6 +210,15 @@ def _taken_back(stored: Stored, outcome: Outcome) -> tuple[PaymentState, str | N
         # It came and went, and we never held it.
         return (S.REFUNDED if outcome.state is G.REFUNDED else S.CHARGED_BACK), stored.reason
     return state, stored.reason
+
+
+def _some_is_left(stored: Stored, outcome: Outcome) -> bool:
+    """Whether something is left of a payment with what a provider says has gone, or come, back."""
+    if outcome.amount is None:
+        return False
+    # A bank takes what it takes beside what went back before; all else is told as a sum.
+    before = stored.returned if outcome.state in _DISPUTED else 0
+    return outcome.amount + before < stored.money[0]
 
 
 def _won_back(stored: Stored) -> tuple[PaymentState, str | None]:
@@ -240,8 +256,7 @@ def alarm_for(before: Stored, outcome: Outcome, *, owns: bool) -> str | None:
         return "payment.counted_twice"
     if before.state in (S.REFUNDING, S.REFUNDED) and outcome.state in _DISPUTED:
         return "payment.disputed_after_refund"
-    part = outcome.amount is not None and outcome.amount < before.money[0]
-    if part and outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK):
+    if outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK) and _some_is_left(before, outcome):
         return "payment.taken_back_in_part"
     if outcome.state is G.CHARGEBACK and (before.state, before.reason) == (S.SETTLED, WON_BACK):
         return "payment.disputed_again"

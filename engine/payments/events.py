@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -12,16 +10,16 @@ import structlog
 from engine.accounts.service import Accounts
 from engine.events.alarms import Alarms
 from engine.payments import names
-from engine.payments.course import Stored, could_be, is_waiting
+from engine.payments.course import Stored, is_waiting
 from engine.payments.gateways import Gateways
-from engine.payments.names import Locator
 from engine.payments.opening import Opening, Wanted
+from engine.payments.owners import ID, PATH, REF, REFERENCE, STATUS_REF, Found, Taken, owner_of
+from engine.payments.parts import Parts, in_part
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress, hearing
 from engine.payments.pushes import Pushes, paid_by, undecided
 from engine.payments.steps import Step
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
-from engine.recharge.gateways.references import is_account_number
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, PaymentState, UnknownLine
 
 log = structlog.get_logger(__name__)
@@ -30,23 +28,6 @@ G = GatewayState
 
 #: How long an event that its own provider does not confirm is asked about.
 CONFIRM_WITHIN = timedelta(hours=24)
-#: Which locator found a payment, in the order in which they are believed.
-PATH, ID, REF, STATUS_REF, REFERENCE = range(5)
-
-#: the payments that an event's locators found, by which one did
-Found = Mapping[int, Stored]
-
-
-class Taken(NamedTuple):
-    """An event that is in the inbox."""
-
-    gateway: str
-    event: Event
-    #: shard and digest
-    place: tuple[int, bytes]
-    received_at: datetime
-    #: it came on a path with a segment of its own
-    on_path: bool
 
 
 class Events:
@@ -70,12 +51,15 @@ class Events:
         self._payers = payers
         self._alarms = alarms
         self._progress = progress
+        self._parts = Parts(progress, alarms)
         self._metrics = gateways.metrics
 
     def step_of(self, taken: Taken, found: Found) -> Step | None:
         """The step of an event that can be believed as it is, of a payment that is there; None: ``work`` it."""
-        stored = None if taken.event.ask_status else _known(taken, found)
-        return _hearing(taken, stored, taken.event.outcome) if isinstance(stored, Stored) else None
+        stored = None if taken.event.ask_status else owner_of(taken, found)
+        if not isinstance(stored, Stored) or in_part(stored, taken.event.outcome).returned:
+            return None
+        return _hearing(taken, stored, taken.event.outcome)
 
     async def work(self, taken: Taken, found: Found, *, stepped: Stored | None = None) -> str:
         """Do an event that is stored. Returns how far it came; what fails is left to the recovery loop.
@@ -109,9 +93,21 @@ class Events:
                 return await self._unconfirmed(taken, stored)
             outcome = said
             await self._payers.keep_card(stored, outcome.card)
+        outcome = in_part(stored, outcome)
+        stepped = await self._progress.step(
+            _hearing(taken, stored, outcome, done=not concludes and not outcome.returned)
+        )
         if concludes:
-            return await self._conclude(taken, await self._progress.step(_hearing(taken, stored, outcome, done=False)))
-        return await self._settled(taken, await self._progress.step(_hearing(taken, stored, outcome)))
+            return await self._conclude(taken, stepped)
+        told = await self._settled(taken, stepped)
+        if not outcome.returned:
+            return told
+        # What has gone back of it is booked, then the event is done.
+        late = taken.received_at + CONFIRM_WITHIN < datetime.now(UTC)
+        if not await self._parts.take(stepped, outcome.returned, late=late):
+            return "waiting"
+        await self._progress.step(_hearing(taken, stepped, outcome))
+        return told
 
     async def _settled(self, taken: Taken, stored: Stored) -> str:
         if await self._progress.proceed(stored):
@@ -167,7 +163,7 @@ class Events:
 
         None: it may be a push's, which has to say first what became of it.
         """
-        known = _known(taken, found)
+        known = owner_of(taken, found)
         if known is not None:
             return known
         typed = (taken.event.account_number or "").strip()
@@ -232,27 +228,6 @@ class Events:
         return "refused"
 
 
-def _known(taken: Taken, found: Found) -> Stored | str | None:
-    """The payment that an event is about, or why there is none; None where its payer has begun it."""
-    name, event = taken.gateway, taken.event
-    began_here = event.account_number is None
-    stored = next((found[rank] for rank in (PATH, ID, REF, STATUS_REF) if rank in found), None)
-    if taken.on_path and began_here and event.payment_id is None and PATH not in found:
-        return "path"
-    if PATH in found and ID in found and found[PATH].payment_id != found[ID].payment_id:
-        return "path"
-    if stored is not None and stored.gateway == name:
-        return "reference" if _names_another(stored, event, found) else stored
-    named = found.get(REFERENCE)
-    if stored is None and named is not None and named.gateway == name and could_be(named, event.outcome):  # noqa: SIM102
-        # Only what we gave the provider is a payment's own name; whoever quotes the short one pays for its line.
-        if is_account_number(event.account_number or "", named.reference, named.payment_id):
-            return named
-    if event.outcome.state is not G.CAPTURED or (stored is None and began_here):
-        return "payment_unknown" if stored is None else "gateway"
-    return None
-
-
 def _hearing(taken: Taken, stored: Stored, outcome: Outcome, *, done: bool = True) -> Step:
     return hearing(
         stored,
@@ -263,37 +238,3 @@ def _hearing(taken: Taken, stored: Stored, outcome: Outcome, *, done: bool = Tru
         event_id=taken.event.event_id,
         asked_ref=taken.event.status_ref,
     )
-
-
-def _names_another(stored: Stored, event: Event, found: Found) -> bool:
-    """Whether an event that nobody signed names a reference that is another payment's, or not the one asked by.
-
-    Whoever got hold of a payment's callback path could have it paid by a push of somebody else: that one's provider
-    does confirm it, and names no amount.
-    """
-    if not event.ask_status:
-        return False
-    receipt, asked_by = found.get(REF, stored), found.get(STATUS_REF, stored)
-    if asked_by.payment_id != stored.payment_id:
-        return True
-    if receipt.payment_id != stored.payment_id:
-        # Money of this push that was counted as having come by itself: that is heard, and this one is a duplicate.
-        name = event.outcome.gateway_ref or ""
-        came = receipt.payment_id == names.incoming_id(stored.gateway, name) and receipt.money == stored.money
-        return not (came and event.status_ref is not None and stored.asked_ref == event.status_ref)
-    asked = stored.asked_ref in (None, event.status_ref)
-    return event.status_ref is not None and not asked and STATUS_REF not in found
-
-
-def locators_of(name: str, event: Event) -> dict[int, Locator]:
-    """What its payment may be found by, beside the path that it came on."""
-    locators: dict[int, Locator] = {}
-    if event.payment_id is not None:
-        locators[ID] = names.by_id(event.payment_id)
-    if event.outcome.gateway_ref is not None:
-        locators[REF] = names.by_gateway_ref(name, event.outcome.gateway_ref)
-    if event.status_ref is not None:
-        locators[STATUS_REF] = names.by_gateway_ref(name, event.status_ref)
-    if event.account_number is not None:
-        locators[REFERENCE] = names.by_reference(event.account_number)
-    return locators

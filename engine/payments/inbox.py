@@ -21,10 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.accounts.service import Accounts
 from engine.payments import names, store
 from engine.payments.course import Stored
-from engine.payments.events import PATH, REFERENCE, Events, Taken, locators_of
+from engine.payments.events import Events
 from engine.payments.gateways import Gateways
 from engine.payments.keeping import Arrival, Arrived, Keeper, by_item, numbered
 from engine.payments.names import Locator
+from engine.payments.owners import PATH, REFERENCE, Taken, locators_of
 from engine.payments.progress import Progress
 from engine.payments.sealing import seal_event, unseal_event
 from engine.payments.store import Connection, Heard, Waiting

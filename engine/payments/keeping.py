@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments import store
 from engine.payments.course import Stored
-from engine.payments.events import ID, PATH, REF, STATUS_REF, Events, Taken
+from engine.payments.events import Events
 from engine.payments.names import Locator
+from engine.payments.owners import ID, PATH, REF, STATUS_REF, Taken
 from engine.payments.progress import Progress
 from engine.payments.steps import Step, decided, touches
 from engine.payments.store import Connection, Heard, Key

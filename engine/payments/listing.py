@@ -41,6 +41,7 @@ _BOOKED = {
     "reversed": PaymentState.REFUNDING,
     "restored": PaymentState.SETTLED,
     "returned": PaymentState.REFUNDED,
+    "part_returned": PaymentState.SETTLED,
     "charged_back": PaymentState.CHARGED_BACK,
 }
 

@@ -40,6 +40,11 @@ def restore_key(payment_id: UUID) -> UUID:
     return uuid5(payment_id, "restore")
 
 
+def part_key(payment_id: UUID, returned: int) -> UUID:
+    """The key of the one operation that books that ``returned`` minor units of it have gone back so far."""
+    return uuid5(payment_id, f"part_returned|{returned}")
+
+
 def return_key(payment_id: UUID) -> UUID:
     """The key of the one operation that books its having been given back."""
     return uuid5(payment_id, "return")

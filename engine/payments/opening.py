@@ -173,6 +173,7 @@ class Opening:
             currency=wanted.currency or holder.currency,
             captured=None,
             captured_currency=None,
+            returned=0,
             state=state.value,
             reason=DeclineReason.FRAUD.value if held else None,
             reference=names.reference(wanted.account, wanted.payment_id),

@@ -65,9 +65,11 @@ def hearing(
         message = (TOPIC, {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
+        """By what it is now, which may be more than whoever called knew."""
         return turn(current, outcome, now, owns_ref=owns, asked_ref=asked_ref)
 
     def alarm(before: Stored, _after: Stored, owns: bool) -> str | None:  # noqa: FBT001
+        """What staff has to know of it, by what it was before."""
         return alarm_for(before, outcome, owns=owns)
 
     # Polls that find nothing new would fill the evidence; what arrives by itself is always kept.
@@ -125,6 +127,7 @@ class Progress:
         """Let a payment that still stands where it was come to a state, and alarm staff if it does. Returns it then."""
 
         def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """Whoever was first has decided."""
             return become(current, state, reason, now) if current.state == stored.state else current
 
         message = ("payment.declined", {"reason": reason}) if state is S.DECLINED and what != "answered" else None
@@ -195,6 +198,7 @@ class Progress:
         """Tell staff once of what the books did not take: its reason remembers that. It is tried again."""
 
         def remember(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """That staff was told, so that it is not told again with each try."""
             waits = (current.state, current.reason) == (S.CAPTURED, None)
             return become(current, S.CAPTURED, NOT_SETTLED, now) if waits else current
 
@@ -226,6 +230,14 @@ class Progress:
         operation = Reverse(**common, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
         return await self._post(operation, stored, S.CHARGED_BACK if chargeback else S.REFUNDING)
 
+    async def reverse_part(self, stored: Stored, returned: int) -> Answer:
+        """Take back of a settled payment's credit what its gateway has given back: ``returned`` minor units so far."""
+        key = names.part_key(stored.payment_id, returned)
+        common = _common(stored, key)
+        return await self._door.post(
+            Reverse(**common, payment_id=stored.payment_id, reason="part_returned", returned=returned)
+        )
+
     async def _restore(self, stored: Stored) -> bool:
         """Give again what a chargeback took, once: what reversed the settlement is found and undone."""
         reversal = await self._reversals(stored)
@@ -242,6 +254,7 @@ class Progress:
         """Leave to staff, who is told once, what cannot be given again: it would be refused for ever."""
 
         def leave(current: Stored, _owns: bool, _now: datetime) -> Stored:  # noqa: FBT001
+            """Nobody looks at it again by itself."""
             same = (current.state, current.reason) == (S.CHARGED_BACK, WON_BACK)
             return current._replace(next_check_at=None) if same else current
 
@@ -256,9 +269,8 @@ class Progress:
         return found
 
     async def _returned(self, stored: Stored) -> bool:
-        amount, currency = stored.money
-        key = names.return_key(stored.payment_id)
-        operation = Return(**_common(stored, key), payment_id=stored.payment_id, amount=amount, currency=currency)
+        key, currency = names.return_key(stored.payment_id), stored.money[1]
+        operation = Return(**_common(stored, key), payment_id=stored.payment_id, amount=stored.left, currency=currency)
         return (await self._post(operation, stored, S.REFUNDED)).code in _DONE
 
     async def _post(self, operation: Operation, stored: Stored, state: PaymentState) -> Answer:

@@ -35,6 +35,7 @@ from engine.payments.course import (
 )
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
+from engine.payments.parts import in_part, returned_event
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.steps import Step
@@ -154,6 +155,7 @@ class Recovery:
 
     async def _look_later(self, stored: Stored) -> None:
         def wait(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """Each look that brings nothing new makes the next pause longer."""
             if current.state != stored.state or current.next_check_at is None:
                 return current
             return current._replace(next_check_at=next_look(current, now))
@@ -164,6 +166,7 @@ class Recovery:
         """Ask for what nobody was asked for yet: staff has let it pass."""
 
         def ask(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """From here on it is asked for, and recovery finds it if we die."""
             if current.state != S.CREATED:
                 return current
             later = now + self._gateways.lease
@@ -196,6 +199,13 @@ class Recovery:
         if outcome.state in (G.PENDING, G.UNKNOWN) and payer_late(stored, now):
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
         await self._payers.keep_card(stored, outcome.card)
+        outcome = in_part(stored, outcome)
+        if outcome.returned:
+            # An event of its own remembers that, whatever becomes of this process.
+            ref, currency = outcome.gateway_ref or stored.gateway_ref, stored.money[1]
+            event = returned_event(stored.payment_id, ref, outcome.returned, currency)
+            await self._inbox.take_statement(stored.gateway, event)
+            return stored
         after = await self._progress.heard(stored, outcome, "status")
         if is_waiting(after) and hopeless(stored, now):
             return await self._give_up(after)
@@ -231,6 +241,7 @@ class Recovery:
         """A hold was let go because of its line, whatever its provider has called that meanwhile."""
 
         def decide(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """Declined for its line, not by its payer."""
             told = current.state == S.DECLINED and current.reason == DeclineReason.CANCELLED
             return become(current, S.DECLINED, NOT_TAKEN, now) if told or current.state == S.HELD else current
 
@@ -243,8 +254,9 @@ class Recovery:
         request = RefundRequest(
             payment=stored.known_by(),
             refund_id=names.refund_id(stored.payment_id),
-            amount=amount,
+            amount=stored.left,
             reason=stored.reason or "refund",
+            returned=stored.returned,
         )
         outcome = await self._gateways.refund(stored.gateway, request)
         if outcome.state in (G.PENDING, G.UNKNOWN) and stored.attempts > 1:

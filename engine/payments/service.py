@@ -25,12 +25,13 @@ from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.opening import Opening, Wanted
+from engine.payments.parts import in_part
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
 from engine.payments.steps import Step
-from engine.recharge.gateways.contract import Payer
+from engine.recharge.gateways.contract import GatewayState, Payer
 from engine.words import (
     Answer,
     CardPage,
@@ -233,6 +234,7 @@ class Payments:
         """Ask beside the caller, who may have waited long enough before it ends."""
 
         def ended(task: asyncio.Task[Stored]) -> None:
+            """Whoever asks now finds what is stored."""
             self._under_way.pop(payment_id, None)
             if not task.cancelled() and task.exception() is not None:
                 # It is stored as asked for: the recovery loop finds out.
@@ -254,6 +256,15 @@ class Payments:
         stored = await self._finder.one(names.by_id(payment.payment_id))
         return payment if stored is None else (await self._asking.call_off(stored)).payment()
 
+    async def gone_back(self, payment_id: UUID) -> int:
+        """How much of a payment has gone back to its payer, minor units: what its gateway, which is asked, says."""
+        stored = await self._finder.one(names.by_id(payment_id))
+        if stored is None:
+            return 0
+        said = in_part(stored, await self._gateways.status(stored.gateway, stored.known_by()))
+        whole = said.state in (GatewayState.REFUNDED, GatewayState.CHARGEBACK)
+        return stored.money[0] if whole else said.returned or 0
+
     # -- staff ---
 
     async def refund(self, payment_id: UUID, reason: str, source: str, *, key: UUID | None = None) -> Answer | None:
@@ -272,6 +283,7 @@ class Payments:
             return None
 
         def again(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
+            """What the loop has given up is due now; anything else stays as it is."""
             state = PaymentState(current.state)
             if state is PaymentState.REFUNDING and current.reason == REFUND_REFUSED:
                 return current._replace(reason=None, next_check_at=now, attempts=0, changed_at=now)

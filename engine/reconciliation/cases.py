@@ -17,6 +17,7 @@ from engine.reconciliation.tables import (
     State,
     discrepancy,
     discrepancy_change,
+    settlement_row,
 )
 from engine.storage.sharding import new_id
 from engine.words import AccountRef, NotThere
@@ -64,6 +65,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     why: str
     at: datetime
+
+
+async def stated_back(connection: AsyncConnection, gateway: str, gateway_ref: str) -> int:
+    """How much a gateway has stated, in whatever file, as given back of what it calls so: minor units."""
+    row = settlement_row.c
+    query = sa.select(sa.func.coalesce(-sa.func.sum(row.amount), 0)).where(
+        row.gateway == gateway, row.gateway_ref == gateway_ref, row.amount < 0
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Crediting money that a gateway has and the books do not: an event of the gateway like any other, through one door."""
+"""Booking what a gateway has taken or given back and the books do not have: events like any other, through one door."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.payments.parts import returned_event
 from engine.payments.service import Payments
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome
 from engine.reconciliation import cases, store
 from engine.reconciliation.cases import Discrepancy, Wanted
 from engine.reconciliation.rules import Days
 from engine.reconciliation.staging import Sealer
-from engine.reconciliation.tables import Kind, Resolution, State
+from engine.reconciliation.tables import Resolution, State
 from engine.storage.driver import driver_of
-from engine.words import EngineUnavailable, Payment, PaymentState
+from engine.words import EngineUnavailable, NotPossible, Payment, PaymentState
 from settings import ReconciliationRules
 
 log = structlog.get_logger(__name__)
@@ -68,19 +69,44 @@ class Crediting:
     async def credit(self, one: Discrepancy, *, by: str, why: str) -> Resolution:
         """Credit one that staff has decided about. Raises ``ValueError`` that says why it could not be credited."""
         if one.state is State.RESOLVED or not one.live:
-            raise ValueError(f"it is resolved: {one.resolution}")
-        if one.kind is not Kind.MISSING_HERE or not one.exact:
-            raise ValueError("only what is missing here, and nothing but the credit, can be credited")
+            raise NotPossible(f"it is resolved: {one.resolution}", "discrepancy_resolved", resolution=one.resolution)
+        if not one.exact:
+            said = "only what is missing here, and nothing but its booking, can be booked"
+            raise NotPossible(said, "discrepancy_not_missing")
         return await self._credited(one, by, why)
 
     async def _credited(self, one: Discrepancy, by: str, why: str) -> Resolution:
+        if one.stated < 0:
+            return await self._taken_back(one, by, why)
         word = await self._payments.take_statement(one.gateway, self._event(one))
         payment = await self._payments.find_by_gateway_ref(one.gateway, one.name)
         ended = None if payment is None else _ENDED.get(payment.state)
         if payment is None or ended is None:
-            raise ValueError(f"not credited: {word}" if payment is None else f"not credited: it is {payment.state}")
+            found = None if payment is None else payment.state
+            raise NotPossible(f"not credited: {found or word}", "discrepancy_not_credited", payment=found or word)
         await self._end(one, payment, ended, by=by, why=why)
         return ended
+
+    async def _taken_back(self, one: Discrepancy, by: str, why: str) -> Resolution:
+        """Have it booked that a gateway has given something back, as far as its statements say so in all."""
+        payment = None if one.payment_id is None else await self._payments.payment(one.payment_id)
+        if payment is None:
+            raise NotPossible("not booked: the payment is not known", "discrepancy_no_payment")
+        async with self._database.connect() as connection:
+            stated = await cases.stated_back(connection, one.gateway, one.name)
+        returned = max(stated, -one.stated)
+        if by == BY_RULE and self._rules.credit != "stated":
+            returned = min(returned, await self._payments.gone_back(payment.payment_id))
+        word = "nothing is confirmed"
+        if returned > payment.returned:
+            event = returned_event(payment.payment_id, payment.gateway_ref, returned, payment.currency)
+            word = await self._payments.take_statement(one.gateway, event)
+            payment = await self._payments.payment(payment.payment_id) or payment
+        gone = payment.amount if payment.state is PaymentState.CHARGED_BACK else payment.returned
+        if gone < max(stated, -one.stated):
+            raise NotPossible(f"not booked: {word}", "discrepancy_not_booked")
+        await self._end(one, payment, Resolution.CREDITED, by=by, why=why)
+        return Resolution.CREDITED
 
     def _event(self, one: Discrepancy) -> Event:
         confirmed = self._rules.credit != "stated"
@@ -89,7 +115,7 @@ class Crediting:
             try:
                 account_number = self._sealer.unseal(one.sealed_account, one.name)
             except (InvalidTag, KeyError):
-                raise ValueError("the key of what the payer typed is gone") from None
+                raise NotPossible("the key of what the payer typed is gone", "discrepancy_key_gone") from None
         return Event(
             # A statement's word counts once, like a callback's.
             event_id=f"settlement:{'confirmed' if confirmed else 'stated'}:{one.name}",

@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from engine.payments.course import Stored
+from engine.payments.parts import in_part
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.reconciliation.tables import Kind
 from engine.words import PaymentState
@@ -36,6 +37,11 @@ class Told(NamedTuple):
     undone: bool = False
     #: what the payer typed as the account is known
     named: bool = False
+    #: which of those that are stated of the payment in this direction
+    nth: int = 1
+    #: of money given back: how much of it is stated earlier, and whether more is stated later
+    earlier: int = 0
+    last: bool = True
 
 
 class Judged(NamedTuple):
@@ -46,7 +52,7 @@ class Judged(NamedTuple):
     booked: int = 0
     currency: str | None = None
     booked_at: datetime | None = None
-    #: missing here, and nothing but the credit is missing
+    #: missing here, and nothing but its booking is missing
     exact: bool = False
 
 
@@ -82,16 +88,39 @@ def judge(told: Told, payment: Stored | None, late: timedelta, *, elsewhere: boo
         return Judged(missing, UNKNOWN_HERE, exact=told.amount > 0 and told.named)
     if elsewhere:
         return Judged(Kind.DUPLICATE, TOLD_TWICE)
+    if told.amount < 0:
+        return _judge_back(told, payment)
     money, currency = payment.money
-    if not _booked(payment, paid=told.amount > 0):
+    if not _booked(payment, paid=True):
         same = (told.amount, told.currency) == (payment.amount, payment.currency)
-        kind = Kind.MISSING_HERE if told.amount > 0 else Kind.STATUS
-        return Judged(kind, payment.state, exact=kind is Kind.MISSING_HERE and same)
-    booked = money if told.amount > 0 else -money
-    kind_ = _compared(told, booked, currency)
-    if kind_ is None and payment.state == S.SETTLED and abs(payment.changed_at - told.at) > late:
-        kind_ = Kind.TIMING
-    return Judged(kind_, payment.state, booked, currency, payment.changed_at)
+        return Judged(Kind.MISSING_HERE, payment.state, exact=same)
+    kind = _compared(told, money, currency)
+    if kind is None and payment.state == S.SETTLED and abs(payment.changed_at - told.at) > late:
+        kind = Kind.TIMING
+    return Judged(kind, payment.state, money, currency, payment.changed_at)
+
+
+def _judge_back(told: Told, payment: Stored) -> Judged:
+    """What money given back is, of which the books may have all, a part, or nothing.
+
+    What they have covers what is stated in its order; what they have beyond is the last one's, unless more may come.
+    """
+    gone, rest = -told.amount, max(_given_back(payment) - told.earlier, 0)
+    money, currency = payment.money
+    ended = S(payment.state) in _BOOKED_BACK
+    booked = rest if told.last and ended else min(rest, gone)
+    fits = payment.state == S.SETTLED and told.currency == currency and told.earlier + gone <= money
+    if not booked:
+        beyond = told.earlier + gone > money and told.earlier > 0
+        return Judged(Kind.DUPLICATE, TOLD_TWICE) if beyond else Judged(Kind.STATUS, payment.state, exact=fits)
+    kind = _compared(told, -booked, currency)
+    exact = kind is Kind.AMOUNT and fits
+    return Judged(kind, payment.state, -booked, currency, payment.changed_at, exact)
+
+
+def _given_back(payment: Stored) -> int:
+    """How much of a payment stands in the books as given back, minor units."""
+    return payment.money[0] if _booked(payment, paid=False) else payment.returned
 
 
 def _booked(payment: Stored, *, paid: bool) -> bool:
@@ -111,10 +140,13 @@ def asked(payment: Stored, outcome: Outcome, late: timedelta) -> tuple[Told, Jud
     """What a gateway's answer about a payment means; None where it gave none that tells."""
     if outcome.state is G.UNKNOWN:
         return None
+    outcome = in_part(payment, outcome)
     name = payment.gateway_ref or str(payment.payment_id)
     money, currency = payment.money
     amount = outcome.amount if outcome.amount is not None else money
     told = Told(name, payment.payment_id, amount, outcome.currency or currency, outcome.at or payment.changed_at)
+    if outcome.state is G.CAPTURED and outcome.returned and _booked(payment, paid=True):
+        told = told._replace(amount=-outcome.returned)
     if outcome.state is G.CAPTURED:
         return told, judge(told, payment, late)
     back = outcome.state in (G.REFUNDED, G.CHARGEBACK)

@@ -9,14 +9,15 @@ TEMPORARY = """
     CREATE TEMP TABLE stated (gateway_ref text COLLATE "C", payment_id uuid, state text, amount bigint, currency text,
         fee bigint, at timestamptz, sealed bytea);
     CREATE TEMP TABLE told (name text COLLATE "C", payment_id uuid, amount bigint, currency text, at timestamptz,
-        day date, k integer);
+        day date, k integer, n integer, earlier bigint);
     CREATE TEMP TABLE ours (shard smallint, account_id uuid, payment_id uuid, name text COLLATE "C", paid boolean,
-        amount bigint, currency text, booked_at timestamptz, k integer);
+        amount bigint, currency text, booked_at timestamptz, k integer, n integer, upto bigint);
     CREATE TEMP TABLE matched (name text COLLATE "C", paid boolean, day date, k integer,
         stated bigint, stated_currency text, stated_at timestamptz, shard smallint, account_id uuid, payment_id uuid,
         booked bigint, booked_currency text, booked_at timestamptz);
     CREATE TEMP TABLE alone (place bigint GENERATED ALWAYS AS IDENTITY, name text COLLATE "C", payment_id uuid,
-        amount bigint, currency text, at timestamptz, day date, undone boolean, sealed bytea);
+        amount bigint, currency text, at timestamptz, day date, undone boolean, sealed bytea, k integer,
+        earlier bigint, last boolean);
     CREATE TEMP TABLE found (discrepancy_id uuid, day date, kind text, reason text, name text COLLATE "C",
         paid boolean, shard smallint, account_id uuid, payment_id uuid,
         stated bigint, stated_currency text, stated_at timestamptz,
@@ -41,45 +42,49 @@ KEEP = """
 TELL = """
     INSERT INTO told
     SELECT r.gateway_ref, r.payment_id, r.amount, r.currency, r.at, r.day,
-           row_number() OVER (PARTITION BY r.gateway_ref, r.amount > 0 ORDER BY r.at, r.nth)
+           row_number() OVER told, count(*) OVER (PARTITION BY r.gateway_ref, r.amount > 0),
+           sum(abs(r.amount)) OVER told - abs(r.amount)
     FROM (SELECT gateway_ref FROM stated
           UNION SELECT gateway_ref FROM settlement_row
                 WHERE gateway = %(gateway)s AND day BETWEEN %(first)s AND %(last)s) refs
-    JOIN settlement_row r ON r.gateway = %(gateway)s AND r.gateway_ref = refs.gateway_ref"""
+    JOIN settlement_row r ON r.gateway = %(gateway)s AND r.gateway_ref = refs.gateway_ref
+    WINDOW told AS (PARTITION BY r.gateway_ref, r.amount > 0 ORDER BY r.at, r.nth, r.state)"""
 
 #: The bookings of a gateway around the statement's days, as the payment history has them.
 BOOKED = """
     SELECT shard, account_id, payment_id, name, paid, CASE WHEN paid THEN amount ELSE -amount END, currency, booked_at,
-           row_number() OVER (PARTITION BY name, paid ORDER BY booked_at, payment_id)
+           row_number() OVER booked, count(*) OVER (PARTITION BY name, paid), sum(amount) OVER booked
     FROM (SELECT *, coalesce(gateway_ref, payment_id::text) COLLATE "C" AS name,
                  event IN ('settled', 'set_aside', 'restored') AS paid
           FROM payment_history
           WHERE gateway = %(gateway)s AND event <> 'reversed'
-            AND booked_at >= %(begins)s - %(around)s AND booked_at < %(ends)s + %(around)s) history"""
+            AND booked_at >= %(begins)s - %(around)s AND booked_at < %(ends)s + %(around)s) history
+    WINDOW booked AS (PARTITION BY name, paid ORDER BY booked_at, payment_id)"""
 
+# A payment is paid once. What goes back may do so in parts: where it is not simply one of each, it is judged alone.
 MATCH = """
     INSERT INTO matched
     SELECT t.name, t.amount > 0, t.day, t.k, t.amount, t.currency, t.at, o.shard, o.account_id, o.payment_id, o.amount,
            o.currency, o.booked_at
     FROM told t JOIN ours o ON o.name = t.name AND o.paid = (t.amount > 0) AND o.k = 1
-    WHERE t.k = 1"""
+    WHERE t.k = 1 AND (t.amount > 0 OR t.n = 1 AND o.n = 1 AND o.amount = t.amount)"""
 
 ALONE = """
-    INSERT INTO alone (name, payment_id, amount, currency, at, day, undone, sealed)
+    INSERT INTO alone (name, payment_id, amount, currency, at, day, undone, sealed, k, earlier, last)
     WITH rest AS (
-        SELECT t.* FROM told t WHERE t.k = 1
+        SELECT t.* FROM told t WHERE (t.k = 1 OR t.amount < 0)
         AND NOT EXISTS (SELECT FROM matched m WHERE m.name = t.name AND m.paid = (t.amount > 0))
     )
     SELECT r.name, r.payment_id, r.amount, r.currency, r.at, r.day,
            EXISTS (SELECT FROM rest b WHERE b.name = r.name AND b.amount = -r.amount AND b.currency = r.currency),
-           s.sealed
+           s.sealed, r.k, r.earlier, r.k = r.n
     FROM rest r
     LEFT JOIN (SELECT DISTINCT ON (gateway_ref) gateway_ref, sealed FROM stated WHERE sealed IS NOT NULL
                ORDER BY gateway_ref, sealed) s ON s.gateway_ref = r.name"""
 
-#: (place, name, payment_id, amount, currency, at, day, undone, sealed)
+#: (place, name, payment_id, amount, currency, at, day, undone, sealed, k, earlier, last)
 PAGE = """
-    SELECT place, name, payment_id, amount, currency, at, day, undone, sealed FROM alone
+    SELECT place, name, payment_id, amount, currency, at, day, undone, sealed, k, earlier, last FROM alone
     WHERE place > %s ORDER BY place LIMIT %s"""
 
 #: One matter keeps its id: a movement by its place among those of its reference, a booking that is not stated by that.
@@ -101,27 +106,39 @@ FIND_AGAIN = f"""
     SELECT {ID.format(name="t.name", paid="t.amount > 0", tag="t.k")}, t.day, '{Kind.DUPLICATE}', '{TOLD_TWICE}',
            t.name, t.amount > 0, m.shard, m.account_id, coalesce(m.payment_id, t.payment_id),
            t.amount, t.currency, t.at, 0, NULL, NULL, FALSE, NULL
-    FROM told t LEFT JOIN matched m ON m.name = t.name AND m.paid = (t.amount > 0)
-    WHERE t.k > 1"""
+    FROM told t LEFT JOIN matched m ON m.name = t.name AND m.paid
+    WHERE t.k > 1 AND t.amount > 0"""
 
-_UNSTATED = "CASE WHEN o.k > 1 THEN o.payment_id::text ELSE 'unstated' END"
+_TAG_UNSTATED = """CASE WHEN o.k > 1 AND o.paid THEN o.payment_id::text
+                       WHEN o.n > 1 AND NOT o.paid THEN concat('unstated ', extract(epoch FROM o.booked_at))
+                       ELSE 'unstated' END"""
 
-FIND_UNSTATED = f"""
-    INSERT INTO found
-    SELECT {ID.format(name="o.name", paid="o.paid", tag=_UNSTATED)},
+_UNSTATED = f"""
+    SELECT {ID.format(name="o.name", paid="o.paid", tag=_TAG_UNSTATED)},
            (o.booked_at AT TIME ZONE %(zone)s)::date,
-           CASE WHEN o.k > 1 THEN '{Kind.DUPLICATE}'
+           CASE WHEN o.k > 1 AND o.paid THEN '{Kind.DUPLICATE}'
                 WHEN least(o.booked_at - %(begins)s, %(ends)s - o.booked_at, %(now)s - o.booked_at) < %(edge)s
                 THEN '{Kind.TIMING}' ELSE '{Kind.MISSING_AT_GATEWAY}' END,
-           CASE WHEN o.k > 1 THEN 'booked_twice' ELSE '{NOT_STATED}' END,
-           o.name, o.paid, o.shard, o.account_id, o.payment_id, 0, NULL, NULL, o.amount, o.currency, o.booked_at, FALSE,
-           NULL
-    FROM ours o
-    WHERE o.booked_at >= %(begins)s AND o.booked_at < %(ends)s
-      AND NOT EXISTS (SELECT FROM matched m WHERE m.payment_id = o.payment_id AND m.paid = o.paid)
+           CASE WHEN o.k > 1 AND o.paid THEN 'booked_twice' ELSE '{NOT_STATED}' END,
+           o.name, o.paid, o.shard, o.account_id, o.payment_id, 0, NULL::text, NULL::timestamptz,
+           o.amount, o.currency, o.booked_at, FALSE, NULL::bytea
+    FROM ours o"""
+
+# Of what went back in parts the statements have said less than was booked up to one of them.
+FIND_UNSTATED = f"""
+    INSERT INTO found
+    {_UNSTATED}
+    WHERE o.paid AND o.booked_at >= %(begins)s AND o.booked_at < %(ends)s
+      AND NOT EXISTS (SELECT FROM matched m WHERE m.payment_id = o.payment_id AND m.paid)
       AND (o.k > 1 OR NOT EXISTS (SELECT FROM settlement_row r
-                                  WHERE r.gateway = %(gateway)s AND r.gateway_ref = o.name
-                                    AND (r.amount > 0) = o.paid))"""
+                                  WHERE r.gateway = %(gateway)s AND r.gateway_ref = o.name AND r.amount > 0))
+    UNION ALL
+    {_UNSTATED}
+    LEFT JOIN (SELECT payment_id, -sum(booked) AS covered FROM matched WHERE NOT paid GROUP BY payment_id) m
+              ON m.payment_id = o.payment_id
+    WHERE NOT o.paid AND o.booked_at >= %(begins)s AND o.booked_at < %(ends)s AND o.upto > coalesce(m.covered, 0)
+      AND o.upto > coalesce((SELECT -sum(r.amount) FROM settlement_row r
+                             WHERE r.gateway = %(gateway)s AND r.gateway_ref = o.name AND r.amount < 0), 0)"""
 
 # What staff has decided stays decided; what had cleared and is there again is open again.
 MERGE = f"""

@@ -134,8 +134,8 @@ async def alone(connection: Connection) -> AsyncIterator[list[Alone]]:
         if not rows:
             return
         yield [
-            Alone(place, Told(name, payment_id, amount, currency, at, undone, sealed is not None), day, sealed)
-            for place, name, payment_id, amount, currency, at, day, undone, sealed in rows
+            Alone(place, Told(name, payment_id, amount, currency, at, undone, sealed is not None, *order), day, sealed)
+            for place, name, payment_id, amount, currency, at, day, undone, sealed, *order in rows
         ]
         last = rows[-1][0]
 
@@ -192,7 +192,7 @@ def _found_row(one: Found) -> dict[str, Any]:
         "booked_currency": judged.currency,
         "booked_at": judged.booked_at,
         "exact": judged.exact,
-        "tag": "1" if told.amount else "unstated",
+        "tag": str(told.nth) if told.amount else "unstated",
         "sealed": sealed,
     }
 

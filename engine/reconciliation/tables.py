@@ -44,7 +44,7 @@ class Resolution(StrEnum):
 
     #: statement and books agree by now
     CLEARED = "cleared"
-    #: credited through the one door
+    #: credited through the one door, or taken back because it was given back
     CREDITED = "credited"
     #: booked as owed to the payer and on its way back: it could not be credited
     RETURNED = "returned"
@@ -123,7 +123,7 @@ discrepancy = sa.Table(
     sa.Column("booked", sa.BigInteger, nullable=False),
     sa.Column("booked_currency", sa.CHAR(3)),
     sa.Column("booked_at", Timestamp),
-    # Missing here, and nothing but the credit is missing.
+    # Missing here, and nothing but its booking is missing.
     sa.Column("exact", sa.Boolean, nullable=False),
     # What the payer typed as the account: AES-256-GCM, key id and nonce first.
     sa.Column("sealed_account", sa.LargeBinary),

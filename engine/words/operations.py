@@ -40,6 +40,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         """The key of the operation of this account that this one gives back; once, whoever does it."""
         return None
 
+    def looks_at(self) -> UUID | None:
+        """The key of the earlier operation of this account that says what this one may do: what it gives back."""
+        return self.reverses()
+
 
 class Recharge(Operation, frozen=True, kw_only=True, tag="recharge"):
     """Credit a voucher's face value to the account and extend its validity."""

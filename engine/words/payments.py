@@ -85,6 +85,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     product: str | None
     created_at: datetime
     changed_at: datetime
+    #: minor units that its gateway has given back by itself, in parts
+    returned: int = 0
 
 
 class CheckoutSession(NamedTuple):
@@ -218,14 +220,22 @@ class Return(Operation, frozen=True, kw_only=True, tag="return"):
 class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
     """Take a settled payment's credit back, because it is refunded to the payer or charged back by their bank.
 
-    A refund takes the whole amount or nothing; a ``chargeback`` takes what is left, and the rest is booked as a loss.
+    A refund takes all of it or nothing; a ``chargeback`` takes what is left, and the rest is booked as a loss. So does
+    what the gateway has given back by itself: ``returned`` minor units in all so far, of which only that is taken that
+    was not taken before. What is in part leaves the payment settled.
     """
 
     payment_id: UUID
     reason: str
     chargeback: bool = False
+    #: None: all that is left of it
+    returned: int | None = None
 
     def reverses(self) -> UUID | None:
+        """The payment's settlement; a part of it may be followed by others."""
+        return self.looks_at() if self.returned is None else None
+
+    def looks_at(self) -> UUID | None:
         """The payment's settlement."""
         return settle_key(self.payment_id)
 

@@ -50,6 +50,7 @@ STEPS: dict[str, tuple[Text, str]] = {
     "set_aside": (text("Set aside"), "warn"),
     "reversed": (text("Credit taken back"), "warn"),
     "returned": (text("Returned to the payer"), ""),
+    "part_returned": (text("Part given back by the gateway"), "warn"),
     "refund": (text("Gateway asked to give back"), ""),
     "looked_again": (text("Taken up again by staff"), ""),
     "review_approve": (text("Released by staff"), "good"),
@@ -79,7 +80,7 @@ DIFFERENCE_STATES: dict[str, tuple[Text, str]] = {
 }
 RESOLUTIONS: dict[str, tuple[Text, str]] = {
     "cleared": (text("Agrees by now"), "good"),
-    "credited": (text("Credited"), "good"),
+    "credited": (text("Booked"), "good"),
     "returned": (text("Returned to the payer"), ""),
     "corrected": (text("Corrected by the gateway"), "good"),
     "explained": (text("Explained"), "good"),
@@ -188,6 +189,7 @@ def tagger(say: Callable[[Text], str]) -> Callable[[Mapping[str, tuple[Text, str
     """What tells a code of one of the tables above in the language of ``say``; a code that is new tells itself."""
 
     def tag(table: Mapping[str, tuple[Text, str]], code: str) -> Tag:
+        """The words and the colour of one code."""
         known = table.get(str(code))
         return Tag(str(code), "") if known is None else Tag(say(known[0]), known[1])
 

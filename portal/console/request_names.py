@@ -80,6 +80,7 @@ TOPICS: dict[str, tuple[Text, str]] = {
         "purchase.done": text("Receipt of a purchase"),
         "payment.done": text("Receipt of a payment"),
         "payment.reversed": text("Payment given back"),
+        "payment.part_returned": text("Part of a payment given back"),
         "payment.declined": text("Payment not made"),
         "payment.action": text("Payment: something to do"),
         "refund.done": text("Receipt of a refund"),

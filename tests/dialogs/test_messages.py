@@ -23,6 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "payment.done": {"amount": 10_000, "balance": 1_234_567, "reference": "7F3K2M"},
     "payment.reversed": {"amount": 10_000, "balance": 1_234_567, "reference": "7F3K2M"},
+    "payment.part_returned": {"amount": 10_000, "balance": 1_234_567, "reference": "7F3K2M"},
     "payment.declined": {"amount": 10_000, "currency": "KES", "reference": "7F3K2M", "reason": "funds"},
     "payment.action": {
         "amount": 10_000,

@@ -287,14 +287,67 @@ async def test_a_bank_that_only_asks_takes_no_credit_back(cards: House) -> None:
     assert await cards.money(line) == 5_000
 
 
-async def test_what_a_provider_gives_back_in_part_is_an_alarm_for_staff_with_its_event_in_the_same_commit(
+def refunded(one: Made, returned: int) -> bytes:
+    """That so much of a charge went back in all, as Stripe tells it."""
+    return event(f"evt_r{returned}", "charge.refunded", charge_of(one) | {"amount_refunded": returned})
+
+
+@pytest.mark.parametrize("order", list(permutations((1_000, 2_500, 3_000))))
+async def test_what_goes_back_in_parts_is_booked_once_in_whatever_order_and_however_often_it_is_told(
+    cards: House, order: tuple[int, ...]
+) -> None:
+    line = await cards.line()
+    payment = await charged(cards, line)
+    one = made(cards)
+    for returned in order:
+        told = refunded(one, returned)
+        assert set(await asyncio.gather(*(post(cards, told) for _ in range(5)))) == {200}
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 2_000
+    history = await cards.rows("SELECT sum(amount) FROM payment_history WHERE event = 'part_returned'")
+    assert history == [(3_000,)]
+    await cards.right()
+
+
+async def test_a_part_that_is_told_before_its_payment_was_heard_of_waits_for_its_credit(cards: House) -> None:
+    line = await cards.line()
+    await cards.plays("drop")
+    payment = await charged(cards, line)
+    assert payment.state is PaymentState.UNKNOWN
+    assert await post(cards, refunded(made(cards), 1_000)) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 4_000
+    assert await post(cards, event("evt_1", "payment_intent.succeeded", intent_of(made(cards), ""))) == 200
+    assert await cards.money(line) == 4_000
+    await cards.right()
+
+
+async def test_the_last_part_ends_the_payment_and_a_dispute_over_what_is_left_takes_no_more_than_that(
+    cards: House,
+) -> None:
+    line = await cards.line(money=10_000)
+    payment = await charged(cards, line)
+    one = made(cards)
+    assert await post(cards, refunded(one, 2_000)) == 200
+    disputed = dispute_of(one) | {"amount": 3_000}
+    assert await post(cards, event("evt_d", "charge.dispute.created", disputed)) == 200
+    assert await state(cards, payment) is PaymentState.CHARGED_BACK
+    assert await cards.money(line) == 10_000
+    won = event("evt_w", "charge.dispute.closed", disputed | {"status": "won"})
+    assert await post(cards, won) == 200
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.money(line) == 13_000
+    await cards.right()
+
+
+async def test_what_a_bank_takes_back_in_part_is_an_alarm_for_staff_with_its_event_in_the_same_commit(
     cards: House,
 ) -> None:
     line = await cards.line()
     payment = await charged(cards, line)
     one = made(cards)
-    part = charge_of(one) | {"amount_refunded": 2_000}
-    assert await post(cards, event("evt_1", "charge.refunded", part)) == 200
+    part = dispute_of(one) | {"amount": 2_000}
+    assert await post(cards, event("evt_1", "charge.dispute.created", part)) == 200
     assert await state(cards, payment) is PaymentState.SETTLED
     told = await cards.rows("SELECT body FROM event WHERE topic = 'alarm.raised'")
     said = {"alarm": "payment.taken_back_in_part", "payment_id": str(payment.payment_id), "gateway": "stripe"}

@@ -30,6 +30,7 @@ def stored(state: PaymentState, **more: object) -> Stored:
         "currency": "KES",
         "captured": 50,
         "captured_currency": "KES",
+        "returned": 0,
         "state": state.value,
         "created_at": NOW,
         "changed_at": NOW,
@@ -47,6 +48,7 @@ payments = st.none() | st.builds(
     st.sampled_from(PaymentState),
     amount=st.just(50),
     captured=st.sampled_from([None, 50, 40]),
+    returned=st.sampled_from([0, 10, 40]),
 )
 movements = st.builds(
     told,
@@ -67,13 +69,38 @@ def test_what_agrees_is_booked_as_stated(movement: Told, payment: Stored | None,
 
 
 @given(movements, payments, st.booleans())
-def test_only_money_in_that_nobody_was_credited_may_be_credited(
+def test_only_that_is_booked_by_rule_of_which_nothing_but_the_booking_is_missing(
     movement: Told, payment: Stored | None, elsewhere: bool
 ) -> None:
     found = judge(movement, payment, LATE, elsewhere=elsewhere)
-    if found.exact:
-        assert found.kind is Kind.MISSING_HERE and movement.amount > 0 and not movement.undone
+    if found.exact and movement.amount > 0:
+        assert found.kind is Kind.MISSING_HERE and not movement.undone
         assert payment is None or (movement.amount, movement.currency) == (payment.amount, payment.currency)
+    elif found.exact:
+        assert payment is not None and payment.state == PaymentState.SETTLED
+        assert payment.returned < -movement.amount <= payment.money[0] and movement.currency == payment.currency
+
+
+@pytest.mark.parametrize(
+    ("returned", "stated", "kinds"),
+    [
+        (30, (10, 20), (None, None)),
+        (10, (10, 20), (None, Kind.STATUS)),
+        (15, (10, 20), (None, Kind.AMOUNT)),
+        (0, (10, 20), (Kind.STATUS, Kind.STATUS)),
+        (30, (10,), (None,)),
+        (10, (10, 45), (None, Kind.DUPLICATE)),
+    ],
+)
+def test_what_is_booked_as_given_back_covers_what_is_stated_of_it_in_its_order(
+    returned: int, stated: tuple[int, ...], kinds: tuple[Kind | None, ...]
+) -> None:
+    payment = stored(PaymentState.SETTLED, returned=returned)
+    rows = [
+        told(-amount, nth=place, earlier=sum(stated[: place - 1]), last=place == len(stated))
+        for place, amount in enumerate(stated, start=1)
+    ]
+    assert tuple(judge(one, payment, LATE).kind for one in rows) == kinds
 
 
 @pytest.mark.parametrize(

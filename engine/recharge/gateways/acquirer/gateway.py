@@ -175,7 +175,7 @@ class Gateway:
         return Outcome(
             state=given.state,
             gateway_ref=request.payment.gateway_ref,
-            amount=given.amount,
+            amount=None if given.amount is None else given.amount + request.returned,
             currency=given.currency,
             provider_code=given.provider_code,
         )
