@@ -24,14 +24,19 @@ import pytest
 import redis
 import sqlalchemy as sa
 import uvloop
+from argon2 import PasswordHasher
 from psycopg import sql
 
 from engine import api
+from engine.accounts import secrets as pins
+from engine.accounts.secrets import HASHER
+from engine.staff import secrets as passwords
 from engine.storage.database import migrate
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.keyring import Keyring
 from settings import Operator, load_operator
+from tests.databases import Databases
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A test database need not survive a power cut; tests of crashes kill processes, not machines.
@@ -41,6 +46,11 @@ TEST_SETTINGS = {
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "bgwriter_lru_maxpages": "0",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # A read is done by who asks for it, not handed to another process.
+    "io_method": "sync",
 }
 REASON = "this machine has no "
 
@@ -111,8 +121,17 @@ def postgres_url(_servers_dir: Path) -> Iterator[str]:
         return
     server = EmbeddedPostgres(_servers_dir, TEST_SETTINGS)
     asyncio.run(server.start())
+    easy_to_enter(server.url)
     yield server.url
     asyncio.run(server.stop())
+
+
+def easy_to_enter(url: str) -> None:
+    """Let the owner's password be checked in one round: tests open sessions by the ten thousand."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("SET scram_iterations = 1")
+        name, password = sql.Identifier(owner.info.user), sql.Literal(owner.info.password)
+        owner.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, password))
 
 
 @pytest.fixture(scope="session")
@@ -159,25 +178,44 @@ def _template(_admin: psycopg.Connection[Any], postgres_url: str) -> Iterator[st
 @pytest.fixture
 def empty_database_url(_admin: psycopg.Connection[Any], postgres_url: str) -> Iterator[str]:
     """The owner's address of a fresh database without any schema: for tests of migrations."""
-    yield from _database(_admin, postgres_url, "template0")
+    databases = Databases(_admin, postgres_url, "template0", uses=1)
+    with databases.one() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _databases(_admin: psycopg.Connection[Any], postgres_url: str, _template: str) -> Iterator[Databases]:
+    databases = Databases(_admin, postgres_url, _template)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture
-def database_url(_admin: psycopg.Connection[Any], postgres_url: str, _template: str) -> Iterator[str]:
-    """The owner's address of a fresh, migrated database, dropped after the test."""
-    yield from _database(_admin, postgres_url, _template)
-
-
-def _database(admin: psycopg.Connection[Any], url: str, template: str) -> Iterator[str]:
-    name = f"rasid_test_{uuid.uuid4().hex[:12]}"
-    # Copying files takes a third of the time of the default, which writes every block to the log.
-    command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    admin.execute(command.format(sql.Identifier(name), sql.Identifier(template)))
-    yield _with_database(url, name)
-    admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def database_url(_databases: Databases) -> Iterator[str]:
+    """The owner's address of a migrated database that holds nothing, for this test alone."""
+    with _databases.one() as url:
+        yield url
 
 
 # --- the product ---
+
+
+def _hashed_by(hasher: PasswordHasher) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (pins, passwords):
+            patch.setattr(module, "HASHER", hasher)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_hashes() -> Iterator[None]:
+    yield from _hashed_by(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+def costly_hashes() -> Iterator[None]:
+    """PINs and passwords are hashed as in production; other tests hash them as cheaply as argon2 lets them."""
+    yield from _hashed_by(HASHER)
 
 
 @pytest.fixture

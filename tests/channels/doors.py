@@ -43,3 +43,16 @@ class BrokenDoor(SlowDoor):
         if self.broken:
             raise ConnectionError
         return await self._engine.post(operation)
+
+
+class Dying(SlowDoor):
+    """A process that is killed when its operation is in the books, before the answer leaves."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.committed = asyncio.Event()
+
+    async def post(self, operation):
+        await self._engine.post(operation)
+        self.committed.set()
+        await asyncio.Event().wait()

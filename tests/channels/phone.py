@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from channels.conversation import Conversation
 from channels.turn import Event, Reply, Turn
@@ -14,6 +15,10 @@ MSISDN = "+254712345678"
 OTHER = "+254712345679"
 #: minor units
 FACE_VALUE = 5_000
+#: a bundle that was chosen, its confirm screen not answered
+CHOSEN = "3*1"
+#: of that bundle, minor units
+PRICE = 2_000
 
 #: makes a conversation as one process would; keywords swap a part
 Talk = Callable[..., Conversation]
@@ -53,6 +58,19 @@ class Phone:
     async def send(self) -> Reply:
         """The hop as it stands: sent again, it is the network's retry."""
         return await self.conversation.turn(self.turn())
+
+
+class Elsewhere(Phone):
+    """The same person on another gateway, one that sends the last input only."""
+
+    hops = 0
+
+    def turn(self, text: str | None = None, event: Event | None = None) -> Turn:
+        return replace(super().turn(text, event), gateway="arkesel", cumulative=False, sequence=f"{self.hops}")
+
+    async def say(self, typed: str) -> Reply:
+        self.hops += 1
+        return await self.conversation.turn(self.turn(typed, Event.RESUME))
 
 
 async def money(engine: Engine, msisdn: str = MSISDN) -> int:

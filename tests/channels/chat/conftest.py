@@ -17,7 +17,7 @@ from engine.api import Engine
 from engine.words import Subscriber
 from runtime.keyring import Keyring
 from settings import Operator
-from tests.channels.chat.person import AMINA
+from tests.channels.chat.person import AMINA, MONEY, Person
 from tests.channels.texter import TextTalk
 from tests.doubles.bot_api import BotApi
 from tests.engine.shop import credit
@@ -78,6 +78,11 @@ async def make_chats(
 async def linked(engine: Engine, line: str) -> Subscriber:
     """A line with money for several bundles, linked to the chat ``AMINA``."""
     subscriber = await engine.subscriber(line)
-    await credit(engine, subscriber, 100_000)
+    await credit(engine, subscriber, MONEY)
     assert await engine.link_chat("telegram", str(AMINA), line, await engine.link_code(subscriber))
     return await engine.subscriber(line)
+
+
+@pytest.fixture
+def amina(make_chats: MakeChats, linked: Subscriber) -> Person:
+    return Person(make_chats())

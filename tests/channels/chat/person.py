@@ -9,6 +9,8 @@ from channels.chats import Chats
 
 #: chat ids
 AMINA, BARAKA = 7700112233, 7700445566
+#: a bundle and its price, and what AMINA's line has, minor units
+BUNDLE, PRICE, MONEY = "100 MB 1 day", 2_000, 100_000
 
 
 class Person:
@@ -65,3 +67,10 @@ async def everything_in(redis: Redis) -> bytes:
         value = await redis.hgetall(name) if await redis.type(name) == b"hash" else await redis.get(name)
         held += name + (value if isinstance(value, bytes) else b"".join([*value, *value.values()]))
     return held
+
+
+async def to_confirm(person: Person) -> None:
+    """Go as far as the confirm screen of ``BUNDLE``."""
+    await person.command("menu")
+    await person.tap("Bundles")
+    await person.tap(BUNDLE)

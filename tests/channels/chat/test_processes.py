@@ -16,8 +16,8 @@ from channels.lease import Lease
 from engine.api import Engine
 from engine.words import Channel, Subscriber
 from runtime.embedded.process import free_port
+from tests.channels.chat.bots import SECRET
 from tests.channels.chat.person import AMINA
-from tests.channels.chat.test_telegram import SECRET
 from tests.channels.phone import money
 from tests.channels.test_server import ROOT, ready, running
 from tests.doubles.bot_api import TOKEN, BotApi

@@ -12,7 +12,7 @@ import pytest
 
 from engine.storage.database import migrate
 from runtime.embedded.postgres import DATABASE, EmbeddedPostgres
-from tests.conftest import TEST_SETTINGS
+from tests.conftest import TEST_SETTINGS, easy_to_enter
 from tests.engine.books.apart import Server, database_of
 
 
@@ -22,6 +22,7 @@ def second_server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="rasid-second-"))
     server = EmbeddedPostgres(folder, TEST_SETTINGS)
     asyncio.run(server.start())
+    easy_to_enter(server.url)
     migrate(server.url)
     yield Server(database_of(server.url, "postgres"), DATABASE)
     asyncio.run(server.stop())

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from engine.words import Subscriber
+from engine.api import Engine
+from engine.words import Subscriber, Unit
+from tests.engine.shop import credit, open_line
+from tests.network.api import Said
 
 ROOT = "/nchf-convergedcharging/v3/chargingdata"
 SMF = "8d4dc3f0-7b2e-4f43-9a90-6f1e1cde0a41"
@@ -47,3 +50,27 @@ def group(rating_group: int = 10, *, wanted: dict[str, int] | None = None, **use
     if used:
         said["usedUnitContainer"] = [{"localSequenceNumber": 1, "triggers": [], **used}]
     return said
+
+
+async def data_line(engine: Engine, octets: int, **more: object) -> Subscriber:
+    """A line with so many octets."""
+    line = await open_line(engine, **more)
+    await credit(engine, line, octets, Unit.OCTETS)
+    return line
+
+
+async def left(engine: Engine, line: Subscriber) -> int:
+    """The octets that are left."""
+    return (await engine.subscriber(line.msisdn)).total(Unit.OCTETS)
+
+
+def resource(created: Said) -> str:
+    """The path of the session that was opened."""
+    assert created.status == 201, created.body
+    return created.headers["Location"]
+
+
+def only(said: Said) -> dict:
+    """What is said of the one rating group."""
+    (information,) = said.body["multipleUnitInformation"]
+    return information

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from engine.words import Role, Unit
 from tests.portal.console.codes import code_of
@@ -15,15 +13,6 @@ from tests.portal.console.conftest import Console
 from tests.portal.selfcare.conftest import is_accessible
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.needs("chromium")]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests of a worker."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        yield chromium
-        await chromium.close()
 
 
 async def sit_down(browser: Browser, console: Console, role: Role, errors: list[str], **options: Any) -> Page:

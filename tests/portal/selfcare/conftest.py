@@ -16,7 +16,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from channels.delivery import DeliveryWorker
 from channels.routing import router
@@ -127,15 +127,6 @@ async def spend(server: Running, kind: Callable[..., Any], **what: Any) -> None:
     asked = {"account": line.account, "line_id": line.line_id, "key": uuid4(), "source": "test"}
     answer = await server.engine.post(kind(**asked, asked_at=datetime.now(UTC), **what))
     assert answer.ok, answer
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests of a worker."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        yield chromium
-        await chromium.close()
 
 
 @pytest.fixture

@@ -12,13 +12,12 @@ import pytest
 import pytest_asyncio
 
 from engine.words import Subscriber, Unit
-from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
 from settings import PaymentGatewaySettings, Settings
+from tests.portal.providers import ACCOUNTS
 from tests.portal.selfcare.conftest import EXAMPLES, QATAR, Caller, Running, calling
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ACCOUNTS = Accounts()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

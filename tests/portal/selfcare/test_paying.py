@@ -10,15 +10,13 @@ from playwright.async_api import Page, expect
 
 from engine.words import PaymentState, Unit
 from portal.selfcare.paying import STATES, read_amount
-from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
-from settings import PaymentGatewaySettings, Settings
+from settings import Settings
+from tests.portal.providers import ACCOUNTS, paying_at
 from tests.portal.selfcare.conftest import Running, is_accessible
 
 browsed = pytest.mark.needs("chromium")
 looped = pytest.mark.asyncio(loop_scope="session")
-#: what both sides know
-ACCOUNTS = Accounts()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -32,15 +30,8 @@ async def sandbox() -> AsyncIterator[PaymentsSandbox]:
 
 @pytest.fixture
 def settings(settings: Settings, sandbox: PaymentsSandbox) -> Settings:
-    """With a gateway to the sandbox; where nobody can call back, its provider is asked."""
-
-    options = {
-        "base_url": sandbox.base_url,
-        "api_key": ACCOUNTS.api_key,
-        "webhook_secrets": (ACCOUNTS.webhook_secret,),
-    }
-    gateway = PaymentGatewaySettings(adapter="sandbox", options=options, callback_base="http://127.0.0.1:9")
-    return settings.model_copy(update={"payment_gateways": {"sandbox": gateway}})
+    """With a gateway to the sandbox."""
+    return paying_at(settings, sandbox)
 
 
 @browsed

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from channels.delivery import DeliveryWorker
 from channels.routing import router
@@ -198,15 +198,6 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
         yield Running(url, runner, services, vouchers)
         stop.set()
         await asyncio.gather(*tasks)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests of a worker: its start takes longer than most of them."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        yield chromium
-        await chromium.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,13 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
-from settings import PaymentGatewaySettings, Settings
+from settings import Settings
 from tests.portal.console.conftest import Console
-
-#: what both sides know
-ACCOUNTS = Accounts()
+from tests.portal.providers import ACCOUNTS, paying_at
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -27,14 +24,8 @@ async def sandbox() -> AsyncIterator[PaymentsSandbox]:
 
 @pytest.fixture
 def settings(settings: Settings, sandbox: PaymentsSandbox) -> Settings:
-    """With a gateway to the sandbox, which nobody can call back: its provider is asked."""
-    options = {
-        "base_url": sandbox.base_url,
-        "api_key": ACCOUNTS.api_key,
-        "webhook_secrets": (ACCOUNTS.webhook_secret,),
-    }
-    gateway = PaymentGatewaySettings(adapter="sandbox", options=options, callback_base="http://127.0.0.1:9")
-    return settings.model_copy(update={"payment_gateways": {"sandbox": gateway}})
+    """With a gateway to the sandbox."""
+    return paying_at(settings, sandbox)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
