@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -78,6 +79,11 @@ def read_amount(typed: str, currency: str) -> int | None:
 
 
 _PAYMENT_ID = re.compile(r"[0-9a-f-]{36}")
+
+
+def valid_until(card: SavedCard) -> str:
+    """The last month in which a card is valid, as it stands on the card."""
+    return f"{card.expires_at - timedelta(days=1):%m/%y}"
 
 
 class Way(NamedTuple):
@@ -221,7 +227,7 @@ class Paying:
 
     async def _cards(self, request: web.Request, person: Person) -> web.Response:
         cards = await self._desk.engine.saved_cards(person.subscriber)
-        return self._desk.page(request, person, "cards.html", here="/more", cards=cards)
+        return self._desk.page(request, person, "cards.html", here="/more", cards=cards, valid_until=valid_until)
 
     async def _forget(self, request: web.Request, person: Person) -> web.Response:
         fields = await self._desk.form(request, person)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dialogs.names import product_name
@@ -55,8 +56,13 @@ class Gauge(NamedTuple):
     share: int
     expires_at: datetime | None
     categories: tuple[str, ...]
-    #: how long the unit lasts at the usual pace, told once for each unit; None where nobody knows
+    #: how long what is left of the unit lasts at the usual pace, told once for each unit, with its last bucket; None
+    #: where nobody knows
     days_left: int | None
+    #: that is of several buckets
+    together: bool = False
+    #: it ends before it is used up
+    outlasts: bool = False
 
     @property
     def purse(self) -> bool:
@@ -67,6 +73,8 @@ class Gauge(NamedTuple):
 def gauges(subscriber: Subscriber, outlooks: Iterable[Outlook]) -> list[Gauge]:
     """The buckets as they are used: money first, then by unit, priority and end."""
     pace = {one.unit: one.days_left for one in outlooks}
+    of_unit = Counter(one.unit for one in subscriber.buckets)
+    waiting = dict(of_unit)
     order = list(Unit)
 
     def place(one: Bucket) -> tuple[object, ...]:
@@ -78,6 +86,8 @@ def gauges(subscriber: Subscriber, outlooks: Iterable[Outlook]) -> list[Gauge]:
         left = bucket.amount - bucket.reserved
         # Something that is left is seen; a bucket that grew is full.
         share = min(100, max(1 if left > 0 else 0, left * 100 // max(bucket.initial, 1)))
+        waiting[bucket.unit] -= 1
+        days = None if waiting[bucket.unit] else pace.get(bucket.unit)
         shown.append(
             Gauge(
                 unit=bucket.unit,
@@ -87,10 +97,16 @@ def gauges(subscriber: Subscriber, outlooks: Iterable[Outlook]) -> list[Gauge]:
                 share=share,
                 expires_at=bucket.expires_at,
                 categories=bucket.categories,
-                days_left=pace.pop(bucket.unit, None),
+                days_left=days,
+                together=of_unit[bucket.unit] > 1,
+                outlasts=days is not None and _ends_within(bucket, days),
             )
         )
     return shown
+
+
+def _ends_within(bucket: Bucket, days: int) -> bool:
+    return bucket.expires_at is not None and bucket.expires_at <= datetime.now(UTC) + timedelta(days=days)
 
 
 class Taken(NamedTuple):
