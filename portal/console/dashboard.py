@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiohttp import web
-from aiohttp_sse import EventSourceResponse, sse_response
+from aiohttp_sse import EventSourceResponse
 from redis.asyncio import Redis
 
 from channels.health import RANK, CarrierHealth
 from dialogs.values import text
-from engine.words import EngineError
-from portal.base.faults import AWAY
+from portal.base.streams import Streams
 from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get
 from portal.console.figures import Figures, figures
@@ -28,8 +28,6 @@ from runtime.pulse import EVERY_SECONDS, Listener
 
 #: seconds after which an open page asks anew, so that nobody is followed for ever
 STREAM_SECONDS = 900.0
-#: milliseconds that a browser waits before it connects again
-RECONNECT_AFTER = 2000
 #: queues in which nothing should wait for long, and where each is worked on
 ALARMING = frozenset({"messages_parked", "payments_unknown", "events_parked", "disputes_overdue", "discrepancies_open"})
 WORKED_ON = {
@@ -63,7 +61,7 @@ class DashboardPages:
         self._listener = Listener(redis)
         self._carriers = CarrierHealth(redis)
         self._prover = Prover(desk.engine, redis)
-        self._open: set[EventSourceResponse] = set()
+        self._streams = Streams()
         self._last: tuple[float, Look] | None = None
         self._lock = asyncio.Lock()
 
@@ -71,10 +69,9 @@ class DashboardPages:
         """What they answer to."""
         return [get("/dashboard", STAFF, self._show), get("/dashboard/live", STAFF, self._follow, follows=True)]
 
-    async def close(self, _: web.Application) -> None:
+    async def close(self, application: web.Application) -> None:
         """End every open stream, so that a stopping server waits for none."""
-        for stream in self._open:
-            stream.stop_streaming()
+        await self._streams.close(application)
         await self._prover.close()
 
     async def _show(self, request: web.Request, person: Attendant) -> web.Response:
@@ -82,35 +79,19 @@ class DashboardPages:
         return self._board.page(request, person, "dashboard.html", here="/dashboard", **shown)
 
     async def _follow(self, request: web.Request, person: Attendant) -> web.StreamResponse:
-        """Server-sent events (WHATWG HTML §9.2): the dashboard's inside, whenever it has changed."""
-        async with sse_response(request) as stream:
-            self._open.add(stream)
-            push = asyncio.create_task(self._push(request, stream, person))
-            push.add_done_callback(lambda _: stream.stop_streaming())
-            try:
-                await stream.wait()
-            finally:
-                push.cancel()
-                await asyncio.wait([push])
-                self._open.discard(stream)
-        return stream
+        """The dashboard's inside, whenever it has changed."""
+        return await self._streams.follow(request, partial(self._push, request, person))
 
-    async def _push(self, request: web.Request, stream: EventSourceResponse, person: Attendant) -> None:
-        """Ends when the session, Redis, the books or the browser is gone; the browser comes back and is asked anew."""
-        desk = self._board.desk
-        try:
-            async with asyncio.timeout(STREAM_SECONDS):
-                await stream.send("", event="open", retry=RECONNECT_AFTER)
-                before = ""
-                while await desk.stays(person):
-                    shown = self._shown(await self._look())
-                    part = self._board.part(request, person, "dashboard_inside.html", **shown)
-                    if part != before:
-                        before = part
-                        await stream.send(part, event="part")
-                    await asyncio.sleep(EVERY_SECONDS)
-        except (*AWAY, EngineError, ConnectionResetError, TimeoutError):
-            return
+    async def _push(self, request: web.Request, person: Attendant, stream: EventSourceResponse) -> None:
+        before = ""
+        async with asyncio.timeout(STREAM_SECONDS):
+            while await self._board.desk.stays(person):
+                shown = self._shown(await self._look())
+                part = self._board.part(request, person, "dashboard_inside.html", **shown)
+                if part != before:
+                    before = part
+                    await stream.send(part, event="part")
+                await asyncio.sleep(EVERY_SECONDS)
 
     async def _look(self) -> Look:
         """What is seen now; all who look within a second share it."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from aiohttp import web
-from aiohttp_sse import EventSourceResponse, sse_response
-from redis.exceptions import RedisError
+from aiohttp_sse import EventSourceResponse
 
-from engine.words import EngineError
 from portal.base.sessions import Kept, Sessions
+from portal.base.streams import Streams
 from portal.selfcare.person import Person
 
 #: seconds between looks at the books while a page is open; concurrent looks share a query
 LOOK_EVERY = 1.0
 #: seconds after which a page asks anew, so that nobody is followed for ever
 STREAM_SECONDS = 600.0
-#: what a browser waits before it connects again, in milliseconds
-RECONNECT_AFTER = 2000
 
 
 class Seen(NamedTuple):
@@ -31,47 +29,28 @@ class Seen(NamedTuple):
 
 
 class Live:
-    """The open streams of one server. ``close`` ends them, so that a stopping server waits for none."""
+    """The open streams of one server."""
 
     def __init__(self, sessions: Sessions[Kept]) -> None:
         self._sessions = sessions
-        self._open: set[EventSourceResponse] = set()
-
-    async def close(self, _: web.Application) -> None:
-        """End every open stream."""
-        for stream in self._open:
-            stream.stop_streaming()
+        self._streams = Streams()
+        self.close = self._streams.close
 
     async def follow(
         self, request: web.Request, person: Person, look: Callable[[], Awaitable[Seen]]
     ) -> web.StreamResponse:
-        """Send a part at once and again whenever a look sees something else."""
-        async with sse_response(request) as stream:
-            self._open.add(stream)
-            push = asyncio.create_task(self._push(stream, person, look))
-            push.add_done_callback(lambda _: stream.stop_streaming())
-            try:
-                await stream.wait()
-            finally:
-                push.cancel()
-                await asyncio.wait([push])
-                self._open.discard(stream)
-        return stream
+        """Send a part at once and again whenever a look sees something else, as long as the session lasts."""
+        return await self._streams.follow(request, partial(self._push, person, look))
 
-    async def _push(self, stream: EventSourceResponse, person: Person, look: Callable[[], Awaitable[Seen]]) -> None:
-        """Ends when the session, Redis, the books or the browser is gone; the browser comes back and is asked anew."""
+    async def _push(self, person: Person, look: Callable[[], Awaitable[Seen]], stream: EventSourceResponse) -> None:
         shown: object = None
-        try:
-            async with asyncio.timeout(STREAM_SECONDS):
-                await stream.send("", event="open", retry=RECONNECT_AFTER)
-                while await self._sessions.lasts(person.visit):
-                    seen = await look()
-                    if seen.what != shown:
-                        shown = seen.what
-                        await stream.send(seen.part(), event="part")
-                    if seen.final:
-                        await stream.send("", event="done")
-                        return
-                    await asyncio.sleep(LOOK_EVERY)
-        except (RedisError, EngineError, ConnectionResetError, TimeoutError):
-            return
+        async with asyncio.timeout(STREAM_SECONDS):
+            while await self._sessions.lasts(person.visit):
+                seen = await look()
+                if seen.what != shown:
+                    shown = seen.what
+                    await stream.send(seen.part(), event="part")
+                if seen.final:
+                    await stream.send("", event="done")
+                    return
+                await asyncio.sleep(LOOK_EVERY)

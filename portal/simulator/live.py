@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 
 import phonenumbers
 from aiohttp import web
-from aiohttp_sse import EventSourceResponse, sse_response
+from aiohttp_sse import EventSourceResponse
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from engine.api import Engine
 from engine.words import BadNumber, EngineError
+from portal.base.streams import Streams
 from portal.simulator.beside import Neighbours
 from portal.simulator.glass import Glass, Json
 from runtime.keyring import Keyring
@@ -63,7 +63,7 @@ def readable(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
 
 
 class Live:
-    """The streams that browsers hold open. ``close`` ends them all, so that a stopping server waits for none."""
+    """The streams that browsers hold open."""
 
     def __init__(self, engine: Engine, redis: Redis, keyring: Keyring, glass: Glass, neighbours: Neighbours) -> None:
         self._engine = engine
@@ -71,7 +71,8 @@ class Live:
         self._keyring = keyring
         self._glass = glass
         self._neighbours = neighbours
-        self._open: set[EventSourceResponse] = set()
+        self._streams = Streams(RECONNECT_AFTER)
+        self.close = self._streams.close
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """``GET live?msisdn=…&msisdn=…``: every text the carrier still keeps for these, then what comes and changes.
@@ -89,22 +90,7 @@ class Live:
         if last and not SEEN.fullmatch(last):
             raise web.HTTPBadRequest(text="not the id of a text")
         seen = last.split(",") if last.count(",") == len(numbers) - 1 and last else ["0"] * len(numbers)
-        async with sse_response(request) as stream:
-            self._open.add(stream)
-            push = asyncio.create_task(_Push(self, stream, numbers, seen).run())
-            push.add_done_callback(lambda _: stream.stop_streaming())
-            try:
-                await stream.wait()
-            finally:
-                push.cancel()
-                await asyncio.wait([push])
-                self._open.discard(stream)
-        return stream
-
-    async def close(self, _: web.Application) -> None:
-        """End every open stream now: left open they would hold up the server's stop."""
-        for stream in self._open:
-            stream.stop_streaming()
+        return await self._streams.follow(request, lambda stream: _Push(self, stream, numbers, seen).run())
 
     async def texts(self, msisdn: str, seen: str) -> list[tuple[str, Json]]:
         """The texts to a number after ``seen``, with their ids."""
@@ -138,24 +124,19 @@ class _Push:
         self._told: dict[str, Json | None] = {}
 
     async def run(self) -> None:
-        """Send until Redis, the books or the browser is gone; the browser comes back."""
+        """Send for as long as there is somebody to send to."""
         looks = 0
-        try:
-            # Named, so that a page can tell "connected" from the first text.
-            await self._stream.send("", event="open", retry=RECONNECT_AFTER)
-            while True:
-                for place, number in enumerate(self._numbers):
-                    for entry_id, text in await self._live.texts(number, self._seen[place]):
-                        self._seen[place] = entry_id
-                        await self._stream.send(json.dumps(text), id=",".join(self._seen))
-                if looks % BOOKS_EVERY == 0:
-                    for number in self._numbers:
-                        await self._changed("line", number, await self._live.line(number))
-                    await self._changed("payer", "", await self._live.payer(self._numbers))
-                looks += 1
-                await asyncio.sleep(LOOK_EVERY)
-        except (RedisError, ConnectionResetError, TimeoutError):
-            return
+        while True:
+            for place, number in enumerate(self._numbers):
+                for entry_id, text in await self._live.texts(number, self._seen[place]):
+                    self._seen[place] = entry_id
+                    await self._stream.send(json.dumps(text), id=",".join(self._seen))
+            if looks % BOOKS_EVERY == 0:
+                for number in self._numbers:
+                    await self._changed("line", number, await self._live.line(number))
+                await self._changed("payer", "", await self._live.payer(self._numbers))
+            looks += 1
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _changed(self, event: str, whose: str, now: Json | None) -> None:
         if now is not None and self._told.get(event + whose) != now:
