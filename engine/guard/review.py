@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.audit.service import Trail
 from engine.guard.payments import list_digest
 from engine.guard.tables import payment_decision
-from engine.payments.course import Stored, become
+from engine.payments.course import become
 from engine.payments.steps import Step
+from engine.payments.stored import Stored
 from engine.payments.tables import payment
 from engine.recharge.gateways.contract import DeclineReason
 from engine.words import AccountRef, ListKind, NotThere, Payment, PaymentMethod, PaymentState

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from engine.payments import names
-from engine.payments.course import UNREACHABLE, Stored
+from engine.payments.course import UNREACHABLE
 from engine.payments.gateways import Gateways
 from engine.payments.progress import Progress, evidence
 from engine.payments.steps import Step
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import ChargeRequest, GatewayState, Outcome, Payer
 from engine.words import PaymentState
 from runtime.keyring import Keyring

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from engine.payments.course import Stored
 from engine.payments.store import Connection, Waiting
+from engine.payments.stored import Stored
 
 _STORED = ", ".join(f"p.{name}" for name in Stored._fields)
 

@@ -10,7 +10,7 @@ import structlog
 from engine.accounts.service import Accounts
 from engine.events.alarms import Alarms
 from engine.payments import names
-from engine.payments.course import Stored, is_waiting
+from engine.payments.course import is_waiting
 from engine.payments.gateways import Gateways
 from engine.payments.opening import Opening, Wanted
 from engine.payments.owners import ID, PATH, REF, REFERENCE, STATUS_REF, Found, Taken, owner_of
@@ -19,6 +19,7 @@ from engine.payments.payers import Payers
 from engine.payments.progress import Progress, hearing
 from engine.payments.pushes import Pushes, paid_by, undecided
 from engine.payments.steps import Step
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, PaymentState, UnknownLine
 

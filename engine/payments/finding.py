@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments import names, reading, store
-from engine.payments.course import Stored
 from engine.payments.store import Connection
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.words import AccountRef, Payment, PaymentMethod, PaymentState, Subscriber
 

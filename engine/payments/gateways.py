@@ -11,16 +11,15 @@ import structlog
 
 from engine.recharge.gateways.configured import gateway_routes, payment_gateways
 from engine.recharge.gateways.contract import (
-    AsksInSession,
     ChargeRequest,
     Event,
     GatewayState,
-    OffersPage,
     Outcome,
     PaymentGateway,
     PaymentRef,
     RefundRequest,
 )
+from engine.recharge.gateways.offers import AsksInSession, OffersPage
 from engine.recharge.gateways.routing import GatewayRoutes
 from engine.words import PaymentMethod
 from runtime.breaker import Breaker

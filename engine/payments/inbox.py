@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
 from engine.payments import names, store
-from engine.payments.course import Stored
 from engine.payments.events import Events
 from engine.payments.gateways import Gateways
 from engine.payments.keeping import Arrival, Arrived, Keeper, by_item, numbered
@@ -29,6 +28,7 @@ from engine.payments.owners import PATH, REFERENCE, Taken, locators_of
 from engine.payments.progress import Progress
 from engine.payments.sealing import seal_event, unseal_event
 from engine.payments.store import Connection, Heard, Waiting
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import BadCallback, CallbackRequest, Event
 from engine.storage.sharding import shard_of

@@ -10,13 +10,13 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments import store
-from engine.payments.course import Stored
 from engine.payments.events import Events
 from engine.payments.names import Locator
 from engine.payments.owners import ID, PATH, REF, STATUS_REF, Taken
 from engine.payments.progress import Progress
 from engine.payments.steps import Step, decided, touches
 from engine.payments.store import Connection, Heard, Key
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import Event
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from engine.payments.course import Stored
 from engine.payments.names import Locator
 from engine.payments.store import (
     EVIDENCE,
@@ -22,6 +21,7 @@ from engine.payments.store import (
     ask,
     place_of,
 )
+from engine.payments.stored import Stored
 from engine.payments.tables import payment, payment_asked, payment_event, payment_locator
 from engine.storage.bulk import arrays, insert_sql, unfolded
 

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.guard.payments import Intent, Looked, PaymentGuard
 from engine.payments import names, opened
-from engine.payments.course import Stored
 from engine.payments.gateways import Gateways
 from engine.payments.opened import Named
 from engine.payments.sealing import fresh_key, seal_payer
 from engine.payments.store import Connection, Holder
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, Payer
 from engine.recharge.gateways.references import account_number, payer_digest

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from engine.payments import names
-from engine.payments.course import Stored, could_be
+from engine.payments.course import could_be
 from engine.payments.names import Locator
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Event, GatewayState
 from engine.recharge.gateways.references import is_account_number
 

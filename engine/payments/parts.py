@@ -13,9 +13,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from engine.events.alarms import Alarms
-from engine.payments.course import CHARGEBACK, Stored, nothing_taken
+from engine.payments.course import CHARGEBACK, nothing_taken
 from engine.payments.progress import Progress
 from engine.payments.steps import Step, alarm_facts
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome
 from engine.words import Code, PaymentState
 

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.guard.cards import Cards
 from engine.payments import store
-from engine.payments.course import Stored, nothing_taken
+from engine.payments.course import nothing_taken
 from engine.payments.sealing import unseal_payer
 from engine.payments.store import Connection, Holder
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import NewCard, Payer
 from engine.words import LineRef, PaymentMethod

@@ -19,11 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.service import Door
 from engine.events.alarms import Alarms
 from engine.payments import names, reading, store
-from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, Stored, alarm_for, become, turn
+from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, alarm_for, become, turn
 from engine.payments.links import TOPIC
 from engine.payments.names import SUSPENSE_ID, by_gateway_ref
 from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.storage.sharding import new_id

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments import names, opened
-from engine.payments.course import Stored, is_waiting
+from engine.payments.course import is_waiting
 from engine.payments.names import Locator
 from engine.payments.store import Connection
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import Event
 from engine.words import PaymentState

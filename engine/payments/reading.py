@@ -8,7 +8,7 @@ from uuid import UUID
 
 from engine.books.tables import operation
 from engine.payments import store
-from engine.payments.course import Stored
+from engine.payments.stored import Stored
 from engine.storage.bulk import arrays, unfolded
 from engine.words import AccountRef
 

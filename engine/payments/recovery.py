@@ -25,7 +25,6 @@ from engine.payments.course import (
     REFUND_WITHIN,
     RETURNED,
     UNRESOLVED,
-    Stored,
     become,
     hopeless,
     is_waiting,
@@ -40,6 +39,7 @@ from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.steps import Step
 from engine.payments.store import Connection
+from engine.payments.stored import Stored
 from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome, Payer, RefundRequest
 from engine.words import EngineUnavailable, LineStatus, PaymentMethod, PaymentState

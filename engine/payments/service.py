@@ -19,7 +19,7 @@ from engine.guard.cards import Cards
 from engine.guard.payments import PaymentGuard
 from engine.payments import names
 from engine.payments.asking import Asking
-from engine.payments.course import DUPLICATE, REFUND_REFUSED, Stored
+from engine.payments.course import DUPLICATE, REFUND_REFUSED
 from engine.payments.events import Events
 from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
@@ -31,6 +31,7 @@ from engine.payments.progress import Progress
 from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
 from engine.payments.steps import Step
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import GatewayState, Payer
 from engine.words import (
     Answer,

@@ -11,10 +11,11 @@ import msgspec
 
 from engine.notices.rules import policy
 from engine.payments import store
-from engine.payments.course import UNREACHABLE, Stored
+from engine.payments.course import UNREACHABLE
 from engine.payments.links import TOPIC, WAITS
 from engine.payments.names import Locator
 from engine.payments.store import Key
+from engine.payments.stored import Stored
 from engine.storage.sharding import new_id
 from engine.words import PaymentState as S
 

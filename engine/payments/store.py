@@ -17,8 +17,8 @@ from engine.accounts.tables import line
 from engine.books.tables import outbox
 from engine.events import alarms
 from engine.events.tables import event
-from engine.payments.course import Stored
 from engine.payments.names import Locator
+from engine.payments.stored import Stored
 from engine.payments.tables import gateway_event, payment, payment_event, payment_locator
 from engine.storage.bulk import arrays, insert_sql, unfolded, update_sql
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.payments.course import Stored
 from engine.payments.gateways import Gateways
+from engine.payments.stored import Stored
 from engine.reconciliation import matching, store
 from engine.reconciliation.rules import asked
 from engine.reconciliation.staging import Run

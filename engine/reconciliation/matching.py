@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.databases import Books
 from engine.books.sheets import Book
 from engine.payments import names, store as payments
-from engine.payments.course import Stored, could_be
+from engine.payments.course import could_be
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.recharge.gateways.references import is_account_number
 from engine.reconciliation import store

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from engine.payments.course import Stored
 from engine.payments.parts import in_part
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.reconciliation.tables import Kind
 from engine.words import PaymentState

@@ -13,7 +13,7 @@ from engine.audit.service import Trail
 from engine.books.databases import Books
 from engine.payments.gateways import Gateways
 from engine.payments.service import Payments
-from engine.recharge.gateways.contract import OffersStatements
+from engine.recharge.gateways.offers import OffersStatements
 from engine.reconciliation import cases, matching, runs, store
 from engine.reconciliation.asking import ask
 from engine.reconciliation.cases import Change, Discrepancy, Wanted

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from engine.payments.course import Stored
+from engine.payments.stored import Stored
 from engine.reconciliation import statements as sql
 from engine.reconciliation.rules import Days, Judged, Told
 

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 
 from configuration.options import WrongOptions
-from engine.recharge.gateways.contract import AsksInSession, PaymentGateway
+from engine.recharge.gateways.contract import PaymentGateway
+from engine.recharge.gateways.offers import AsksInSession
 from engine.recharge.gateways.options import GatewayFactory, Tools
 from engine.recharge.gateways.routing import GatewayRoute, GatewayRoutes
 from engine.words import PaymentMethod

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.payments import names
-from engine.payments.course import Stored
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.words import Advance, Charge, LineStatus, Payment, PaymentMethod, PaymentState, Subscriber, Unit
 from tests.engine.payments.house import House

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, strategies as st
 
-from engine.payments.course import Stored
+from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import GatewayState, Outcome
 from engine.reconciliation.rules import Told, asked, days, judge, likeliest
 from engine.reconciliation.tables import Kind

@@ -9,14 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from engine.recharge.gateways.contract import (
-    DeclineReason,
-    GatewayState,
-    OffersStatements,
-    Payer,
-    RefundRequest,
-    SettlementRow,
-)
+from engine.recharge.gateways.contract import DeclineReason, GatewayState, Payer, RefundRequest, SettlementRow
+from engine.recharge.gateways.offers import OffersStatements
 from engine.recharge.gateways.stripe.gateway import Gateway
 from sandbox.payments.server import PaymentsSandbox
 from tests.engine.recharge.gateways.peers import (

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from engine.recharge.gateways.contract import BadCallback, DeclineReason, GatewayState, OffersPage, Payer
+from engine.recharge.gateways.contract import BadCallback, DeclineReason, GatewayState, Payer
+from engine.recharge.gateways.offers import OffersPage
 from engine.recharge.gateways.stripe.gateway import Gateway
 from engine.recharge.gateways.stripe.pages import back, card_of, session_form, session_outcome
 from engine.recharge.gateways.stripe.webhook import read_event
