@@ -27,9 +27,9 @@ from channels.texts import TextConversation
 from channels.turn import Budget
 from dialogs.chats import COMMANDS, KEEP, MENU, UNLINK, chat_texts
 from dialogs.notices import Notices
+from dialogs.said import Screen
 from dialogs.texts import Texts
 from dialogs.values import Text
-from dialogs.words import Screen
 from engine.api import Engine
 from runtime.keyring import Keyring
 from settings import Operator

@@ -30,7 +30,8 @@ from channels.trace import Listener, Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import Machine
 from dialogs.notices import Notices
-from dialogs.words import Context, Place, Screen
+from dialogs.said import Screen
+from dialogs.words import Context, Place
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, UnknownLine
 from runtime.metrics import Metrics

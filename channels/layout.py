@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gsm0338 import Codec  # type: ignore[import-untyped]
 
 from channels.turn import Budget
-from dialogs.words import Screen
+from dialogs.said import Screen
 
 MORE_KEY, BACK_KEY, HOME_KEY = "98", "0", "00"
 ESCAPE = 0x1B

@@ -9,9 +9,10 @@ from channels.inputs import Inputs
 from channels.session import Session
 from channels.turn import Profile
 from dialogs.machine import BACK_KEY, MORE_KEY, Machine
+from dialogs.said import Screen
 from dialogs.steps import Step
 from dialogs.typed import typed_text
-from dialogs.words import Context, Screen
+from dialogs.words import Context
 
 
 class Player:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from channels.turn import Budget, Profile, Reply, Turn
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
-from dialogs.words import Screen
+from dialogs.said import Screen
 
 #: what one part of a long SMS holds, in septets and UCS-2 units, and a short one (3GPP TS 23.040 §9.2.3.24.1)
 PART_SEPTETS, PART_UCS2, WHOLE_SEPTETS, WHOLE_UCS2 = 153, 67, 160, 70

@@ -43,9 +43,10 @@ from dialogs.keywords import (
 )
 from dialogs.machine import YES, Machine
 from dialogs.notices import Notices
+from dialogs.said import Screen
 from dialogs.steps import Step
 from dialogs.typed import fits_shape
-from dialogs.words import Ask, Choose, Confirm, Context, Screen
+from dialogs.words import Ask, Choose, Confirm, Context
 from engine.api import Engine
 from engine.words import Subscriber
 from runtime.keyring import Keyring

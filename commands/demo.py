@@ -38,6 +38,7 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.process import EmbeddedError, last_lines
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.logs import configure_logs
+from runtime.pausing import stop_event
 from sandbox.bot_api import BotApi
 from sandbox.core import PacketCore
 from settings import Operator, Right, Settings, load_operator, load_settings
@@ -107,9 +108,7 @@ def _log_file(folder: Path, as_json: bool) -> Iterator[IO[bytes] | int]:
 async def _serve(
     folder: Path, output: IO[bytes] | int, *, operator: Path | None, port: int | None, as_json: bool
 ) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_event(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     async with _servers(folder) as servers, AsyncExitStack() as sandbox:
         _set_environment(folder, operator, port)
         api_key = _api_key()

@@ -75,17 +75,7 @@ def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str,
         "stripe": {"adapter": "stripe", "options": stripe, "cost": 10},
     }
     if currency == "KES":
-        mpesa = {
-            "base_url": f"{server.base_url}/mpesa",
-            "consumer_key": accounts.mpesa_consumer_key,
-            "consumer_secret": accounts.mpesa_consumer_secret,
-            "passkey": accounts.mpesa_passkey,
-            "shortcode": accounts.mpesa_shortcode,
-            "initiator": "demo",
-            "security_credential": secrets.token_hex(16),
-            "path_secret": secrets.token_hex(16),
-        }
-        gateways["mpesa"] = {"adapter": "mpesa", "options": mpesa, "cost": 10}
+        gateways["mpesa"] = {"adapter": "mpesa", "options": _mpesa(server, accounts), "cost": 10}
     if accounts.hubtel_fulfilment_url:
         hubtel = {
             "client_id": accounts.hubtel_client_id,
@@ -109,3 +99,16 @@ def sandbox_gateways(server: PaymentsSandbox, accounts: Accounts, currency: str,
         }
         gateways["acquirer"] = {"adapter": "acquirer", "options": bank, "cost": 10}
     return {name: {**given, "callback_base": ours} for name, given in gateways.items()}
+
+
+def _mpesa(server: PaymentsSandbox, accounts: Accounts) -> dict[str, Any]:
+    return {
+        "base_url": f"{server.base_url}/mpesa",
+        "consumer_key": accounts.mpesa_consumer_key,
+        "consumer_secret": accounts.mpesa_consumer_secret,
+        "passkey": accounts.mpesa_passkey,
+        "shortcode": accounts.mpesa_shortcode,
+        "initiator": "demo",
+        "security_credential": secrets.token_hex(16),
+        "path_secret": secrets.token_hex(16),
+    }

@@ -19,11 +19,12 @@ from dialogs.keywords import keyword_faults
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
 from dialogs.notices import Notices
 from dialogs.refusals import NOT_ASKED, SENTENCES
+from dialogs.said import Screen
 from dialogs.shortcuts import shortcut_faults
 from dialogs.tailoring import tailoring_faults
 from dialogs.texts import Texts
 from dialogs.translations import message_fault, source_messages, translation_faults
-from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, Screen, State, Typed
+from dialogs.words import Ask, Choose, Confirm, Dialog, Menu, MoneyStep, Pay, Say, State, Typed
 from engine.words import Code, Refused
 from settings import Operator
 

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from dialogs.resuming import DONE_AT, Return, coming_back, going_on, left_behind, question
+from dialogs.said import Option, Screen
 from dialogs.screens import screen_text, told_before
 from dialogs.steps import Shown, Step
 from dialogs.texts import Texts
@@ -29,12 +30,10 @@ from dialogs.words import (
     Go,
     Menu,
     MoneyStep,
-    Option,
     Pay,
     Place,
     Resume,
     Say,
-    Screen,
     State,
     Wrong,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dialogs.said import Screen
 from dialogs.texts import Texts
 from dialogs.values import Text, text
-from dialogs.words import Screen
 from settings import Operator
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from dialogs.checkout import Checkout, Till
-from dialogs.words import MoneyStep, Place, Say, Screen, State
+from dialogs.said import Screen
+from dialogs.words import MoneyStep, Place, Say, State
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from channels.ussd.contract import AdapterFactory
 from channels.ussd.outbound import Outbound, Tools, load as load_outbound
 from channels.ussd.routes import Door
 from configuration.options import WrongOptions
-from dialogs.words import Screen
+from dialogs.said import Screen
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import GatewaySettings, Operator, Settings, SettingsError

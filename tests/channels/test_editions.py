@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from channels.conversation import Conversation
 from channels.editions import Editions, served
 from channels.texts import TextConversation
+from dialogs.said import Screen
 from dialogs.texts import Texts
-from dialogs.words import Screen
 from engine.api import Engine, open_engine
 from runtime.keyring import Keyring
 from settings import Operator, load_operator

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from channels.layout import alphabet, misfit, pages, septets, transliterate, units
 from channels.turn import Budget
-from dialogs.words import Option, Screen
+from dialogs.said import Option, Screen
 
 USSD = Budget(septets=182, ucs2=80)
 CODEC = Codec()

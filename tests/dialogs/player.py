@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from dialogs.machine import Machine
+from dialogs.said import Screen
 from dialogs.steps import Step
-from dialogs.words import Context, Place, Screen
+from dialogs.words import Context, Place
 from engine.api import Engine
 
 

@@ -16,10 +16,11 @@ from dialogs.catalogue import declared
 from dialogs.check import Problem, check
 from dialogs.drawing import mermaid as draw
 from dialogs.refusals import SENTENCES
+from dialogs.said import Screen
 from dialogs.texts import Texts, read_catalogue
 from dialogs.translations import message_fault, source_messages
 from dialogs.values import text
-from dialogs.words import Choose, Context, Data, Dialog, Go, Item, Link, Menu, Say, Screen, State, Typed
+from dialogs.words import Choose, Context, Data, Dialog, Go, Item, Link, Menu, Say, State, Typed
 from engine.words import Code
 from settings import Operator
 

@@ -20,8 +20,8 @@ from dialogs.keywords import (
     text_notices,
     words,
 )
+from dialogs.said import Screen
 from dialogs.texts import Texts
-from dialogs.words import Screen
 from settings import Operator
 
 LANGUAGES = ("en", "fr", "sw", "ar", "pt", "ha")

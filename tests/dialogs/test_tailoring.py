@@ -10,10 +10,11 @@ import pytest
 from dialogs.catalogue import declared, machine_of
 from dialogs.check import check_operator
 from dialogs.keywords import Intent, Keyword, Keywords
+from dialogs.said import Screen
 from dialogs.tailoring import edition_of
 from dialogs.texts import Texts
 from dialogs.values import counted, text
-from dialogs.words import Menu, Screen
+from dialogs.words import Menu
 from engine.api import Engine
 from engine.words import Unit
 from settings import DialogRules, Operator

@@ -182,6 +182,20 @@ def _shown(data: Data, currency: str) -> dict[str, Any]:
     return {"amount": amount, "number": data["number"], "fee": Money(data["fee"], currency)}
 
 
+def _operation(context: Context, data: Data, key: UUID) -> Transfer:
+    """With the fee that was on the screen, and both sides as the other may see them."""
+    return Transfer(
+        **asked_by(context, key),
+        unit=Unit(data["unit"]),
+        amount=data["amount"],
+        fee=data["fee"],
+        receiver=account_kept(data["receiver"]),
+        receiver_line=line_kept(data["receiver"]).line_id,
+        sender_shown=masked(context.subscriber.msisdn),
+        receiver_shown=data["number"],
+    )
+
+
 def _confirm(operator: Operator) -> Confirm:
     def detail(data: Data) -> Text:
         """Says that there is no fee, too: silence would leave it open."""
@@ -189,19 +203,6 @@ def _confirm(operator: Operator) -> Confirm:
         if not data["fee"]:
             return text("Send {amount} to {number}? No fee.", amount=shown["amount"], number=shown["number"])
         return text("Send {amount} to {number}? Fee {fee}.", **shown)
-
-    def operation(context: Context, data: Data, key: UUID) -> Transfer:
-        """With the fee that was on the screen, and both sides as the other may see them."""
-        return Transfer(
-            **asked_by(context, key),
-            unit=Unit(data["unit"]),
-            amount=data["amount"],
-            fee=data["fee"],
-            receiver=account_kept(data["receiver"]),
-            receiver_line=line_kept(data["receiver"]).line_id,
-            sender_shown=masked(context.subscriber.msisdn),
-            receiver_shown=data["number"],
-        )
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
         """What the next screen says of it."""
@@ -229,7 +230,7 @@ def _confirm(operator: Operator) -> Confirm:
             number=data["number"],
         ),
         yes=text("Send"),
-        operation=operation,
+        operation=_operation,
         result=result,
         done="transfer.done",
         refused="transfer.refused",

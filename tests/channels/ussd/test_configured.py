@@ -8,7 +8,7 @@ import pytest
 
 from channels.turn import Budget
 from channels.ussd.configured import fits, profiles
-from dialogs.words import Screen
+from dialogs.said import Screen
 from settings import GatewaySettings, SettingsError
 
 
