@@ -27,7 +27,7 @@ from channels.quota import Quota, QuotaDown
 from channels.session import Begun, Session, Thread
 from channels.sessions import SessionStore
 from channels.text_talk import Talk, fresh, live, over
-from channels.text_turn import SILENCE, Choice, Shown, TextProfile, TextTurn, choices, text_profile
+from channels.text_turn import SILENCE, Shown, TextProfile, TextTurn, choices
 from channels.trace import Listener, Trace, TracePublisher
 from channels.turn import Event, Profile, Turn
 from dialogs.keywords import (
@@ -52,8 +52,6 @@ from engine.words import Subscriber
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator
-
-__all__ = ["Choice", "Shown", "TextConversation", "TextProfile", "text_profile"]
 
 log = structlog.get_logger(__name__)
 
@@ -96,8 +94,7 @@ class TextConversation(Conversation):
             publisher=publisher,
             listeners=listeners,
         )
-        self._keyring = keyring
-        self._quota = quota
+        self._keyring, self._quota = keyring, quota
         self.adopt(operator)
 
     def adopt(self, operator: Operator) -> None:
@@ -270,19 +267,17 @@ class TextConversation(Conversation):
 
     def _receipt(self, trace: Trace) -> tuple[int, UUID] | None:
         """The receipt of what this text has done, which the answer tells of."""
-        done = trace.answer is not None and trace.answer.ok
-        return self._engine.told.receipt(trace.operations[-1]) if done else None
+        return self._engine.told.receipt(trace.operations[-1]) if trace.answer and trace.answer.ok else None
 
     def _aside(self, talk: Talk, name: str | None) -> Outcome:
         """A word that leaves a conversation where it is; None for silence."""
-        session = talk.live or over()
+        session, texts = talk.live or over(), self._machine.texts
         if name is None:
             return Outcome(SILENCE, session)
-        texts = self._machine.texts
         said = texts.say(texts.language(talk.subscriber.language), self._said[name])
         screen = Screen(state=f"notice.{name}", text=said, ends=talk.live is None)
-        whole = pages(screen, talk.profile.budget)[0]
-        return Outcome(Shown(text=whole, ends=screen.ends, label=screen.state, body=said), session)
+        text = pages(screen, talk.profile.budget)[0]
+        return Outcome(Shown(text=text, ends=screen.ends, label=screen.state, body=said), session)
 
     def _pages(self, screen: Screen, context: Context, profile: Profile) -> list[str]:
         """Who types numbers into a text is told to; buttons tell it themselves."""
