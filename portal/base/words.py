@@ -20,6 +20,7 @@ from dialogs.values import Together
 #: the languages that pages speak, by what they call themselves; dialogs speak more
 LANGUAGES = {code: OWN_NAMES[code] for code in ("en", "fr", "sw", "ar")}
 RIGHT_TO_LEFT = frozenset({"ar"})
+LEFT_TO_RIGHT_MARK = "\u200e"
 
 
 def page_catalogue(language: str) -> Traversable:

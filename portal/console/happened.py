@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text
 from engine.words import MAY_ASK, Code, Event, RequestKind, Unit
+from portal.base.words import LEFT_TO_RIGHT_MARK, RIGHT_TO_LEFT
 from portal.console.desk import Attendant, Desk
 from portal.console.names import DELIVERIES, PAYMENT_STATES, STEPS
 from portal.console.request_names import KINDS, OPERATION_KINDS, STEPS_OF_REQUESTS, TOPICS
@@ -63,7 +64,7 @@ def _booking(write: Write, person: Attendant, currency: str, event: Event) -> Ro
         _named(write, OPERATION_KINDS, event.what),
         state="" if ok else write(SENTENCES[Code(event.state)]),
         tone="" if ok else "warn",
-        changes=tuple(_change(write, one, currency) for one in event.detail["changes"]),
+        changes=tuple(_change(write, person.language, one, currency) for one in event.detail["changes"]),
         may_refund=ok and event.what in GIVEN_BACK and person.staff.role in MAY_ASK[RequestKind.REFUND],
         may_resend=ok and event.what in TOLD and person.staff.role in MAY_ASK[RequestKind.RECEIPT],
     )
@@ -79,8 +80,10 @@ def _named(write: Write, table: Mapping[str, tuple[Text, str]], code: str) -> st
     return code if known is None else write(known[0])
 
 
-def _change(write: Write, one: Mapping[str, Any], currency: str) -> tuple[str, str, str]:
+def _change(write: Write, language: str, one: Mapping[str, Any], currency: str) -> tuple[str, str, str]:
     unit, before, after = Unit(one["unit"]), one["before"], one["after"]
     sign = "+" if after > before else "−" if after < before else ""
     moved, left = Quantity(unit, abs(after - before), currency), Quantity(unit, after, currency)
-    return sign + write(moved), write(left), one["product"]
+    # Where people write from the right, the sign stays on its number's left (UAX #9).
+    mark = LEFT_TO_RIGHT_MARK if language in RIGHT_TO_LEFT else ""
+    return mark + sign + write(moved), write(left), one["product"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -59,6 +60,36 @@ STEPS: dict[str, tuple[Text, str]] = {
     "postponed": (text("Looked at later"), ""),
     "charged_back": (text("Charged back"), "bad"),
 }
+#: why a payment is where it is (``DeclineReason``, ``engine.payments.course``)
+PAYMENT_REASONS: dict[str, tuple[Text, str]] = {
+    "funds": (text("Too little money"), ""),
+    "cancelled": (text("Called off by the payer"), ""),
+    "timeout": (text("No answer in time"), ""),
+    "wrong_pin": (text("Wrong PIN"), ""),
+    "limit": (text("Over a limit"), ""),
+    "method": (text("Card or account not taken"), ""),
+    "fraud": (text("Suspicion of fraud"), ""),
+    "other": (text("No reason given"), ""),
+    "chargeback": (text("Charged back"), ""),
+    "returned": (text("Given back"), ""),
+    "won_back": (text("Dispute won"), ""),
+    "not_settled": (text("Not taken by the books"), ""),
+    "duplicate": (text("Counted under another payment"), ""),
+    "unreachable": (text("Gateway not reached"), ""),
+    "unresolved": (text("Nobody found out"), ""),
+    "refund_refused": (text("The gateway does not give it back"), ""),
+    "line_closed": (text("The line was closed"), ""),
+    "line_unknown": (text("There is no such line."), ""),
+}
+#: what made a payment suspicious, but how often it was tried (``risk``)
+RISKS: dict[str, Text] = {
+    "trusted": text("Trusted"),
+    "amount_unusual": text("Amount far above the usual"),
+    "line_new": text("New line"),
+    "sim_changed": text("SIM changed lately"),
+    "other_payer": text("Not paid from the own number"),
+}
+_VELOCITY = re.compile(r"velocity_(subscriber|payer|device)_([0-9]+)min")
 VERDICTS: dict[str, tuple[Text, str]] = {
     "allow": (text("Allowed"), "good"),
     "review": (text("Held"), "warn"),
@@ -176,6 +207,14 @@ LEDGERS: dict[str, Text] = {
     "unapplied": text("Owed back to payers"),
     "bank": text("Paid out to our bank"),
 }
+
+
+def risk(code: str) -> Text:
+    """What a reason of the fraud layer is called; one that is new tells itself."""
+    often = _VELOCITY.fullmatch(code)
+    if often is not None:
+        return text("{of}: many payments in {minutes} min", of=LIST_KINDS[often[1]][0], minutes=often[2])
+    return RISKS.get(code) or text("{code}", code=code)
 
 
 class Tag(NamedTuple):

@@ -21,7 +21,7 @@ from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, Unit, UnknownLine
 from portal.base.guard import from_our_own_page
 from portal.base.sessions import Kept, Sessions, Visit
-from portal.base.words import RIGHT_TO_LEFT, PageTexts
+from portal.base.words import LEFT_TO_RIGHT_MARK, RIGHT_TO_LEFT, PageTexts
 from settings import Operator
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 SIGN_IN = "/portal/sign-in"
 #: what a person chose before they signed in
 LANGUAGE_COOKIE = "rasid_language"
-LEFT_TO_RIGHT_MARK = "\u200e"
 #: characters of any field that a form sends
 FIELD_MOST = 64
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from engine.words import NotPossible
+from portal.console.names import risk
 from portal.console.reasons import REASONS, reason_of
 
 ENGINE = Path(__file__).resolve().parents[3] / "engine"
@@ -33,3 +34,10 @@ def test_codes_among_the_values_are_told_in_words_too() -> None:
 
 def test_what_has_no_code_is_left_to_the_engines_own_words() -> None:
     assert reason_of(ValueError("days: 1 to 365 are meant")) is None
+
+
+def test_what_made_a_payment_suspicious_is_told_in_words() -> None:
+    often = risk("velocity_payer_60min")
+    assert (often.message, often.values["minutes"]) == ("{of}: many payments in {minutes} min", "60")
+    assert risk("line_new").message == "New line"
+    assert risk("of_tomorrow").values == {"code": "of_tomorrow"}

@@ -174,7 +174,7 @@ async def test_why_something_was_not_done_is_said_in_the_language_of_who_asked(
     await client.sign_in(paying.people[Role.FINANCE])
     await client.get("/disputes?lang=fr")
     status, page = await client.post("/disputes", reference="NOSUCH", why="x")
-    assert status == 422 and "Rien ici n&#39;a cette référence." in page and 'lang="en"' not in page
+    assert status == 422 and "Rien ici n&#39;a cette référence." in page and '<bdi lang="en"' not in page
 
 
 async def test_the_dashboard_tells_of_all_processes_and_names_whose_books_are_wrong(
