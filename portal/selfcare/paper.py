@@ -1,4 +1,4 @@
-"""A receipt on paper: what it says, and where it is printed."""
+"""A receipt on paper: what it says."""
 
 from __future__ import annotations
 
@@ -19,11 +19,3 @@ class Paper(NamedTuple):
     facts: Sequence[tuple[str, str]]
     foot: str
     at: datetime
-
-
-def pdf_of(paper: Paper, signed: bytes) -> bytes:
-    """The page, with ``signed`` attached. Takes some hundredths of a second: not for an event loop."""
-    # The printer's fonts and tables take a second to import, which every start of a server would wait for.
-    from portal.selfcare.printing import printed  # noqa: PLC0415
-
-    return printed(paper, signed)

@@ -19,7 +19,7 @@ from engine.api import NoReceipt, SignedReceipt
 from engine.words import Answer
 from portal.base.words import RIGHT_TO_LEFT
 from portal.selfcare.history import after_of, begins_after, row_of
-from portal.selfcare.paper import Paper, pdf_of
+from portal.selfcare.paper import Paper
 from portal.selfcare.person import Desk, Person
 
 #: kinds of operations that a person wants a proof of
@@ -94,7 +94,7 @@ class ReceiptPages:
             foot=foot,
             at=datetime.now(UTC),
         )
-        return _file(await asyncio.to_thread(pdf_of, paper, signed.json()), "application/pdf", f"{row.reference}.pdf")
+        return _file(await asyncio.to_thread(_pdf_of, paper, signed.json()), "application/pdf", f"{row.reference}.pdf")
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -160,3 +160,11 @@ def _chained(signed: SignedReceipt) -> Mapping[str, str]:
 def _file(body: bytes, kind: str, name: str) -> web.Response:
     headers: dict[str, Any] = {"Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(body=body, content_type=kind, headers=headers)
+
+
+def _pdf_of(paper: Paper, signed: bytes) -> bytes:
+    """The page, with ``signed`` attached. Takes some hundredths of a second: not for an event loop."""
+    # The printer's fonts and tables take a second to import, which every start of a server would wait for.
+    from portal.selfcare.printing import printed  # noqa: PLC0415
+
+    return printed(paper, signed)

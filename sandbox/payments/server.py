@@ -20,8 +20,8 @@ from sandbox.payments.hubtel import Hubtel
 from sandbox.payments.ledger import Ledger, Payment
 from sandbox.payments.mpesa import Mpesa
 from sandbox.payments.native import Native
-from sandbox.payments.phones import Prompts
 from sandbox.payments.plays import Scripted
+from sandbox.payments.prompts import Prompts
 from sandbox.payments.stripe import Stripe
 
 PAGE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
