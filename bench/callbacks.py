@@ -1,22 +1,22 @@
 """Payment callbacks over HTTP to their commit: ``ussd_server.py`` as deployed, with the books in one and in three.
 
 Each callback is signed, comes on its payment's own path, is stored, changes its payment, and is answered once the
-settlement is committed in all books. The floor is TPC-B on the same Postgres.
+settlement is committed in all books. The floor is TPC-B on the same Postgres. With ``bot.py`` beside it, each is
+followed further: until the network is told what it may serve the line that has paid.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import os
 import random
+import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,13 @@ from bench.house import House
 from bench.load import Driven, Exchange, drive
 from bench.machine import resident_mb, spending
 from bench.paced import send_steadily
-from bench.people import Person, copy_rows, settle_people
+from bench.payers import GATEWAY, SECRET, lay_out
+from bench.people import Person, settle_people
+from bench.pushes import Network, open_network
 from bench.serving import SERVER, Served, environment, serving
 from bench.settlements import ARRANGEMENTS as HOMES
 from engine.api import open_engine
 from engine.books.databases import migrate_books
-from engine.payments import names
-from engine.payments.tables import payment, payment_locator
-from engine.storage.sharding import new_id
-from engine.words import PaymentMethod, PaymentState
 from runtime.embedded import process
 from runtime.keyring import Keyring
 from settings import Operator
@@ -46,14 +44,16 @@ from settings import Operator
 CALLERS, BURSTING = 256, 1024
 #: payments laid out for each second of a measurement; when they run out, it ends early
 MOST = 4_000
-AMOUNT = 5_000
-GATEWAY, SECRET = "bench", "whsec_of_the_benchmark"
 #: callback to commit, ms, at half of the rate that was reached
 P99_WITHIN_MS = 500.0
+#: callback to the network's push, ms, at half of the rate too
+PUSHED_WITHIN_MS = 1000.0
 #: a burst is so many times the rate, for a second
 BURST = 10
 #: seconds within which what was answered early is settled
 SETTLED_WITHIN = 60.0
+#: lines that pay once and have nothing before, for each that pays again and again
+NEWCOMERS = 2
 #: arrangement → the ratio to TPC-B to be reached
 TARGETS = {"one database": 1.0, "three databases": 0.4}
 
@@ -68,32 +68,49 @@ class Counter:
     keyring: Keyring
     served: Served
     people: Sequence[Person]
+    #: who has nothing before they pay, each once: the network has to be told of them
+    newcomers: Iterator[Person]
     currency: str
+    #: all that the processes are told
+    env: dict[str, str]
 
     async def measure(self, seconds: float) -> Sample:
         """Callbacks of fresh payments from all callers, each with one under way."""
-        requests = iter(await self._lay_out(int(MOST * seconds)))
+        requests = iter(await self._lay_out(self._anybody(int(MOST * seconds))))
         asked = (Exchange(request, b"{}", b"") for request in requests)
         return await self._told(drive(self.served.port, CALLERS, seconds, lambda: asked))
 
     async def steady(self, rate: float, seconds: float) -> Sample:
         """Callbacks at a rate, timed from when they were due."""
-        requests = await self._lay_out(int(rate * seconds))
+        requests = await self._lay_out(self._anybody(int(rate * seconds)))
         return await self._told(send_steadily(self.served.port, CALLERS, rate, requests))
 
     async def burst(self, rate: float) -> Sample:
         """A second's callbacks at a rate that cannot be kept up with. Raises ``BooksBroken`` where one is lost."""
-        requests = await self._lay_out(int(rate))
+        requests = await self._lay_out(self._anybody(int(rate)))
         told = await self._told(send_steadily(self.served.port, BURSTING, rate, requests))
         await self.check()
         return told
 
+    async def pushed(self, rate: float, seconds: float, network: Network) -> Sample:
+        """From when a callback was due to when the network has been told. Raises ``NotTold``."""
+        paying = list(islice(self.newcomers, int(rate * seconds)))
+        requests = await self._lay_out(paying)
+        with self._spending() as spent:
+            driven = await send_steadily(self.served.port, CALLERS, rate, requests)
+            told = await network.until_told([person.account.account_id for person in paying])
+        due = (driven.began + place / rate for place in range(len(paying)))
+        return sample(driven.seconds, [at - then for at, then in zip(told, due, strict=True)], spent)
+
     async def _told(self, load: Any) -> Sample:
         stored, _ = await self._stand()
-        with spending({"server": self.served.process.pid, "postgres": self.house.postgres.pid}) as spent:
+        with self._spending() as spent:
             driven: Driven = await load
         await self._wait_for(stored + len(driven.latencies))
         return sample(driven.seconds, driven.latencies, spent)
+
+    def _spending(self) -> AbstractContextManager[dict[str, float]]:
+        return spending({"server": self.served.process.pid, "postgres": self.house.postgres.pid})
 
     async def _wait_for(self, callbacks: int) -> None:
         """Raises ``BooksBroken`` unless all callbacks that were answered are stored, and each has settled a payment.
@@ -119,61 +136,15 @@ class Counter:
         """Raises ``BooksBroken`` unless all books agree."""
         await check_books(self.url, self.elsewhere)
 
-    async def _lay_out(self, count: int) -> list[bytes]:
+    def _anybody(self, count: int) -> list[Person]:
+        return random.choices(self.people, k=count)
+
+    async def _lay_out(self, paying: Sequence[Person]) -> list[bytes]:
         """Payments whose payers were asked, and the callback of each."""
-        asked = [(random.choice(self.people), new_id()) for _ in range(count)]
-        secrets = [names.path_secret(self.keyring, payment_id) for _, payment_id in asked]
-        async with await psycopg.AsyncConnection.connect(self.url) as connection:
-            await copy_rows(connection, payment, (self._row(*one) for one in asked))
-            await copy_rows(connection, payment_locator, _locators(asked, secrets))
+        requests = await lay_out(self.url, self.keyring, paying, self.currency)
         for url in {self.url, *self.elsewhere.values()}:
             await self.house.settle(url)
-        return [self._request(payment_id, secret) for (_, payment_id), secret in zip(asked, secrets, strict=True)]
-
-    def _row(self, person: Person, payment_id: Any) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        return {
-            **person.account._asdict(),
-            "payment_id": payment_id,
-            "line_id": person.line_id,
-            "gateway": GATEWAY,
-            "method": PaymentMethod.MOBILE_MONEY.value,
-            "amount": AMOUNT,
-            "currency": self.currency,
-            "state": PaymentState.PENDING.value,
-            "reference": names.reference(person.account, payment_id),
-            "source": "ussd:bench",
-            "created_at": now,
-            "changed_at": now,
-            "requested_at": now,
-            "next_check_at": now + timedelta(hours=1),
-        }
-
-    def _request(self, payment_id: Any, secret: str) -> bytes:
-        reference = f"sb_{payment_id.hex}"
-        told = {"id": reference, "payment_id": str(payment_id), "state": "captured", "amount": AMOUNT}
-        body = json.dumps({"id": f"evt_{payment_id.hex}", "payment": told | {"currency": self.currency}}).encode()
-        at = str(int(time.time()))
-        signature = hmac.new(SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        head = (
-            f"POST /payments/{GATEWAY}/callback/{secret} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nSandbox-Signature: t={at},v1={signature}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
-
-
-def _locators(asked: Sequence[tuple[Person, Any]], secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for (person, payment_id), secret in zip(asked, secrets, strict=True):
-        reference = names.by_reference(f"{names.reference(person.account, payment_id)}{payment_id.hex}")
-        for locator in (names.by_id(payment_id), names.by_path(secret), reference):
-            yield {
-                "shard": locator.shard,
-                "digest": locator.digest,
-                "owner_shard": person.account.shard,
-                "account_id": person.account.account_id,
-                "payment_id": payment_id,
-            }
+        return requests
 
 
 @asynccontextmanager
@@ -198,6 +169,7 @@ async def open_counter(
     engine = await open_engine(url, operator, keyring, books=elsewhere)
     try:
         people = await settle_people(engine, url, keyring, accounts)
+        newcomers = await settle_people(engine, url, keyring, accounts * NEWCOMERS, first=accounts, penniless=True)
     finally:
         await engine.close()
     port = process.free_port()
@@ -214,7 +186,9 @@ async def open_counter(
             keyring=keyring,
             served=served,
             people=people,
+            newcomers=iter(newcomers),
             currency=operator.currency,
+            env=env,
         )
 
 
@@ -235,6 +209,7 @@ async def measure(
     at_once = {name: Series(subject=name, load=CALLERS, samples=[]) for name in TARGETS}
     halves = {name: Series(subject=f"{name}, half the rate", load=CALLERS, samples=[]) for name in TARGETS}
     bursts = {name: Series(subject=f"{name}, burst", load=BURSTING, samples=[]) for name in TARGETS}
+    pushes = {name: Series(subject=f"{name}, to the network's push", load=CALLERS, samples=[]) for name in TARGETS}
     memory = {}
     async with AsyncExitStack() as stack:
         counters = {}
@@ -255,13 +230,20 @@ async def measure(
             tell(f"burst, {name}")
             bursts[name].samples.append(await counter.burst(at_once[name].samples[-1].rate * BURST))
             memory[f"server after load, {name}"] = resident_mb(counter.served.process.pid)
-    ratios = _ratios(floors, at_once, halves)
+            tell(f"to the network's push, {name}")
+            half = statistics.median(one.rate for one in at_once[name].samples) / 2
+            async with open_network(house, counter.url, counter.keyring, operator, counter.env) as network:
+                for _ in range(runs):
+                    pushes[name].samples.append(await counter.pushed(half, seconds, network))
+    ratios = _ratios(floors, at_once, halves, pushes)
     facts = {"accounts": accounts, "tpcb_scale": tpcb.SCALE, "violations": 0, "callbacks lost": 0}
-    told = [*floors.values(), *at_once.values(), *halves.values(), *bursts.values()]
+    told = [*floors.values(), *at_once.values(), *halves.values(), *bursts.values(), *pushes.values()]
     return Chapter(series=told, ratios=ratios, memory_mb=memory, facts=facts)
 
 
-def _ratios(floors: dict[int, Series], at_once: dict[str, Series], halves: dict[str, Series]) -> list[Ratio]:
+def _ratios(
+    floors: dict[int, Series], at_once: dict[str, Series], halves: dict[str, Series], pushes: dict[str, Series]
+) -> list[Ratio]:
     best = [max(series.samples[run].rate for series in floors.values()) for run in range(len(floors[1].samples))]
     rates = [
         Ratio(
@@ -273,10 +255,11 @@ def _ratios(floors: dict[int, Series], at_once: dict[str, Series], halves: dict[
     ]
     waits = [
         Ratio(
-            name=f"{P99_WITHIN_MS:g} ms / p99 from callback to commit at half the rate, {name}",
-            values=[P99_WITHIN_MS / one.p99_ms for one in series.samples if one.p99_ms],
+            name=f"{within:g} ms / p99 from callback to {what} at half the rate, {name}",
+            values=[within / one.p99_ms for one in told[name].samples if one.p99_ms],
             target=1.0,
         )
-        for name, series in halves.items()
+        for within, what, told in ((P99_WITHIN_MS, "commit", halves), (PUSHED_WITHIN_MS, "the network's push", pushes))
+        for name in TARGETS
     ]
     return [*rates, *waits]

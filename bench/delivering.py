@@ -115,7 +115,7 @@ async def open_office(house: House, operator_file: Path, name: str, lines: int) 
             aiohttp.ClientSession() as client,
         ):
             env = environment(house, url, json.dumps({"1": key.hex()}), own, process.free_port())
-            env |= {"RASID_CARRIERS": json.dumps(_carriers(port)), "RASID_BOT_PORT": str(bot_port)}
+            env |= {"RASID_CARRIERS": json.dumps(carriers_of(port)), "RASID_BOT_PORT": str(bot_port)}
             yield Office(
                 house=house,
                 url=url,
@@ -137,7 +137,8 @@ def _unbounded(house: House, operator_file: Path) -> tuple[Path, Operator]:
     return own, load_operator(own)
 
 
-def _carriers(port: int) -> dict[str, object]:
+def carriers_of(port: int) -> dict[str, object]:
+    """As the settings have it: the carrier's double on a port."""
     options = {"username": "bench", "api_key": "bench", "base_url": f"http://127.0.0.1:{port}"}
     return {CARRIER: {"adapter": "africastalking", "options": options, "per_second": PER_SECOND}}
 

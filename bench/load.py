@@ -36,6 +36,8 @@ class Driven(NamedTuple):
 
     seconds: float
     latencies: list[float]
+    #: of a steady load: when the first request was due, by ``perf_counter``
+    began: float = 0.0
 
 
 class _Connection(asyncio.Protocol):

@@ -92,4 +92,4 @@ async def send_steadily(
     finally:
         for _, connection in opened:
             connection.close()
-    return Driven(perf_counter() - started, latencies)
+    return Driven(perf_counter() - started, latencies, started)

@@ -36,9 +36,14 @@ class Person(NamedTuple):
     balance: int
 
 
-async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count: int) -> list[Person]:
-    """Open ``count`` active lines: rows by COPY as the owner, their airtime through the one door like all money."""
-    people = [_person(place) for place in range(count)]
+async def settle_people(
+    engine: Engine, owner_url: str, keyring: Keyring, count: int, *, first: int = 0, penniless: bool = False
+) -> list[Person]:
+    """Open ``count`` active lines: rows by COPY as the owner, their airtime through the one door like all money.
+
+    ``first``: how many there are already; ``penniless``: they are given no airtime.
+    """
+    people = [_person(place) for place in range(first, first + count)]
     keys = [DataKey.fresh(person.account.account_id) for person in people]
     now = datetime.now(UTC)
     currency, language = engine.operator.currency, engine.operator.languages[0]
@@ -46,7 +51,8 @@ async def settle_people(engine: Engine, owner_url: str, keyring: Keyring, count:
         await copy_rows(connection, account, _accounts(people, keys, keyring, currency, now))
         await copy_rows(connection, line, _lines(people, keys, language, now))
         await copy_rows(connection, directory, _entries(people, keyring))
-    await give(engine, people, Unit.MONEY, lambda person: person.balance)
+    if not penniless:
+        await give(engine, people, Unit.MONEY, lambda person: person.balance)
     return people
 
 
