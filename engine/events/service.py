@@ -205,10 +205,10 @@ class Events:
             for row in sorted(rows, key=lambda row: row.event_id)
         ]
 
-    async def delivered(self, one: Delivery) -> None:
-        """The subscriber has it."""
+    async def delivered(self, *taken: Delivery) -> None:
+        """Their subscriber has them."""
         async with self._database.begin() as connection:
-            await store.keep(connection, one[:4], SendState.SENT, now=_now())
+            await store.keep_sent(connection, [one[:4] for one in taken], _now())
 
     async def failed(self, one: Delivery, error: str, retries: Retries) -> SendState:
         """Try again later, or give it up once its time is over. Says which."""

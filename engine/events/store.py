@@ -84,6 +84,14 @@ async def keep(
     await connection.execute(sa.update(event_delivery).where(*_is(row), event_delivery.c.state == "due").values(values))
 
 
+async def keep_sent(connection: AsyncConnection, rows: Sequence[tuple[int, UUID, UUID, UUID]], now: datetime) -> None:
+    """Remember that deliveries were taken, all of them in one statement."""
+    names = ("shard", "account_id", "subscription_id", "event_id")
+    key = sa.tuple_(*(event_delivery.c[name] for name in names))
+    sent = sa.update(event_delivery).where(key.in_(rows), event_delivery.c.state == SendState.DUE)
+    await connection.execute(sent.values(state=SendState.SENT, error=None, done_at=now))
+
+
 async def due_subscriptions(connection: AsyncConnection, now: datetime) -> list[Row[Any]]:
     """The subscriptions that are not ended and have something due."""
     due = (
