@@ -22,8 +22,8 @@ class Recent(NamedTuple):
 
     @property
     def label(self) -> Text:
-        """As an option says it."""
-        return text("{number}", number=self.number)
+        """As an option says it: with a word, which tells a phone in what direction to write."""
+        return text("To {number}", number=self.number)
 
 
 #: the most that are offered

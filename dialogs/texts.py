@@ -31,6 +31,8 @@ from settings import Operator
 CATALOGUES = Path(__file__).parent / "locales"
 #: what an operator says instead: language → English message → text, or its plural forms
 OwnTexts = Mapping[str, Mapping[str, str | tuple[str, ...]]]
+#: languages that are written from right to left
+RIGHT_TO_LEFT = frozenset({"ar"})
 #: what babel puts into amounts and a phone cannot show: no-break spaces become spaces, direction marks go
 _PLAIN = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u200f": None, "\u200e": None, "\u061c": None})
 #: decimal steps, as bundles are sold and catalogues written (1 MB = 1 000 000 octets; IEC 80000-13)
@@ -135,7 +137,7 @@ class Texts:
         self._spoken |= {language: compile_catalogue(one) for language, one in self.catalogues.items()}
         self._zone = ZoneInfo(timezone)
         self._writers: dict[type, Callable[[str, Any], str]] = {
-            str: lambda _language, value: value,
+            str: _as_read,
             int: lambda _language, value: str(value),
             Text: self.say,
             Money: lambda language, value: money(value.amount, value.currency, language),
@@ -209,6 +211,14 @@ class Texts:
     def _together(self, language: str, value: Together) -> str:
         comma = "\u060c " if language == "ar" else ", "
         return comma.join([self.write(language, one) for one in value.values])
+
+
+def _as_read(language: str, value: str) -> str:
+    """A string as it stands; the end of a number (``..1234``) so that the dots are seen left of it in every language.
+
+    Written from right to left, what follows digits is seen left of them. A phone shows no marks that would say so.
+    """
+    return f"{value[2:]}.." if language in RIGHT_TO_LEFT and value.startswith("..") else value
 
 
 def _duration(seconds: int) -> Text:

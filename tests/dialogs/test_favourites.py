@@ -81,7 +81,7 @@ async def test_the_last_numbers_are_options_where_one_is_asked_for_and_are_shown
     friends = [await open_line(engine) for _ in range(2)]
     player = await sent(player, *(one.msisdn for one in friends))
     ends = [f"..{one.msisdn[-4:]}" for one in friends]
-    player.sees("Send to which number? Choose or type it:", f"1 {ends[1]}", f"2 {ends[0]}")
+    player.sees("Send to which number? Choose or type it:", f"1 To {ends[1]}", f"2 To {ends[0]}")
     (await player.say("2", "20")).stands_in("transfer.confirm").sees(f"to {ends[0]}?")
     await player.say("1")
     assert (await engine.subscriber(friends[0].msisdn)).total(Unit.MONEY) == 3_000
@@ -140,5 +140,5 @@ async def test_the_last_recharge_for_another_is_repeated_with_amount_method_and_
     number, option = again.screen.numbered()[0]
     assert option.label == f"Again: KES 100.00, M-Pesa, {end}"
     (await again.say(str(number))).stands_in("pay.confirm").sees("KES 100.00", payment.reference)
-    (await again.say("0", "3")).stands_in("pay.number").sees("Choose or type the number to recharge:", f"1 {end}")
+    (await again.say("0", "3")).stands_in("pay.number").sees("Choose or type the number to recharge:", f"1 To {end}")
     (await again.say("1", "1", "1")).stands_in("pay.confirm").sees(f"for {other.msisdn}?")

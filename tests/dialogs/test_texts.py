@@ -94,6 +94,13 @@ def test_a_name_missing_in_a_language_is_said_in_the_default_one(every: Texts) -
     assert every.say("ar", text("{name}", name=Names({"en": "Daily", "fr": "Jour"}))) == "Daily"
 
 
+@pytest.mark.parametrize(("language", "written"), [("en", "To ..5002"), ("ha", "Zuwa ..5002"), ("ar", "إلى 5002..")])
+def test_what_is_hidden_of_a_number_is_seen_left_of_its_end_in_every_direction(
+    every: Texts, language: str, written: str
+) -> None:
+    assert every.say(language, text("To {number}", number="..5002")) == written
+
+
 def test_lines_stand_under_each_other(every: Texts) -> None:
     said = lines(text("Balance: {balance}", balance=Money(100, "KES")), None, text("Goodbye."))
     assert every.say("fr", said) == "Solde : 1,00 KES\nAu revoir."
