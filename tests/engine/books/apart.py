@@ -53,9 +53,7 @@ async def apart(billing_url: str, servers: Mapping[str, Server]) -> AsyncIterato
         yield elsewhere
     finally:
         for book, url in elsewhere.items():
-            with psycopg.connect(url, autocommit=True) as owner:
-                for name in prepared_in(url):
-                    owner.execute(f"ROLLBACK PREPARED '{name}'".encode())
+            roll_back_prepared(url)
             with psycopg.connect(servers[book].url, autocommit=True) as admin:
                 named = sql.Identifier(str(sa.make_url(url).database))
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
@@ -66,6 +64,13 @@ def prepared_in(url: str) -> list[str]:
     with psycopg.connect(url) as owner:
         listed = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid"
         return [row[0] for row in owner.execute(listed).fetchall()]
+
+
+def roll_back_prepared(url: str) -> None:
+    """Leave nothing prepared in a database."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        for name in prepared_in(url):
+            owner.execute(f"ROLLBACK PREPARED '{name}'".encode())
 
 
 def rows_of(url: str, table: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import psycopg
@@ -21,7 +22,18 @@ from engine.words import Charge, Code, EngineUnavailable, Operation, Reverse, Un
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import MOVABLE_BOOKS, Operator, SettingsError
-from tests.engine.books.apart import Server, apart, capture, make_database, prepared_in, rows_of, settling
+from tests.databases import Databases
+from tests.engine.books.apart import (
+    BOOKS,
+    Server,
+    apart,
+    capture,
+    make_database,
+    prepared_in,
+    roll_back_prepared,
+    rows_of,
+    settling,
+)
 from tests.engine.shop import asking, open_line
 
 AMOUNT = 700
@@ -33,17 +45,20 @@ KILL_ALL = """
 
 
 @pytest.fixture
-async def addresses(
-    database_url: str,
-    second_server: Server,
-    _template: str,
-) -> AsyncIterator[dict[str, str]]:
+def database_url(arranged: dict[str, Databases]) -> Iterator[str]:
+    """Billing's database, where no other book may be written."""
+    with arranged["billing"].one() as url:
+        yield url
+
+
+@pytest.fixture
+def addresses(arranged: dict[str, Databases]) -> Iterator[dict[str, str]]:
     """Two books each in a database of its own on the second server, one in a database beside billing's."""
-    servers = dict.fromkeys(("receivables", "history"), second_server) | {
-        "provisioning": Server(database_url, _template)
-    }
-    async with apart(database_url, servers) as elsewhere:
-        yield elsewhere
+    with ExitStack() as stack:
+        urls = {book: stack.enter_context(arranged[book].one()) for book in BOOKS}
+        yield urls
+        for url in urls.values():
+            roll_back_prepared(url)
 
 
 @pytest.fixture
