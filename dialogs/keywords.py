@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
 from dialogs.tailoring import offered
 from dialogs.texts import Texts
 from dialogs.values import Names, Text, text
-from dialogs.words import Dialog, MoneyStep
 from settings import Operator
 
 #: more words than this are a letter to somebody else: they are not looked at
@@ -222,16 +221,6 @@ def keyword_faults(texts: Texts) -> Iterator[tuple[str, str]]:
                     yield language, f"keyword {' '.join(phrase)!r} means {other} and {intent}"
                 if phrase[0].isdecimal():
                     yield language, f"keyword {' '.join(phrase)!r} begins with a digit: numbers are answers"
-
-
-def beginning_faults(dialogs: Sequence[Dialog]) -> Iterator[str]:
-    """What is wrong with where intents begin: no such state, or one that moves money."""
-    declared = {state.name: state for dialog in dialogs for state in dialog.states}
-    for intent, name in BEGINNINGS.items():
-        if name not in declared:
-            yield f"{intent} begins at {name}, which is not declared"
-        elif isinstance(declared[name], MoneyStep):
-            yield f"{intent} begins at {name}, which is a money step"
 
 
 def text_notices(operator: Operator, keywords: Keywords) -> dict[str, Text]:

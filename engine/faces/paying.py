@@ -26,7 +26,6 @@ class Paying:
         database, operator, keyring = base.database, base.operator, base.keyring
         self.cards = Cards(database, keyring)
         self.saved_cards = self.cards.of_line
-        self.save_card = self.cards.save
         self.forget_card = self.cards.forget
         self.payments = payments = Payments(
             database,
@@ -45,7 +44,6 @@ class Paying:
         self.payments_of = payments.payments_of
         self.find_payment = payments.find_payment
         self.payment_methods = payments.methods
-        self.refund_payment = payments.refund
         self.resume_payments = payments.resume_due
         self.call_off_payment = payments.call_off
         self.takes_new_cards = payments.takes_new_cards

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -25,7 +25,6 @@ from engine.storage.bulk import arrays, insert_sql, unfolded, update_sql
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
 Key = tuple[int, UUID, UUID]
-Keyed = TypeVar("Keyed")
 
 STORED = ", ".join(f"p.{name}" for name in Stored._fields)
 KEY = ("shard", "account_id", "payment_id")

@@ -26,7 +26,6 @@ Message = dict[str, str]
 
 FACE = "acquirer"
 CURRENCIES = {"404": "KES", "800": "UGX", "834": "TZS", "840": "USD", "978": "EUR"}
-NUMBERS = {code: number for number, code in CURRENCIES.items()}
 CODES = {
     "funds": "51",
     "cancelled": "17",

@@ -182,7 +182,7 @@ async def test_a_refusal_of_the_payers_side_is_said_in_words(house: House, machi
     await house.plays("decline", reason="funds", face="stripe")
     line = await house.line()
     ends = datetime.now(UTC) + timedelta(days=30)
-    await house.engine.save_card(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
+    await house.engine.cards.save(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
     player = await dialling(house, machine, line)
     player.sees("3 Visa ..4242")
     (await player.say("3", "1")).sees("Pay KES 50.00 by Visa ..4242?")
@@ -192,7 +192,7 @@ async def test_a_refusal_of_the_payers_side_is_said_in_words(house: House, machi
 async def test_a_saved_card_pays_and_one_forgotten_meanwhile_does_not(house: House, machine: Machine) -> None:
     line = await house.line()
     ends = datetime.now(UTC) + timedelta(days=30)
-    card = await house.engine.save_card(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
+    card = await house.engine.cards.save(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
     player = await (await dialling(house, machine, line)).say("3", "1", "1")
     player.stands_in("pay.asked")
     assert await credited(house, line) == 5_000

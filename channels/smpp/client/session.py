@@ -79,11 +79,6 @@ class Session:
         """Begin to read, and to watch for silence."""
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
-    @property
-    def in_flight(self) -> int:
-        """How many of our requests wait for an answer."""
-        return len(self._waiting)
-
     # --- what we ask ---
 
     async def request(self, command: int, body: Body, admit: Callable[[], None] | None = None) -> Pdu:

@@ -51,7 +51,7 @@ async def test_what_is_no_imsi_is_refused(engine: Engine, keyring: Keyring, imsi
 async def test_an_erased_person_gets_no_sim_and_keeps_no_card(engine: Engine, keyring: Keyring) -> None:
     line = await open_line(engine, imsi=OLD)
     ends = datetime.now(UTC) + timedelta(days=30)
-    await engine.save_card(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
+    await engine.cards.save(line, "stripe", "pm_card", brand="Visa", last_four="4242", expires_at=ends)
     await engine.accounts.erase_person(line.account, by="alice")
     assert await engine.saved_cards(line) == []
     with pytest.raises(UnknownLine):

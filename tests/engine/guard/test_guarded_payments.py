@@ -176,7 +176,9 @@ async def test_a_saved_card_pays_at_its_own_gateway_until_it_is_forgotten(guarde
     house = await guarded(rules(operator))
     line = await house.line()
     ends = datetime.now(UTC) + timedelta(days=300)
-    card = await house.engine.save_card(line, "stripe", "pm_card_visa", brand="Visa", last_four="4242", expires_at=ends)
+    card = await house.engine.cards.save(
+        line, "stripe", "pm_card_visa", brand="Visa", last_four="4242", expires_at=ends
+    )
     assert await house.engine.saved_cards(line) == [card]
     assert await house.rows("SELECT count(*) FROM saved_card WHERE sealed_token LIKE %s", b"%pm_card_visa%") == [(0,)]
     payment = await house.pay(line, 5_000, method=PaymentMethod.CARD, token="", card=card)
@@ -197,8 +199,8 @@ async def test_a_card_saved_twice_is_one_card_and_one_that_ended_is_not_offered(
     line = await house.line()
     ends = datetime.now(UTC) + timedelta(days=300)
     for token in ("pm_old", "pm_new"):
-        await house.engine.save_card(line, "stripe", token, brand="Visa", last_four="4242", expires_at=ends)
-    old = await house.engine.save_card(
+        await house.engine.cards.save(line, "stripe", token, brand="Visa", last_four="4242", expires_at=ends)
+    old = await house.engine.cards.save(
         line, "stripe", "pm_gone", brand="Visa", last_four="1881", expires_at=datetime.now(UTC) - timedelta(days=1)
     )
     (kept,) = await house.engine.saved_cards(line)
@@ -212,7 +214,7 @@ async def test_a_card_saved_twice_is_one_card_and_one_that_ended_is_not_offered(
 async def test_what_is_no_card_is_not_saved(guarded: Opening, operator: Operator, last_four: str) -> None:
     house = await guarded(rules(operator))
     with pytest.raises(ValueError, match="last_four"):
-        await house.engine.save_card(
+        await house.engine.cards.save(
             await house.line(), "stripe", "pm", brand="Visa", last_four=last_four, expires_at=datetime.now(UTC)
         )
 

@@ -155,7 +155,7 @@ async def test_a_card_that_was_forgotten_is_not_kept_again_by_an_event_that_come
 async def test_who_keeps_as_many_cards_as_they_may_is_credited_all_the_same(cards: House) -> None:
     line = await cards.line()
     for digits in range(CARDS_MOST):
-        await cards.engine.save_card(
+        await cards.engine.cards.save(
             line, "stripe", f"pm_{digits}", brand="Visa", last_four=f"000{digits}", expires_at=END_OF_2034
         )
     payment = await asked(cards, line, keep=True)

@@ -60,7 +60,7 @@ async def test_a_refund_takes_the_credit_back_and_then_the_gateway_gives_the_mon
     line = await house.line()
     payment = await house.ended(await house.pay(line, 5_000))
     for code in ("ok", "payment_closed"):
-        answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+        answer = await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
         assert answer is not None and answer.code == code
     assert await house.money(line) == 0
     assert await owed_back(house) == 5_000
@@ -73,10 +73,10 @@ async def test_a_refund_that_was_refused_for_lack_of_money_can_be_asked_for_agai
     line = await house.line()
     payment = await house.ended(await house.pay(line, 5_000))
     assert (await house.engine.post(asking(Charge, line, unit=Unit.MONEY, amount=2_000))).ok
-    refused = await house.engine.refund_payment(payment.payment_id, "wrong number", "console:alice")
+    refused = await house.engine.payments.refund(payment.payment_id, "wrong number", "console:alice")
     assert refused is not None and refused.code == "balance_too_low"
     await credit(house.engine, line, 2_000)
-    done = await house.engine.refund_payment(payment.payment_id, "wrong number", "console:alice")
+    done = await house.engine.payments.refund(payment.payment_id, "wrong number", "console:alice")
     assert done is not None and done.ok
     assert (await house.ended(payment)).state is PaymentState.REFUNDED
     await house.right()
@@ -87,7 +87,7 @@ async def test_what_is_spent_cannot_be_refunded(house: House) -> None:
     product = min(house.engine.products(), key=lambda one: one.price)
     payment = await house.ended(await house.pay(line, product.price, product=product.code))
     assert (await house.engine.subscriber(line.msisdn)).total(Unit.MONEY) == 0
-    answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    answer = await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert answer is not None and answer.code == "balance_too_low"
     assert (await house.engine.payment(payment.payment_id)) == payment
 
@@ -114,7 +114,7 @@ async def test_a_refund_that_the_gateway_refuses_is_left_to_staff_who_may_have_i
     payment = await house.ended(await house.pay(line, 5_000))
     known: Any = house.sandbox.desk.ledger.by_id("native", payment.gateway_ref or "")
     known.state = "held"  # the sandbox gives back only what it has taken
-    await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     await house.hurry()
     await house.engine.resume_payments()
     waiting = await house.engine.payment(payment.payment_id)
@@ -171,7 +171,7 @@ async def test_what_a_bank_does_about_a_payment_that_was_given_back_is_an_alarm(
 ) -> None:
     line = await house.line()
     payment = await by_card(house, line)
-    await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert (await house.ended(payment)).state is PaymentState.REFUNDED
     await heard(house, payment, said)
     await looked_at(house)

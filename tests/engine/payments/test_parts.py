@@ -72,7 +72,7 @@ async def test_staff_gives_back_what_parts_have_left_and_no_more(house: House) -
     line, payment = await paid(house)
     given_back(house, payment, 2_000)
     await booked(house, payment, 2_000)
-    answer = await house.engine.refund_payment(payment.payment_id, "asked for it", "console:alice")
+    answer = await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert answer is not None and answer.ok and answer.details["amount"] == 3_000
     assert await owed_back(house) == 3_000
     assert (await house.ended(payment)).state is PaymentState.REFUNDED

@@ -89,7 +89,7 @@ async def test_what_the_gateway_gave_back_and_we_did_not_is_a_matter_of_status(h
 
 async def test_a_refund_that_both_sides_have_agrees(house: House) -> None:
     [payment] = await paid(house)
-    assert await house.engine.refund_payment(payment.payment_id, "asked for", "console:alice") is not None
+    assert await house.engine.payments.refund(payment.payment_id, "asked for", "console:alice") is not None
     await house.ended(payment)
     refunded = await house.until(payment, PaymentState.REFUNDED)
     run = await reconciled(house, of(refunded), of(refunded, amount=-5_000))

@@ -91,7 +91,7 @@ async def saved(server: Running) -> str:
     """A card of the line, and its value in the form."""
     ends = datetime.now(UTC) + timedelta(days=365)
     line = await server.line()
-    card = await server.engine.save_card(
+    card = await server.engine.cards.save(
         line, "stripe", "cus_test/pm_card_visa", brand="Visa", last_four="4242", expires_at=ends
     )
     return card.card_id.hex
