@@ -189,6 +189,8 @@ class Events:
             return "amount"
         if outcome.currency is None:
             return "currency"
+        reference = outcome.gateway_ref or event.event_id
+        payment_id = names.incoming_id(name, reference)
         if holder is not None:
             account, line_id = holder.account, holder.line_id
         else:
@@ -196,12 +198,11 @@ class Events:
                 line = await self._accounts.subscriber(event.account_number or "")
                 account, line_id = line.account, line.line_id
             except (BadNumber, UnknownLine):
-                account, line_id = await self._opening.suspense(), None
-        reference = outcome.gateway_ref or event.event_id
+                account, line_id = await self._opening.suspense(payment_id), None
         methods = gateway.methods
         wanted = Wanted(
             account=account,
-            payment_id=names.incoming_id(name, reference),
+            payment_id=payment_id,
             line_id=line_id,
             gateway=name,
             method=PaymentMethod.MOBILE_MONEY if PaymentMethod.MOBILE_MONEY in methods else min(methods),

@@ -94,6 +94,5 @@ _OPEN_SUSPENSE = """
 
 
 async def open_suspense(connection: Connection, **values: Any) -> None:
-    """The account of payments that are nobody's, unless it is there."""
+    """An account of payments that are nobody's, unless it is there; whoever calls commits."""
     await connection.execute(_OPEN_SUSPENSE, values)
-    await connection.commit()

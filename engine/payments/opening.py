@@ -93,7 +93,7 @@ class Opening:
         self._writer = Writer[Wanted, Opened | PaymentRefused](
             database, self._write, touches=lambda wanted: (wanted.account,), kept=True, most=MOST
         )
-        self._suspense = Writer[None, None](database, self._open_suspense)
+        self._suspense = Writer[AccountRef, AccountRef](database, self._open_suspense)
 
     async def close(self) -> None:
         """Finish what is under way."""
@@ -107,13 +107,18 @@ class Opening:
             raise opened
         return opened
 
-    async def suspense(self) -> AccountRef:
-        """The account of payments that are nobody's."""
-        await self._suspense(None)
-        return names.SUSPENSE
+    async def suspense(self, payment_id: UUID) -> AccountRef:
+        """The account of a payment that is nobody's."""
+        return await self._suspense(names.suspense_of(payment_id))
 
-    async def _open_suspense(self, connection: Connection, batch: Sequence[None]) -> Sequence[None]:
-        shard, account_id = names.SUSPENSE
+    async def _open_suspense(self, connection: Connection, batch: Sequence[AccountRef]) -> Sequence[AccountRef]:
+        for account in sorted(set(batch)):
+            await self._open_one(connection, account)
+        await connection.commit()
+        return batch
+
+    async def _open_one(self, connection: Connection, account: AccountRef) -> None:
+        shard, account_id = account
         wrapped = fresh_key(self._keyring, account_id)
         await opened.open_suspense(
             connection,
@@ -124,7 +129,6 @@ class Opening:
             wrapped_key=wrapped,
             opened_at=datetime.now(UTC),
         )
-        return batch
 
     async def _write(self, connection: Connection, batch: Sequence[Wanted]) -> list[Opened | PaymentRefused]:
         now = datetime.now(UTC)

@@ -21,7 +21,7 @@ from engine.events.alarms import Alarms
 from engine.payments import names, reading, store
 from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, alarm_for, become, turn
 from engine.payments.links import TOPIC
-from engine.payments.names import SUSPENSE_ID, by_gateway_ref
+from engine.payments.names import SUSPENSE_IDS, by_gateway_ref
 from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
 from engine.payments.stored import Stored
@@ -169,7 +169,7 @@ class Progress:
     async def proceed(self, stored: Stored) -> bool:
         """Take a payment through the door as far as it can go. True if the door did something or had done it."""
         state = S(stored.state)
-        if state is S.CAPTURED and stored.account_id != SUSPENSE_ID and stored.reason != RETURNED:
+        if state is S.CAPTURED and stored.account_id not in SUSPENSE_IDS and stored.reason != RETURNED:
             return await self._settle(stored)
         if state is S.CAPTURED:
             done = await self._set_aside(stored, stored.reason or "line_unknown")

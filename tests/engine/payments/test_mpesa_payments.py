@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.payments.names import suspense_of
 from engine.words import LineStatus, PaymentState
 from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
@@ -112,6 +113,18 @@ async def test_money_for_a_number_that_nobody_knows_goes_back_by_itself(mpesa: H
     await begun_by_payer(mpesa, "no such account")
     payment = await came(mpesa)
     assert (payment.state, payment.line_id) == (PaymentState.REFUNDED, None)
+    assert await mpesa.taken() == 0
+    await mpesa.right()
+
+
+async def test_a_burst_of_money_for_nobody_shares_commits_and_all_of_it_goes_back(mpesa: House) -> None:
+    receipts = [f"SG6X9D44{place:02}" for place in range(12)]
+    await asyncio.gather(*(begun_by_payer(mpesa, "no such account", receipt=one) for one in receipts))
+    payments = [await came(mpesa, one) for one in receipts]
+    assert {one.state for one in payments} == {PaymentState.REFUNDED}
+    # A commit holds one operation of an account, so those of one commit are of several.
+    assert {one.account for one in payments} == {suspense_of(one.payment_id) for one in payments}
+    assert len({one.account for one in payments}) > 4
     assert await mpesa.taken() == 0
     await mpesa.right()
 
