@@ -19,6 +19,9 @@ export function make(tag, attributes = {}, ...children) {
 /** The direction a whole text is read in: right to left as soon as it holds Arabic letters. */
 export const direction = (text) => (/[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]/.test(text) ? "rtl" : "ltr");
 
+/** A text in parts, its addresses as links: what a smartphone does with them. */
+export const linked = (text) => text.split(/(https?:\/\/\S+)/).map((each, place) => (place % 2 ? make("a", { href: each, target: "_blank", rel: "noreferrer" }, each) : each));
+
 /** Resolves after so many milliseconds. */
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -1,7 +1,7 @@
 // The phone's texts: what was typed goes out by the simulator's carrier, what Rasid answers comes through the inbox.
 
 import { compose } from "./compose.js";
-import { clock, direction, make, part, randomHex } from "./dom.js";
+import { clock, direction, linked, make, part, randomHex } from "./dom.js";
 import { say } from "./words.js";
 
 /** The name of the simulator's carrier is the last part of its path, before a secret. */
@@ -53,7 +53,7 @@ export class Messenger {
   add(way, from, text, at) {
     const item = make("li", { class: `bubble ${way}` },
       make("p", { class: "text-head" }, make("b", { dir: "auto" }, from), make("span", {}, clock(at))),
-      make("p", { class: "text-body", dir: direction(text) }, text),
+      make("p", { class: "text-body", dir: direction(text) }, ...linked(text)),
       way === "out" && make("p", { class: "text-state" }, say("sending")),
     );
     this.thread.append(item);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from playwright.async_api import Locator, Page, expect
 
@@ -107,3 +109,13 @@ async def test_a_text_is_a_hop_on_the_glass_with_what_it_did_to_the_books(page: 
     await expect(hop.locator(".badge").first).to_have_text("SMS")
     await expect(hop.locator(".hop-input")).to_have_text(f"RCH …{server.vouchers[0][-4:]}")
     await expect(page.locator("#tally-operations")).to_have_text("1")
+
+
+async def test_an_address_in_a_text_can_be_followed(page: Page, server: Running) -> None:
+    await open_texts(page)
+    line = await server.engine.subscriber(ALICE)
+    told = {"amount": 5_000, "currency": "KES", "reference": "7F3K2M", "url": "https://pay.example/c/1?a=b&c=d"}
+    assert await server.engine.tell(line.account, line.line_id, uuid4(), "payment.action", told)
+    link = answers(page).last.locator("a")
+    await expect(link).to_have_text("https://pay.example/c/1?a=b&c=d")
+    assert await link.get_attribute("href") == "https://pay.example/c/1?a=b&c=d"
