@@ -22,6 +22,9 @@ BODY_LIMIT = 256 * 1024
 #: a field that is not there, as msgspec tells it: the object's path follows
 _MISSING = re.compile(r"^Object missing required field `(.+)`$")
 
+#: U+0000, escaped: JSON may hold it, a text in Postgres may not
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 #: amounts are exact: a ``Decimal`` is written as the number that it is
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -126,6 +129,8 @@ def _route(request: web.Request) -> str:
 async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Body], cause: str) -> Body:
     """The body as ``decoder`` reads it. Raises ``Problem`` 400 that names the field, or 413."""
     body = request[BODY] = await _body(request, cause)
+    if _NUL.search(body):
+        raise wrong(cause, "body", "a text holds the character U+0000, which cannot be kept")
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

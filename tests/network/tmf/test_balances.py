@@ -307,3 +307,14 @@ async def test_a_product_that_is_renamed_while_the_server_runs_is_named_so_at_on
     operator.adopt(operator.model_copy(update={"products": tuple(renamed)}))
     said = {one["usageType"]: one for one in (await api.get(of("bucket", line.msisdn))).body}
     assert said["data"]["name"] == said["data"]["product"][0]["name"] == "Morning data"
+
+
+@pytest.mark.parametrize(("text", "status"), [(r"\u0000", 400), (r"a\\\u0000", 400), (r"\\u0000", 201), ("é", 201)])
+async def test_a_text_that_cannot_be_kept_is_refused_before_anything_is_asked(
+    api: Api, engine: Engine, text: str, status: int
+) -> None:
+    line = await open_line(engine)
+    body = '{"amount": {"amount": 5}, "usageType": "monetary", "logicalResource": [{"id": "%s"}], "reason": "%s"}'
+    said = await api.ask("POST", f"{BALANCES}/topupBalance", (body % (line.msisdn, text)).encode())
+    assert said.status == status, said.body
+    assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == (500 if status == 201 else 0)
