@@ -34,12 +34,12 @@ class PgbenchFailed(Exception):
     """pgbench ended with an error, or said something else than its figures: ``args[0]`` is what it said."""
 
 
-async def set_up(house: House, scale: int = SCALE) -> str:
+async def set_up(house: House) -> str:
     """A database with pgbench's tables, made anew for each part that is measured. Returns the owner's address."""
     url = house.url(DATABASE).render_as_string(hide_password=False)
     with contextlib.suppress(psycopg.errors.DuplicateDatabase):
         await house.create_database(DATABASE, migrated=False)
-    await _pgbench(house, "--initialize", "--quiet", f"--scale={scale}")
+    await _pgbench(house, "--initialize", "--quiet", f"--scale={SCALE}")
     return url
 
 

@@ -37,12 +37,11 @@ Teller = Callable[[OpenSession, Mapping[str, str]], Awaitable[str | None]]
 class Changes:
     """The worker of one interface; several processes may have one."""
 
-    def __init__(self, engine: Engine, interface: str, tell: Teller, *, retries: Retries = RETRIES) -> None:
+    def __init__(self, engine: Engine, interface: str, tell: Teller) -> None:
         """``interface`` is who its sessions speak with (``radius``, ``diameter``)."""
         self._engine = engine
         self._interface = interface
         self._tell = tell
-        self._retries = retries
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow and tell until ``stop``; what is under way is finished."""
@@ -77,7 +76,7 @@ class Changes:
         if error is None:
             await self._engine.events.delivered(one)
             return
-        state = await self._engine.events.failed(one, error, self._retries)
+        state = await self._engine.events.failed(one, error, RETRIES)
         log.warning("change_not_taken", interface=self._interface, state=state, attempts=one.attempts, error=error)
 
 

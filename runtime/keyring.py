@@ -18,16 +18,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 class Keyring:
     """The master keys of an installation: 32 bytes each, named by a small integer, one of them current."""
 
-    def __init__(self, keys: Mapping[int, bytes], current: int | None = None) -> None:
-        """``current`` makes new digests and ciphertext; by default the highest id. Raises ``ValueError``."""
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        """The key with the highest id makes new digests and ciphertext. Raises ``ValueError``."""
         if not keys:
             raise ValueError("no master key")
         for key_id, key in keys.items():
             if len(key) != 32:
                 raise ValueError(f"master key {key_id} has {len(key)} bytes, not 32")
-        self.current = max(keys) if current is None else current
-        if self.current not in keys:
-            raise ValueError(f"current master key {self.current} is not among {sorted(keys)}")
+        self.current = max(keys)
         self.ids = tuple(sorted(keys, reverse=True))
         self._keys = dict(keys)
         self.derive = cache(self._derive)

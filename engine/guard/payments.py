@@ -109,9 +109,9 @@ class PaymentGuard:
             self._meters[name].observe(perf_counter() - started)
         return rulings
 
-    def payer_digest(self, payer: str, key_id: int | None = None) -> bytes:
+    def payer_digest(self, payer: str) -> bytes:
         """What a payer's number or token is recognised by."""
-        return list_digest(self._keyring, ListKind.PAYER, payer, key_id)
+        return list_digest(self._keyring, ListKind.PAYER, payer)
 
     def _digests(self, one: Intent) -> dict[str, bytes]:
         """What an attempt counts for."""

@@ -36,6 +36,8 @@ BLOCK = 10_000
 BATCH = 1_000_000
 #: Lines that were set aside and are shown, or tried again, at a time.
 MOST = 10_000
+#: differences that are shown
+DIFFERENCES = 1_000
 
 #: Is told of every step: what is done (``read`` lines, ``charged`` records), and how much more of it.
 Progress = Callable[[str, int], None]
@@ -87,7 +89,7 @@ class Mediation:
                 break
         return await self._finish(file.file_id)
 
-    async def retry(self, file_id: UUID, progress: Progress = unwatched) -> UsageFile:
+    async def retry(self, file_id: UUID) -> UsageFile:
         """Try what was set aside of a file once more: the lines it names may exist by now. Raises ``LookupError``."""
         file = await self._one("WHERE file_id = %(file_id)s", {"file_id": file_id})
         staging, after = Staging(self._finder, self._sealer), 0
@@ -101,7 +103,7 @@ class Mediation:
             parsed = parse(lines, self._operator, datetime.now(UTC), file.interface)
             await self._keep(file, batch, await staging.block(parsed, file_id, file.interface), again=True)
             after = lines[-1].number
-        await self._charge_open(file_id, progress)
+        await self._charge_open(file_id, unwatched)
         return await self._one("WHERE file_id = %(file_id)s", {"file_id": file_id})
 
     async def files(self, most: int = 50) -> list[UsageFile]:
@@ -114,12 +116,12 @@ class Mediation:
         rows = await self._rows(store.WAITING, {"file_id": file_id, "most": most})
         return [SetAsideLine(file, line, SetAsideReason(reason), detail) for file, line, reason, detail in rows]
 
-    async def differences(self, days: int = 30, most: int = 1000) -> list[UsageDifference]:
+    async def differences(self, days: int = 30) -> list[UsageDifference]:
         """Where collection points tell something else than was charged, the largest first, as it stands now."""
         now = datetime.now(UTC)
         async with self._connected() as connection:
             await connection.execute(store.COMPARE_AGAIN, {"now": now})
-            asked = {"since": now - timedelta(days=days), "most": most}
+            asked = {"since": now - timedelta(days=days), "most": DIFFERENCES}
             rows = await (await connection.execute(store.DIFFERENCES, asked)).fetchall()
         names = ("session_key", "rating_group", "source", "unit", "stated", "charged", "found_at")
         return [UsageDifference(**dict(zip(names, row, strict=True)) | {"unit": Unit(row[3])}) for row in rows]

@@ -16,6 +16,8 @@ from engine.words import AccountRef, Payment, PaymentMethod, PaymentState, Subsc
 
 #: payments of an account in one answer
 MOST = 100
+#: what is asked for again later than this is meant once more
+SAME_WITHIN = timedelta(minutes=10)
 #: account, before when, at most how many, for which line if not for any
 Page = tuple[AccountRef, datetime, int, UUID | None]
 
@@ -57,24 +59,17 @@ class Finder:
         return [stored.payment() for stored in page]
 
     async def asked_before(
-        self,
-        subscriber: Subscriber,
-        method: PaymentMethod,
-        amount: int,
-        *,
-        key: UUID,
-        product: str | None = None,
-        within_minutes: int = 10,
+        self, subscriber: Subscriber, method: PaymentMethod, amount: int, *, key: UUID
     ) -> tuple[Payment | None, bool]:
-        """The same payment for the same line, asked for under whatever key in the last minutes and not refused.
+        """The same recharge of the same line, asked for under whatever key in the last minutes and not refused.
 
         With it, whether it is the one that ``key`` stands for: that one counts whenever it was asked for.
         """
         own = await self.payment(names.payment_id_of(subscriber.account, key))
         if own is not None:
             return own, True
-        since = datetime.now(UTC) - timedelta(minutes=within_minutes)
-        wanted = (method, amount, product)
+        since = datetime.now(UTC) - SAME_WITHIN
+        wanted = (method, amount, None)
         for one in await self.payments_of(subscriber.account, line_id=subscriber.line_id):
             same = (one.method, one.amount, one.product) == wanted
             if same and one.created_at > since and one.state is not PaymentState.DECLINED:

@@ -95,21 +95,9 @@ class Progress:
         await self._finisher.close()
         await self._reversals.close()
 
-    async def heard(
-        self,
-        stored: Stored,
-        outcome: Outcome,
-        what: str,
-        *,
-        gateway: str | None = None,
-        event: tuple[int, bytes] | None = None,
-        event_id: str | None = None,
-        asked_ref: str | None = None,
-    ) -> Stored:
+    async def heard(self, stored: Stored, outcome: Outcome, what: str, *, gateway: str | None = None) -> Stored:
         """Let a payment become what its provider says (see ``hearing``). Returns it as it then stands."""
-        return await self.step(
-            hearing(stored, outcome, what, gateway=gateway, event=event, event_id=event_id, asked_ref=asked_ref)
-        )
+        return await self.step(hearing(stored, outcome, what, gateway=gateway))
 
     async def step(self, step: Step) -> Stored:
         """Take one step. Returns the payment as it then stands."""

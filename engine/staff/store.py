@@ -39,10 +39,9 @@ async def member(connection: AsyncConnection, staff_id: UUID) -> StaffMember | N
     return None if row is None else _member(row)
 
 
-async def named(connection: AsyncConnection, name: str, *, locked: bool = False) -> StaffMember | None:
-    """A person by name; ``locked``: nobody else changes the row before the end of the transaction."""
-    query = sa.select(*_SHOWN).where(staff_member.c.name == name)
-    row = (await connection.execute(query.with_for_update() if locked else query)).first()
+async def named(connection: AsyncConnection, name: str) -> StaffMember | None:
+    """A person by name."""
+    row = (await connection.execute(sa.select(*_SHOWN).where(staff_member.c.name == name))).first()
     return None if row is None else _member(row)
 
 

@@ -19,6 +19,9 @@ from engine.usage.tables import meter
 from engine.words import Answer, Code, Deduction, Meter, Outlook, SpendingRules, Subscriber, Unit, UsageDay
 from settings import Operator
 
+#: how far back somebody is told why a balance went down
+EXPLAINED = timedelta(days=7)
+
 # Sessions and usage records tell group by group what was charged; a single charge is one group by itself.
 _HISTORY = sa.text("""
     SELECT coalesce((g->>'day')::date,
@@ -52,24 +55,25 @@ class Usage:
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._operator = operator
 
-    async def explain_usage(self, subscriber: Subscriber, days: int = 7, most: int = 20) -> list[Deduction]:
+    async def explain_usage(self, subscriber: Subscriber, most: int = 20) -> list[Deduction]:
         """Why balances of the account went down, the latest first: what, when, which bucket, which rule, how much.
 
         To the account's owner of all its lines, to another line of itself.
         """
+        since = datetime.now(UTC) - EXPLAINED
         query = (
             sa.select(sa.cast(operation.c.answer, sa.Text))
             .where(
                 operation.c.shard == subscriber.account.shard,
                 operation.c.account_id == subscriber.account.account_id,
-                operation.c.booked_at > datetime.now(UTC) - timedelta(days=days),
+                operation.c.booked_at > since,
                 operation.c.code == Code.OK,
                 known_to(subscriber, operation.c.line_id),
                 operation.c.key.in_(
                     sa.select(transfer.c.key).where(
                         transfer.c.shard == subscriber.account.shard,
                         transfer.c.account_id == subscriber.account.account_id,
-                        transfer.c.booked_at > datetime.now(UTC) - timedelta(days=days),
+                        transfer.c.booked_at > since,
                         transfer.c.debit == "balance",
                     )
                 ),

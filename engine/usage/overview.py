@@ -26,6 +26,8 @@ from settings import Operator
 
 #: how far back deductions are looked for
 DAYS = timedelta(days=7)
+#: deductions that are looked for
+MOST = 5
 
 _OVERVIEW = f"""
     SELECT (SELECT json_agg(json_build_array(
@@ -55,13 +57,12 @@ class Seen(NamedTuple):
 
 
 class Overviews:
-    """The overviews of one operator's lines. ``most`` deductions are looked for."""
+    """The overviews of one operator's lines."""
 
-    def __init__(self, database: AsyncEngine, operator: Operator, most: int = 5) -> None:
+    def __init__(self, database: AsyncEngine, operator: Operator) -> None:
         """Reads go to the writer: a replica may not know yet what a person just did."""
         self._hot = SteadyReads(database)
         self._operator = operator
-        self._most = most
         self._read = Batcher(self._read_batch, most=100)
 
     async def close(self) -> None:
@@ -80,7 +81,7 @@ class Overviews:
             "accounts": array(line, "account_id", [one.account.account_id for one in asked]),
             "lines": array(line, "line_id", [one.line_id for one in asked]),
             "since": now - DAYS,
-            "most": self._most,
+            "most": MOST,
         }
         rows = await self._hot.rows(_OVERVIEW, wanted)
         return [self._seen(one, meters, answers, now) for one, (meters, answers) in zip(asked, rows, strict=True)]
@@ -94,4 +95,4 @@ class Overviews:
             if one.unit is not Unit.MONEY
         ]
         taken = [one for answer in answers for one in deductions(_answer.decode(answer))]
-        return Seen(outlooks, taken[: self._most])
+        return Seen(outlooks, taken[:MOST])

@@ -131,19 +131,17 @@ class Group:
         avp = self.first(code, vendor)
         return None if avp is None else value_of(avp)
 
-    def needed(self, code: int, vendor: int = 0) -> Any:
+    def needed(self, code: int) -> Any:
         """The value of an AVP that must be there. Raises ``Refused``."""
-        avp = self.first(code, vendor)
+        avp = self.first(code)
         if avp is None:
             # RFC 6733 §7.5: an example of what is missing, its value zeros of the least length.
-            raise Refused(
-                Result.MISSING_AVP, f"AVP {code} is missing", Avp(code, vendor, bytes(4), Avp.avp_flag_mandatory)
-            )
+            raise Refused(Result.MISSING_AVP, f"AVP {code} is missing", Avp(code, 0, bytes(4), Avp.avp_flag_mandatory))
         return value_of(avp)
 
-    def groups(self, code: int, vendor: int = 0) -> list[tuple[Avp, Group]]:
+    def groups(self, code: int) -> list[tuple[Avp, Group]]:
         """Every grouped AVP of this code, taken apart. Raises ``Refused``."""
-        return [(avp, split(avp.payload)) for avp in self.all(code, vendor)]
+        return [(avp, split(avp.payload)) for avp in self.all(code)]
 
 
 def value_of(avp: Avp) -> Any:

@@ -87,15 +87,15 @@ def minor(amount: Decimal, units: str | None, currency: str, field: str) -> int:
     return _whole(amount, 10 ** get_currency_precision(currency), f"{field}.amount")
 
 
-def amount_of(given: Quantity, usage_type: str, currency: str, field: str = "amount") -> tuple[int, Unit]:
+def amount_of(given: Quantity, usage_type: str, currency: str) -> tuple[int, Unit]:
     """A quantity in the engine's units. Raises ``Problem`` that names what is wrong."""
     unit = unit_of(usage_type)
     if unit is Unit.MONEY:
-        return minor(given.amount, given.units, currency, field), unit
+        return minor(given.amount, given.units, currency, "amount"), unit
     names = _READ[unit]
     if given.units is not None and given.units not in names:
-        raise wrong(BAD, f"{field}.units", f"one of {', '.join(names)} is meant")
-    return _whole(given.amount, names[given.units or _WRITTEN[unit]], f"{field}.amount"), unit
+        raise wrong(BAD, "amount.units", f"one of {', '.join(names)} is meant")
+    return _whole(given.amount, names[given.units or _WRITTEN[unit]], "amount.amount"), unit
 
 
 def unit_of(usage_type: str) -> Unit:
@@ -118,8 +118,8 @@ def _whole(amount: Decimal, each: int, field: str) -> int:
     return int(whole)
 
 
-def positive(amount: int, field: str = "amount") -> int:
+def positive(amount: int) -> int:
     """``amount``, if it is more than nothing. Raises ``Problem``."""
     if amount <= 0:
-        raise wrong(BAD, f"{field}.amount", "more than 0 is meant")
+        raise wrong(BAD, "amount.amount", "more than 0 is meant")
     return amount

@@ -37,12 +37,12 @@ class Lost(Enum):
     UNKNOWN = "unknown"
 
 
-def clients(connections: int = CONNECTIONS) -> tuple[HTTPXRequest, HTTPXRequest]:
+def clients() -> tuple[HTTPXRequest, HTTPXRequest]:
     """Two HTTP clients, for calls and for long polls; whoever made them shuts them down."""
     # Time spans as timedelta: the numbers that the library still gives by default come with a warning each.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     return (
-        HTTPXRequest(connection_pool_size=connections, read_timeout=CALL_SECONDS, pool_timeout=CALL_SECONDS),
+        HTTPXRequest(connection_pool_size=CONNECTIONS, read_timeout=CALL_SECONDS, pool_timeout=CALL_SECONDS),
         HTTPXRequest(connection_pool_size=1),
     )
 
