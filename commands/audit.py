@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from commands.installation import Installation, refuse, run
+from commands.tables import print_table
 from engine.audit import export
 from engine.audit.rules import Signer
 from engine.audit.service import Chain
@@ -67,7 +68,7 @@ def verify(
             console.print(one.what, style="yellow", markup=False, highlight=False)
     wrong = [one for one in findings if not one.notice]
     if wrong:
-        console.print(_table(wrong))
+        print_table(_table(wrong))
         raise typer.Exit(1)
     console.print("history is what it was when it was sealed", style="green")
 
@@ -123,7 +124,7 @@ def list_actions(
         account = "" if row["account_id"] is None else str(row["account_id"])
         detail = msgspec.json.encode(row["detail"]).decode() if row["detail"] else ""
         table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", row["by"], row["what"], row["why"], account, detail)
-    Console().print(table)
+    print_table(table)
 
 
 def _outside(where: Path, keys: dict[int, bytes], since: datetime | None) -> Outside:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, open_door, run
+from commands.tables import print_table
 from engine.receivables.service import Bills
 from engine.receivables.tables import bill
 
@@ -61,7 +62,7 @@ def list_bills(
         days = (f"{day:%Y-%m-%d %H:%M}" for day in (one.period_from, one.period_to))
         money = (major_units(amount, one.currency) for amount in (one.amount, one.open_amount))
         table.add_row(one.number, *days, *money, f"{one.due_at:%Y-%m-%d %H:%M} UTC")
-    Console().print(table)
+    print_table(table)
 
 
 def month_of(text: str, timezone: str) -> tuple[datetime, datetime]:

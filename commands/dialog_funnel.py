@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import Installation, run
+from commands.tables import print_table
 from dialogs.catalogue import declared, machine_of
 from dialogs.drawing import Heat, svg
 from dialogs.texts import Texts
@@ -45,7 +46,10 @@ def funnel(
         share = use.left / use.shown
         bar = "█" * round(share * 20)
         table.add_row(use.state, str(use.shown), f"{share:.0%}", bar, f"{use.seconds:.1f}", f"{use.slow_seconds:.1f}")
-    Console().print(table if uses else "nothing is stored of this time (setting funnel_percent)")
+    if uses:
+        print_table(table)
+    else:
+        Console().print("nothing is stored of this time (setting funnel_percent)")
 
 
 def heat(uses: list[ScreenUse]) -> dict[str, Heat]:

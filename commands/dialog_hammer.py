@@ -18,6 +18,7 @@ from channels.ussd.configured import profiles
 from commands.hammer import Hammer, Report, Target, populate, second_effects
 from commands.installation import guarded
 from commands.scratch import Scratch, scratch
+from commands.tables import print_table
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from settings import CHAT
@@ -42,7 +43,7 @@ def hammer(
     for what, times in [*report.faults.most_common(), *((fault, 1) for fault in faults)]:
         table.add_row(what, str(times))
     if table.row_count:
-        console.print(table)
+        print_table(table)
     console.print(
         f"{report.turns} turns in {report.sessions} sessions, {perf_counter() - started:.0f} s; "
         f"{len(report.screens)} of {screens} screens and notices shown; {len(report.told)} references told; "

@@ -15,6 +15,7 @@ from channels.editions import Word, served
 from channels.sessions import connect
 from channels.ussd.configured import fits, profiles
 from commands.installation import guarded, refuse
+from commands.tables import print_table
 from dialogs.check import check_operator
 from dialogs.tailoring import edition_of
 from settings import Settings, load_operator, load_settings
@@ -47,7 +48,7 @@ def reload_dialogs(
     table = Table("process", "serves", "holds from the next start on", "refused because")
     for word in words:
         table.add_row(word.process, word.edition, ", ".join(word.next_start), "\n".join(word.refused))
-    console.print(table)
+    print_table(table)
     if any(word.edition != edition for word in words):
         console.print(f"not all processes serve edition {edition}", style="red")
         raise typer.Exit(1)

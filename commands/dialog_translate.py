@@ -16,6 +16,7 @@ from channels.ussd.configured import fits, profiles
 from commands.demo import GATEWAYS
 from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
+from commands.tables import print_table
 from dialogs.catalogue import declared
 from dialogs.check import check
 from dialogs.texts import CATALOGUES, Texts, read_catalogue
@@ -57,7 +58,7 @@ def translate(
         for problem in problems:
             table.add_row(one, problem)
     if table.row_count:
-        console.print(table)
+        print_table(table)
         raise typer.Exit(1)
     console.print(f"{', '.join(found)}: {len(source_messages())} messages each, nothing missing, nothing too long")
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, refuse, run
+from commands.tables import print_table
 from engine.books.service import Door
 from engine.disputes.rules import DEADLINE_DAYS
 from engine.disputes.service import Case, Disputes
@@ -111,8 +111,6 @@ def list_cases(
 
 def _list(cases: list[Case]) -> None:
     table = Table("case", "about", "state", "owner", "deadline", "reason", "outcome")
-    for column in table.columns:
-        column.overflow = "fold"
     for case in cases:
         late = " (overdue)" if case.overdue else ""
         outcome = "" if case.outcome is None else f"{case.outcome.value} {case.outcome_reference or ''}"
@@ -120,14 +118,13 @@ def _list(cases: list[Case]) -> None:
         table.add_row(
             case.number, case.reference, case.state.value, case.owner or "", deadline, case.reason, outcome.strip()
         )
-    Console().print(table)
+    print_table(table)
 
 
 def _show(case: Case, evidence: list[Evidence]) -> None:
     _list([case])
     table = Table("layer", "what is known")
-    table.columns[1].overflow = "fold"
     for one in evidence:
         said = {name: value for name, value in one.body.items() if name not in ("shard", "account_id") and value}
         table.add_row(one.layer, msgspec.json.encode(said).decode())
-    Console().print(table)
+    print_table(table)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
+from commands.tables import print_table
 from engine.books.invariants import CHECKS, Violation, freeze, run_check
 from engine.books.recovery import Prepared, Recovery
 
@@ -58,7 +59,7 @@ def doctor(
 
     violations, orphans = run(work)
     if violations:
-        console.print(_table(violations))
+        print_table(_table(violations))
     if violations or orphans:
         raise typer.Exit(1)
     console.print("the books are right", style="green")
@@ -71,7 +72,8 @@ async def _check(installation: Installation, since: datetime | None, console: Co
         with console.status(check.rule):
             found = await run_check(installation.books, check, since)
         mark = f"[red]{len(found)} broken[/]" if found else "[green]holds[/]"
-        console.print(f"{mark:>22}  {check.rule} [dim]({check.name}, {perf_counter() - started:.2f} s)[/]")
+        took = f"[dim]({check.name}, {perf_counter() - started:.2f} s)[/]"
+        console.print(f"{mark:>22}  {check.rule} {took}", soft_wrap=True)
         violations += found
     return violations
 
@@ -95,21 +97,19 @@ async def _prepared(installation: Installation, console: Console) -> list[Prepar
         await recovery.close()
     orphans = [one for one in prepared if one.age > ORPHANED]
     mark = f"[red]{len(orphans)} orphaned[/]" if orphans else "[green]holds[/]"
-    console.print(f"{mark:>22}  what a batch prepared is finished within seconds [dim](prepared)[/]")
+    console.print(f"{mark:>22}  what a batch prepared is finished within seconds [dim](prepared)[/]", soft_wrap=True)
     if prepared:
-        table = Table(title=f"{len(prepared)} prepared transactions", title_justify="left")
-        for heading in ("book", "name", "seconds ago", "decided"):
-            table.add_column(heading, overflow="fold")
+        title = f"{len(prepared)} prepared transactions"
+        table = Table("book", "name", "seconds ago", "decided", title=title, title_justify="left")
         for one in prepared:
             table.add_row(one.home.name, one.name, f"{one.age:.0f}", one.verdict or "not yet")
-        console.print(table)
+        print_table(table)
     return orphans
 
 
 def _table(violations: list[Violation]) -> Table:
-    table = Table(title=f"{len(violations)} violations", title_justify="left")
-    for heading in ("rule", "shard", "account", "what", "expected", "found"):
-        table.add_column(heading, overflow="fold")
+    headings = ("rule", "shard", "account", "what", "expected", "found")
+    table = Table(*headings, title=f"{len(violations)} violations", title_justify="left")
     for check in CHECKS:
         broken = [violation for violation in violations if violation.check == check.name]
         for violation in broken[:SHOWN]:

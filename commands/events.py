@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
+from commands.tables import print_table
 from engine.events.service import Events
 
 app = typer.Typer(help="Events to outside systems: subscriptions, and what was given up.", no_args_is_help=True)
@@ -58,7 +59,7 @@ def list_subscriptions() -> None:
     for one in run(lambda installation: _events(installation).list()):
         topics = ", ".join(one.topics) or "all"
         table.add_row(str(one.subscription_id), one.callback, topics, one.made_by, f"{one.made_at:%Y-%m-%d %H:%M} UTC")
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -70,7 +71,7 @@ def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many,
     for one in run(lambda installation: _events(installation).parked(limit)):
         since = f"{one.made_at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(str(one.subscription_id), str(one.event_id), str(one.attempts), one.error or "", since)
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from channels.ussd.configured import profiles
 from channels.ussd.voices import NoVoice, VoiceFactory, load_voice
 from commands.conformance import Finding, Line, conformance
 from commands.installation import guarded
+from commands.tables import print_table
 from configuration.options import WrongOptions
 from settings import GatewaySettings, Operator, SettingsError, load_operator, load_settings
 
@@ -57,7 +58,7 @@ def list_gateways() -> None:
             f"{profile.session_seconds} s",
             f"{profile.deadline_seconds:g} s",
         )
-    console.print(table)
+    print_table(table)
 
 
 @app.command("check")
@@ -152,6 +153,6 @@ def _show(name: str, findings: list[Finding], slowest: float) -> None:
     for finding in findings:
         table.add_row(finding.rule, "[green]met[/]" if finding.met else "[red]NOT MET[/]", finding.detail)
     console = Console()
-    console.print(table)
+    print_table(table)
     unmet = sum(not finding.met for finding in findings)
     console.print(f"{len(findings) - unmet} of {len(findings)} rules met, slowest answer {slowest * 1000:.0f} ms")

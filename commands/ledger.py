@@ -16,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from commands.installation import Installation, major_units, run
+from commands.tables import print_table
 from engine.books.reports import Posting, Reports, Statement
 from engine.receivables.ages import Aged, Owed, Receivables
 from engine.reconciliation.report import safe
@@ -77,7 +78,7 @@ def trial_balance(
         table = Table(*headings)
         for book, ledger, unit, *amounts in rows:
             table.add_row(str(book), str(ledger), str(unit), *(_amount(int(one), str(unit)) for one in amounts))
-        Console().print(table)
+        print_table(table)
     wrong = {
         (one.book, one.unit)
         for one in found
@@ -129,7 +130,7 @@ def statement(
             *(what, reference, against, unit, _amount(amount, money), _amount(balance, money), source),
         )
     console = Console()
-    console.print(table)
+    print_table(table)
     for unit in Unit:
         before, after = found.opening[unit], found.closing[unit]
         if before or after:
@@ -168,9 +169,8 @@ def receivables(
     gateways = Table("gateway", "owes", title="captured and not paid out", title_justify="left")
     for one in owed:
         gateways.add_row(one.gateway, major_units(one.amount, one.currency))
-    console = Console()
-    console.print(table)
-    console.print(gateways)
+    print_table(table)
+    print_table(gateways)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, minor_units, open_door, refuse, run
+from commands.tables import print_table
 from engine.accounts.sims import change_sim
 from engine.books.invariants import unfreeze as let_spend
 from engine.words import Adjust, Answer, LineStatus, Operation, SetCreditLimit, Subscriber, Unit
@@ -247,4 +248,4 @@ def _show(subscriber: Subscriber) -> None:
         )
         until = "no end" if bucket.expires_at is None else f"{bucket.expires_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(str(bucket.bucket_id), bucket.product, bucket.unit.value, left, reserved, until)
-    console.print(table)
+    print_table(table)

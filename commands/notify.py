@@ -22,6 +22,7 @@ from rich.table import Table
 
 from channels.layout import septets, transliterate, units
 from commands.installation import By, Installation, Why, refuse, run
+from commands.tables import print_table
 from dialogs.samples import money_sample
 from dialogs.texts import Texts
 from dialogs.values import Money
@@ -94,7 +95,7 @@ def show(name: Annotated[str, typer.Argument(help="The campaign, as it was named
     table = Table("messages", "count")
     for what, count in run(work).items():
         table.add_row(what, f"{count:,}")
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -113,7 +114,7 @@ def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many,
             message.carrier or "",
             message.error or "",
         )
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -209,7 +210,7 @@ async def _write(
         for chunk in chunks:
             counts += await campaigns.write_to(campaign, chunk, say)
             advance(len(chunk))
-    _tell(counts, console)
+    _tell(counts)
 
 
 async def _look(
@@ -233,7 +234,7 @@ async def _look(
         console.print(f"{language} ({parts(text)} SMS): {text}", highlight=False, markup=False)
     for language in templates.keys() - examples.keys():
         console.print(f"{language}: nobody; {templates[language]}", highlight=False, markup=False)
-    _tell(counts, console)
+    _tell(counts)
 
 
 class _Work:
@@ -259,11 +260,11 @@ def _progress(console: Console, segment: Path) -> _Work:
     return _Work(console, segment)
 
 
-def _tell(counts: Counter[str], console: Console) -> None:
+def _tell(counts: Counter[str]) -> None:
     table = Table("numbers", "count")
     for what, count in sorted(counts.items()):
         table.add_row(what, f"{count:,}")
-    console.print(table)
+    print_table(table)
 
 
 def _tell_when(operator: Operator, console: Console) -> None:

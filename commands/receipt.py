@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import Installation, guarded, major_units, refuse, run
+from commands.tables import print_table
 from engine.audit.export import read_keys
 from engine.audit.receipts import BadReceipt, NotChained, Receipts, SignedReceipt, check
 from engine.audit.rules import Signer
@@ -106,5 +107,5 @@ def _show(seen: SignedReceipt, console: Console) -> None:
         table.add_row(name, major_units(value, currency) if money else str(value))
     root = seen.proof.root
     table.add_row("sealed", f"{root['sealed_at']} in root {root['seq']} of shard {root['shard']}, key {root['key_id']}")
-    console.print(table)
+    print_table(table)
     console.print("this operation lies in the audit chain as it stands here", style="green")

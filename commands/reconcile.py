@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from commands.installation import By, Why, guarded
 from commands.reconciled import print_figures, table_of, told, write_reports
+from commands.tables import print_table
 from engine.api import Engine, open_engine
 from engine.payments.gateways import configured_gateways
 from engine.reconciliation.cases import Discrepancy, Wanted
@@ -163,7 +164,7 @@ def list_open(
         await write_reports(engine, wanted, html, csv)
         return await engine.reconciliation.discrepancies(wanted)
 
-    Console().print(table_of(_run(work)))
+    print_table(table_of(_run(work)))
 
 
 @app.command("figures")
@@ -183,19 +184,18 @@ def runs(gateway: GatewayOption = None) -> None:
         days = f"{one.first_day}" if one.first_day == one.last_day else f"{one.first_day} to {one.last_day}"
         when = f"{one.started_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(when, one.gateway, one.source, days, f"{one.rows:,}", f"{one.broken:,}", f"{one.found:,}", one.by)
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
 def show(which: Which) -> None:
     """One discrepancy, and all that was done with it."""
     one, changes = _run(lambda engine: engine.reconciliation.discrepancy(which))
-    console = Console()
-    console.print(table_of([one]))
+    print_table(table_of([one]))
     table = Table("when", "what", "by", "why")
     for change in changes:
         table.add_row(f"{change.at:%Y-%m-%d %H:%M:%S} UTC", change.what, change.by, change.why)
-    console.print(table)
+    print_table(table)
 
 
 @app.command()
@@ -223,7 +223,7 @@ def resolve(
         await engine.payments.start()
         return await engine.reconciliation.resolve(which, resolution, by=by, why=reason)
 
-    Console().print(table_of([_run(work)]))
+    print_table(table_of([_run(work)]))
 
 
 def _bar() -> Progress:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import major_units
+from commands.tables import print_table
 from engine.api import Engine
 from engine.reconciliation import report
 from engine.reconciliation.cases import Discrepancy, Wanted
@@ -37,7 +38,7 @@ async def told(engine: Engine, run: Run, html: Path | None, csv: Path | None) ->
     wanted = Wanted(gateway=run.gateway, first=run.first_day, last=run.last_day)
     found = await engine.reconciliation.discrepancies(wanted, limit=SHOWN)
     if found:
-        console.print(table_of(found))
+        print_table(table_of(found))
     figures = await engine.reconciliation.figures(run.gateway, run.first_day)
     print_figures([one for one in figures if one.day <= run.last_day])
     await write_reports(engine, wanted, html, csv)
@@ -80,7 +81,7 @@ def print_figures(found: list[Figure]) -> None:
     for one in found:
         amounts = (one.captured, one.settled, one.explained, one.open, one.rest)
         table.add_row(one.gateway, f"{one.day}", *(major_units(amount, one.currency) for amount in amounts))
-    Console().print(table)
+    print_table(table)
 
 
 def table_of(found: list[Discrepancy]) -> Table:

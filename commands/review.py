@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, open_door, refuse as leave, run
+from commands.tables import print_table
 from engine.events.alarms import Alarms
 from engine.guard.lists import Lists
 from engine.guard.review import Held, Reviews
@@ -51,7 +52,7 @@ def list_held(
         amount, reasons = major_units(held.amount, held.currency), ", ".join(held.reasons)
         since = f"{held.created_at:%Y-%m-%d %H:%M}"
         table.add_row(held.reference, since, held.method.value, amount, str(held.score), reasons)
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -112,7 +113,8 @@ def _decide(what: str, reference: str, by: str, why: str) -> None:
             return await decide(reference, by=by, why=why)
 
     payment = run(work)
-    Console().print(f"{payment.reference}: {payment.state}")
+    said = "let pass" if what == "approve" else "refused"
+    Console().print(f"{payment.reference}: {said}, now {payment.state}")
 
 
 def _list(verdict: Listed, kind: ListKind, who: str, *, by: str, why: str, days: int) -> None:

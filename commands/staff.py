@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import pyotp
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
+from commands.tables import print_table
 from engine.staff.rules import STEP_SECONDS
 from engine.staff.service import Credentials, Staff
 from engine.words import BadStaff, Role, StaffMember
@@ -57,7 +57,7 @@ def list_all() -> None:
         seen = "" if one.signed_in_at is None else f"{one.signed_in_at:%Y-%m-%d %H:%M}"
         state = "active" if one.disabled_at is None else f"disabled {one.disabled_at:%Y-%m-%d}"
         table.add_row(one.name, one.role.value, state, seen, f"{one.created_at:%Y-%m-%d}")
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()
@@ -107,4 +107,4 @@ def _show(made: Credentials) -> None:
     rows = (("Name", made.name), ("Role", made.role.value), ("Password", made.password), ("Secret", made.secret))
     for what, said in (*rows, ("For an app", made.uri)):
         table.add_row(f"[b]{what}[/b]", said)
-    Console().print(table)
+    print_table(table)

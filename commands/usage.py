@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from commands.installation import Result, guarded
+from commands.tables import print_table
 from engine.api import Engine, open_engine
 from engine.mediation.service import Progress as Watcher
 from engine.words import UsageFile
@@ -102,7 +103,7 @@ def set_aside(file_id: Annotated[UUID | None, typer.Argument(help="One file; by 
             table.add_row(str(one.file_id), str(one.line), one.reason.value, one.detail)
         return table
 
-    Console().print(_with_engine(work))
+    print_table(_with_engine(work))
 
 
 @app.command()
@@ -118,7 +119,7 @@ def differences(days: Annotated[int, typer.Option(help="Found in so many days.",
             table.add_row(*what, *amounts, f"{one.found_at:%Y-%m-%d %H:%M}")
         return table
 
-    Console().print(_with_engine(work))
+    print_table(_with_engine(work))
 
 
 def _bar() -> Progress:
@@ -145,4 +146,4 @@ def _show(files: list[UsageFile]) -> None:
     for file in files:
         counts = [f"{count:,}" for count in told(file).values()]
         table.add_row(file.name, file.source, *counts, "yes" if file.finished_at else "no", str(file.file_id))
-    Console().print(table)
+    print_table(table)

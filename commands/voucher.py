@@ -15,6 +15,7 @@ from rich.table import Table
 
 from commands.export import Recipient, read_recipient, write_export
 from commands.installation import By, Installation, Why, guarded, major_units, minor_units, refuse, run
+from commands.tables import print_table
 from engine.recharge.batch_rules import Numbers
 from engine.recharge.batches import Batch, Voucher, VoucherBatches
 from engine.recharge.tables import BatchState
@@ -166,4 +167,4 @@ def _show(batches: list[Batch]) -> None:
         )
     for column in table.columns:
         column.overflow = "fold"
-    Console().print(table)
+    print_table(table)

@@ -132,7 +132,8 @@ async def find_operation(connection: AsyncConnection, what: str | UUID, account:
     wanted = what if isinstance(what, UUID) else what.strip().upper()
     rows = (await connection.execute(query.where(column == wanted).limit(2))).all()
     if not rows:
-        raise NoReceipt("nothing that was done has this reference", "nothing_done")
+        elsewhere = "" if account is not None else " among payments: of anything else name the line too"
+        raise NoReceipt(f"nothing that was done has this reference{elsewhere}", "nothing_done")
     if len(rows) > 1:
         raise NoReceipt("more than one has this reference: name the line too", "several_done")
     return _Found(AccountRef(rows[0].shard, rows[0].account_id), rows[0].key)
