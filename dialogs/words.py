@@ -192,11 +192,15 @@ class Ask(State):
 
 
 class Before(NamedTuple):
-    """The same money step as it was taken before: ``taken`` under this very key, so that these inputs were played."""
+    """The same money step as it was taken before: ``taken`` under this very key, so that these inputs were played.
+
+    A payment that was asked for and has not come yet is not ``done``.
+    """
 
     taken: bool
     at: datetime
     reference: str
+    done: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,14 @@ async def test_a_session_played_again_is_the_same_payment(house: House, machine:
     assert len(await house.engine.payments_of(line.account)) == 1
 
 
+async def test_a_payment_that_nobody_knows_of_yet_is_asked_about_as_asked_for(house: House, machine: Machine) -> None:
+    await house.plays("late")
+    line = await house.line()
+    await (await dialling(house, machine, line)).say("2", "1", "1")
+    second = await (await dialling(house, machine, line, "s2")).say("2", "1")
+    second.stands_in("pay.confirm").sees("Asked at ", "Again?")
+
+
 @pytest.mark.parametrize(("plays", "told"), [("late", "Received KES 50.00"), ("decline", "not enough money")])
 async def test_who_dials_again_after_a_payment_has_ended_is_told_how(
     house: House, machine: Machine, plays: str, told: str
@@ -120,7 +128,7 @@ async def test_the_same_payment_in_a_new_session_is_asked_about_first(house: Hou
     (payment,) = await house.engine.payments_of(line.account)
     await house.ended(payment)
     second = await (await dialling(house, machine, line, "s2")).say("2", "1")
-    second.stands_in("pay.confirm").sees(f"ref {payment.reference}. Again?", "KES 50.00 M-Pesa")
+    second.stands_in("pay.confirm").sees("Done at ", f"ref {payment.reference}. Again?", "KES 50.00 M-Pesa")
     (await second.say("1")).stands_in("pay.asked")
     assert await credited(house, line) == 10_000
 

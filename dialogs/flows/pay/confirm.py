@@ -44,7 +44,7 @@ def confirm(operator: Operator) -> Pay:
         return text("{amount} {name}", **values)
 
     most = {"amount": money_sample(operator).amount, "currency": operator.currency}
-    told = {"done_at": MOMENT, "reference": REFERENCE}
+    told = [{"done_at": MOMENT, "reference": REFERENCE, "was_done": done} for done in (False, True)]
     ways = [{**most, **one} for one in (SAMPLE_PHONE, SAMPLE_TILL, SAMPLE_CARD, CHOSEN)]
     ways += [{**one, "number": SHOWN_NUMBER} for one in ways]
     return Pay(
@@ -60,7 +60,7 @@ def confirm(operator: Operator) -> Pay:
         result=_result,
         done="pay.asked",
         refused="pay.refused",
-        samples=(*ways, *({**one, **told} for one in ways)),
+        samples=(*ways, *({**one, **before} for one in ways for before in told)),
     )
 
 
@@ -115,7 +115,9 @@ async def _ask(context: Context, data: Data, key: UUID) -> Payment:
 async def _before(context: Context, data: Data, key: UUID) -> Before | None:
     method = PaymentMethod(data["method"])
     found, own = await context.engine.asked_before(data["payee"], method, data["amount"], key=key)
-    return None if found is None else Before(own, found.created_at, found.reference)
+    if found is None:
+        return None
+    return Before(own, found.created_at, found.reference, done=found.state is PaymentState.SETTLED)
 
 
 def _result(context: Context, data: Data, outcome: Payment | PaymentRefused) -> dict[str, Any]:
