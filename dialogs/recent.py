@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from dialogs.asking import masked, own_keys
+from dialogs.asking import NO_NUMBER, NUMBER, SAMPLE_NUMBER, masked, own_keys
 from dialogs.values import Text, text
-from dialogs.words import Context
+from dialogs.words import Accept, Choose, Context, Data, Item, Typed
 from engine.words import LineRef
 
 #: the money steps by which somebody else is given something
@@ -43,3 +44,41 @@ async def recents(context: Context) -> tuple[Recent, ...]:
         if msisdn is not None:
             shown.setdefault(masked(msisdn), Recent(line, masked(msisdn)))
     return tuple(shown.values())
+
+
+def number_asked(
+    name: str,
+    to: str,
+    *,
+    plain: Text,
+    listed: Text,
+    keep: Callable[[Recent], dict[str, Any]],
+    accept: Accept,
+    beyond_account: bool = False,
+) -> Choose:
+    """The screen that asks for somebody else's number: ``listed`` where there are some to choose, ``plain`` where not.
+
+    ``keep``: what is kept of a chosen one; ``accept`` takes one that is typed. ``beyond_account``: lines of the own
+    account are left out.
+    """
+
+    async def load(context: Context, _data: Data) -> dict[str, Any]:
+        """Whom this line gave something lately."""
+        own = context.subscriber.account if beyond_account else None
+        return {"recent": [one for one in await recents(context) if one.line.account != own]}
+
+    def items(data: Data) -> tuple[Item, ...]:
+        """Each by the end of its number."""
+        return tuple([Item(str(one.line.line_id), one.label, keep(one)) for one in data["recent"]])
+
+    return Choose(
+        name=name,
+        text=lambda data: listed if data["recent"] else plain,
+        load=load,
+        items=items,
+        keeps="recent",
+        to=to,
+        typed=(Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=(to,)),),
+        wrong=NO_NUMBER,
+        samples=({"recent": SAMPLES}, {"recent": ()}),
+    )

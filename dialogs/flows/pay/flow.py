@@ -11,10 +11,7 @@ from uuid import UUID
 
 from dialogs.asking import (
     AMOUNT,
-    NO_NUMBER,
-    NUMBER,
     SAMPLE_AMOUNT,
-    SAMPLE_NUMBER,
     amount_typed,
     kept_line,
     line_typed,
@@ -27,7 +24,7 @@ from dialogs.flows.pay.new_card import keep, offered, option
 from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.recharge.flow import voucher_number
-from dialogs.recent import SAMPLES, recents
+from dialogs.recent import number_asked
 from dialogs.refusals import NOT_ASKED, not_paid, not_paid_samples
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, text
@@ -136,32 +133,19 @@ def _home(operator: Operator) -> Choose:
 
 
 def _number() -> Choose:
-    async def load(context: Context, _data: Data) -> dict[str, Any]:
-        """Whom this line paid for lately."""
-        return {"recent": await recents(context)}
-
-    def items(data: Data) -> tuple[Item, ...]:
-        """Each by the end of its number."""
-        return tuple([Item(str(one.line.line_id), one.label, {"other": kept_line(one.line)}) for one in data["recent"]])
-
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
         """The line that has this number, if it is one of ours."""
         other = await line_typed(context, typed, NOT_ASKED[Refused.LINE])
         # The line's id is kept, never the number: it is read again for the screen that shows it.
         return other if isinstance(other, Wrong) else Go("pay.means", {"other": kept_line(other.line)})
 
-    return Choose(
-        name="pay.number",
-        text=lambda data: (
-            text("Choose or type the number to recharge:") if data["recent"] else text("Enter the number to recharge:")
-        ),
-        load=load,
-        items=items,
-        keeps="recent",
-        to="pay.means",
-        typed=(Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("pay.means",)),),
-        wrong=NO_NUMBER,
-        samples=({"recent": SAMPLES}, {"recent": ()}),
+    return number_asked(
+        "pay.number",
+        "pay.means",
+        plain=text("Enter the number to recharge:"),
+        listed=text("Choose or type the number to recharge:"),
+        keep=lambda one: {"other": kept_line(one.line)},
+        accept=accept,
     )
 
 

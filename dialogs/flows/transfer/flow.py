@@ -7,10 +7,7 @@ from uuid import UUID
 
 from dialogs.asking import (
     AMOUNT,
-    NO_NUMBER,
-    NUMBER,
     SAMPLE_AMOUNT,
-    SAMPLE_NUMBER,
     account_kept,
     amount_typed,
     asked_by,
@@ -22,7 +19,7 @@ from dialogs.asking import (
 )
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
-from dialogs.recent import SAMPLES, recents
+from dialogs.recent import number_asked
 from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples, too_low
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Quantity, Text, text
@@ -111,20 +108,6 @@ def _what(operator: Operator) -> Choose:
 
 
 def _number() -> Choose:
-    async def load(context: Context, _data: Data) -> dict[str, Any]:
-        """To whom this line sent lately; what is its own account's cannot be sent there."""
-        own = context.subscriber.account
-        return {"recent": [one for one in await recents(context) if one.line.account != own]}
-
-    def items(data: Data) -> tuple[Item, ...]:
-        """Each by the end of its number."""
-        return tuple(
-            [
-                Item(str(one.line.line_id), one.label, {"receiver": kept_line(one.line), "number": one.number})
-                for one in data["recent"]
-            ]
-        )
-
     async def accept(context: Context, _data: Data, typed: str) -> Go | Wrong:
         """The line that has this number, if it is one of ours and of another account."""
         other = await line_typed(context, typed, SENTENCES[Code.RECEIVER_UNKNOWN])
@@ -134,18 +117,14 @@ def _number() -> Choose:
             return Wrong(SENTENCES[Code.RECEIVER_SAME])
         return Go("transfer.amount", {"receiver": kept_line(other.line), "number": masked(other.msisdn)})
 
-    return Choose(
-        name="transfer.number",
-        text=lambda data: (
-            text("Send to which number? Choose or type it:") if data["recent"] else text("Send to which number?")
-        ),
-        load=load,
-        items=items,
-        keeps="recent",
-        to="transfer.amount",
-        typed=(Typed(shape=NUMBER, sample=SAMPLE_NUMBER, accept=accept, leads=("transfer.amount",)),),
-        wrong=NO_NUMBER,
-        samples=({"recent": SAMPLES}, {"recent": ()}),
+    return number_asked(
+        "transfer.number",
+        "transfer.amount",
+        plain=text("Send to which number?"),
+        listed=text("Send to which number? Choose or type it:"),
+        keep=lambda one: {"receiver": kept_line(one.line), "number": one.number},
+        accept=accept,
+        beyond_account=True,
     )
 
 
