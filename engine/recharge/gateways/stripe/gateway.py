@@ -6,7 +6,7 @@ That is 3-D Secure, or their page on which a card is entered that nobody has sav
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import IO
 
@@ -27,7 +27,7 @@ from engine.recharge.gateways.contract import (
     RefundRequest,
     SettlementRow,
 )
-from engine.recharge.gateways.http import NoAnswer, NotSent, nothing_sent, unknown
+from engine.recharge.gateways.http import NoAnswer, NotSent, Reply, nothing_sent, unknown
 from engine.recharge.gateways.options import Tools
 from engine.recharge.gateways.stripe.answers import (
     TURNED_AWAY,
@@ -88,14 +88,9 @@ class Gateway:
         if token is None:
             return declined("no_token", DeclineReason.METHOD)
         form = self._form(request, token, amount)
-        try:
-            reply = await self._stripe.create_intent(form, str(request.payment_id))
-        except NotSent as error:
-            return nothing_sent(error)
-        except NoAnswer as error:
-            return unknown(error)
-        if reply.status in TURNED_AWAY:
-            return nothing_sent(NotSent(f"http_{reply.status}"))
+        reply = await _reached(self._stripe.create_intent(form, str(request.payment_id)))
+        if isinstance(reply, Outcome):
+            return reply
         waiting = asks_for_the_payer(reply)
         if waiting is not None and self._options.return_url:
             return await self._with_the_payer(request, waiting, token["method"])
@@ -122,14 +117,9 @@ class Gateway:
             return declined("no_return_url", DeclineReason.METHOD)
         lasts = timedelta(minutes=self._options.page_minutes)
         form = session_form(request, amount, return_url=self._options.return_url, lasts=lasts, holds=self.holds)
-        try:
-            reply = await self._stripe.create_session(form, str(request.payment_id))
-        except NotSent as error:
-            return nothing_sent(error)
-        except NoAnswer as error:
-            return unknown(error)
-        if reply.status in TURNED_AWAY:
-            return nothing_sent(NotSent(f"http_{reply.status}"))
+        reply = await _reached(self._stripe.create_session(form, str(request.payment_id)))
+        if isinstance(reply, Outcome):
+            return reply
         return opened(reply.content) if reply.status == 200 else charged(reply)
 
     async def _with_the_payer(self, request: ChargeRequest, intent: str, method: str) -> Outcome:
@@ -254,3 +244,14 @@ class Gateway:
     def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
         """The report of balance transactions."""
         return read_report(lines)
+
+
+async def _reached(call: Awaitable[Reply]) -> Reply | Outcome:
+    """What Stripe answers to a charge that it has read; else what becomes of it."""
+    try:
+        reply = await call
+    except NotSent as error:
+        return nothing_sent(error)
+    except NoAnswer as error:
+        return unknown(error)
+    return nothing_sent(NotSent(f"http_{reply.status}")) if reply.status in TURNED_AWAY else reply

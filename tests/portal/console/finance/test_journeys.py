@@ -11,10 +11,8 @@ from engine.words import PaymentState, Role
 from runtime.pulse import Pulse
 from tests.portal.console.conftest import Console
 from tests.portal.console.finance.ground import held_payment, settled_payment
-from tests.portal.console.test_journeys import browser, look_closely, sit_down
+from tests.portal.console.test_journeys import look_closely, sit_down
 from tests.portal.selfcare.conftest import is_accessible
-
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.needs("chromium")]
 
