@@ -91,10 +91,11 @@ async def texting(
         operator: Operator = operator,
         profile: TextProfile | None = None,
         redis: Redis = redis_client,
+        machine: Machine | None = None,
     ) -> TextConversation:
         return TextConversation(
             engine=engine,
-            machine=Machine(declared(operator), texts),
+            machine=machine or Machine(declared(operator), texts),
             notices=Notices(texts, operator),
             store=store,
             profiles=defaultdict(lambda: profile or text_profile()),

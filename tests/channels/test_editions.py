@@ -62,9 +62,9 @@ class Process(NamedTuple):
 
 @pytest.fixture
 def process(path: Path, talk: Talk, texting: TextTalk, engine: Engine, redis_client: Redis) -> Process:
-    ussd, texts = talk(), texting()
+    ussd = talk()
     # As in a process: both conversations walk one machine.
-    texts._machine = ussd._machine
+    texts = texting(machine=ussd._machine)
     watching = Editions(
         path=path,
         engine=engine,
