@@ -179,4 +179,7 @@ class DiameterServer:
 def _outcome(asked: CreditControl, answer: Answer) -> tuple[Result, list[Avp]]:
     if not answer.ok:
         return _REFUSALS.get(Code(answer.code), Result.END_USER_SERVICE_DENIED), []
+    if asked.act is SessionAct.UPDATE and answer.details.get("ended"):
+        # What it reports is charged all the same, as over Nchf.
+        return Result.UNKNOWN_SESSION_ID, []
     return answer_avps(asked, granted(answer))

@@ -117,6 +117,16 @@ async def test_an_update_without_subscriber_belongs_to_the_session_that_was_open
     assert await house.left(line) == 99 * MB
 
 
+async def test_an_update_after_the_end_is_5002_and_what_it_reports_is_charged(
+    house: House, pcef: Pcef, line: Subscriber
+) -> None:
+    await pcef.ask(type=INITIAL, number=0, services=[service(asks={})], **of(line))
+    await pcef.ask(type=TERMINATION, number=1, services=[service(used=octets(MB))], **of(line))
+    late = await pcef.ask(type=UPDATE, number=2, services=[service(used=octets(MB), asks={})], **of(line))
+    assert (late["result"], late["services"]) == (5002, [])
+    assert await house.left(line) == 98 * MB
+
+
 async def test_a_subscriber_that_nobody_knows_is_5030(pcef: Pcef) -> None:
     answer = await pcef.ask(session="s", type=INITIAL, number=0, subscriber=[[0, "254799999999"]])
     assert answer["result"] == 5030
