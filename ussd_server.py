@@ -84,6 +84,7 @@ async def app(settings: Settings) -> web.Application:
     )
     interfaces.mount(application, settings, services.engine, services.keyring)
     mount_pages(application, services)
+    mount_front(application, settings)
 
     async def close(_application: web.Application) -> None:
         """Adapters first: what they have under way still needs the parts below."""
@@ -136,6 +137,19 @@ def mount_pages(application: web.Application, services: Opened) -> None:
                 secure=settings.public_url.startswith("https://"),
             ),
         )
+
+
+def mount_front(application: web.Application, settings: Settings) -> None:
+    """The bare address leads who opens it to the first page there is."""
+    pages = {"/simulator": settings.simulator, "/portal": settings.portal is not None}
+    first = next((path for path, served in pages.items() if served), None)
+
+    async def front(_request: web.Request) -> web.StreamResponse:
+        """Not for ever: another start may serve other pages."""
+        raise web.HTTPFound(str(first))
+
+    if first is not None:
+        application.router.add_get("/", front)
 
 
 def payment_routes(settings: Settings, engine: Engine) -> list[web.RouteDef]:

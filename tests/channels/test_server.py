@@ -108,6 +108,7 @@ async def test_a_server_says_how_each_part_is_and_stops_cleanly(variables: Varia
             ("/health/live", "ok"),
             ("/metrics", "rasid_turn_seconds"),
             ("/simulator", "africastalking"),
+            ("/", "africastalking"),
         ):
             async with http.get(base + path) as response:
                 assert response.status == 200
