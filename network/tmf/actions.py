@@ -29,7 +29,7 @@ from engine.words import (
 from network.endpoints import Endpoint
 from network.http import CLIENT, Problem, json_response, read_json, wrong
 from network.tmf import wire
-from network.tmf.amounts import BAD, amount_of, minor, positive, unit_of
+from network.tmf.amounts import BAD, amount_of, minor, positive, unit_of, written
 from network.tmf.answers import FIELDS, IDEMPOTENCY, chosen
 from network.tmf.lines import NOT_FOUND, ROOT, Lines, Owner, masked
 from network.tmf.refusals import refusal
@@ -251,13 +251,19 @@ class Actions:
     async def _post(self, operation: Operation) -> Answer:
         answer = await self._engine.post(operation)
         if not answer.ok:
-            raise refusal(answer, self._known(answer))
+            raise refusal(answer, self._known(operation, answer))
         return answer
 
-    def _known(self, answer: Answer) -> str:
+    def _known(self, operation: Operation, answer: Answer) -> str:
         """What a refusal says beside its code: the fee that would be asked, what is missing, what is allowed."""
-        names = ("fee", "missing", "least", "most", "left", "cap", "locked_until")
-        return ", ".join(f"{name} {answer.details[name]}" for name in names if name in answer.details)
+        corrected = operation.unit if isinstance(operation, Adjust) else Unit.MONEY
+        units = {"fee": Unit.MONEY, "missing": corrected}
+        said = {}
+        for name in ("fee", "missing", "least", "most", "left", "cap", "locked_until"):
+            if name in answer.details:
+                known = answer.details[name]
+                said[name] = written(known, units[name], self._lines.currency) if name in units else known
+        return ", ".join(f"{name} {known}" for name, known in said.items())
 
     async def _done(self, path: str, owner: Owner, operation: Operation, asked: wire.ActionCreate) -> web.Response:
         return self._created(path, owner, await self._post(operation), asked)

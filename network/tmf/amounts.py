@@ -70,6 +70,12 @@ def quantity(amount: int, unit: Unit, currency: str) -> Quantity:
     return Quantity(amount=Decimal(amount), units=_WRITTEN[unit])
 
 
+def written(amount: int, unit: Unit, currency: str) -> str:
+    """``amount`` of the engine's as the sentence of a refusal says it, in the units of all that is asked for."""
+    said = quantity(amount, unit, currency)
+    return f"{said.amount} {said.units}"
+
+
 def money(amount: int, currency: str) -> Money:
     """Minor units as TM Forum's ``Money``."""
     return Money(value=major(amount, currency), unit=currency)

@@ -180,6 +180,7 @@ async def test_a_correction_may_deduct_and_never_below_zero(api: Api, engine: En
     assert (impact["before"]["amount"], impact["after"]["amount"]) == (10, 5.5)
     low = await api.post(path, action(line, "monetary", -6, "KES"))
     assert (low.status, low.body["code"]) == (409, "BALANCE_TOO_LOW")
+    assert "missing 0.50 KES" in low.body["message"]
     assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 550
 
 

@@ -68,7 +68,7 @@ async def test_another_fee_than_the_one_agreed_to_moves_nothing_and_tells_it(api
     giver, other = await open_line(engine, money=10_000), await open_line(engine)
     said = await api.post(PATH, action(giver, "monetary", 50, receiverLogicalResource={"id": other.msisdn}))
     assert (said.status, said.body["code"]) == (409, "FEE_CHANGED")
-    assert "fee 700" in said.body["message"]
+    assert "fee 7.00 KES" in said.body["message"]
     assert await money(engine, giver, other) == [10_000, 0]
 
 
