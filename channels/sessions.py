@@ -94,6 +94,8 @@ class SessionStore:
         self._encoder = msgspec.msgpack.Encoder()
         self._calls: Batcher[_Call, Any] = Batcher(self._pipeline, most=128)
         self._down_until = 0.0
+        #: how often Redis did not answer in time
+        self.failures = 0
 
     async def load(self) -> None:
         """Put the scripts into Redis. Raises ``redis.RedisError``."""
@@ -227,6 +229,7 @@ class SessionStore:
             if self._down_until < time.monotonic():
                 log.warning("redis_down", error=type(error).__name__)
             self._down_until = time.monotonic() + REST_SECONDS
+            self.failures += 1
             raise SessionsDown from error
 
     async def _pipeline(self, calls: Sequence[_Call]) -> list[Any]:

@@ -17,7 +17,7 @@ from dialogs.shortcuts import CODE_GONE, dialled, followed
 from dialogs.steps import Step
 from dialogs.words import Context, MoneyStep, Place, Say
 from engine.api import Engine, KeptPlace
-from engine.words import LineRef, Operation, Subscriber
+from engine.words import Operation
 
 
 class Started(NamedTuple):
@@ -92,7 +92,7 @@ class Starts:
 
     async def _recovered(self, code: str, typed: Sequence[str], own: UUID, context: Context) -> Started:
         """The very screen that a code leads back to, once."""
-        kept = await self._engine.places.place_of(line_of(context.subscriber), code, own)
+        kept = await self._engine.places.place_of(context.subscriber.line, code, own)
         back = None
         if kept is not None:
             place = msgspec.convert(kept.place, Place)
@@ -101,11 +101,6 @@ class Starts:
             return back._replace(texts=typed)
         context.key = derived_keys(own)
         return Started(await self._machine.begin(self._machine.home, context, first=CODE_GONE), (), own)
-
-
-def line_of(subscriber: Subscriber) -> LineRef:
-    """Where a line lies."""
-    return LineRef(subscriber.account.shard, subscriber.account.account_id, subscriber.line_id)
 
 
 def place_to_keep(machine: Machine, session: Session | None, own: UUID, operation: Operation) -> KeptPlace | None:

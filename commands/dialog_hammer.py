@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -34,7 +35,10 @@ def hammer(
     seed: Annotated[int, typer.Option(help="What is typed follows from it.")] = 1,
     operator: Annotated[Path | None, typer.Option(help="The operator's file; by default examples/kenya.toml.")] = None,
 ) -> None:
-    """Play random and hostile turns on all channels at once, on a scratch installation; exit code 1 on any fault."""
+    """Play random and hostile turns on all channels at once, on a scratch installation; exit code 1 on any fault.
+
+    Ctrl-C ends it early, and what was seen until then is told.
+    """
     configure_logs("hammer", logging.ERROR)
     console = Console()
     started = perf_counter()
@@ -47,7 +51,7 @@ def hammer(
     console.print(
         f"{report.turns} turns in {report.sessions} sessions, {perf_counter() - started:.0f} s; "
         f"{len(report.screens)} of {screens} screens and notices shown; {len(report.told)} references told; "
-        f"{report.slow} answers late"
+        f"{report.slow} answers late; {report.lost} sessions lost while Redis did not answer"
     )
     if table.row_count:
         raise typer.Exit(1)
@@ -58,6 +62,7 @@ async def _hammer(turns: int, seed: int, operator: Path | None, console: Console
     async with scratch(operator, paying=True) as made:
         hammering = Hammer(await target_of(made), seed)
         telling = asyncio.create_task(_tell(hammering.report, turns, console))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hammering.stop)
         try:
             report = await hammering.run(turns)
         finally:
@@ -84,6 +89,8 @@ async def faults_of(made: Scratch, report: Report) -> list[str]:
     """What the books have to say afterwards."""
     untold = await second_effects(made.books.billing, report)
     found = [f"done, and told to nobody: {reference}" for reference in untold[:20]]
+    if report.lost and not made.opened.store.failures:
+        found.append(f"{report.lost} sessions lost, though Redis answered")
     failed = _failed(made.opened.metrics)
     found += [f"{failed} turns failed: see the log"] if failed else []
     return found + [str(one) for one in await made.violations()]

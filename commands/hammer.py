@@ -25,6 +25,8 @@ from engine.books.tables import operation
 #: what is said when a deadline is over, which on a slow machine is nobody's fault (what failed, the meters tell)
 SLOW = frozenset({"notice.try_again", "notice.late", "notice.busy"})
 LATE = "notice.late"
+#: what is said where a session is gone, which it may be only if Redis has not answered
+LOST = "notice.session_lost"
 HOME = "main_menu.home"
 #: where operations come from that people ask for in dialogs
 SOURCES = "^(ussd|terminal|sms|chat):"
@@ -91,6 +93,8 @@ class Report:
     #: outcomes that were promised for later, and turns that were not answered in time
     promised: int = 0
     slow: int = 0
+    #: sessions that were gone in their midst
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,7 @@ class Hammer:
     def __init__(self, target: Target, seed: int) -> None:
         self._target = target
         self._seed = seed
+        self._stopped = False
         self.report = Report()
 
     async def run(self, turns: int, people: int = 64) -> Report:
@@ -120,10 +125,14 @@ class Hammer:
         await asyncio.gather(*(self._person(number, turns) for number in range(people)))
         return self.report
 
+    def stop(self) -> None:
+        """Let the sessions under way be the last ones."""
+        self._stopped = True
+
     async def _person(self, number: int, turns: int) -> None:
         choose = random.Random(f"{self._seed}|{number}")
         session = 0
-        while self.report.turns < turns:
+        while self.report.turns < turns and not self._stopped:
             session += 1
             await self._session(choose, f"h{self._seed}-{number}-{session}")
 
@@ -199,7 +208,9 @@ class Hammer:
     async def _home(self, phone: Phone, budget: Budget, seen: Seen) -> Seen:
         """From wherever a person stands, 00 leads home: no screen is a dead end."""
         home = await self._turn(budget, phone.say("00"))
-        if home.label != HOME and home.label not in SLOW:
+        if home.label == LOST:
+            self.report.lost += 1
+        elif home.label != HOME and home.label not in SLOW:
             self.report.faults[f"00 on {seen.label} leads to {home.label}"] += 1
         return home
 
