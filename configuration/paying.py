@@ -14,7 +14,8 @@ class ReconciliationRules(Strict):
     """How gateways' statements are matched with the books."""
 
     #: what becomes of money that a gateway has and nobody was credited, where nothing but the credit is missing: it
-    #: waits for staff (``never``), is credited once the gateway confirms it, or because the statement says so
+    #: waits for staff (``never``), is credited once the gateway confirms it, or because the statement says so; of
+    #: credited money that the gateway has given back, whole or in part, as much is taken back by the same rule
     credit: Literal["never", "confirmed", "stated"] = "confirmed"
     #: hours that both sides of one payment may lie apart
     late_hours: int = Field(default=24, ge=1, le=24 * 14)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -54,9 +56,13 @@ class Crediting:
                 page = await cases.find(connection, wanted, after=last, limit=AT_ONCE)
             if not page:
                 return credited
-            ended = await asyncio.gather(*(self._by_rule(one) for one in page))
-            credited += ended.count(Resolution.CREDITED)
+            # What is stated of one payment follows from each other.
+            matters = [list(of_one) for _, of_one in groupby(sorted(page, key=_name), key=_name)]
+            credited += sum(await asyncio.gather(*(self._all_by_rule(matter) for matter in matters)))
             last = page[-1]
+
+    async def _all_by_rule(self, matter: Sequence[Discrepancy]) -> int:
+        return [await self._by_rule(one) for one in matter].count(Resolution.CREDITED)
 
     async def _by_rule(self, one: Discrepancy) -> Resolution | None:
         try:
@@ -142,3 +148,7 @@ class Crediting:
             await cases.note(connection, one.discrepancy_id, f"resolved:{ended}", by=by, why=why)
             driver = await driver_of(connection)
             await store.refigure(driver, one.gateway, [one.day], datetime.now(UTC))
+
+
+def _name(one: Discrepancy) -> str:
+    return one.name
