@@ -13,7 +13,7 @@ from channels.smpp.client.link import Account
 from channels.smpp.client.words import Limits
 from channels.smpp.policy import Verdict, read_overrides
 from channels.smpp.text import Alphabet
-from configuration.options import OptionsModel
+from configuration.options import OptionsModel, WrongOptions
 
 VERSIONS = {"3.4": 0x34, "5.0": 0x50}
 
@@ -80,7 +80,11 @@ class CentreOptions(OptionsModel):
         return read_overrides(self.statuses)
 
     def account(self) -> Account:
-        """What a link needs. Raises ``OSError`` (``ssl.SSLError`` too) for certificates that cannot be used."""
+        """What a link needs. Raises ``WrongOptions`` for certificates that cannot be used."""
+        try:
+            tls = self._tls() if self.tls else None
+        except OSError as error:  # ``ssl.SSLError`` is one too
+            raise WrongOptions([("tls", f"certificates cannot be used: {type(error).__name__}")]) from None
         return Account(
             host=self.host,
             port=self.port,
@@ -89,7 +93,7 @@ class CentreOptions(OptionsModel):
             system_type=self.system_type,
             interface_version=VERSIONS[self.version],
             address_range=self.address_range,
-            tls=self._tls() if self.tls else None,
+            tls=tls,
             limits=self.limits(),
             backoff_longest=self.longest_wait_seconds,
             throttle_longest=self.longest_wait_seconds,

@@ -16,7 +16,7 @@ from channels.smpp.pdu import MessageResponse, Pdu, ShortMessage
 from channels.smpp.policy import Verdict, verdict
 from channels.smpp.receipts import normal
 from channels.smpp.text import Encoded, encode_text
-from channels.sms.contract import CarrierError, ErrorKind, Options, Outgoing, Sent, Tools, WrongOptions, read_options
+from channels.sms.contract import CarrierError, ErrorKind, Options, Outgoing, Sent, Tools, read_options
 from channels.sms.smpp.assembly import Assembly
 from channels.sms.smpp.inbound import INTERNATIONAL, Inbound
 from channels.sms.smpp.options import SmppOptions
@@ -60,10 +60,7 @@ class Carrier:
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         """Opens nothing. Raises ``WrongOptions``."""
         self.options = read_options(SmppOptions, options)
-        try:
-            account = self.options.account()
-        except OSError as error:
-            raise WrongOptions([("tls", f"certificates cannot be used: {type(error).__name__}")]) from None
+        account = self.options.account()
         self._arrivals = Arrivals(tools.redis, tools.keyring, name)
         inbound = Inbound(
             name=name,

@@ -30,7 +30,7 @@ from channels.ussd.smpp.dialects import Reference
 from channels.ussd.smpp.options import UssdSmppOptions
 from channels.ussd.smpp.register import Known, Register
 from channels.ussd.smpp.wire import Heard, answer, hear, opening, session_info
-from configuration.options import Options, WrongOptions, read_options
+from configuration.options import Options, read_options
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +53,7 @@ class Outbound:
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         """Opens nothing. Raises ``WrongOptions``."""
         self.options = read_options(UssdSmppOptions, options)
-        try:
-            account = self.options.account()
-        except OSError as error:
-            raise WrongOptions([("tls", f"certificates cannot be used: {type(error).__name__}")]) from None
+        account = self.options.account()
         self._name = name
         self._tools = tools
         self._dialect = self.options.spoken()
