@@ -29,12 +29,12 @@ $(BIN)/python:
 .PHONY: production development
 production: $(BIN)/python
 	@cmp -s requirements.txt .venv/installed.txt || cmp -s requirements-dev.txt .venv/installed-dev.txt \
-		|| { echo "Installing what Rasid runs on (once) ..." \
+		|| { echo "Installing what Rasid runs on (once, a minute or two) ..." \
 		&& $(PIP) install --require-hashes -r requirements.txt && cp requirements.txt .venv/installed.txt; }
 
 development: $(BIN)/python
 	@cmp -s requirements-dev.txt .venv/installed-dev.txt \
-		|| { echo "Installing what the tests need (once) ..." \
+		|| { echo "Installing what the tests need (once, some minutes) ..." \
 		&& $(PIP) install --require-hashes -r requirements-dev.txt && cp requirements-dev.txt .venv/installed-dev.txt; }
 
 run: production
