@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from engine.recharge.gateways.references import account_number
+from engine.reconciliation.tables import Resolution
 from engine.words import Payment, PaymentState
-from tests.engine.payments.house import House
+from runtime.keyring import Keyring
+from sandbox.payments.server import PaymentsSandbox
+from settings import Operator
+from tests.engine.payments.house import House, opened
 from tests.engine.reconciliation.files import kinds, square, today
 
 TITLE = "Organization statement"
@@ -64,3 +71,28 @@ async def test_another_amount_under_the_same_account_is_another_payment(house: H
     assert await reconciled(house, line("TEX1234567", "70.00", account(payment))) == 2
     assert sorted(await kinds(house)) == [("missing_here", "payment_unknown"), ("timing", "not_stated")]
     assert await square(house) == [(7_000, 5_000, 0, 2_000)]
+
+
+@pytest.fixture
+async def mpesa(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house that takes M-Pesa only."""
+    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
+        yield one
+
+
+async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_staff_from_the_statement(mpesa: House) -> None:
+    payment = await mpesa.ended(await mpesa.pay(await mpesa.line(), 5_000))
+    receipt = payment.gateway_ref or ""
+    at = datetime.now(UTC).astimezone(ZoneInfo("Africa/Nairobi"))
+    back = f"TEY7654321,{at:%d-%m-%Y %H:%M:%S},Reversal,Completed,,-20.00,Pay Bill Reversal,{receipt},"
+    await reconciled(mpesa, line(receipt, "50.00", account(payment)), back)
+    # M-Pesa says of a receipt that it stands, whatever was reversed of it.
+    assert await kinds(mpesa) == [("status", "settled")]
+    [one] = await mpesa.engine.reconciliation.discrepancies()
+    await mpesa.engine.reconciliation.resolve(one.number, Resolution.CREDITED, by="alice", why="seen in the portal")
+    found = await mpesa.engine.payment(payment.payment_id)
+    assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 2_000)
+    assert await square(mpesa) == [(3_000, 3_000, 0, 0)]
+    await mpesa.right()
