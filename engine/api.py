@@ -30,6 +30,7 @@ from engine.payments.gateways import Gateways, no_gateways
 from engine.recharge.tables import BatchState
 from engine.reconciliation.cases import Wanted
 from engine.reconciliation.tables import Resolution
+from engine.usage.history import purpose_of
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Product, WebhookSettings
@@ -53,6 +54,7 @@ __all__ = [
     "SignedReceipt",
     "Wanted",
     "open_engine",
+    "purpose_of",
 ]
 
 

@@ -174,6 +174,11 @@ def deductions(answer: Answer) -> list[Deduction]:
     ]
 
 
+def purpose_of(answer: Answer) -> str | None:
+    """What a booking was for: a traffic category, or a product's code; None where it says neither."""
+    return _reason(answer)[0]
+
+
 def _reason(answer: Answer) -> tuple[str | None, str | None]:
     """What it was for, and the tariff that was applied."""
     # A session's request tells it group by group; those that cost something are the reason.

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
-from engine.api import Done
+from engine.api import Done, purpose_of
 from engine.words import Answer, Code
 from portal.selfcare.person import Desk, Person
 from portal.selfcare.shown import KINDS
@@ -29,6 +29,8 @@ GROUPS: dict[str, tuple[Text, tuple[str, ...]]] = {
 }
 #: everything that a person would look for; what sweepers and schedules do beside is not their history
 EVERYTHING = tuple(kind for kind in KINDS if kind not in {"release_overdue", "set_aside", "return"})
+#: kinds that say what for
+_SAY_WHAT = frozenset({"purchase", "renew", "charge", "usage", "session"})
 PAGE_ROWS, FILE_ROWS, FILE_PAGE = 20, 10_000, 200
 #: what a spreadsheet may take for a formula (OWASP, "CSV injection"): some drop blanks before a sign, and some read
 #: the full-width forms of Chinese and Japanese keyboards (U+FF0B, U+FF0D, U+FF1D, U+FF20) as the signs themselves
@@ -133,8 +135,12 @@ def row_of(desk: Desk, person: Person, answer: Answer) -> Row:
         moved = write(Quantity(effect.unit, abs(effect.after - effect.before), currency))
         left = write(Quantity(effect.unit, effect.after, currency))
         changes.append((desk.signed(person, sign, moved), left, effect.product))
+    what = purpose_of(answer) if answer.kind in _SAY_WHAT else None
+    if any(what == one.code for one in desk.operator.products):
+        what = desk.product(person, str(what))
     refused = "" if answer.ok else write(SENTENCES[Code(answer.code)])
-    return Row(answer.key, answer.booked_at, write(KINDS[answer.kind]), answer.reference, refused, tuple(changes))
+    name = write(KINDS[answer.kind]) + (f": {what}" if what else "")
+    return Row(answer.key, answer.booked_at, name, answer.reference, refused, tuple(changes))
 
 
 def after_of(answer: Answer) -> str:

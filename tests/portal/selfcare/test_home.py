@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from engine.words import Charge, Operation, Unit
+from engine.words import Charge, Operation, Purchase, Unit
 from portal.selfcare.shown import KINDS
-from tests.portal.selfcare.conftest import Running, spend
+from tests.portal.selfcare.conftest import Caller, Running, spend
 
 
 async def use(server: Running, octets: int) -> None:
@@ -66,3 +66,13 @@ async def test_the_first_page_is_small(page: Page, server: Running) -> None:
 def test_every_kind_of_operation_has_a_name() -> None:
     kinds = {str(one.__struct_config__.tag) for one in Operation.__subclasses__()}
     assert kinds <= KINDS.keys()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_history_says_what_for_as_the_home_page_does(caller: Caller, server: Running) -> None:
+    await spend(server, Charge, unit=Unit.OCTETS, amount=5_000_000, category="video")
+    product = server.services.operator.products[0]
+    await spend(server, Purchase, product=product.code, price=product.price)
+    _, page = await caller.get("/history")
+    assert "<strong>Use: video</strong>" in page
+    assert f"<strong>Bundle: {product.name['en']}</strong>" in page
