@@ -170,7 +170,7 @@ class Events:
         typed = (taken.event.account_number or "").strip()
         # Who typed an account says whom they pay for: a push is told under its own, which was looked for.
         pushes = [] if typed else await self._pushes.of(taken.gateway, taken.event, taken.received_at)
-        paid = paid_by(pushes)
+        paid = paid_by(pushes, taken.event.outcome.gateway_ref)
         if paid is not None:
             return paid
         waiting = undecided(pushes)

@@ -60,11 +60,15 @@ class Pushes:
         return found
 
 
-def paid_by(pushes: Sequence[Stored]) -> Stored | None:
-    """The push that a receipt nobody knows is of, among those asked of its payer; None: it is of none of them.
+def paid_by(pushes: Sequence[Stored], receipt: str | None) -> Stored | None:
+    """The push that a receipt is of, among those asked of its payer; None: it is of none of them.
 
     A payment that was made without our hearing its receipt is what it pays; so is one of which nothing was ever heard.
     """
+    for one in pushes:
+        # Nobody knew the receipt a moment ago, when it was looked up: meanwhile its push may have heard it.
+        if receipt is not None and one.gateway_ref == receipt:
+            return one
     for one in pushes:
         receipt_known = one.gateway_ref != one.asked_ref
         never_heard = one.state == PaymentState.UNKNOWN and one.asked_ref is None
