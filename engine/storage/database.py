@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.storage.bulk import teach
 from engine.storage.schema import APPLICATION_ROLE
+from settings import SettingsError
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -47,8 +49,25 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
 
 
 def migrate(owner_url: str) -> None:
-    """Bring the schema to the newest version; runs to its end or changes nothing. Needs the owner's address."""
+    """Bring the schema to the newest version; runs to its end or changes nothing. Needs the owner's address.
+
+    Raises ``SettingsError`` for a database that could not hold every language's texts.
+    """
+    _check_encoding(owner_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = driver_url(owner_url)
     command.upgrade(config, "head")
+
+
+def _check_encoding(url: str) -> None:
+    """A cluster made without a locale encodes nothing (``SQL_ASCII``): better said now than at the first name."""
+    address = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(address, connect_timeout=5) as connection:
+            encoding = connection.info.parameter_status("server_encoding")
+    except psycopg.OperationalError:
+        return  # whoever opens it next says why it cannot be reached
+    if encoding != "UTF8":
+        reason = f"the database's encoding is {encoding}; make it with UTF8 (createdb -E UTF8 -T template0)"
+        raise SettingsError("database", [("database_url", reason)])

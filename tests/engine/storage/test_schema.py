@@ -14,11 +14,23 @@ from alembic.migration import MigrationContext
 import engine.api  # noqa: F401 - hangs every table on the metadata
 from engine.storage.database import driver_url, migrate
 from engine.storage.schema import APPLICATION_ROLE, metadata
+from settings import SettingsError
 
 
 def _is_model(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
     strange = name is not None and ("_p20" in name or name.endswith("_rest") or name == "alembic_version")
     return not (kind == "table" and strange)
+
+
+def test_a_database_that_cannot_hold_every_language_is_refused_by_name(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(SettingsError, match="encoding is SQL_ASCII"):
+            migrate(str(driver_url(empty_database_url).set(database="ascii").render_as_string(hide_password=False)))
+    finally:
+        with psycopg.connect(empty_database_url, autocommit=True) as connection:
+            connection.execute("DROP DATABASE ascii")
 
 
 def test_models_and_migrations_are_equal(database_url: str) -> None:
