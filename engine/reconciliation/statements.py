@@ -42,24 +42,37 @@ KEEP = """
 TELL = """
     INSERT INTO told
     SELECT r.gateway_ref, r.payment_id, r.amount, r.currency, r.at, r.day,
-           row_number() OVER told, count(*) OVER (PARTITION BY r.gateway_ref, r.amount > 0),
-           sum(abs(r.amount)) OVER told - abs(r.amount)
+           row_number() OVER (PARTITION BY r.gateway_ref, r.amount > 0 ORDER BY r.at, r.nth, r.state), 1, 0
     FROM (SELECT gateway_ref FROM stated
           UNION SELECT gateway_ref FROM settlement_row
                 WHERE gateway = %(gateway)s AND day BETWEEN %(first)s AND %(last)s) refs
-    JOIN settlement_row r ON r.gateway = %(gateway)s AND r.gateway_ref = refs.gateway_ref
-    WINDOW told AS (PARTITION BY r.gateway_ref, r.amount > 0 ORDER BY r.at, r.nth, r.state)"""
+    JOIN settlement_row r ON r.gateway = %(gateway)s AND r.gateway_ref = refs.gateway_ref"""
+
+# Of what went back in parts: how many are told of the payment, and how much of it before each.
+TELL_PARTS = """
+    UPDATE told t SET n = p.n, earlier = p.earlier
+    FROM (SELECT name, k, count(*) OVER (PARTITION BY name) AS n, sum(-amount) OVER (PARTITION BY name ORDER BY k)
+                 + amount AS earlier
+          FROM told WHERE amount < 0) p
+    WHERE p.n > 1 AND t.name = p.name AND t.k = p.k AND t.amount < 0"""
 
 #: The bookings of a gateway around the statement's days, as the payment history has them.
 BOOKED = """
     SELECT shard, account_id, payment_id, name, paid, CASE WHEN paid THEN amount ELSE -amount END, currency, booked_at,
-           row_number() OVER booked, count(*) OVER (PARTITION BY name, paid), sum(amount) OVER booked
+           row_number() OVER (PARTITION BY name, paid ORDER BY booked_at, payment_id), 1, amount
     FROM (SELECT *, coalesce(gateway_ref, payment_id::text) COLLATE "C" AS name,
                  event IN ('settled', 'set_aside', 'restored') AS paid
           FROM payment_history
           WHERE gateway = %(gateway)s AND event <> 'reversed'
-            AND booked_at >= %(begins)s - %(around)s AND booked_at < %(ends)s + %(around)s) history
-    WINDOW booked AS (PARTITION BY name, paid ORDER BY booked_at, payment_id)"""
+            AND booked_at >= %(begins)s - %(around)s AND booked_at < %(ends)s + %(around)s) history"""
+
+# How many parts were booked of a payment, and how much up to each.
+BOOKED_PARTS = """
+    UPDATE ours o SET n = p.n, upto = p.upto
+    FROM (SELECT name, k, count(*) OVER (PARTITION BY name) AS n, sum(-amount) OVER (PARTITION BY name ORDER BY k)
+                 AS upto
+          FROM ours WHERE NOT paid) p
+    WHERE p.n > 1 AND o.name = p.name AND o.k = p.k AND NOT o.paid"""
 
 # A payment is paid once. What goes back may do so in parts: where it is not simply one of each, it is judged alone.
 MATCH = """

@@ -100,6 +100,7 @@ async def keep(connection: Connection, scope: Scope) -> None:
     await connection.execute(sql.KEEP, given)
     await connection.execute(sql.TELL, given)
     await connection.execute("ANALYZE told")
+    await connection.execute(sql.TELL_PARTS)
 
 
 async def lay_out_books(connection: Connection, books: Connection | None, scope: Scope) -> None:
@@ -115,6 +116,7 @@ async def lay_out_books(connection: Connection, books: Connection | None, scope:
                         await out.write(block)
         await books.rollback()
     await connection.execute("ANALYZE ours")
+    await connection.execute(sql.BOOKED_PARTS)
 
 
 async def match(connection: Connection, scope: Scope) -> None:
