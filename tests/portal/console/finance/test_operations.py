@@ -168,9 +168,7 @@ async def test_the_dialogs_are_drawn_as_the_operators_file_stands_now(paying: Co
     assert "Top up with:" in (await client.get("/dialogs/pay/drawing.svg"))[1]
 
 
-async def test_why_something_was_not_done_is_said_in_the_language_of_who_asked(
-    paying: Console, client: Client
-) -> None:
+async def test_why_something_was_not_done_is_said_in_the_language_of_who_asked(paying: Console, client: Client) -> None:
     await client.sign_in(paying.people[Role.FINANCE])
     await client.get("/disputes?lang=fr")
     status, page = await client.post("/disputes", reference="NOSUCH", why="x")
