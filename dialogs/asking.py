@@ -20,8 +20,6 @@ AMOUNT, SAMPLE_AMOUNT = r"(?!98$)[1-9]\d{0,6}", "100"
 _SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 #: how much of a number the other side, the answer and the session see
 TAIL = 4
-#: no session enters one money step more often, as far as anybody knows
-VISITS_MOST = 16
 
 
 async def line_typed(context: Context, typed: str, nobody: Text) -> Subscriber | Wrong:
@@ -69,15 +67,6 @@ def outside(amount: int, least: int, most: int, unit: Unit, currency: str) -> Wr
     if amount > most:
         return Wrong(text("The most is {limit}.", limit=Quantity(unit, most, currency)))
     return None
-
-
-def own_keys(context: Context, *steps: str) -> list[UUID]:
-    """The keys that these money steps of the session can have.
-
-    What it has done under them must not change what its screens offer: should it be lost and played again, the same
-    inputs have to mean the same.
-    """
-    return [context.key(step, visit) for step in steps for visit in range(1, VISITS_MOST + 1)]
 
 
 def asked_by(context: Context, key: UUID) -> dict[str, Any]:

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from dialogs.asking import NO_NUMBER, NUMBER, SAMPLE_NUMBER, masked, own_keys
+from dialogs.asking import NO_NUMBER, NUMBER, SAMPLE_NUMBER, masked
 from dialogs.values import Text, text
 from dialogs.words import Accept, Choose, Context, Data, Item, Typed
 from engine.words import LineRef
-
-#: the money steps by which somebody else is given something
-STEPS = ("transfer.confirm", "pay.confirm")
 
 
 class Recent(NamedTuple):
@@ -32,11 +29,11 @@ SAMPLES = tuple(Recent(LineRef(0, UUID(int=0), UUID(int=number)), masked("8888")
 
 
 async def recents(context: Context) -> tuple[Recent, ...]:
-    """Whom the line of who is asking has sent to or paid for, the latest first.
+    """Whom the line of who is asking has sent to or paid for.
 
-    Of two numbers that end alike only the later one is offered: the other is typed, so that nobody takes one for it.
+    Of two numbers that end alike only the first one is offered: the other is typed, so that nobody takes one for it.
     """
-    lines = await context.engine.favourites.receivers(context.subscriber.line, without=own_keys(context, *STEPS))
+    lines = await context.engine.favourites.receivers(context.subscriber.line)
     contacts = await context.engine.accounts.reveal(lines)
     known = [(line, contacts[line.line_id].msisdn) for line in lines if line.line_id in contacts]
     shown: dict[str, Recent] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +15,8 @@ from engine.words import LineRef, Payment, PaymentMethod, PaymentState
 
 #: older habits are none
 SINCE = timedelta(days=90)
+#: longer than somebody stays in a session
+SETTLES = timedelta(minutes=10)
 #: how many of the latest payments are looked at for one to repeat
 LOOKS_BACK = 5
 #: refused or taken back, it is not offered again
@@ -33,17 +34,21 @@ class Favourites:
     async def bought(self, line: LineRef) -> list[str]:
         """Codes of the products that a line bought lately, the one bought most first; they may be on sale no more."""
         async with self._reads.connect() as connection:
-            found = await connection.execute(store.bought(line, _since()))
+            found = await connection.execute(store.bought(line, datetime.now(UTC) - SINCE))
             return [row.product for row in found]
 
-    async def receivers(self, line: LineRef, *, without: Sequence[UUID] = (), most: int = 3) -> list[LineRef]:
+    async def receivers(self, line: LineRef, *, most: int = 3) -> list[LineRef]:
         """The last lines that a line gave to or paid for, the latest first; they may have ended since.
 
-        ``without``: keys of operations that do not count.
+        Those of the last minutes come behind: a session that is lost and played again finds the others where they were.
         """
+        now = datetime.now(UTC)
         async with self._reads.connect() as connection:
-            rows = (await connection.execute(store.receivers(line, _since(), without))).all()
-        return list(dict.fromkeys(LineRef(int(shard), UUID(account), UUID(one)) for shard, account, one in rows))[:most]
+            rows = (await connection.execute(store.receivers(line, now - SINCE))).all()
+        found = [(LineRef(int(row.shard), UUID(row.account), UUID(row.line)), row.at < now - SETTLES) for row in rows]
+        before = [one for one, settled in found if settled]
+        lately = [one for one, settled in reversed(found) if not settled]
+        return list(dict.fromkeys((*before, *lately)))[:most]
 
     async def last_recharge(
         self, line: LineRef, methods: frozenset[PaymentMethod]
@@ -78,10 +83,6 @@ class Favourites:
         }
         async with self._reads.connect() as connection:
             await connection.execute(insert(recharged_other).values(row).on_conflict_do_nothing())
-
-
-def _since() -> datetime:
-    return datetime.now(UTC) - SINCE
 
 
 def _repeats(payment: Payment, methods: frozenset[PaymentMethod]) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -49,8 +47,8 @@ def bought(line: LineRef, since: datetime) -> sa.Select[Any]:
     )
 
 
-def receivers(line: LineRef, since: datetime, without: Sequence[UUID]) -> sa.Select[Any]:
-    """Shard, account and line (as texts) that something was given to or paid for, the latest first."""
+def receivers(line: LineRef, since: datetime) -> sa.Select[Any]:
+    """Shard, account and line (as texts) that something was given to or paid for, and when: the latest first."""
     details = operation.c.answer["details"]
     given = (
         sa.select(
@@ -59,7 +57,7 @@ def receivers(line: LineRef, since: datetime, without: Sequence[UUID]) -> sa.Sel
             details["receiver_line"].astext.label("line"),
             operation.c.booked_at.label("at"),
         )
-        .where(*_chosen("transfer", line, since), operation.c.key.not_in(without))
+        .where(*_chosen("transfer", line, since))
         .order_by(operation.c.booked_at.desc())
         .limit(LOOKS_AT)
         .subquery()
@@ -68,13 +66,13 @@ def receivers(line: LineRef, since: datetime, without: Sequence[UUID]) -> sa.Sel
     other = (columns.other_shard, columns.other_account_id, columns.other_line_id)
     paid = (
         sa.select(*(sa.cast(one, sa.Text) for one in other), columns.asked_at)
-        .where(*_of(line), columns.asked_at > since, columns.key.not_in(without))
+        .where(*_of(line), columns.asked_at > since)
         .order_by(columns.asked_at.desc())
         .limit(LOOKS_AT)
         .subquery()
     )
     both = sa.union_all(sa.select(given), sa.select(paid)).subquery()
-    return sa.select(both.c.shard, both.c.account, both.c.line).order_by(both.c.at.desc())
+    return sa.select(both).order_by(both.c.at.desc())
 
 
 def recharged(line: LineRef, most: int) -> sa.Select[Any]:

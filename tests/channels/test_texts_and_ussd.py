@@ -99,6 +99,33 @@ async def test_the_same_choices_by_ussd_and_in_a_chat_come_to_the_same_operation
     assert await done_on(engine, MSISDN) == await done_on(engine, OTHER)
 
 
+async def test_what_a_person_does_most_stands_first_under_the_same_number_by_ussd_and_by_text(
+    talk: Talk, texting: TextTalk, engine: Engine
+) -> None:
+    friend = await engine.create_line("+254733000009", language="en")
+    seen = []
+    for msisdn in (MSISDN, OTHER):
+        await credit(engine, await engine.create_line(msisdn, language="en"), 90_000)
+        phone, texter = Phone(talk(), msisdn, "before"), Texter(texting(), msisdn)
+        await phone.dial()
+        for typed in ("3", "4", "1"):
+            await phone.say(typed)
+        again = Phone(talk(), msisdn, "gift")
+        await again.dial()
+        for typed in ("5", "1", friend.msisdn, "10", "1"):
+            await again.say(typed)
+        shown = []
+        for number, choices in enumerate((("3", "4", "1"), ("5", "1", "1", "20", "1"))):
+            later = Phone(talk(), msisdn, f"later-{number}")
+            await (later.dial() if msisdn == MSISDN else texter.text("MENU"))
+            for typed in choices:
+                answer = await (later.say(typed) if msisdn == MSISDN else texter.text(typed))
+                shown += [line for line in answer.text.split("\n") if "Again:" in line or "To .." in line]
+        seen.append((shown, (await done_on(engine, msisdn))[:2]))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == ["4 Again: Social 150 MB 1 day KES 10.00", "1 To ..0009"]
+
+
 async def test_wherever_people_wander_ussd_and_text_agree(
     talk: Talk, texting: TextTalk, engine: Engine, vouchers: list[str]
 ) -> None:
