@@ -65,7 +65,7 @@ async def test_a_held_payment_is_listed_with_its_reasons_and_let_pass(house: Hou
     _, lines = await manage("list", "--json")
     assert json.loads(lines)["inputs"]["line_hours"] == 0
     code, said = await manage("approve", payment.reference, *WHO)
-    assert (code, said.strip()) == (0, f"{payment.reference}: created")
+    assert (code, said.strip()) == (0, f"{payment.reference}: let pass, now created")
     assert (await house.ended(payment)).state is PaymentState.SETTLED
     assert payment.reference not in (await manage("list"))[1]
 
