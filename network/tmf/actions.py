@@ -69,25 +69,14 @@ class Actions:
             (RESERVE, self.cancel, "Let go what is held"),
         )
         refusals = (400, 404, 409)
-        action = wire.BalanceAction
+        action, status = wire.BalanceAction, wire.StatusUpdate
         return (
             *(
                 Endpoint("POST", f"{ROOT}/{path}", "topup", handler, said, 201, action, body, (IDEMPOTENCY,), refusals)
                 for path, handler, said, body in creates
             ),
             *(
-                Endpoint(
-                    "PATCH",
-                    f"{ROOT}/{path}/{{id}}",
-                    "topup",
-                    handler,
-                    said,
-                    200,
-                    action,
-                    wire.StatusUpdate,
-                    (),
-                    refusals,
-                )
+                Endpoint("PATCH", f"{ROOT}/{path}/{{id}}", "topup", handler, said, 200, action, status, (), refusals)
                 for path, handler, said in cancels
             ),
             *(
