@@ -72,7 +72,7 @@ async def test_a_held_payment_is_listed_with_its_reasons_and_let_pass(house: Hou
 
 async def test_a_refused_payment_is_over_and_cannot_be_decided_on_again(house: House, manage: Manage) -> None:
     payment = await house.pay(await house.line(), 5_000)
-    assert await manage("refuse", payment.reference, *WHO) == (0, f"{payment.reference}: declined\n")
+    assert await manage("refuse", payment.reference, *WHO) == (0, f"{payment.reference}: refused, now declined\n")
     code, said = await manage("approve", payment.reference, *WHO)
     assert code == 2
     assert "no payment of this reference waits for review" in said
