@@ -24,7 +24,6 @@ from engine.books.tables import operation
 
 #: what is said when a deadline is over, which on a slow machine is nobody's fault (what failed, the meters tell)
 SLOW = frozenset({"notice.try_again", "notice.late", "notice.busy"})
-LATE = "notice.late"
 #: what is said where a session is gone, which it may be only if Redis has not answered
 LOST = "notice.session_lost"
 HOME = "main_menu.home"
@@ -90,8 +89,7 @@ class Report:
     screens: Counter[str] = field(default_factory=Counter)
     #: references on screens that end
     told: set[str] = field(default_factory=set)
-    #: outcomes that were promised for later, and turns that were not answered in time
-    promised: int = 0
+    #: turns that were not answered in time: what they did is told later
     slow: int = 0
     #: sessions that were gone in their midst
     lost: int = 0
@@ -192,7 +190,6 @@ class Hammer:
             report.faults[f"{seen.label} is too long"] += 1
         if not seen.text and seen.label != "ignored":
             report.faults[f"{seen.label or 'a screen'} says nothing"] += 1
-        report.promised += seen.label == LATE
         report.slow += seen.label in SLOW
         if seen.ends:
             report.told.update(_references(seen))
@@ -218,12 +215,12 @@ class Hammer:
 async def second_effects(database: AsyncEngine, report: Report) -> list[str]:
     """References of what was done and told to nobody: the mark of something done twice. Empty is right.
 
-    What was promised for later is told by message: so many may lack.
+    What a turn did that was answered too late is told by message, or when they dial again: so many may lack.
     """
     done = sa.select(operation.c.reference).where(operation.c.code == "ok", operation.c.source.op("~")(SOURCES))
     async with database.connect() as connection:
         untold = set((await connection.execute(done)).scalars()) - report.told
-    return [] if len(untold) <= report.promised else sorted(untold)
+    return [] if len(untold) <= report.slow else sorted(untold)
 
 
 async def populate(engine: Engine, people: int) -> list[str]:
