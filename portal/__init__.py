@@ -1,1 +1,1 @@
-"""Pages for people: the phone simulator, later the self-care portal and the operator console."""
+"""Pages for people: the self-care portal, the operator's console, the phone simulator."""
