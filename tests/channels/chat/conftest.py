@@ -36,7 +36,7 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Wait for what another task or process brings about."""
 
     async def wait(true: Callable[[], object]) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not true():  # noqa: ASYNC110 - other tasks and processes offer no event
                 await asyncio.sleep(0.01)
 
