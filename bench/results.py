@@ -73,16 +73,9 @@ def _markdown(results: dict[str, Any]) -> str:
         "",
     ]
     for name in (
-        "door",
-        "settlements",
-        "callbacks",
-        "turns",
-        "nchf",
-        "radius",
-        "messages",
-        "mediation",
-        "reconciliation",
-        "campaign",
+        *("door", "charges", "scale", "reservations", "settlements", "validation", "callbacks"),
+        *("turns", "sessions", "nchf", "radius", "messages", "campaign"),
+        *("portal", "searches", "mediation", "reconciliation"),
     ):
         if name not in results:
             continue
