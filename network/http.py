@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from engine.words import EngineUnavailable
+from network.away import AWAY
 from settings import ApiKeySettings, Right
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,9 @@ _MISSING = re.compile(r"^Object missing required field `(.+)`$")
 
 #: U+0000, escaped: JSON may hold it, a text in Postgres may not
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+#: the types of bodies that are read: JSON (RFC 8259), what is built on it (RFC 6839 §3.1), and one that nobody stated
+_READ = re.compile(r"application/(\S+\+json|json|octet-stream)$")
 
 #: amounts are exact: a ``Decimal`` is written as the number that it is
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -98,7 +102,7 @@ class Gate:
             except Problem as problem:
                 log.info("request_refused", path=_route(request), status=problem.status, cause=problem.cause)
                 return refuse(problem)
-            except EngineUnavailable:
+            except AWAY:
                 log.warning("request_not_decided", path=_route(request))
                 return refuse(Problem(503, SYSTEM_FAILURE, "not decided: send the same request again"))
             except web.HTTPException:
@@ -127,7 +131,9 @@ def _route(request: web.Request) -> str:
 
 
 async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Body], cause: str) -> Body:
-    """The body as ``decoder`` reads it. Raises ``Problem`` 400 that names the field, or 413."""
+    """The body as ``decoder`` reads it. Raises ``Problem`` 400 that names the field, 413, or 415."""
+    if _READ.match(request.content_type) is None:
+        raise wrong(cause, "Content-Type", "application/json is meant", 415)
     body = request[BODY] = await _body(request, cause)
     if _NUL.search(body):
         raise wrong(cause, "body", "a text holds the character U+0000, which cannot be kept")
@@ -144,14 +150,28 @@ async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Body], c
         raise Problem(400, cause, f"not JSON: {error}", {"body": "not JSON"}) from None
 
 
+def moment(at: datetime, cause: str, field: str) -> datetime:
+    """A time that a request says, in UTC. Raises ``Problem`` for one without a zone, or beyond all calendars."""
+    if at.tzinfo is None:
+        raise wrong(cause, field, "no time zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise wrong(cause, field, "no time that a calendar has") from None
+
+
 async def _body(request: web.Request, cause: str) -> bytes:
     # Not ``request.read``: its limit is the whole server's, and that is one for short forms.
     parts, size = [], 0
-    async for part in request.content.iter_any():
-        size += len(part)
-        if size > BODY_LIMIT:
-            raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
-        parts.append(part)
+    try:
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > BODY_LIMIT:
+                raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
+            parts.append(part)
+    except (web.RequestPayloadError, ConnectionError):
+        # Not compressed as its header says, or broken off: nobody may be there to hear it.
+        raise wrong(cause, "body", "cannot be read to its end") from None
     return b"".join(parts)
 
 

@@ -8,16 +8,18 @@ from engine.api import Engine
 from network import openapi
 from network.endpoints import Interface
 from network.http import Gate, problem_json
-from network.nchf.service import ChargingData
+from network.nchf import service as nchf
 from network.nchf.wire import ProblemDetails
 from network.tmf import usage
 from network.tmf.actions import Actions
 from network.tmf.answers import refuse
+from network.tmf.asking import Asking
 from network.tmf.buckets import Buckets
 from network.tmf.history import History
 from network.tmf.hub import Hub
 from network.tmf.lines import ROOT, Lines
 from network.tmf.rendering import Rendering
+from network.tmf.reservations import Reservations
 from network.tmf.wire import Error
 from runtime.keyring import Keyring
 from settings import Settings
@@ -27,19 +29,21 @@ def interfaces(engine: Engine, keyring: Keyring, public_url: str = "") -> tuple[
     """What an installation offers; ``public_url`` is where others reach it."""
     lines = Lines(engine, keyring)
     rendering = Rendering(lines)
+    asking = Asking(engine, lines, rendering)
     balances = (
         *Buckets(engine, lines).endpoints(),
-        *Actions(engine, lines, rendering).endpoints(),
+        *Actions(engine, asking).endpoints(),
+        *Reservations(engine, asking).endpoints(),
         *History(engine, lines, rendering).endpoints(),
         *Hub(engine, ROOT).endpoints(),
     )
     uses = (*usage.UsageManagement(engine, lines).endpoints(), *Hub(engine, usage.ROOT).endpoints())
-    charging = ChargingData(engine, keyring, public_url).endpoints()
-    problem = "application/problem+json"
+    charging = nchf.ChargingData(engine, keyring, public_url).endpoints()
+    problem, json = "application/problem+json", "application/json"
     return (
-        Interface("Nchf_ConvergedCharging (3GPP TS 32.291)", charging, problem_json, ProblemDetails, problem),
-        Interface("TMF654 Prepay Balance Management v4", balances, refuse, Error, "application/json"),
-        Interface("TMF635 Usage Management v4", uses, refuse, Error, "application/json"),
+        Interface("Nchf_ConvergedCharging (3GPP TS 32.291)", nchf.API, charging, problem_json, ProblemDetails, problem),
+        Interface("TMF654 Prepay Balance Management v4", ROOT, balances, refuse, Error, json),
+        Interface("TMF635 Usage Management v4", usage.ROOT, uses, refuse, Error, json),
     )
 
 

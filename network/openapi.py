@@ -85,7 +85,7 @@ def _operation(interface: Interface, one: Endpoint, schemas: dict[str, Any]) -> 
         "description": "Refused",
         "content": {interface.refusal_type: {"schema": schemas[_name(interface.refusal)]}},
     }
-    refusals = sorted({*one.refusals, 401, 403, 500, 503, *((413,) if one.body is not None else ())})
+    refusals = sorted({*one.refusals, 401, 403, 500, 503, *((413, 415) if one.body is not None else ())})
     operation: dict[str, Any] = {
         "tags": [interface.name],
         "summary": one.summary,

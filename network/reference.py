@@ -31,7 +31,7 @@ class Reference(NamedTuple):
         key_id = keyring.current
         place = key_id.to_bytes(2) + self.line.shard.to_bytes(2)
         named = place + self.line.account_id.bytes + self.line.line_id.bytes + self.thing.bytes
-        return base64.urlsafe_b64encode(named + _code(keyring, kind, key_id, named)).decode().rstrip("=")
+        return _text(named + _code(keyring, kind, key_id, named))
 
 
 def read_reference(text: str, keyring: Keyring, kind: str) -> Reference | None:
@@ -39,6 +39,8 @@ def read_reference(text: str, keyring: Keyring, kind: str) -> Reference | None:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
+        return None
+    if _text(raw) != text:  # bits behind the last byte: one thing has one name
         return None
     key_id = int.from_bytes(raw[:2])
     if len(raw) != _LENGTH or key_id not in keyring.ids:
@@ -48,6 +50,10 @@ def read_reference(text: str, keyring: Keyring, kind: str) -> Reference | None:
         return None
     line = LineRef(int.from_bytes(raw[2:4]), UUID(bytes=raw[4:20]), UUID(bytes=raw[20:36]))
     return Reference(line, UUID(bytes=raw[36:52]))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _code(keyring: Keyring, kind: str, key_id: int, named: bytes) -> bytes:

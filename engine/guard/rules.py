@@ -53,9 +53,12 @@ def authenticate_account(case: Case) -> Verdict | None:
 
 
 def _spends(operation: Operation) -> bool:
-    """Whether something goes out. What a session has used already is charged whatever the line's status."""
+    """Whether something goes out. What a session has used already is charged whatever the line's status.
+
+    Who reports totals asks for nothing: accounting that says that a session began is kept, whoever let it begin.
+    """
     if isinstance(operation, SessionRequest):
-        begins = operation.act in (SessionAct.CREATE, SessionAct.EVENT)
+        begins = operation.act in (SessionAct.CREATE, SessionAct.EVENT) and not operation.cumulative
         return begins and all(report.used is None for report in operation.reports)
     return isinstance(operation, SPENDING)
 

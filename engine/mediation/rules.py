@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,8 @@ ONLINE = frozenset({"nchf", "diameter", "radius"})
 COMPARED_FOR = timedelta(days=6)
 #: How far a clock of the network may run ahead.
 CLOCK_SKEW = timedelta(hours=1)
+#: No network of today wrote a record before. A year that few calendars have would stop all that is charged with it.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 #: A record covers no more: whoever counts longer writes several.
 LONGEST = timedelta(days=31)
 #: What a bigint holds, with room for sums.
@@ -51,6 +53,8 @@ def usage_row(fields: Mapping[str, Any], operator: Operator, now: datetime) -> U
         raise RowRefused(SetAsideReason.MALFORMED, "end: lies before start")
     if ended_at - started_at > LONGEST:
         raise RowRefused(SetAsideReason.MALFORMED, f"end: more than {LONGEST.days} days after start")
+    if started_at < EARLIEST:
+        raise RowRefused(SetAsideReason.MALFORMED, f"start: lies before {EARLIEST.year}")
     if started_at > now + CLOCK_SKEW:
         raise RowRefused(SetAsideReason.FUTURE, "start: lies in the future")
     group = _rating_group(fields, operator)

@@ -56,6 +56,22 @@ class Opened(NamedTuple):
     read: Callable[[int], Iterable[Mapping[str, Any] | str]]
 
 
+class Reading:
+    """A file's lines with their numbers. Where it breaks off they end, and ``broken`` says why."""
+
+    def __init__(self, lines: Iterable[Mapping[str, Any] | str], first: int) -> None:
+        """``first`` is the number of the first of ``lines``."""
+        self._lines, self._first = lines, first
+        self.broken: Exception | None = None
+
+    def __iter__(self) -> Iterator[Line]:
+        try:
+            for number, line in enumerate(self._lines, self._first):
+                yield Line(number, {"line": line}, line) if isinstance(line, str) else Line(number, line)
+        except Exception as error:  # noqa: BLE001 - raised by who reads, once what came before is charged
+            self.broken = error
+
+
 def unwatched(_what: str, _more: int) -> None:
     """Progress that nobody looks at."""
 
@@ -74,19 +90,23 @@ class Mediation:
     async def import_usage(self, opened: Opened, progress: Progress = unwatched) -> UsageFile:
         """Read a file to its end and charge what it tells, once, however often and wherever it is started.
 
-        A file that was interrupted goes on where it was; one that is done is not read again.
+        A file that was interrupted goes on where it was; one that is done is not read again. What stands before the
+        place where a file breaks off is charged: in the next one, which is whole, it will be a duplicate. Then what
+        reading raised is raised.
         """
         file = await self._file(opened)
         if file.finished_at is not None:
             return file
         progress("read", file.lines)
-        rest = _numbered(opened.read(file.lines), file.lines + 1)
-        staging = Staging(self._finder, self._sealer)
+        reading = Reading(opened.read(file.lines), file.lines + 1)
+        rest, staging = iter(reading), Staging(self._finder, self._sealer)
         while True:
             more = await self._fill(file, rest, staging, progress)
             await self._charge_open(file.file_id, progress)
             if not more:
                 break
+        if reading.broken is not None:
+            raise reading.broken
         return await self._finish(file.file_id)
 
     async def retry(self, file_id: UUID) -> UsageFile:
@@ -157,7 +177,6 @@ class Mediation:
             try:
                 parsed = await self._parse(file, rest)
             finally:
-                # What was read before a broken line is kept.
                 await keeping
             progress("read", block.lines)
         return False
@@ -260,11 +279,6 @@ class Mediation:
         """The driver's own connection, in a transaction of its own: COPY and cursors need it."""
         async with self._database.begin() as connection:
             yield await driver_of(connection)
-
-
-def _numbered(lines: Iterable[Mapping[str, Any] | str], first: int) -> Iterator[Line]:
-    for number, line in enumerate(lines, first):
-        yield Line(number, {"line": line}, line) if isinstance(line, str) else Line(number, line)
 
 
 def _file(row: store.Row) -> UsageFile:

@@ -234,7 +234,7 @@ def _ends(case: Case, holding: Holding, rate: Rate | None, category: str | None)
 
 
 def _event(case: Case, asked: SessionRequest, report: GroupReport) -> GroupAnswer:
-    """Charge at once what was used, or what is asked for: all of it or nothing."""
+    """Charge at once what was used, or what is asked for: all of it or nothing. Who says neither cannot be rated."""
     unit = _unit(report, None)
     if unit is Unit.MONEY:
         return _answer(report, unit, ResultCode.RATING_FAILED)
@@ -243,19 +243,21 @@ def _event(case: Case, asked: SessionRequest, report: GroupReport) -> GroupAnswe
     except UnknownRatingGroup:
         return _answer(report, unit, ResultCode.RATING_FAILED)
     code = None if category is None else category.code
-    amount = report.used.of(unit) if report.used is not None else (report.requested or 0)
+    used = 0 if report.used is None else report.used.of(unit)
+    if not used and not served(case):
+        return _answer(report, unit, ResultCode.END_USER_SERVICE_DENIED, category=code)
+    amount = used or report.requested or 0
     if category is not None and category.zero_rated:
         return _answer(report, unit, ResultCode.SUCCESS, category=code, granted=amount)
+    if not amount and (report.used is None or report.requested is not None):
+        return _answer(report, unit, ResultCode.RATING_FAILED, category=code)
     holding = Holding(asked.session_key, report.rating_group, unit, case.now)
-    cap = room(case, unit)
-    if (cap is not None and amount > cap) or capacity(
-        case, holding, code, current_rate(case, holding, code), amount
-    ) < amount:
+    able, cap = capacity(case, holding, code, current_rate(case, holding, code), amount), room(case, unit)
+    if able < amount or (cap is not None and amount > cap):
         return _answer(report, unit, ResultCode.QUOTA_LIMIT_REACHED, category=code)
     paid = pay(case, holding, code, amount)
-    tariff = holding.tariff if paid.money else None
-    answer = _answer(report, unit, ResultCode.SUCCESS, category=code, granted=amount, charged=paid.units)
-    return msgspec.structs.replace(answer, money=paid.money, tariff=tariff)
+    cost = {"charged": paid.units, "money": paid.money, "tariff": holding.tariff if paid.money else None}
+    return _answer(report, unit, ResultCode.SUCCESS, category=code, granted=amount, **cost)
 
 
 # -- the other operations ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ apart here, AVP by AVP.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -153,11 +153,17 @@ def value_of(avp: Avp) -> Any:
 
 
 def split(data: bytes) -> Group:
-    """AVPs that stand one after the other (RFC 6733 §4.1).
+    """AVPs that stand one after the other. Raises ``Refused`` as ``each`` does."""
+    return Group(list(each(data)))
 
-    Raises ``Refused``: 5014 for a length that does not fit, 5001 for one that must be understood and is not known.
+
+def each(data: bytes, *, known_only: bool = True) -> Iterator[Avp]:
+    """One AVP after the other (RFC 6733 §4.1).
+
+    Raises ``Refused``: 5014 for a length that does not fit, and if they have to be known, 5001 for one that must be
+    understood and is not known.
     """
-    found, at, end = [], 0, len(data)
+    at, end = 0, len(data)
     while at < end:
         if end - at < 8:
             raise Refused(Result.INVALID_AVP_LENGTH, f"{end - at} octets are no AVP")
@@ -167,11 +173,10 @@ def split(data: bytes) -> Group:
             failed = Avp(code, 0, b"", Avp.avp_flag_mandatory)
             raise Refused(Result.INVALID_AVP_LENGTH, f"AVP {code}: length {length} does not fit", failed)
         avp = Avp.from_bytes(data[at : at + length + -length % 4].ljust(length + -length % 4, b"\0"))
-        if avp.is_mandatory and get_avp_dictionary_entry(avp.code, avp.vendor_id) is None:
+        if known_only and avp.is_mandatory and get_avp_dictionary_entry(avp.code, avp.vendor_id) is None:
             raise Refused(Result.AVP_UNSUPPORTED, f"AVP {avp.code} of vendor {avp.vendor_id} is not known", avp)
-        found.append(avp)
+        yield avp
         at += length + -length % 4
-    return Group(found)
 
 
 def avp(code: int, value: Any, vendor: int = 0) -> Avp:

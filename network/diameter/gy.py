@@ -28,8 +28,8 @@ BELIEVED = timedelta(days=1)
 #: seconds from 1900, where Diameter's time begins, to 1970 (RFC 6733 §4.3.1)
 EPOCH = 2_208_988_800
 
-#: rating groups and amounts above this are nobody's, and more than the books can hold
-LARGEST_GROUP, LARGEST_AMOUNT = 2**32 - 1, 2**60
+#: rating groups and amounts above this are nobody's; sums of many such amounts are still what the books hold
+LARGEST_GROUP, LARGEST_AMOUNT = 2**32 - 1, 2**50
 
 _ACTS = {1: SessionAct.CREATE, 2: SessionAct.UPDATE, 3: SessionAct.RELEASE, 4: SessionAct.EVENT}
 #: Subscription-Id-Type (RFC 8506 §8.47) → what the engine calls it

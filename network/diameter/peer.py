@@ -22,6 +22,7 @@ from network.diameter.codec import (
     Result,
     answer_header,
     avp,
+    each,
     length_of,
     names,
     read_message,
@@ -157,6 +158,8 @@ class Peer:
 
     async def _begin(self, message: Message) -> None:
         await self._window.acquire()
+        # Who does not read what it is answered is not read from either.
+        await self._writer.drain()
         task = asyncio.create_task(self._answer(message))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -164,6 +167,9 @@ class Peer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         self._window.release()
+        if not task.cancelled() and task.exception() is not None:
+            # The peer went while it was served: it asks again, by another connection, and gets the stored answer.
+            log.info("diameter_not_answered", peer=self.name)
 
     async def _answer(self, message: Message) -> None:
         try:
@@ -279,8 +285,13 @@ def _failure(refusal: Refused) -> list[Avp]:
 
 def _echoed(message: Message) -> dict[int, list[Avp]]:
     """What an answer repeats of its request: the session and what proxies left on the way (RFC 6733 §6.2)."""
+    wanted = (names.AVP_SESSION_ID, names.AVP_PROXY_INFO)
+    echoed: dict[int, list[Avp]] = {code: [] for code in wanted}
     try:
-        avps = message.avps()
+        # As far as it can be read: whoever is on the way must recognise the answer to a request that is broken as well.
+        for one in each(message.raw, known_only=False):
+            if one.code in wanted and not one.vendor_id:
+                echoed[one.code].append(one)
     except Refused:
-        return {}
-    return {code: list(avps.all(code)) for code in (names.AVP_SESSION_ID, names.AVP_PROXY_INFO)}
+        pass
+    return echoed

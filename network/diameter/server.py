@@ -15,13 +15,13 @@ from engine.words import (
     Answer,
     BadNumber,
     Code,
-    EngineUnavailable,
     LineRef,
     OpenSession,
     SessionAct,
     UnknownLine,
     granted,
 )
+from network.away import AWAY
 from network.diameter.codec import CREDIT_CONTROL, Avp, Command, Group, Refused, Result, avp, names
 from network.diameter.gy import INTERFACE, CreditControl, answer_avps, read_request, session_request
 from network.diameter.peer import Peer
@@ -113,10 +113,10 @@ class DiameterServer:
         """A CCR: one operation through the one door; the same request again gets the stored answer."""
         known = self._settings.peer(peer)
         asked = read_request(avps, 0 if known is None else known.rating_group)
-        line = await self._line(asked)
         try:
+            line = await self._line(asked)
             answer = await self._engine.post(session_request(asked, line, peer, datetime.now(UTC)))
-        except EngineUnavailable:
+        except AWAY:
             raise Refused(Result.TOO_BUSY, "not decided: send the same request again") from None
         result, said = _outcome(asked, answer)
         about = [

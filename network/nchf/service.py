@@ -22,13 +22,14 @@ from engine.words import (
     session_key,
 )
 from network.endpoints import Endpoint
-from network.http import BODY, CLIENT, SYSTEM_FAILURE, Problem, json_response, read_json, wrong
+from network.http import BODY, CLIENT, SYSTEM_FAILURE, Problem, json_response, moment, read_json, wrong
 from network.nchf import wire
 from network.nchf.translate import FAILED, information, reports
 from network.reference import Reference, read_reference
 from runtime.keyring import Keyring
 
-ROOT = "/nchf-convergedcharging/v3/chargingdata"
+API = "/nchf-convergedcharging/v3"
+ROOT = f"{API}/chargingdata"
 #: who speaks, in the engine's books
 INTERFACE = "nchf"
 #: what a ``ChargingDataRef`` is a reference of
@@ -42,7 +43,6 @@ _DECODER = msgspec.json.Decoder(wire.ChargingDataRequest)
 #: refusals of the whole request → status and cause (TS 32.291 §6.1.7.3); all others deny the service
 _CAUSES = {
     Code.KEY_CONFLICT: (400, FAILED, "this sequence number came before with another content"),
-    Code.KEY_EXPIRED: (400, FAILED, "invocationTimeStamp is too old"),
     Code.ACCOUNT_UNKNOWN: (404, "USER_UNKNOWN", "no such subscriber"),
     Code.LINE_TERMINATED: (403, "END_USER_REQUEST_REJECTED", "the line is closed"),
     Code.FAILED: (500, SYSTEM_FAILURE, "this request could not be booked"),
@@ -126,13 +126,11 @@ class ChargingData:
         self, request: web.Request, asked: wire.ChargingDataRequest, reference: Reference, act: SessionAct
     ) -> Answer:
         name = str(reference.thing)
-        if asked.invocation_time_stamp.tzinfo is None:
-            raise wrong(FAILED, "invocationTimeStamp", "no time zone")
         operation = SessionRequest(
             account=reference.line.account,
             line_id=reference.line.line_id,
             key=session_key(INTERFACE, name, asked.invocation_sequence_number),
-            asked_at=min(asked.invocation_time_stamp.astimezone(UTC), datetime.now(UTC)),
+            asked_at=min(moment(asked.invocation_time_stamp, FAILED, "invocationTimeStamp"), datetime.now(UTC)),
             source=f"{INTERFACE}:{request[CLIENT]}",
             act=act,
             interface=INTERFACE,
@@ -143,6 +141,8 @@ class ChargingData:
             notify=asked.notify_uri or "",
         )
         answer = await self._engine.post(operation)
+        if answer.code == Code.KEY_EXPIRED:
+            raise wrong(FAILED, "invocationTimeStamp", "too long ago")
         if not answer.ok:
             raise Problem(*_CAUSES.get(Code(answer.code), (403, "END_USER_REQUEST_DENIED", answer.code)))
         return answer
@@ -174,7 +174,11 @@ def _session_of(asked: wire.ChargingDataRequest, body: bytes) -> UUID:
 
 
 def _said(body: bytes) -> str:
-    said = msgspec.json.decode(body)
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # In a field that is not read: a number that nothing holds, a text that is none.
+        raise wrong(FAILED, "body", f"not JSON: {error}") from None
     said.pop("retransmissionIndicator", None)
     return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
 

@@ -42,7 +42,7 @@ def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     return GroupReport(
         rating_group=usage.rating_group,
         unit=unit,
-        used=_used(usage.used_unit_container) if usage.used_unit_container else None,
+        used=_used(number, usage.used_unit_container) if usage.used_unit_container else None,
         requested=None if asked is None else 0 if unit is None else _amount(asked, unit),
     )
 
@@ -66,19 +66,22 @@ def _amount(units: wire.Units, unit: Unit) -> int:
     return (units.time if unit is Unit.SECONDS else units.service_specific_units) or 0
 
 
-def _used(containers: Sequence[wire.UsedUnitContainer]) -> Used:
+def _used(number: int, containers: Sequence[wire.UsedUnitContainer]) -> Used:
     # A container counted twice within one request is one container (TS 32.290 §5.2.2.3: localSequenceNumber).
     once = {container.local_sequence_number: container for container in containers}.values()
     up = sum(one.uplink_volume or 0 for one in once)
     down = sum(one.downlink_volume or 0 for one in once)
     # A total without directions goes down, as most traffic does; what exceeds the directions too.
     total = sum(max(one.total_volume or 0, (one.uplink_volume or 0) + (one.downlink_volume or 0)) for one in once)
-    return Used(
+    used = Used(
         octets_up=up,
         octets_down=down + total - up - down,
         seconds=sum(one.time or 0 for one in once),
         messages=sum(one.service_specific_units or 0 for one in once),
     )
+    if max(total, used.seconds, used.messages) > wire.MOST:
+        raise wrong(FAILED, f"multipleUnitUsage[{number}].usedUnitContainer", f"more than {wire.MOST} in all")
+    return used
 
 
 def information(groups: Iterable[GroupAnswer]) -> tuple[wire.MultipleUnitInformation, ...]:

@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 
 #: Uint64 in the specification; nobody uses a petabyte between two reports, and sums of these stay sums that books hold
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**50)]
+MOST = 2**50
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Uint32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 RatingGroup = Uint32
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

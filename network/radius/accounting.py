@@ -21,9 +21,11 @@ INTERFACE = "radius"
 
 #: a clock that is further off than this is not believed
 BELIEVED = timedelta(days=1)
+#: nothing waits longer at an access server
+WAITED_MOST = timedelta(days=30)
 
-#: octets: more than any session has, and the most that the books are given
-LARGEST_TOTAL = 2**60
+#: octets: more than any session has; sums of many such totals are still what the books hold
+LARGEST_TOTAL = 2**53
 
 #: how the settings name the attributes that say whose session it is
 _NAMED = {
@@ -73,10 +75,15 @@ def status_of(packet: Packet) -> StatusType:
     return status
 
 
+def waited(packet: Packet) -> timedelta:
+    """How long it lay at the access server (RFC 2866 §5.2); nothing where nobody can have counted so long."""
+    said = timedelta(seconds=packet.integer(Attribute.ACCT_DELAY_TIME) or 0)
+    return said if said < WAITED_MOST else timedelta()
+
+
 def happened_at(packet: Packet, arrived: datetime) -> datetime:
     """When what it tells happened: its own time if that can be true, else its arrival less the time it waited."""
-    waited = packet.integer(Attribute.ACCT_DELAY_TIME)
-    sent = arrived - timedelta(seconds=waited) if waited else arrived
+    sent = arrived - waited(packet)
     stamp = packet.integer(Attribute.EVENT_TIMESTAMP)
     if stamp is not None:
         stamped = datetime.fromtimestamp(stamp, UTC)

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic
 from uuid import uuid5
@@ -20,7 +20,6 @@ from engine.api import Engine
 from engine.words import (
     BadNumber,
     Code,
-    EngineUnavailable,
     LineRef,
     OpenSession,
     SessionAct,
@@ -28,6 +27,7 @@ from engine.words import (
     UnknownLine,
 )
 from engine.words.sessions import session_uuid
+from network.away import AWAY
 from network.radius.accounting import (
     INTERFACE,
     Source,
@@ -36,8 +36,9 @@ from network.radius.accounting import (
     node_of,
     session_request,
     status_of,
+    waited,
 )
-from network.radius.packet import Attribute, Malformed, Packet, PacketCode, make_response, proven, read_packet
+from network.radius.packet import Malformed, Packet, PacketCode, make_response, proven, read_packet
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, RadiusClient, RadiusSettings, SettingsError
@@ -181,7 +182,7 @@ class RadiusServer(asyncio.DatagramProtocol):
             self._count(source.name, kind, outcome)
         except Malformed as error:
             self._refuse(source, kind, error)
-        except EngineUnavailable:
+        except AWAY:
             self._count(source.name, kind, "unavailable")
         except Exception:
             log.exception("radius_failed", client=source.name, kind=kind)
@@ -236,7 +237,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         """An access server starts or stops: none of its sessions goes on (RFC 2866 §5.1)."""
         node = node_of(packet, source)
         # By our own clock, as the sessions' openings are: one that opens while this is under way goes on.
-        before = arrived - timedelta(seconds=packet.integer(Attribute.ACCT_DELAY_TIME) or 0)
+        before = arrived - waited(packet)
         while True:
             found = await self._engine.sessions.sessions_of_node(INTERFACE, node, before, RESTARTED)
             answers = await asyncio.gather(*(self._engine.post(_ending(one, arrived)) for one in found))

@@ -86,18 +86,18 @@ def major(amount: int, currency: str) -> Decimal:
     return Decimal(amount).scaleb(-get_currency_precision(currency))
 
 
-def minor(amount: Decimal, units: str | None, currency: str, field: str) -> int:
+def minor(amount: Decimal, units: str | None, currency: str, amount_field: str, units_field: str) -> int:
     """Major units of ``currency`` in minor ones. Raises ``Problem`` for parts of them, and for another currency."""
     if units is not None and units != currency:
-        raise wrong(BAD, f"{field}.units", f"{currency} is meant")
-    return _whole(amount, 10 ** get_currency_precision(currency), f"{field}.amount")
+        raise wrong(BAD, units_field, f"{currency} is meant")
+    return _whole(amount, 10 ** get_currency_precision(currency), amount_field)
 
 
 def amount_of(given: Quantity, usage_type: str, currency: str) -> tuple[int, Unit]:
     """A quantity in the engine's units. Raises ``Problem`` that names what is wrong."""
     unit = unit_of(usage_type)
     if unit is Unit.MONEY:
-        return minor(given.amount, given.units, currency, "amount"), unit
+        return minor(given.amount, given.units, currency, "amount.amount", "amount.units"), unit
     names = _READ[unit]
     if given.units is not None and given.units not in names:
         raise wrong(BAD, "amount.units", f"one of {', '.join(names)} is meant")
@@ -113,8 +113,8 @@ def unit_of(usage_type: str) -> Unit:
 
 
 def _whole(amount: Decimal, each: int, field: str) -> int:
-    # Compared before it is computed with: 1e999999 would take all memory as an integer.
-    if not amount.is_finite() or abs(amount) > _MOST:
+    # Compared before it is computed with: 1e999999 would take all memory as an integer, and 1e9999999 no ``abs``.
+    if not amount.is_finite() or not -_MOST <= amount <= _MOST:
         raise wrong(BAD, field, f"at most {_MOST}")
     whole = amount * each
     if whole != whole.to_integral_value():

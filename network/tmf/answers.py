@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -31,6 +31,8 @@ PAGING = (
     Parameter("offset", "how many are left out first", schema={"type": "integer"}),
     Parameter("after", "where the last page ended, as its Link says"),
 )
+#: parameters of lists that choose by something else than an attribute's value
+_NO_FILTERS = {FIELDS.name, *(one.name for one in PAGING), "logicalResource.id", "relatedParty.id", "usageDate"}
 IDEMPOTENCY = Parameter("Idempotency-Key", "the same key and content again: the same answer, done once", "header")
 
 
@@ -92,6 +94,8 @@ def listed(
     request: web.Request, found: Sequence[Any], *, total: int | None = None, following: str | None = None
 ) -> web.Response:
     """A page of resources; ``following`` is the cursor of the next page, ``total`` what there is in all if known."""
+    if total is None and following is None and not {"after", "offset"} & request.query.keys():
+        total = len(found)
     headers = {"X-Result-Count": str(len(found))}
     if total is not None:
         headers["X-Total-Count"] = str(total)
@@ -103,7 +107,7 @@ def listed(
 
 def sliced(request: web.Request, all_of_them: Sequence[Any]) -> web.Response:
     """A page of a short list that is there as a whole."""
-    page = page_of(request)
+    page, all_of_them = page_of(request), matching(request, all_of_them)
     until = page.offset + page.limit
     response = listed(request, all_of_them[page.offset : until], total=len(all_of_them))
     if until < len(all_of_them):
@@ -113,6 +117,29 @@ def sliced(request: web.Request, all_of_them: Sequence[Any]) -> web.Response:
 
 def _at(url: URL, offset: int) -> URL:
     return url.update_query({"offset": str(offset)})
+
+
+def matching(request: web.Request, resources: Sequence[Any]) -> Sequence[Any]:
+    """Those whose attributes have the values that the query names: ``status=active``, ``remainingValue.units=B``.
+
+    Several values are separated by commas (TMF630 part 1, attribute value filtering); of a list one element has to fit.
+    """
+    wanted = [(name.split("."), values.split(",")) for name, values in request.query.items() if name not in _NO_FILTERS]
+    if not wanted:
+        return resources
+    plain = ((one, msgspec.to_builtins(one)) for one in resources)
+    return [one for one, said in plain if all(set(values) & set(_said(said, path)) for path, values in wanted)]
+
+
+def _said(resource: Any, path: Sequence[str]) -> Iterator[str]:
+    """What a resource says under a path of attributes, as a query writes it."""
+    if isinstance(resource, list | tuple):
+        for one in resource:
+            yield from _said(one, path)
+    elif path and isinstance(resource, dict):
+        yield from _said(resource.get(path[0]), path[1:])
+    elif not path and resource is not None:
+        yield str(resource).lower() if isinstance(resource, bool) else str(resource)
 
 
 def chosen(request: web.Request, resource: Any) -> Any:

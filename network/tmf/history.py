@@ -12,8 +12,9 @@ from engine.words import Answer
 from network.endpoints import Endpoint
 from network.http import Problem, json_response
 from network.tmf import wire
-from network.tmf.actions import ADJUST, INTERFACE, TOPUP, TRANSFER
-from network.tmf.answers import FIELDS, PAGING, chosen, cursor, listed, page_of
+from network.tmf.actions import ADJUST, TOPUP, TRANSFER
+from network.tmf.answers import FIELDS, PAGING, chosen, cursor, listed, matching, page_of
+from network.tmf.asking import INTERFACE
 from network.tmf.buckets import LINE
 from network.tmf.lines import NOT_FOUND, ROOT, Lines, Owner, line_of
 from network.tmf.rendering import Rendering
@@ -67,9 +68,10 @@ class History:
         shown = found[page.offset : page.offset + page.limit]
         last = shown[-1].answer if len(found) == wanted and shown else None
         owner = Owner(line_of(subscriber), subscriber.msisdn)
+        told = [self._rendering.action(path, owner, one.answer) for one in shown if _tells(one)]
         return listed(
             request,
-            [self._rendering.action(path, owner, one.answer) for one in shown if _tells(one)],
+            matching(request, told),
             following=None if last is None else cursor(last.booked_at, last.key),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 from zoneinfo import ZoneInfo
 
@@ -13,13 +13,23 @@ import msgspec
 from aiohttp import web
 
 from engine.api import Engine
-from engine.words import Answer, GroupReport, ResultCode, SessionAct, SessionRequest, Unit, Used, granted, session_key
+from engine.words import (
+    Answer,
+    Code,
+    GroupReport,
+    SessionAct,
+    SessionRequest,
+    Unit,
+    Used,
+    session_key,
+)
 from network.endpoints import Endpoint, Parameter
-from network.http import CLIENT, Problem, json_response, read_json, wrong
+from network.http import CLIENT, Problem, json_response, moment, read_json, wrong
 from network.tmf import wire
 from network.tmf.amounts import BAD, USAGE_TYPES, UsageType, money, quantity, unit_of
-from network.tmf.answers import FIELDS, IDEMPOTENCY, PAGING, chosen, cursor, listed, page_of, sliced
+from network.tmf.answers import FIELDS, IDEMPOTENCY, PAGING, chosen, cursor, listed, matching, page_of, sliced
 from network.tmf.lines import NOT_FOUND, Lines, Owner, line_of
+from network.tmf.parts import Part, parts_of
 from network.tmf.refusals import refusal
 from network.tmf.specifications import COUNTS, ordinary_group, specifications
 
@@ -64,6 +74,8 @@ class UsageManagement:
         """``POST /usage``: charged whatever is left, as a use that has happened is; the same ``id`` is charged once."""
         asked: wire.UsageCreate = await read_json(request, _CREATE, BAD)
         said = {one.name: one.value for one in asked.usage_characteristic}
+        if len(said) < len(asked.usage_characteristic):
+            raise wrong(BAD, "usageCharacteristic", "a name comes twice")
         number = asked.related_party[0].id if asked.related_party else said.get("msisdn")
         if not isinstance(number, str):
             raise wrong(BAD, "relatedParty", "missing: the line's number, here or as the characteristic msisdn")
@@ -85,6 +97,8 @@ class UsageManagement:
             reports=(report,),
         )
         answer = await self._engine.post(operation)
+        if answer.code == Code.KEY_EXPIRED:
+            raise wrong(BAD, "usageDate", "too long ago")
         if not answer.ok:
             raise refusal(answer)
         made = self._usage(Owner(line_of(subscriber), subscriber.msisdn), answer)
@@ -125,12 +139,12 @@ class UsageManagement:
         of_line = [
             one.answer
             for one in shown
-            if _used(one.answer)
+            if parts_of(one.answer)
             and (since is None or since <= self._used_at(one.answer))
             and (until is None or self._used_at(one.answer) < until)
         ]
         following = None if last is None else cursor(last.booked_at, last.key)
-        return listed(request, [self._usage(owner, answer) for answer in of_line], following=following)
+        return listed(request, matching(request, [self._usage(owner, one) for one in of_line]), following=following)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """``GET /usage/{id}``."""
@@ -163,7 +177,7 @@ class UsageManagement:
 
     def _usage(self, owner: Owner, answer: Answer) -> wire.Usage:
         name = self._lines.id_of(owner.line, answer.key, USAGE)
-        parts = _used(answer)
+        parts = parts_of(answer)
         kind = USAGE_TYPES[parts[0].unit] if parts else UsageType.DATA
         specification = self._specifications.get(kind)
         return wire.Usage(
@@ -187,7 +201,7 @@ class UsageManagement:
         said = answer.details.get("used_at")
         return answer.booked_at if said is None else datetime.fromisoformat(said)
 
-    def _rated(self, answer: Answer, part: _Part) -> wire.RatedProductUsage:
+    def _rated(self, answer: Answer, part: Part) -> wire.RatedProductUsage:
         return wire.RatedProductUsage(
             rating_date=answer.booked_at,
             is_billed=True,
@@ -196,57 +210,6 @@ class UsageManagement:
             tax_included_rating_amount=money(part.money, self._lines.currency),
             bucket_value=quantity(part.charged, part.unit, self._lines.currency),
         )
-
-
-class _Part(NamedTuple):
-    """What was used of one rating group, and what it cost."""
-
-    unit: Unit
-    used: int
-    charged: int
-    money: int
-    category: str | None
-    tariff: str | None
-    rating_group: int | None
-    rated: bool
-
-    def facts(self) -> list[wire.UsageCharacteristic]:
-        """As TMF635 characteristics; what nobody knows is left out."""
-        name = COUNTS.get(USAGE_TYPES[self.unit], "amount")
-        told: dict[str, Any] = {name: self.used, "ratingGroup": self.rating_group, "category": self.category}
-        return [wire.UsageCharacteristic(name=key, value=value) for key, value in told.items() if value is not None]
-
-
-def _used(answer: Answer) -> list[_Part]:
-    """The parts of a session's request that used something or could not be rated, of a single charge, or of files."""
-    if answer.kind == "usage":
-        return [_from_files(group) for group in answer.details.get("groups", ())]
-    if answer.kind == "charge":
-        unit = answer.effects[0].unit if answer.effects else Unit.MONEY
-        said = answer.details
-        amount = said.get("amount", 0)
-        return [
-            _Part(
-                *(unit, amount, amount, said.get("money", amount if unit is Unit.MONEY else 0)),
-                *(said.get("category"), said.get("tariff"), None, answer.ok),
-            )
-        ]
-    return [
-        _Part(
-            *(one.unit, one.charged + one.overrun, one.charged, one.money),
-            *(one.category, one.tariff, one.rating_group, one.result is not ResultCode.RATING_FAILED),
-        )
-        for one in granted(answer)
-        if one.charged or one.overrun or one.granted is None
-    ]
-
-
-def _from_files(group: Mapping[str, Any]) -> _Part:
-    charged, overrun = group.get("charged", 0), group.get("overrun", 0)
-    return _Part(
-        *(Unit(group["unit"]), charged + overrun, charged, group.get("money", 0)),
-        *(group.get("category"), group.get("tariff"), group["rating_group"], True),
-    )
 
 
 def _measured(usage_type: str, said: Mapping[str, Any]) -> tuple[Unit, Used]:
@@ -295,6 +258,4 @@ def _happened(at: datetime | None) -> datetime:
     now = datetime.now(UTC)
     if at is None:
         return now
-    if at.tzinfo is None:
-        raise wrong(BAD, "usageDate", "no time zone")
-    return min(at.astimezone(UTC), now)
+    return min(moment(at, BAD, "usageDate"), now)

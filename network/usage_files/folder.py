@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from engine.api import Engine
-from engine.words import UsageFile
+from engine.words import EngineUnavailable, UsageFile
 from network.usage_files.reading import ENDINGS, UnreadableFile, open_usage
 from settings import UsageFolder
 
@@ -47,6 +47,10 @@ class WatchedFolders:
             return False
         except FileNotFoundError:
             # Another process was faster.
+            return False
+        except EngineUnavailable as error:
+            # It is gone on with next time; meanwhile it holds up no other file.
+            log.warning("usage_file_waits", source=source, file=path.name, reason=str(error))
             return False
         _move(path, DONE)
         log.info("usage_file_imported", source=source, file=path.name, **told(file))

@@ -78,7 +78,7 @@ def _renamed(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str,
 
 
 def _csv(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
-    rows = csv.reader(file)
+    rows = csv.reader(map(_one_record, file))
     header = next(rows, None)
     if header is None:
         raise csv.Error("is empty: not even a header")
@@ -87,8 +87,15 @@ def _csv(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
     for row in islice(rows, skip, None):
         if len(row) == width:
             yield dict(zip(names, row, strict=True))
-        else:
+        elif row:
             yield f"{len(row)} columns, where the header has {width}"
+        else:
+            yield "empty, longer than a record can be, or a quotation mark that is not closed"
+
+
+def _one_record(line: str) -> str:
+    """A line, or nothing where reading it would take in those that follow: a quotation mark that is not closed."""
+    return line if len(line) <= LONGEST_LINE and line.count('"') % 2 == 0 else "\n"
 
 
 def _json_lines(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
@@ -99,5 +106,5 @@ def _json_lines(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
             continue
         try:
             yield _OBJECT.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             yield "no JSON object"

@@ -37,6 +37,13 @@ def test_a_changed_octet_makes_it_nobody_s(reference: Reference, place: int, cha
     assert read_reference(forged, OLD, "bucket") is None
 
 
+@given(REFERENCES, st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="))
+def test_one_thing_has_one_name(reference: Reference, last: str) -> None:
+    text = reference.text(OLD, "bucket")
+    for other in (text[:-1] + last, text + last):
+        assert other == text or read_reference(other, OLD, "bucket") is None
+
+
 @given(st.text(max_size=120))
 def test_any_text_is_read_or_none(text: str) -> None:
     assert read_reference(text, OLD, "bucket") is None

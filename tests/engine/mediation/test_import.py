@@ -315,3 +315,31 @@ async def test_a_record_of_more_than_a_month_is_set_aside_with_the_reason(chargi
     (waiting,) = await charging.mediation.waiting(file.file_id)
     assert waiting.reason is SetAsideReason.MALFORMED
     assert waiting.detail.startswith("end: ")
+
+
+async def test_what_stands_before_the_place_where_a_file_breaks_off_is_charged_once(charging: Engine) -> None:
+    line = await with_octets(charging, 10 * MB)
+    rows = [record(line, "a", minute=5 * nth) for nth in range(3)]
+
+    def breaking_off(skip: int) -> Iterator[dict[str, object]]:
+        yield from rows[skip:2]
+        raise EOFError("the stream ends too early")
+
+    broken = usage_file(rows, name="half.csv")._replace(read=breaking_off)
+    for _ in range(2):
+        with pytest.raises(EOFError, match="too early"):
+            await charging.mediation.import_usage(broken)
+        assert await left(charging, line) == 8 * MB
+    whole = await charging.mediation.import_usage(usage_file(rows, name="whole.csv"))
+    assert (whole.records, whole.duplicates) == (1, 2)
+    assert await left(charging, line) == 7 * MB
+
+
+async def test_a_year_that_no_network_has_is_set_aside_and_hinders_nobody(charging: Engine) -> None:
+    line = await with_octets(charging, 10 * MB)
+    first = "0001-01-01T00:00:00+14:00"
+    rows = [record(line, "a", start=first, end=first), record(line, "b")]
+    file = await charging.mediation.import_usage(usage_file(rows))
+    (waiting,) = await charging.mediation.waiting(file.file_id)
+    assert (waiting.reason, waiting.detail.partition(":")[0]) == (SetAsideReason.MALFORMED, "start")
+    assert await left(charging, line) == 9 * MB

@@ -306,3 +306,25 @@ def test_a_use_that_is_told_afterwards_costs_what_it_cost_at_its_own_time(desk: 
     # At noon it would have been 40.
     assert (told.tariff, told.money) == ("night", 10)
     assert answer.details["used_at"] == asked.asked_at.isoformat()
+
+
+@pytest.mark.parametrize(("used", "asks"), [(None, 0), (None, None), (0, 0)])
+def test_an_event_that_does_not_say_how_much_cannot_be_rated(desk: Desk, used: int | None, asks: int | None) -> None:
+    desk.bucket(Unit.MESSAGES, 3)
+    (answer,) = desk.ask("event", group(used=used, asks=asks, unit=Unit.MESSAGES))
+    assert (answer.result, answer.granted, desk.left(Unit.MESSAGES)) == (ResultCode.RATING_FAILED, None, 3)
+
+
+def test_an_event_that_reports_no_use_yet_is_charged_what_it_asks_for(desk: Desk) -> None:
+    desk.bucket(Unit.MESSAGES, 3)
+    (answer,) = desk.ask("event", group(used=0, asks=1, unit=Unit.MESSAGES))
+    assert (answer.result, answer.charged, desk.left(Unit.MESSAGES)) == (SUCCESS, 1, 2)
+
+
+def test_a_suspended_line_is_served_no_event_beside_one_that_was_used(desk: Desk) -> None:
+    desk.bucket(Unit.OCTETS, 5 * MB)
+    desk.bucket(Unit.MESSAGES, 3)
+    desk.status = LineStatus.SUSPENDED
+    told, asked = desk.ask("event", group(used=MB, asks=None), group(20, asks=1, unit=Unit.MESSAGES))
+    assert (told.result, asked.result) == (SUCCESS, ResultCode.END_USER_SERVICE_DENIED)
+    assert (desk.left(Unit.OCTETS), desk.left(Unit.MESSAGES)) == (4 * MB, 3)

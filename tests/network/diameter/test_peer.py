@@ -21,6 +21,7 @@ from settings import DiameterSettings
 from tests.engine.shop import asking, open_line
 from tests.network.diameter.conftest import MB, House, Pcef
 from tests.network.diameter.wire import Wire, failed, result, value, with_avp
+from tests.network.test_gate import shut
 
 
 @pytest.fixture
@@ -143,6 +144,29 @@ async def test_an_avp_that_must_be_understood_and_is_not_comes_back(peer: Wire) 
     strange = Avp(code=64_000_001, payload=b"what?", flags=Avp.avp_flag_mandatory)
     answer = await peer.ask(with_avp(peer.made(), strange))
     assert (result(answer), failed(answer)) == (5001, [64_000_001])
+
+
+async def test_the_answer_to_a_request_that_cannot_be_read_is_recognised_on_its_way_back(peer: Wire) -> None:
+    proxy = Avp.new(names.AVP_PROXY_INFO, value=[
+        Avp.new(names.AVP_PROXY_HOST, value=b"dra.test.example"), Avp.new(names.AVP_PROXY_STATE, value=b"17"),
+    ])  # fmt: skip
+    strange = Avp(code=64_000_001, payload=b"what?", flags=Avp.avp_flag_mandatory)
+    asked = peer.made()
+    answer = await peer.ask(with_avp(asked, strange.as_bytes() + proxy.as_bytes()))
+    assert (result(answer), value(answer, names.AVP_SESSION_ID)) == (5001, asked.session_id)
+    assert value(answer, names.AVP_PROXY_INFO, names.AVP_PROXY_STATE) == b"17"
+
+
+async def test_without_a_database_a_peer_hears_that_it_may_ask_again(
+    peer: Wire, line: Subscriber, postgres_url: str, database_url: str
+) -> None:
+    asked = peer.made(subscription_id=subscriber(line))
+    later = peer.made(kind=2, session_id=asked.session_id, cc_request_number=1)
+    with shut(postgres_url, database_url):
+        for one in (asked, later):
+            answer = await peer.ask(one.as_bytes())
+            assert result(answer) == 3004 and answer.header.is_error
+    assert result(await peer.ask(asked.as_bytes())) == 2001
 
 
 async def test_an_avp_that_need_not_be_understood_is_left_alone(peer: Wire, line: Subscriber) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.api import Engine
@@ -16,6 +18,12 @@ from tests.network.nchf.network import (
     opening,
     resource,
 )
+
+#: more in all than anybody uses, in parts that each could be true
+PETABYTES = {
+    "ratingGroup": 1,
+    "usedUnitContainer": [{"localSequenceNumber": number, "totalVolume": 2**49} for number in range(3)],
+}
 
 
 @pytest.mark.parametrize("name", ["imsi-639029999999999", "msisdn-254799999999", "nai-x@y.example", "gci-1", "gli-1"])
@@ -50,6 +58,9 @@ async def test_a_reference_cannot_be_changed_into_another(api: Api, engine: Engi
         ({"invocationSequenceNumber": 2**32}, "invocationSequenceNumber"),
         ({"invocationTimeStamp": "yesterday"}, "invocationTimeStamp"),
         ({"invocationTimeStamp": "2026-01-01T00:00:00"}, "invocationTimeStamp"),
+        ({"invocationTimeStamp": "0001-01-01T00:00:00+14:00"}, "invocationTimeStamp"),
+        ({"invocationTimeStamp": "9999-12-31T23:59:59-14:00"}, "invocationTimeStamp"),
+        ({"invocationTimeStamp": "2001-01-01T00:00:00Z"}, "invocationTimeStamp"),
         ({"subscriberIdentifier": "254712345678"}, "subscriberIdentifier"),
         ({"subscriberIdentifier": "imsi-x"}, "subscriberIdentifier"),
         ({"notifyUri": "file:///etc/passwd"}, "notifyUri"),
@@ -57,6 +68,7 @@ async def test_a_reference_cannot_be_changed_into_another(api: Api, engine: Engi
         ({"multipleUnitUsage": [group(1), group(1)]}, "multipleUnitUsage"),
         ({"multipleUnitUsage": [group(1, totalVolume=-5)]}, "multipleUnitUsage[0].usedUnitContainer[0].totalVolume"),
         ({"multipleUnitUsage": [group(1, wanted={"time": 1, "totalVolume": 1})]}, "multipleUnitUsage[0].requestedUnit"),
+        ({"multipleUnitUsage": [PETABYTES]}, "multipleUnitUsage[0].usedUnitContainer"),
     ],
 )
 async def test_a_bad_field_is_named_and_nothing_is_done(api: Api, engine: Engine, change: dict, field: str) -> None:
@@ -77,6 +89,45 @@ async def test_without_a_subscriber_the_request_is_refused_by_name(api: Api) -> 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b'{"x":' + b"[" * 100_000, b"null", b'"x"'])
 async def test_what_is_no_request_is_400(api: Api, body: bytes) -> None:
     assert (await api.post(ROOT, body)).status == 400
+
+
+@pytest.mark.parametrize("ignored", [b"9" * 5000, b"1e999", b'"\xff"'])
+async def test_an_event_of_which_a_field_cannot_be_read_is_400_and_charges_nothing(
+    api: Api, engine: Engine, ignored: bytes
+) -> None:
+    line = await data_line(engine, MB)
+    asked = opening(line, group(wanted={"totalVolume": MB}), oneTimeEvent=True)
+    said = await api.post(ROOT, json.dumps(asked).encode()[:-1] + b', "vendor": ' + ignored + b"}")
+    assert (said.status, said.body["invalidParams"][0]["param"]) == (400, "body")
+    assert await left(engine, line) == MB
+
+
+@pytest.mark.parametrize(
+    ("stated", "status"),
+    [
+        ("application/json; charset=utf-8", 201),
+        ("application/vnd.3gpp+json", 201),
+        ("text/plain", 415),
+        ("application/xml", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+async def test_a_body_that_says_it_is_no_json_is_415_and_nothing_is_done(
+    api: Api, engine: Engine, stated: str, status: int
+) -> None:
+    line = await data_line(engine, MB)
+    body = json.dumps(opening(line, group(totalVolume=MB))).encode()
+    said = await api.post(ROOT, body, headers={"Content-Type": stated})
+    assert said.status == status
+    if status == 415:
+        assert said.headers["Content-Type"].startswith("application/problem+json")
+        assert said.body["invalidParams"][0]["param"] == "Content-Type"
+    assert await left(engine, line) == (MB if status == 415 else 0)
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_400(api: Api) -> None:
+    said = await api.post(ROOT, b"{}", headers={"Content-Encoding": "gzip"})
+    assert (said.status, said.body["invalidParams"][0]["param"]) == (400, "body")
 
 
 async def test_a_body_that_is_too_long_is_413_whatever_it_says(api: Api) -> None:

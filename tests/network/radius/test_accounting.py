@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
-from engine.words import Subscriber
+from engine.words import LineStatus, Subscriber
 from tests.network.radius.conftest import IMSI, House, OpenNas
 from tests.network.radius.nas import Nas
+from tests.network.test_gate import shut
 
 GB = 1_000_000_000
 
@@ -66,6 +68,16 @@ async def test_a_packet_that_waited_and_comes_again_adds_nothing(house: House, n
     await nas.ask("Interim-Update", **said)
     await nas.ask("Interim-Update", **said, Acct_Delay_Time=5)
     assert await used(house, line) == 5000
+
+
+async def test_a_wait_that_nobody_can_have_counted_keeps_no_report_from_being_recorded(
+    house: House, nas: Nas, line: Subscriber
+) -> None:
+    await nas.ask("Start", **of(line))
+    await nas.ask("Interim-Update", **of(line, Acct_Output_Octets=5000, Acct_Delay_Time=2**32 - 1))
+    assert await used(house, line) == 5000
+    await nas.ask("Accounting-On", Acct_Delay_Time=2**32 - 1)
+    assert await house.engine.sessions.open_sessions(line.account) == []
 
 
 async def test_reports_in_the_wrong_order_come_to_the_same_total(house: House, nas: Nas, line: Subscriber) -> None:
@@ -152,6 +164,32 @@ async def test_what_cannot_be_recorded_is_not_answered(house: House, nas: Nas, l
         nas.made("Start", **of(line)),
     )
     assert house.counted("stop", "unknown_line") == 1
+
+
+async def test_a_session_that_began_on_a_barred_line_is_recorded_and_answered(
+    house: House, nas: Nas, line: Subscriber
+) -> None:
+    await house.engine.accounts.set_status(line, LineStatus.BARRED, reason="test", by="test")
+    await nas.ask("Start", **of(line))
+    await nas.ask("Interim-Update", **of(line, Acct_Output_Octets=1000))
+    assert await used(house, line) == 1000
+    (session,) = await house.engine.sessions.open_sessions(line.account)
+    assert session.interface == "radius"
+
+
+async def test_without_a_database_nothing_is_answered_and_nobody_is_blamed(
+    house: House, nas: Nas, line: Subscriber, postgres_url: str, database_url: str
+) -> None:
+    report = nas.made("Stop", **of(line, Acct_Output_Octets=1000))
+    with shut(postgres_url, database_url):
+        nas.send(report)
+        async with asyncio.timeout(20):
+            while not house.counted("stop", "unavailable"):  # noqa: ASYNC110 - the server's doing
+                await asyncio.sleep(0.05)
+        assert nas.answers.empty()
+    nas.send(report)
+    await nas.answered(report)
+    assert (await used(house, line), house.counted("stop", "failed")) == (1000, 0)
 
 
 async def test_a_wrong_secret_is_dropped_and_counted(house: House, nas: Nas, line: Subscriber) -> None:

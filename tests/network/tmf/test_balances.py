@@ -66,6 +66,25 @@ async def test_fields_choose_attributes_and_pages_lead_through_a_list(api: Api, 
     assert [one["usageType"] for one in only.body] == ["voice"]
 
 
+async def test_a_list_holds_those_whose_attributes_have_the_values_that_are_asked_for(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=50_000)
+    for product, price in (("data_day_100mb", 2_000), ("voice_day_30min", 2_000)):
+        assert (await engine.post(asking(Purchase, line, product=product, price=price))).ok
+
+    async def listed(path: str, **wanted: str) -> list[str]:
+        said = await api.get(of(path, line.msisdn, **wanted))
+        assert (said.status, said.headers["X-Total-Count"]) == (200, str(len(said.body)))
+        return [one["usageType"] for one in said.body]
+
+    assert await listed("bucket", status="suspended") == []
+    assert len(await listed("bucket", status="suspended,active")) == 3
+    assert await listed("bucket", **{"remainingValue.units": "B"}) == ["data"]
+    assert await listed("bucket", **{"product.id": "voice_day_30min", "status": "active"}) == ["voice"]
+    assert await listed("bucket", nothing="such") == []
+    assert await listed("balanceActionHistory", status="failed") == []
+    assert len(await listed("balanceActionHistory", status="completed")) == 3
+
+
 async def test_accumulated_balances_are_the_sums_of_the_buckets(api: Api, engine: Engine) -> None:
     line = await open_line(engine, money=50_000)
     for _ in range(2):
@@ -146,6 +165,8 @@ async def test_amounts_are_converted_exactly(
         (action("LINE", "monetary", 0, "KES"), "amount.amount"),
         (action("LINE", "monetary", -1, "KES"), "amount.amount"),
         (action("LINE", "monetary", "1e400", "KES"), "amount.amount"),
+        (action("LINE", "monetary", "1e999999999", "KES"), "amount.amount"),
+        (action("LINE", "monetary", "-1e999999999", "KES"), "amount.amount"),
         (action("LINE", "monetary", "NaN", "KES"), "amount.amount"),
         (action("LINE", "monetary", "x", "KES"), "amount.amount"),
         (action("LINE", "data", 1, "KES"), "amount.units"),
@@ -209,9 +230,12 @@ async def test_what_is_held_is_not_free_until_it_is_cancelled_once(api: Api, eng
     (bucket,) = (await api.get(of("bucket", line.msisdn, usageType="data"))).body
     assert bucket["reservedValue"]["amount"] == 2_000_000 and bucket["remainingValue"]["amount"] == 8_000_000
     assert (await api.get(held.body["href"])).body["status"] == "completed"
+    held_now = await api.get(of("reserveBalance", line.msisdn))
+    assert (held_now.status, [one["id"] for one in held_now.body]) == (200, [held.body["id"]])
     for _ in range(2):
         let = await api.ask("PATCH", held.body["href"], {"status": "cancelled", "reason": "not used"})
         assert (let.status, let.body["status"]) == (200, "cancelled")
+    assert (await api.get(of("reserveBalance", line.msisdn))).body == []
     assert (await api.get(held.body["href"])).body["status"] == "cancelled"
     assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 10_000_000
     assert await check_all(engine._database) == []

@@ -81,6 +81,7 @@ async def test_a_gift_is_taken_back_whole_and_once(api: Api, engine: Engine) -> 
         undone = await api.ask("PATCH", made["href"], {"status": "cancelled"})
         assert (undone.status, undone.body["status"]) == (200, "cancelled")
     assert await money(engine, giver, other) == [10_000, 0]
+    assert (await api.get(made["href"])).body["status"] == "cancelled"
     assert (await api.ask("PATCH", made["href"], {"status": "completed"})).status == 400
     assert await check_all(engine._database) == []
 
@@ -92,3 +93,21 @@ async def test_a_gift_to_nobody_or_to_oneself_is_refused(api: Api, engine: Engin
     said = await api.post(PATH, action(giver, "monetary", 50, receiverLogicalResource={"id": number}))
     assert said.status == (400 if receiver == "SELF" else 404)
     assert await money(engine, giver) == [10_000]
+
+
+@pytest.mark.parametrize(
+    ("cost", "field"),
+    [
+        ({"value": "0.001", "unit": "KES"}, "transferCost.value"),
+        ({"value": "1e999999999", "unit": "KES"}, "transferCost.value"),
+        ({"value": 7, "unit": "USD"}, "transferCost.unit"),
+    ],
+)
+async def test_a_fee_that_is_none_is_named_as_it_was_written(
+    api: Api, engine: Engine, cost: dict[str, object], field: str
+) -> None:
+    giver, other = await open_line(engine, money=10_000), await open_line(engine)
+    gift = action(giver, "monetary", 50, "KES", receiverLogicalResource={"id": other.msisdn}, transferCost=cost)
+    said = await api.post(PATH, gift)
+    assert (said.status, said.body["message"].partition(":")[0]) == (400, field)
+    assert await money(engine, giver, other) == [10_000, 0]

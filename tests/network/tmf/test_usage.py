@@ -124,12 +124,27 @@ async def test_a_bad_characteristic_is_named(
     assert said.status == 400 and said.body["message"].startswith(f"{field}"), said.body
 
 
+async def test_a_characteristic_that_is_said_twice_is_refused(api: Api, engine: Engine) -> None:
+    line = await open_line(engine)
+    asked = use(line, "data", volume=1)
+    asked["usageCharacteristic"] *= 2
+    said = await api.post(PATH, asked)
+    assert (said.status, said.body["message"].partition(":")[0]) == (400, "usageCharacteristic")
+
+
 async def test_a_use_of_nobody_is_404_and_one_without_a_line_400(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
     asked = use(line, "sms", count=1, ratingGroup=200)
     assert (await api.post(PATH, asked | {"relatedParty": [{"id": "+254799999999"}]})).status == 404
     assert (await api.post(PATH, asked | {"relatedParty": []})).status == 400
-    assert (await api.post(PATH, asked | {"usageDate": "2026-01-01T00:00:00"})).status == 400
+    for date in (
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2001-01-01T00:00:00Z",
+    ):
+        said = await api.post(PATH, asked | {"usageDate": date})
+        assert (said.status, said.body["message"].partition(":")[0]) == (400, "usageDate")
 
 
 async def test_the_kinds_of_use_say_what_has_to_be_told(api: Api) -> None:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.api import Engine
-from engine.words import Unit
+from engine.api import Engine, Opened
+from engine.words import EngineUnavailable, Unit, UsageFile
 from network.usage_files.folder import WatchedFolders, complete_files
 from network.usage_files.reading import UnreadableFile, lines, open_usage
 from settings import UsageFolder
 from tests.engine.shop import credit, open_line
 
 START, END = "2026-01-05T10:00:00+03:00", "2026-01-05T10:05:00+03:00"
+UNREAD = "empty, longer than a record can be, or a quotation mark that is not closed"
 HEADER = "msisdn,session,rating_group,uplink,downlink,start,end"
 
 
@@ -43,6 +44,23 @@ def test_json_lines_are_read_one_by_one(tmp_path: Path, name: str) -> None:
     path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
     assert list(lines(path, {})) == [{"session": "s"}, "no JSON object", "no JSON object", {"session": "t"}]
     assert list(lines(path, {}, skip=3)) == [{"session": "t"}]
+
+
+def test_a_quotation_mark_that_is_not_closed_spoils_its_own_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    said = ['a,"b"', '"a,b', "c,d", '"e ""f""",g', '"' + "x" * 200_000, "h,i"]
+    path.write_text("\n".join(["one,two", *said]) + "\n")
+    read = list(lines(path, {}))
+    assert [one if isinstance(one, str) else tuple(one.values()) for one in read] == [
+        ("a", "b"), UNREAD, ("c", "d"), ('e "f"', "g"), UNREAD, ("h", "i"),
+    ]  # fmt: skip
+    assert list(lines(path, {}, skip=4)) == read[4:]
+
+
+def test_json_that_is_nested_too_deep_spoils_its_own_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a":' + "[" * 30_000 + "]" * 30_000 + '}\n{"session": "s"}\n')
+    assert list(lines(path, {})) == ["no JSON object", {"session": "s"}]
 
 
 def test_columns_may_have_the_collection_points_own_names(tmp_path: Path) -> None:
@@ -94,3 +112,26 @@ async def test_what_lies_in_a_folder_is_charged_once_and_moved_aside(engine: Eng
     moved = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.csv*"))
     assert moved == ["done/a.csv.gz", "done/c.csv", "refused/b.csv.gz"]
     assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 9_000
+
+
+async def test_a_file_that_cannot_be_charged_yet_holds_up_no_other(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10_000, Unit.OCTETS)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(f"{HEADER}\n{row(line.msisdn, name)}\n")
+        old(tmp_path / name)
+    folders, import_usage = WatchedFolders(engine, {"ggsn": UsageFolder(path=tmp_path)}), engine.mediation.import_usage
+
+    async def one_waits(opened: Opened) -> UsageFile:
+        if opened.name == "a.csv":
+            raise EngineUnavailable("another process reads this file")
+        return await import_usage(opened)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(engine.mediation, "import_usage", one_waits)
+        assert await folders.import_waiting() == 1
+    assert (tmp_path / "a.csv").exists() and (tmp_path / "done" / "b.csv").exists()
+    assert await folders.import_waiting() == 1
+    assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 8_000
