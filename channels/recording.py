@@ -20,7 +20,7 @@ from channels.trace import Trace
 from channels.turn import Reply, Turn
 from dialogs.asking import NUMBER as NUMBER_ASKED
 from dialogs.keywords import WORDS, Keywords
-from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY, Machine
+from dialogs.machine import Machine
 from dialogs.typed import typed_text
 from dialogs.words import Ask, Choose
 from runtime.keyring import Keyring
@@ -40,7 +40,6 @@ AMOUNT = re.compile(r"\d{1,6}")
 PIN_DIGITS_LEAST, PIN_DIGITS_MOST, VOUCHER_DIGITS_LEAST = 4, 8, 12
 #: telephone and voucher numbers on a screen, as people or we write them; times, dates and amounts are shorter
 LONG_NUMBER = re.compile(r"(?<![\d.,])\+?\d(?:[ -]?\d){6,}(?![\d.,]*\d)")
-NAVIGATION = frozenset({BACK_KEY, HOME_KEY, MORE_KEY})
 PIN, VOUCHER, NUMBER, OTHER = "<pin>", "<voucher>", "<number>", "<other>"
 
 
@@ -100,8 +99,7 @@ class Recorder:
                 return PIN if len(given) <= PIN_DIGITS_MOST else VOUCHER
             return given if AMOUNT.fullmatch(given) else NUMBER if given.strip("+").isdigit() else OTHER
         asks_number = isinstance(state, Choose) and any(one.shape == NUMBER_ASKED for one in state.typed)
-        if asks_number and given not in NAVIGATION:
-            # A number chosen from the last ones is typed where it is played again: nobody has any there.
+        if asks_number and not KEY.fullmatch(given):
             return NUMBER if given.strip("+").isdigit() else OTHER
         keyword = self._keywords.read(given)
         if keyword is not None:

@@ -91,14 +91,19 @@ class Starts:
         return None if step is None else Started(step, (), origin)
 
     async def _recovered(self, code: str, typed: Sequence[str], own: UUID, context: Context) -> Started:
-        """The very screen that a code leads back to, once."""
-        kept = await self._engine.places.place_of(context.subscriber.line, code, own)
+        """The very screen that a code leads back to, once; or why nobody can go on there now."""
+        line = context.subscriber.line
+        kept = await self._engine.places.place_of(line, code, own)
         back = None
         if kept is not None:
             place = msgspec.convert(kept.place, Place)
             back = await self._at(place, kept.origin, context, ask=False)
         if back is not None:
-            return back._replace(texts=typed)
+            if self._machine.left_behind(back.step.place):
+                return back._replace(texts=typed)
+            # The balance is too low, say: what was dialled behind the code means nothing here, and the code stays good.
+            await self._engine.places.leave_place(line, code, own)
+            return back._replace(texts=())
         context.key = derived_keys(own)
         return Started(await self._machine.begin(self._machine.home, context, first=CODE_GONE), (), own)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,7 +32,9 @@ from settings import CHAT, GatewaySettings, Operator, load_operator
 
 #: what is no answer to a screen but done to the phone
 AGAIN, HANG_UP, QUIT = "/again", "/hang", "/quit"
-HELP = f"{AGAIN} sends the last hop once more, {HANG_UP} hangs up, an empty line dials, {QUIT} leaves"
+HELP = f"{AGAIN} sends the last hop once more, {HANG_UP} hangs up, *{{code}}# dials, {QUIT} leaves"
+#: what a phone dials, whatever it shows
+DIALLED = re.compile(r"\*[\d*]*\d#")
 By = Literal["terminal", "ussd", "sms", "chat"]
 
 
@@ -42,7 +45,7 @@ def play(
     gateway: Annotated[str, typer.Option(help="Whose screens: a gateway's name in the path.")] = "africastalking",
     by: Annotated[By, typer.Option(help="Without --url: what is typed into.")] = "terminal",
     msisdn: Annotated[str | None, typer.Option(help="Whose phone; by default the file's first sample line.")] = None,
-    dial: Annotated[str, typer.Option(help="What is dialled behind the code: 2*50.")] = "",
+    dial: Annotated[str, typer.Option(help="What is dialled first: *123*2*50#, or behind the code 2*50.")] = "",
     septets: Annotated[int, typer.Option(help="What a screen holds.")] = 182,
     secret: Annotated[str, typer.Option(help="With --url: the gateway's secret path segment.")] = "",
 ) -> None:
@@ -54,7 +57,7 @@ def play(
     if number is None:
         raise typer.BadParameter("the operator's file has no sample line: --msisdn names one")
     given = GatewaySettings(adapter=gateway.partition("-")[0], septets=septets, secret_path=secret)
-    session = _Session(Console(), dial)
+    session = _Session(Console(), known.service_code, dial)
     if url is not None:
         guarded(lambda: asyncio.run(_on_server(session, url, gateway, given, operator=known, msisdn=number)))
     else:
@@ -64,16 +67,16 @@ def play(
 class _Session:
     """What a person does with a phone, line by line."""
 
-    def __init__(self, console: Console, beyond: str) -> None:
-        self._console, self._beyond = console, beyond
+    def __init__(self, console: Console, code: str, first: str) -> None:
+        """``code``: the service code. ``first``: what is dialled before anything is typed."""
+        self._console, self._code, self._first = console, code, first
 
     async def run(self, fresh: Callable[[], Phone], budget: Budget) -> None:
         """Until the person leaves or the script is at its end."""
         if sys.stdin.isatty():
-            self._console.print(HELP, style="dim")
-        phone = fresh()
-        seen = self._show(await phone.dial(self._beyond), budget)
-        while (line := await asyncio.to_thread(self._line)) is not None:
+            self._console.print(HELP.format(code=self._code), style="dim", highlight=False)
+        phone, seen = fresh(), Seen("", ends=True)
+        async for line in self._lines():
             if line == QUIT:
                 break
             if line == HANG_UP:
@@ -81,11 +84,33 @@ class _Session:
                 seen = Seen("", ends=True)
             elif line == AGAIN:
                 seen = self._show(await phone.again(), budget)
-            elif seen.ends:
-                phone = fresh()
-                seen = self._show(await phone.dial(line), budget)
+            elif DIALLED.fullmatch(line) or seen.ends:
+                beyond = self._beyond(line)
+                if beyond is not None:
+                    phone = fresh()
+                    seen = self._show(await phone.dial(beyond), budget)
             else:
                 seen = self._show(await phone.say(line), budget)
+
+    async def _lines(self) -> AsyncIterator[str]:
+        """What is dialled first, unless a script begins with dialling; then what the person types."""
+        scripted = None if sys.stdin.isatty() else await asyncio.to_thread(self._line)
+        if scripted is None or self._first or not DIALLED.fullmatch(scripted):
+            yield self._first
+        if scripted is not None:
+            yield scripted
+        while (line := await asyncio.to_thread(self._line)) is not None:
+            yield line
+
+    def _beyond(self, dialled: str) -> str | None:
+        """What is dialled behind the service code; None, and a word about it, where it is another one's."""
+        if not DIALLED.fullmatch(dialled):
+            return dialled
+        code, _, beyond = f"{dialled[1:-1]}*".partition(f"{self._code}*")
+        if code:
+            self.tell(f"{dialled} is not this service: *{self._code}# is")
+            return None
+        return beyond.removesuffix("*")
 
     def tell(self, sentence: str) -> None:
         """Say something beside the phone."""

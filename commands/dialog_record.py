@@ -7,17 +7,29 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.syntax import Syntax
 
 from channels.recording import RecordedHop, ask_for, fetch
 from channels.sessions import connect
+from commands.habits import Habits, Remembered, habits_of
 from commands.hammer import sample_numbers
 from commands.installation import By, Installation, Why, guarded, run
-from commands.recorded import Opening, Recording, changes, play_again, read_recording, write_recording
+from commands.recorded import (
+    NUMBERS,
+    Opening,
+    Recording,
+    changes,
+    play_again,
+    read_recording,
+    write_recording,
+)
 from commands.scratch import scratch
 from engine.balances.tables import AIRTIME
+from engine.favourites.service import Favourites
+from engine.payments.finding import Finder
 from engine.words import Subscriber, Unit
 from runtime.logs import configure_logs
 
@@ -41,7 +53,8 @@ def record(
         """The line as it stands, and what it does from now on until the minutes are over."""
         line = await installation.accounts.subscriber(msisdn)
         async with installation.trail.doing("dialog.record", by=by, why=why, account=line.account):
-            return Recording(_opening(line), await _recorded(installation, line, minutes, console))
+            habits = await _habits(installation, line)
+            return Recording(_opening(line), await _recorded(installation, line, minutes, console), habits)
 
     made = run(work)
     file.write_text(write_recording(made), encoding="utf-8")
@@ -62,6 +75,15 @@ def _writable(file: Path) -> None:
 def _opening(line: Subscriber) -> Opening:
     held = dict.fromkeys(one.product for one in line.buckets if one.product != AIRTIME)
     return Opening(line.language, line.total(Unit.MONEY), line.has_pin, tuple(held))
+
+
+async def _habits(installation: Installation, line: Subscriber) -> Habits:
+    payments = Finder(installation.database)
+    try:
+        tills = {gateway.checkout for gateway in installation.settings.gateways.values() if gateway.checkout}
+        return await habits_of(line, Favourites(installation.database, payments), tills)
+    finally:
+        await payments.close()
 
 
 async def _recorded(installation: Installation, line: Subscriber, minutes: int, console: Console) -> list[RecordedHop]:
@@ -94,7 +116,8 @@ def replay(
         changed += bool(found)
         _tell(console, path.name, found)
         if update:
-            path.write_text(write_recording(Recording(recording.line, hops)), encoding="utf-8")
+            now_shown = msgspec.structs.replace(recording, hops=hops)
+            path.write_text(write_recording(now_shown), encoding="utf-8")
     if changed and not update:
         raise typer.Exit(1)
 
@@ -102,9 +125,10 @@ def replay(
 async def played(recordings: list[Recording], operator: Path | None = None) -> list[list[RecordedHop]]:
     """What each recording shows now, where the operator's ways to pay are offered as in production."""
     async with scratch(operator, paying=True) as made:
-        numbers = iter(sample_numbers(made.opened.operator.country, 2 * len(recordings)))
+        numbers = sample_numbers(made.opened.operator.country, NUMBERS * len(recordings))
+        made.opened.engine.favourites = before = Remembered(made.opened.engine.favourites)
         return [
-            await play_again(made, recording, f"replay-{place}", (next(numbers), next(numbers)))
+            await play_again(made, recording, f"replay-{place}", numbers[place * NUMBERS :][:NUMBERS], before)
             for place, recording in enumerate(recordings)
         ]
 

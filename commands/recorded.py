@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from channels.recording import NUMBER, OTHER, PIN, VOUCHER, RecordedHop, masked_screen
+from commands.habits import RECEIVERS_MOST, Habits, Remembered
 from commands.phones import Phone, Seen, TextPhone, UssdPhone
 from commands.scratch import GATEWAYS, Scratch
 from commands.seed import asked, give
@@ -21,6 +22,8 @@ from settings import CHAT
 
 #: what stands in for what was masked, on the scratch installation
 SAMPLE_PIN, STRANGE = "2580", "?"
+#: numbers that one recording is played with: its own, one that is typed, those that stand for its last receivers
+NUMBERS = 2 + RECEIVERS_MOST
 #: what differs between two playings of the same: references, days, times, ends of numbers
 DIFFERS = (
     (re.compile(r"\b[A-Z0-9]{6}\b"), "<ref>"),
@@ -48,6 +51,7 @@ class Recording(msgspec.Struct, frozen=True):
 
     line: Opening
     hops: list[RecordedHop]
+    habits: Habits = Habits()
 
 
 def read_recording(path: Path) -> Recording:
@@ -56,9 +60,9 @@ def read_recording(path: Path) -> Recording:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         if not content.keys() & {"line", "hop"}:
             raise ValueError(f"{path} is no recording: it has neither line nor hop")
-        return msgspec.convert(
-            {"line": content.get("line", {}), "hops": [_hop(one) for one in content.get("hop", [])]}, Recording
-        )
+        hops = [_hop(one) for one in content.get("hop", [])]
+        tables = {name: content.get(name, {}) for name in ("line", "habits")}
+        return msgspec.convert({**tables, "hops": hops}, Recording)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no recording: {error}") from None
 
@@ -69,8 +73,10 @@ def _hop(content: dict[str, Any]) -> dict[str, Any]:
 
 def write_recording(recording: Recording) -> str:
     """A file's text."""
-    lines = ["# A recorded session. PINs, voucher numbers and telephone numbers are masked.", "", "[line]"]
-    lines += [f"{name} = {_toml(value)}" for name, value in msgspec.structs.asdict(recording.line).items()]
+    lines = ["# A recorded session. PINs, voucher numbers and telephone numbers are masked."]
+    for table, content in (("line", recording.line), ("habits", recording.habits)):
+        lines += ["", f"[{table}]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in msgspec.structs.asdict(content).items()]
     for hop in recording.hops:
         lines += ["", "[[hop]]"]
         for name, value in msgspec.structs.asdict(hop).items():
@@ -86,12 +92,18 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-async def play_again(made: Scratch, recording: Recording, name: str, msisdns: Sequence[str]) -> list[RecordedHop]:
-    """What the same inputs show now. ``name`` and the two numbers must be new to the installation."""
+async def play_again(
+    made: Scratch, recording: Recording, name: str, msisdns: Sequence[str], before: Remembered
+) -> list[RecordedHop]:
+    """What the same inputs show now. ``name`` and the ``NUMBERS`` numbers must be new to the installation.
+
+    ``before``: the installation's favourites.
+    """
     engine, opening = made.opened.engine, recording.line
-    own, other = msisdns
+    own, other, *receivers = msisdns
     line = await engine.create_line(own, language=opening.language, pin=SAMPLE_PIN if opening.pin else None)
-    await engine.create_line(other, language=opening.language)
+    others = [await engine.create_line(one, language=opening.language) for one in (other, *receivers)]
+    before.remember(line, recording.habits, [one.line for one in others[1:]])
     await _open(made, line, opening)
     vouchers = iter(
         await made.more_vouchers(opening.voucher, sum(" ".join(hop.typed).count(VOUCHER) for hop in recording.hops))

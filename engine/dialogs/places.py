@@ -78,6 +78,23 @@ class Places:
             row = (await connection.execute(use)).first()
         return None if row is None else KeptPlace(row.place, row.origin)
 
+    async def leave_place(self, line: LineRef, code: str, by: UUID) -> None:
+        """Let a code that ``by`` has dialled lead there once more: it could not go on there yet."""
+        kept = recovery_code.c
+        leave = (
+            sa.update(recovery_code)
+            .where(
+                kept.shard == line.shard,
+                kept.account_id == line.account_id,
+                kept.line_id == line.line_id,
+                kept.code == code,
+                kept.used_by == by,
+            )
+            .values(used_by=None)
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(leave)
+
     async def tidy(self) -> int:
         """Forget the codes whose time is over. Returns how many went."""
         old = sa.delete(recovery_code).where(recovery_code.c.expires_at < datetime.now(UTC))

@@ -22,7 +22,7 @@ PRICE = 2_000
 
 
 @pytest.fixture
-async def code(talk: Talk, engine: Engine, line: str, told: Told) -> str:
+async def poor_code(talk: Talk, engine: Engine, line: str, told: Told) -> str:
     """What is dialled to come back, as it stands in the text: a purchase came too late, and nothing was done."""
     subscriber = await engine.subscriber(line)
     await credit(engine, subscriber, 1_000)
@@ -35,8 +35,14 @@ async def code(talk: Talk, engine: Engine, line: str, told: Told) -> str:
     (said,) = await told()
     assert said.startswith("Your balance is too low: KES 10.00 missing.\nTo continue, dial *123*")
     (found,) = re.findall(r"dial \*123\*(9\*[0-9]{4})#", said)
-    await credit(engine, subscriber, 9_000)
     return str(found)
+
+
+@pytest.fixture
+async def code(engine: Engine, line: str, poor_code: str) -> str:
+    """The same, for who has recharged meanwhile."""
+    await credit(engine, await engine.subscriber(line), 9_000)
+    return poor_code
 
 
 async def test_it_leads_to_the_confirm_screen_where_one_yes_buys(
@@ -63,6 +69,17 @@ async def test_it_leads_there_once(talk: Talk, line: str, code: str) -> None:
     gone = await Phone(talk(), session_id="S3").dial(code)
     assert gone.label == "main_menu.home"
     assert gone.text.startswith("This code is not valid any more.")
+
+
+async def test_who_dials_it_before_they_can_go_on_is_told_why_and_it_stays_good(
+    talk: Talk, engine: Engine, line: str, poor_code: str
+) -> None:
+    short = await Phone(talk(), session_id="S2").dial(f"{poor_code}*1")
+    assert short.label == "bundles.refused"
+    assert short.text.startswith("Your balance is too low: KES 10.00 missing.")
+    await credit(engine, await engine.subscriber(line), 9_000)
+    assert (await Phone(talk(), session_id="S3").dial(poor_code)).label == "bundles.confirm"
+    assert (await Phone(talk(), session_id="S4").dial(poor_code)).label == "main_menu.home"
 
 
 async def test_the_session_that_used_it_and_was_lost_comes_to_the_same_screen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -97,7 +98,10 @@ async def test_a_turn_is_noted_without_anything_that_was_typed() -> None:
             assert (await connection.execute(sa.select(sa.func.count()).select_from(dialog_hop))).scalar_one() == 3
 
 
-def test_a_script_plays_the_dialogs_in_the_terminal() -> None:
-    done = CliRunner().invoke(dialog.app, ["play", "--by", "sms"], input="1\n/again\n/quit\n")
+def test_a_script_dials_and_plays_the_dialogs_in_the_terminal() -> None:
+    script = "*123*1#\n/again\n*456#\n*123#\n1\n/quit\n"
+    done = CliRunner().invoke(dialog.app, ["play", "--by", "sms"], input=script)
     assert done.exit_code == 0, done.output
-    assert done.output.count("balance.show") == 2
+    shown = re.findall(r"main_menu\.home|balance\.show", done.output)
+    assert shown == ["balance.show", "balance.show", "main_menu.home", "balance.show"]
+    assert "*456# is not this service: *123# is" in done.output
