@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -10,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.favourites import store
 from engine.favourites.tables import recharged_other
-from engine.payments.service import Payments
-from engine.words import LineRef, Payment, PaymentMethod, PaymentState
+from engine.words import AccountRef, LineRef, Payment, PaymentMethod, PaymentState
 
 #: older habits are none
 SINCE = timedelta(days=90)
@@ -23,10 +23,22 @@ LOOKS_BACK = 5
 _REPEATED = frozenset({PaymentState.SETTLED, PaymentState.CAPTURED})
 
 
+class Found(Protocol):
+    """Where payments are found: ``engine.payments.finding.Finder`` has the meanings."""
+
+    async def payment(self, payment_id: UUID) -> Payment | None:
+        """By its id."""
+        ...
+
+    async def payments_of(self, account: AccountRef, *, limit: int) -> list[Payment]:
+        """The latest of an account."""
+        ...
+
+
 class Favourites:
     """What the lines of one installation did before."""
 
-    def __init__(self, database: AsyncEngine, payments: Payments) -> None:
+    def __init__(self, database: AsyncEngine, payments: Found) -> None:
         """Reads go to the writer: a replica may not know yet what a person just did."""
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._payments = payments
@@ -83,6 +95,11 @@ class Favourites:
         }
         async with self._reads.connect() as connection:
             await connection.execute(insert(recharged_other).values(row).on_conflict_do_nothing())
+
+    async def has_recharged(self, line: LineRef, payment_id: UUID) -> bool:
+        """Whether a line has asked for this payment for another one."""
+        async with self._reads.connect() as connection:
+            return (await connection.execute(store.asked_for(line, payment_id))).first() is not None
 
 
 def _repeats(payment: Payment, methods: frozenset[PaymentMethod]) -> bool:

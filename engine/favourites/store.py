@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -85,6 +86,11 @@ def recharged(line: LineRef, most: int) -> sa.Select[Any]:
         .order_by(columns.asked_at.desc())
         .limit(most)
     )
+
+
+def asked_for(line: LineRef, payment_id: UUID) -> sa.Select[Any]:
+    """A row if a line has asked for this payment for another one."""
+    return sa.select(sa.literal(1)).where(*_of(line), recharged_other.c.payment_id == payment_id).limit(1)
 
 
 def _of(line: LineRef) -> list[sa.ColumnElement[bool]]:
