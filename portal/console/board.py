@@ -12,7 +12,7 @@ from aiohttp import web
 from dialogs.values import Text, text
 from engine.words import EngineError
 from portal.console import names
-from portal.console.desk import Attendant, Desk
+from portal.console.desk import ROOT, Attendant, Desk
 from portal.console.reasons import NotDone, reason_of
 
 log = structlog.get_logger(__name__)
@@ -33,8 +33,13 @@ DONE: dict[str, Text] = {
     "opened": text("The case is open."),
 }
 
+#: why what a form asked for was not done, for the page that shows the form again
+NOT_DONE = web.RequestKey("not_done", str)
+
 #: takes a form's fields, does what they ask for, and says where to go on
 Work = Callable[[Mapping[str, str]], Awaitable[str]]
+#: the page that a form stands on
+Form = Callable[[web.Request, Attendant], Awaitable[web.Response]]
 
 
 class Board:
@@ -49,10 +54,10 @@ class Board:
     ) -> web.Response:
         """A page that can tell codes, and says what was just done."""
         told = DONE.get(request.query.get("done", ""))
-        notice = "" if told is None else self.desk.say(person, told)
-        return self.desk.page(
-            request, person, template, status=status, **{"notice": notice, **self._shared(person), **values}
-        )
+        said = {"notice": "" if told is None else self.desk.say(person, told)}
+        if NOT_DONE in request:
+            said, status = {"problem": request[NOT_DONE]}, 422
+        return self.desk.page(request, person, template, status=status, **{**said, **self._shared(person), **values})
 
     def part(self, request: web.Request, person: Attendant, template: str, **values: Any) -> str:
         """A part of such a page."""
@@ -61,21 +66,26 @@ class Board:
     def _shared(self, person: Attendant) -> dict[str, Any]:
         return {"tag": names.tagger(partial(self.desk.say, person)), "names": names}
 
-    async def act(self, request: web.Request, person: Attendant, back: str, work: Work) -> web.Response:
+    async def act(self, request: web.Request, person: Attendant, form: Form, work: Work) -> web.Response:
         """Do what a form asks for, and go on to the page that ``work`` names; say why where it cannot be done.
 
-        ``back`` is the page below ``/console`` that the form stands on. Raises 403 for a form that is not ours.
+        ``form`` is the page that the form stands on: it is shown again, filled as it was. Where that is not there any
+        more, the list that it belongs to is where to go on. Raises 403 for a form that is not ours.
         """
         fields = await self.desk.form(request, person)
-        told: Text | None = text("A reason must be given.")
-        said = ""
+        told = text("A reason must be given.")
         if fields.get("why", "").strip():
             try:
                 return self.desk.go(await work(fields), person)
             except (NotDone, LookupError, ValueError, EngineError) as error:
                 # What the engine says for itself names field and reason; it holds no number.
-                told, said = reason_of(error), str(error)
-        if told is not None:
-            said = self.desk.say(person, told)
+                said = f"\u2066{error}\u2069"
+                told = reason_of(error) or text("The system refused this. It says: {reason}", reason=said)
         log.info("console_not_done", path=request.path, staff=person.staff.name)
-        return self.page(request, person, "not_done.html", status=422, reason=said, untold=told is None, back=back)
+        unchanged = self.desk.say(person, text("Nothing was changed."))
+        request[NOT_DONE] = f"{self.desk.say(person, told)} {unchanged}"
+        try:
+            return await form(request, person)
+        except web.HTTPNotFound:
+            above = request.path.removeprefix(ROOT).split("/")[1]
+            return self.page(request, person, "not_done.html", here=f"/{above}")

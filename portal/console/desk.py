@@ -34,6 +34,9 @@ SIGN_IN = f"{ROOT}/sign-in"
 LANGUAGE_COOKIE = "rasid_console_language"
 #: characters of any field that a form sends
 FIELD_MOST = 500
+#: what a form is shown again without
+NEVER_SHOWN = frozenset({"form", "once", "password", "code", "fresh", "again"})
+TYPED: web.RequestKey[dict[str, str]] = web.RequestKey("typed", dict)
 
 #: whoever has signed in
 STAFF = frozenset(Role)
@@ -192,6 +195,7 @@ class Desk:
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.warning("console_form_refused", path=request.path)
             raise web.HTTPForbidden(text=self.say(person, text("This page is too old. Please open it again.")))
+        request[TYPED] = {name: value for name, value in fields.items() if name not in NEVER_SHOWN}
         return fields
 
     # -- answering --------------------------------------------------------------------------------------------------
@@ -199,8 +203,13 @@ class Desk:
     def page(
         self, request: web.Request, person: Attendant, template: str, *, status: int = 200, **values: Any
     ) -> web.Response:
-        """A page in the person's language. ``here`` is its path in the navigation."""
+        """A page in the person's language. ``here`` is its path in the navigation.
+
+        ``typed`` gives templates what was typed into the form whose action ends so, to fill it again after a problem.
+        """
         context = {"here": None, "problem": "", "notice": "", **self.context(person), **values}
+        typed = request.get(TYPED, {}) if context["problem"] else {}
+        context["typed"] = lambda *actions: typed if request.path.endswith(actions) else {}
         back = SIGN_IN if request.path == SIGN_IN else f"{ROOT}{context['here'] or ''}"
         context["in_language"] = in_language(request, back)
         response = aiohttp_jinja2.render_template(template, request, context, status=status)

@@ -65,7 +65,7 @@ class DisputePages:
             case = await self._disputes.open(reference, fields["why"], person.staff.name, owner=person.staff.name)
             return f"/disputes/{case.number}?done=opened"
 
-        return await self._board.act(request, person, "/disputes", work)
+        return await self._board.act(request, person, self._list, work)
 
     async def _show(self, request: web.Request, person: Attendant) -> web.Response:
         try:
@@ -98,7 +98,7 @@ class DisputePages:
             await self._disputes.assign(number, owner, person.staff.name, fields["why"])
             return f"/disputes/{number}?done=assigned"
 
-        return await self._board.act(request, person, f"/disputes/{number}", work)
+        return await self._board.act(request, person, self._show, work)
 
     async def _resolve(self, request: web.Request, person: Attendant) -> web.Response:
         number = request.match_info["number"]
@@ -117,7 +117,7 @@ class DisputePages:
                 raise NotDone(refused_by_books(answer.code))
             return f"/disputes/{number}?done=resolved"
 
-        return await self._board.act(request, person, f"/disputes/{number}", work)
+        return await self._board.act(request, person, self._show, work)
 
 
 def _place(layer: str) -> int:

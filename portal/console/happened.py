@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from dialogs.refusals import SENTENCES
-from dialogs.values import Quantity, Text
+from dialogs.values import Quantity, Text, text
 from engine.words import MAY_ASK, Code, Event, RequestKind, Unit
 from portal.base.words import LEFT_TO_RIGHT_MARK, RIGHT_TO_LEFT
+from portal.console.acts import act as act_of
 from portal.console.desk import Attendant, Desk
 from portal.console.names import DELIVERIES, PAYMENT_STATES, STEPS
 from portal.console.request_names import KINDS, OPERATION_KINDS, STEPS_OF_REQUESTS, TOPICS
@@ -19,6 +20,8 @@ GIVEN_BACK = frozenset({"purchase", "charge"})
 TOLD = frozenset(
     {"recharge", "purchase", "settle", "refund", "reverse", "transfer", "received", "undo", "advance", "renew"}
 )
+
+NOT_DONE = text("Not done")
 
 Write = Callable[[Any], str]
 
@@ -47,14 +50,16 @@ def row_of(desk: Desk, person: Attendant, currency: str, event: Event) -> Row:
     if event.source == "payment":
         return _with_state(write, event, _named(write, STEPS, event.what), PAYMENT_STATES)
     if event.source == "message":
-        row = _with_state(write, event, _named(write, TOPICS, event.what), DELIVERIES)
-        return row._replace(said=str(event.detail.get("error") or ""))
+        told = _with_state(write, event, _named(write, TOPICS, event.what), DELIVERIES)
+        return told._replace(said=str(event.detail.get("error") or ""))
     why = str(event.detail.get("why") or "")
     act, _, step = event.what.partition(".")
     if act == "request" and event.detail.get("kind") in KINDS:
         known = STEPS_OF_REQUESTS.get(step, STEPS_OF_REQUESTS["asked"])
         return Row(event, write(KINDS[event.detail["kind"]][0]), write(known[0]), known[1], said=why)
-    return Row(event, event.what, said=why)
+    said, in_vain = act_of(event.what)
+    row = Row(event, write(said), said=why)
+    return row._replace(state=write(NOT_DONE), tone="bad") if in_vain else row
 
 
 def _booking(write: Write, person: Attendant, currency: str, event: Event) -> Row:

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from engine.words import Role
+from portal.console.acts import ACTS, act
 from portal.console.board import Board
 from portal.console.desk import Attendant, Desk, Route, get
 from portal.console.exports import send_csv
@@ -106,6 +107,8 @@ class LedgerPages:
             first=after is None,
             by=by,
             what=what,
+            acts=ACTS,
+            act=act,
         )
 
     async def _file(self, request: web.Request, _person: Attendant) -> web.StreamResponse:

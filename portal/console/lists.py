@@ -63,7 +63,7 @@ class ListPages:
             await self._engine.lists.put(kind, who, verdict, by=person.staff.name, why=fields["why"], until=until)
             return "/lists?done=listed"
 
-        return await self._board.act(request, person, "/lists", work)
+        return await self._board.act(request, person, self._list, work)
 
     async def _take_off(self, request: web.Request, person: Attendant) -> web.Response:
         async def work(fields: Mapping[str, str]) -> str:
@@ -73,7 +73,7 @@ class ListPages:
                 raise NotDone(text("Nobody like that is on a list."))
             return "/lists?done=unlisted"
 
-        return await self._board.act(request, person, "/lists", work)
+        return await self._board.act(request, person, self._list, work)
 
     async def _meant(self, fields: Mapping[str, str]) -> tuple[ListKind, str | Subscriber]:
         """Who a form means: a line by its number, anybody else as they are written. Raises ``NotDone``."""

@@ -76,7 +76,7 @@ class NotificationPages:
                     raise NotDone(text("This message is not given up (any more)."))
             return "/notifications?done=resent"
 
-        return await self._board.act(request, person, "/notifications", work)
+        return await self._board.act(request, person, self._message, work)
 
     async def _campaigns(self, request: web.Request, person: Attendant) -> web.Response:
         after = read_key(request)

@@ -102,7 +102,7 @@ class PaymentPages:
                 await self._engine.payments.look_again(payment_id, person.source)
             return f"{page}?done=looked"
 
-        return await self._board.act(request, person, page, work)
+        return await self._board.act(request, person, self._show, work)
 
     # -- held ones --------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class PaymentPages:
             payment = await decide(reference, by=person.staff.name, why=fields["why"])
             return f"/payments/{payment.payment_id}?done={'released' if verdict == 'release' else 'refused'}"
 
-        return await self._board.act(request, person, f"/reviews/{reference}", work)
+        return await self._board.act(request, person, self._review, work)
 
 
 def _id(request: web.Request) -> UUID:

@@ -162,7 +162,7 @@ class ReconciliationPages:
             await self._reconciliation.assign(which, owner, by=person.staff.name, why=fields["why"])
             return f"/reconciliation/{which}?done=assigned"
 
-        return await self._board.act(request, person, f"/reconciliation/{which}", work)
+        return await self._board.act(request, person, self._show, work)
 
     async def _resolve(self, request: web.Request, person: Attendant) -> web.Response:
         which = request.match_info["which"]
@@ -175,7 +175,7 @@ class ReconciliationPages:
             await self._reconciliation.resolve(which, Resolution(said), by=person.staff.name, why=fields["why"])
             return f"/reconciliation/{which}?done=resolved"
 
-        return await self._board.act(request, person, f"/reconciliation/{which}", work)
+        return await self._board.act(request, person, self._show, work)
 
 
 def _wanted(request: web.Request) -> Wanted:

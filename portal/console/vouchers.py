@@ -89,7 +89,7 @@ class VoucherPages:
                 await self._vouchers.move_batch(batch_id, BatchState(said), person.staff.name)
             return f"/vouchers/{batch_id}?done=moved"
 
-        return await self._board.act(request, person, f"/vouchers/{batch_id}", work)
+        return await self._board.act(request, person, self._show, work)
 
     async def _block(self, request: web.Request, person: Attendant) -> web.Response:
         batch_id = _id(request)
@@ -105,7 +105,7 @@ class VoucherPages:
                     raise NotDone(text("{serial} is not an unused voucher of this batch.", serial=serial))
             return f"/vouchers/{batch_id}?done=blocked"
 
-        return await self._board.act(request, person, f"/vouchers/{batch_id}", work)
+        return await self._board.act(request, person, self._show, work)
 
 
 def _id(request: web.Request) -> UUID:

@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from channels.quota import Quota
 from dialogs.asking import masked
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
-from engine.words import BadNumber, Code, LineStatus, Subscriber, Transfer, Undo, Unit, UnknownLine
+from engine.words import Code, Subscriber, Transfer, Undo, Unit
 from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, number_of
 from portal.selfcare.paying import read_amount
 from portal.selfcare.person import Desk, Person
+from portal.selfcare.receivers import Receivers
 from settings import TransferRules
 
-#: numbers that one line may try in an hour: nobody shall find out here who is a customer
-TRIED, HOUR = 20, 3600
 #: how much of a unit one is that people type; money is typed with its decimals
 SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 UNITS = {
@@ -41,9 +39,9 @@ class Wanted(NamedTuple):
 class Gifts:
     """The pages for sending and taking back."""
 
-    def __init__(self, desk: Desk, quota: Quota) -> None:
+    def __init__(self, desk: Desk, receivers: Receivers) -> None:
         self._desk = desk
-        self._quota = quota
+        self._receivers = receivers
         self._rules = desk.operator.transfers if desk.operator.policy.transfers else ()
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
@@ -142,9 +140,11 @@ class Gifts:
         outside = _outside(rules, amount, currency)
         if outside is not None:
             return outside
-        receiver = await self._receiver(person, fields.get("number", ""))
+        receiver = await self._receivers.find(person, fields.get("number", ""))
         if isinstance(receiver, Text):
             return receiver
+        if receiver.account == person.subscriber.account:
+            return SENTENCES[Code.RECEIVER_SAME]
         return Wanted(unit, amount, self._desk.engine.agreements.gift_fee(unit, amount), receiver)
 
     @staticmethod
@@ -154,17 +154,6 @@ class Gifts:
         typed = typed.strip()
         whole = typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7
         return int(typed) * SIZES[unit] if whole else None
-
-    async def _receiver(self, person: Person, number: str) -> Subscriber | Text:
-        if await self._quota.count("portal_receiver", str(person.subscriber.line_id), HOUR) > TRIED:
-            return text("Too many tries. Please try again in an hour.")
-        try:
-            found = await self._desk.engine.subscriber(number)
-        except (BadNumber, UnknownLine):
-            return SENTENCES[Code.RECEIVER_UNKNOWN]
-        if found.account == person.subscriber.account:
-            return SENTENCES[Code.RECEIVER_SAME]
-        return SENTENCES[Code.RECEIVER_UNKNOWN] if found.status is LineStatus.TERMINATED else found
 
 
 def _outside(rules: TransferRules, amount: int, currency: str) -> Text | None:

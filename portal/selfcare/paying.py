@@ -18,12 +18,14 @@ from uuid import UUID
 from aiohttp import web
 from babel.numbers import get_currency_precision
 
+from dialogs.asking import masked
 from dialogs.flows.pay.choices import card_name, method_name
 from dialogs.refusals import NOT_ASKED, not_paid
 from dialogs.values import Money, Text, text
 from engine.words import (
     CARDS_MOST,
     CardPage,
+    LineRef,
     Payment,
     PaymentMethod,
     PaymentRefused,
@@ -34,6 +36,7 @@ from engine.words import (
 from portal.selfcare.asking import SOURCE, fresh, gate, key_of, needs_pin, number_of, see
 from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
+from portal.selfcare.receivers import Receivers
 
 _WAITING = text("Approve the payment on your phone. This page says when it is done.")
 #: of a card, which nobody approves on a phone
@@ -103,9 +106,10 @@ class Way(NamedTuple):
 class Paying:
     """The form for a payment, the page of each payment, and the saved cards."""
 
-    def __init__(self, desk: Desk, live: Live) -> None:
+    def __init__(self, desk: Desk, live: Live, receivers: Receivers) -> None:
         self._desk = desk
         self._live = live
+        self._receivers = receivers
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
         """What they answer to."""
@@ -168,11 +172,18 @@ class Paying:
         wrong = await gate(self._desk, person, "payment", fields)
         if wrong:
             return await problem(wrong)
+        number = fields.get("number", "").strip()
+        payee = await self._receivers.find(person, number) if number else line
+        if isinstance(payee, Text):
+            return await problem(self._desk.say(person, payee))
         page = CardPage(keep="keep" in fields) if way.new_card else None
-        key = key_of(person, f"pay|{amount}|{way.value}|{page}", fields)
+        key = key_of(person, f"pay|{amount}|{way.value}|{page}|{payee.line_id}", fields)
         payer = {"msisdn": line.msisdn} if way.method is PaymentMethod.MOBILE_MONEY else {"card": way.card}
+        engine = self._desk.engine
         try:
-            payment = await self._desk.engine.pay(line, way.method, amount, key=key, source=SOURCE, page=page, **payer)
+            payment = await engine.pay(payee, way.method, amount, key=key, source=SOURCE, page=page, **payer)
+            if payee.line_id != line.line_id:
+                await engine.favourites.keep_recharged(line.line, payee.line, payment, key=key)
         except PaymentRefused as refused:
             said = not_paid({"code": refused.args[0], "limit": refused.limit, "currency": line.currency})
             return await problem(self._desk.say(person, said))
@@ -192,6 +203,7 @@ class Paying:
             payment=payment,
             link=link,
             goes_on=link is not None and "on" in request.query,
+            number=await self._for_whom(person, payment),
             said=self._desk.say(person, state_of(payment)),
             paid=self._desk.texts.write(person.language, Money(payment.amount, payment.currency)),
         )
@@ -239,13 +251,25 @@ class Paying:
         return see("/portal/cards")
 
     async def _payment(self, request: web.Request, person: Person) -> Payment:
-        """The payment of the path, if it is for the person's own account, and theirs to know."""
+        """The payment of the path, if the person asked for it, or it is for their own account and theirs to know."""
+        line = person.subscriber
         try:
             found = await self._desk.engine.payment(UUID(request.match_info["id"]))
         except ValueError:
             raise web.HTTPNotFound from None
-        if found is None or found.account != person.subscriber.account:
+        if found is None:
             raise web.HTTPNotFound
-        if found.line_id != person.subscriber.line_id and await self._desk.only_line(person) is not None:
+        own = found.account == line.account
+        if own and (found.line_id == line.line_id or await self._desk.only_line(person) is None):
+            return found
+        if not await self._desk.engine.favourites.has_recharged(line.line, found.payment_id):
             raise web.HTTPNotFound
         return found
+
+    async def _for_whom(self, person: Person, payment: Payment) -> str:
+        """The end of the number that a payment is for, where it is another one than the person's."""
+        if payment.line_id is None or payment.line_id == person.subscriber.line_id:
+            return ""
+        line = LineRef(*payment.account, payment.line_id)
+        contact = (await self._desk.engine.accounts.reveal([line])).get(line.line_id)
+        return "" if contact is None or contact.msisdn is None else masked(contact.msisdn)

@@ -31,6 +31,9 @@ SIGN_IN = "/portal/sign-in"
 LANGUAGE_COOKIE = "rasid_language"
 #: characters of any field that a form sends
 FIELD_MOST = 64
+#: what a form is shown again without
+NEVER_SHOWN = frozenset({"form", "once", "pin", "fresh", "again", "code"})
+TYPED: web.RequestKey[dict[str, str]] = web.RequestKey("typed", dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Desk:
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.info("portal_form_refused")
             raise web.HTTPForbidden(text="form: made by another site, or for an older session")
+        request[TYPED] = {name: value for name, value in fields.items() if name not in NEVER_SHOWN}
         return fields
 
     # -- answering --------------------------------------------------------------------------------------------------
@@ -143,9 +147,11 @@ class Desk:
     ) -> web.Response:
         """A page in the person's language: 422 where a form of theirs has a ``problem``, unless ``status`` is given.
 
-        ``here``: the path of the entry in the navigation; ``notice``: what has been done.
+        ``here``: the path of the entry in the navigation; ``notice``: what has been done. Templates fill a form that
+        had a problem with what was ``typed``.
         """
-        context = self.context(person) | {"here": here, "problem": problem, "notice": notice} | values
+        said = {"here": here, "problem": problem, "notice": notice, "typed": request.get(TYPED, {})}
+        context = self.context(person) | said | values
         status = status or (422 if problem else 200)
         response = aiohttp_jinja2.render_template(template, request, context, status=status)
         self.remember(response, person)

@@ -33,6 +33,7 @@ from portal.selfcare.more import More
 from portal.selfcare.paying import Paying
 from portal.selfcare.person import Desk
 from portal.selfcare.receipts import PublicReceipts, ReceiptPages
+from portal.selfcare.receivers import Receivers
 from portal.selfcare.sign_in import SignInPages
 from portal.selfcare.usage import UsagePages
 from portal.selfcare.wishes import WishPages
@@ -69,7 +70,7 @@ def mount(app: web.Application, services: PortalServices) -> None:
     sessions = Sessions(services.redis, services.keyring, "portal", Kept(began_at=0))
     desk = Desk(services.engine, services.operator, sessions, secure=services.secure)
     live, quota = Live(sessions), Quota(services.redis, services.keyring)
-    devices = Devices(services.redis, sessions)
+    devices, receivers = Devices(services.redis, sessions), Receivers(desk, quota)
     portal = _part(
         desk,
         [
@@ -79,8 +80,8 @@ def mount(app: web.Application, services: PortalServices) -> None:
             HistoryPages(desk),
             ReceiptPages(desk),
             Buying(desk),
-            Paying(desk, live),
-            Gifts(desk, quota),
+            Paying(desk, live, receivers),
+            Gifts(desk, receivers),
             Borrowing(desk),
             Renewing(desk),
             FamilyPages(desk),

@@ -13,7 +13,7 @@ from portal.selfcare.paying import STATES, read_amount
 from sandbox.payments.server import PaymentsSandbox
 from settings import Settings
 from tests.portal.providers import ACCOUNTS, paying_at
-from tests.portal.selfcare.conftest import Running, is_accessible
+from tests.portal.selfcare.conftest import Caller, Running, calling, is_accessible
 
 browsed = pytest.mark.needs("chromium")
 looped = pytest.mark.asyncio(loop_scope="session")
@@ -59,6 +59,30 @@ async def test_an_amount_that_is_none_asks_nobody(inside: Page, server: Running)
     await inside.locator("#amount").fill("ten")
     await inside.locator("main form button").click()
     await expect(inside.locator(".notice.bad")).to_have_text("This amount is not possible.")
+    assert await server.engine.payments_of((await server.line()).account) == []
+
+
+@looped
+async def test_who_pays_for_another_number_sees_that_payment_and_finds_the_number_again(
+    server: Running, caller: Caller
+) -> None:
+    await server.engine.payments.start()
+    other, third = (one.msisdn for one in server.services.operator.demo.subscribers[1:3])
+    status, path, page = await caller.send("/pay", "/pay", amount="75", way="mobile_money", number=other)
+    assert status == 200 and f"For ..{other[-4:]}" in page
+    receiver = await server.engine.subscriber(other)
+    (payment,) = await server.engine.payments_of(receiver.account)
+    assert path == f"/portal/payments/{payment.payment_id}" and payment.amount == 7_500
+    assert await server.engine.favourites.receivers((await server.line()).line) == [receiver.line]
+    for msisdn, may in ((other, 200), (third, 404)):
+        async with calling(server, msisdn) as one:
+            assert (await one.get(f"/payments/{payment.payment_id}"))[0] == may
+
+
+@looped
+async def test_nobody_is_asked_to_pay_for_a_number_that_is_nobodys(server: Running, caller: Caller) -> None:
+    status, _, page = await caller.send("/pay", "/pay", amount="75", way="mobile_money", number="0712999999")
+    assert status == 422 and 'value="75"' in page and 'value="0712999999"' in page
     assert await server.engine.payments_of((await server.line()).account) == []
 
 

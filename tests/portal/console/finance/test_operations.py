@@ -172,7 +172,20 @@ async def test_why_something_was_not_done_is_said_in_the_language_of_who_asked(p
     await client.sign_in(paying.people[Role.FINANCE])
     await client.get("/disputes?lang=fr")
     status, page = await client.post("/disputes", reference="NOSUCH", why="x")
-    assert status == 422 and "Rien ici n&#39;a cette référence." in page and '<bdi lang="en"' not in page
+    assert status == 422 and "Rien ici n&#39;a cette référence." in page and "Il dit" not in page
+
+
+async def test_what_was_not_done_can_be_put_right_where_it_was_typed(paying: Console, client: Client) -> None:
+    await client.sign_in(paying.people[Role.ADMIN])
+    _, page = await client.post("/disputes", reference="NOSUCH", why="called at <9>")
+    assert 'value="NOSUCH"' in page and 'value="called at &lt;9&gt;"' in page
+    _, page = await client.post("/lists", kind="payer", who="+254", verdict="allow", days="x", why="ours")
+    assert all(one in page for one in ('value="+254"', 'value="payer" selected', 'value="allow" required checked'))
+    # Each form has its own.
+    assert page.count('value="ours"') == page.count('value="+254"') == 1
+    _, page = await client.post("/staff", name="Not A Name", role="auditor", why="new here")
+    assert 'value="Not A Name"' in page and 'value="auditor" selected' in page and 'value="new here"' in page
+    assert "new here" not in (await client.get("/staff"))[1]
 
 
 async def test_the_dashboard_tells_of_all_processes_and_names_whose_books_are_wrong(

@@ -1,0 +1,35 @@
+"""A form that had a problem is shown again with what was typed into it, but for secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.portal.selfcare.conftest import Caller
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize(
+    ("page", "fields", "shown"),
+    [
+        (
+            "/send",
+            {"number": "0700", "unit": "octets", "amount": "7"},
+            ['value="0700"', 'value="octets" selected', 'value="7"'],
+        ),
+        ("/recharge", {"voucher": "123"}, ['value="123"']),
+        ("/settings/cap", {"which": "octets.day", "most": "lots"}, ['value="lots"']),
+        ("/sign-in", {"number": "call me"}, ['value="call me"']),
+    ],
+)
+async def test_a_form_that_had_a_problem_holds_what_was_typed(
+    caller: Caller, page: str, fields: dict[str, str], shown: list[str]
+) -> None:
+    status, _, body = await caller.send(page.removesuffix("/cap"), page, **fields)
+    assert status == 422
+    assert [one for one in shown if one not in body] == []
+
+
+async def test_a_pin_is_never_shown_again(caller: Caller) -> None:
+    status, _, body = await caller.send("/settings", "/settings/pin", pin="8642", fresh="975310", again="1")
+    assert status == 422 and not any(one in body for one in ("8642", "975310"))
