@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from channels.alarms import AlarmWatch, connections, overdue
 from channels.chat.telegram.service import listen
 from channels.chats import commands
 from channels.delivery import DeliveryWorker
-from channels.health import CarrierHealth, probes
+from channels.health import CarrierHealth, delivery_probes
 from channels.lease import Lease
 from channels.menus import MenuAlerts
 from channels.push import Pushes
@@ -32,7 +32,7 @@ from channels.ussd.configured import outbounds
 from channels.ussd.outbound import Outbound
 from engine.events.sender import EventSender
 from network.nchf.reauthorization import Reauthorization
-from opening import Opened, open_process, run_process
+from opening import Opened, Parts, open_process, run_process
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
 from runtime.pausing import stop_event
@@ -51,53 +51,55 @@ OVERDUE_SECONDS = 300.0
 async def run(settings: Settings) -> None:
     """Deliver and keep schedules until SIGTERM or SIGINT; what has been claimed is finished first."""
     stop = stop_event()
-    opened = await open_process(settings)
-    engine, redis, metrics = opened.engine, opened.redis, opened.metrics
+    async with AsyncExitStack() as stack:
+        opened = await open_process(settings)
+        stack.push_async_callback(opened.close)
+        engine, metrics = opened.engine, opened.metrics
+        gateways, carriers, chats = connected(opened)
+        routes = router(settings, carriers, opened.redis, chats)
+        settle_collector()
+        menus = MenuAlerts(engine, Pushes(gateways, opened.conversation.turn, opened.machine.states))
+        stack.push_async_callback(menus.drain)
+        ours: list[Carrier | Outbound] = [*carriers.values(), *chats.values(), *gateways.values()]
+        for one in ours:
+            stack.push_async_callback(one.close)
+            await one.start()
+        if settings.payment_gateways:
+            await engine.payments.start()
+        log.info("working", carriers=sorted(carriers), gateways=sorted(gateways))
+        if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
+            log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
+        watch = AlarmWatch(
+            engine.alarms.raise_alarm,
+            metrics,
+            (connections(routes, gateways), overdue(partial(engine.overdue, OVERDUE_SECONDS))),
+        )
+        await stack.enter_async_context(probing(settings, delivery_probes(routes, metrics, engine.ping, gateways)))
+        parts = Parts(stop, (*works(opened, routes, menus, stop), watch.run(stop)))
+        stack.push_async_callback(parts.end, DRAIN_SECONDS)
+        await stop.wait()
+        log.info("stopping")
+
+
+def connected(opened: Opened) -> tuple[dict[str, Outbound], dict[str, Carrier], dict[str, Carrier]]:
+    """What opens connections, by name, not yet started: USSD gateways, carriers of texts, chats."""
+    settings = opened.settings
     gateways = outbounds(
         settings,
         opened.operator,
-        redis=redis,
+        redis=opened.redis,
         keyring=opened.keyring,
         turn=opened.conversation.turn,
-        metrics=metrics,
+        metrics=opened.metrics,
     )
     tools = Tools(
-        redis=redis,
+        redis=opened.redis,
         keyring=opened.keyring,
         public_url=settings.public_url,
         on_incoming=opened.talk.inbound.take,
         on_report=opened.talk.inbound.report,
     )
-    carriers, chats = made_carriers(settings, tools), chat_carriers(settings, tools)
-    routes = router(settings, carriers, redis, chats)
-    settle_collector()
-    connected: list[Carrier | Outbound] = [*carriers.values(), *chats.values(), *gateways.values()]
-    for one in connected:
-        await one.start()
-    if settings.payment_gateways:
-        await engine.payments.start()
-    log.info("working", carriers=sorted(carriers), gateways=sorted(gateways))
-    if not settings.simulator and any(one.adapter == "simulator" for one in settings.carriers.values()):
-        log.warning("texts_go_to_the_simulator", reason="no real carrier is configured, or not for all numbers")
-    menus = MenuAlerts(engine, Pushes(gateways, opened.conversation.turn, opened.machine.states))
-    watch = AlarmWatch(
-        engine.alarms.raise_alarm,
-        metrics,
-        (connections(routes, gateways), overdue(partial(engine.overdue, OVERDUE_SECONDS))),
-    )
-    tasks = [asyncio.create_task(work) for work in (*works(opened, routes, menus, stop), watch.run(stop))]
-    try:
-        async with probing(settings, probes(routes, metrics, engine.ping, gateways)):
-            await stop.wait()
-            log.info("stopping")
-            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
-    finally:
-        for task in tasks:
-            task.cancel()
-        for one in connected:
-            await one.close()
-        await menus.drain()
-        await opened.close()
+    return gateways, made_carriers(settings, tools), chat_carriers(settings, tools)
 
 
 def works(

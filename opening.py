@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import uvloop
 from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from channels.editions import Editions
 from channels.hops import HopLog
 from channels.recording import Recorder
 from channels.sessions import SessionStore, connect
-from channels.talk import Talk, talk
+from channels.talk import Talking, talk
 from channels.trace import TracePublisher
 from channels.ussd.configured import fits, profiles
 from dialogs.catalogue import machine_of
@@ -29,6 +30,8 @@ from engine.payments.gateways import configured_gateways
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Settings, SettingsError, load_operator
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Opened:
     #: who serves USSD
     conversation: Conversation
     #: who serves texts and chats
-    talk: Talk
+    talk: Talking
     #: who watches the operator's file
     editions: Editions
     #: who keeps what people were shown
@@ -128,15 +131,55 @@ async def _engine(settings: Settings, operator: Operator, keyring: Keyring, metr
     )
 
 
+class Broken(Exception):
+    """A part of the process broke, and the process stopped for it. The log says how."""
+
+
+class Parts:
+    """What a process does beside each other until ``stop``.
+
+    Should one break, all stop: half a process looks alive, and nobody starts it again.
+    """
+
+    def __init__(self, stop: asyncio.Event, works: Iterable[Coroutine[Any, Any, None]]) -> None:
+        self._stop = stop
+        self._tasks = [asyncio.create_task(self._run(work)) for work in works]
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("part_broke", part=getattr(work, "__qualname__", ""))
+            self._stop.set()
+            raise
+
+    async def end(self, seconds: float) -> None:
+        """Let them finish what is under way, and break off what takes longer. Raises ``Broken``."""
+        await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        if any(isinstance(result, Exception) for result in results):
+            raise Broken
+
+
 def run_process(process: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run a process until it is told to stop. Returns its exit status: 2 where what is configured cannot be run."""
+    """Run a process until it is told to stop.
+
+    Returns its exit status: 1 where a part of it broke, 2 where what is configured cannot be run.
+    """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(process())
+    except Broken:
+        return 1
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except DBAPIError as error:
         sys.stderr.write(f"the database cannot be used: {error.orig}\n")
+        return 2
+    except OSError as error:  # a port that is taken, most likely
+        sys.stderr.write(f"cannot run: {error.strerror or error}\n")
         return 2
     return 0

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
@@ -19,7 +18,7 @@ from redis.exceptions import RedisError
 from channels.alarms import AlarmWatch
 from channels.callers import guarded
 from channels.chat.telegram import service as telegram
-from channels.health import CarrierHealth, part, show
+from channels.health import CarrierHealth, Part, part, probe, probes
 from channels.pointers import Pointers
 from channels.sms import configured as sms
 from channels.sms.routes import routes as carrier_routes
@@ -30,7 +29,7 @@ from engine.api import Engine
 from engine.payments.callbacks import PATHS, callback
 from network import interfaces
 from network.listeners import Listeners
-from opening import Opened, open_process, run_process
+from opening import Opened, Parts, open_process, run_process
 from portal import console, selfcare, simulator
 from runtime.collector import settle_collector
 from runtime.logs import configure_logs
@@ -42,8 +41,6 @@ log = structlog.get_logger(__name__)
 
 #: seconds that open requests may take to finish once the server is told to stop
 DRAIN_SECONDS = 10.0
-#: seconds a part may take to show that it is well
-PROBE_SECONDS = 2.0
 
 
 class NotServable(Exception):
@@ -79,9 +76,7 @@ async def app(settings: Settings) -> web.Application:
     if settings.telegram is not None and settings.telegram.mode == "webhook":
         telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
     application.add_routes(payment_routes(settings, services.engine))
-    application.add_routes(
-        [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", meters)]
-    )
+    application.add_routes(health_routes(services))
     interfaces.mount(application, settings, services.engine, services.keyring)
     mount_pages(application, services)
     mount_front(application, settings)
@@ -167,77 +162,52 @@ def payment_routes(settings: Settings, engine: Engine) -> list[web.RouteDef]:
     return table
 
 
-async def live(_request: web.Request) -> web.Response:
-    """``GET /health/live``: the process answers."""
-    return web.json_response({"status": "ok"})
-
-
-async def ready(request: web.Request) -> web.Response:
-    """``GET /health/ready``: 200 while turns can be served, else 503; ``parts`` says which part is not well and why.
+def health_routes(services: Opened) -> list[web.RouteDef]:
+    """The probes. Ready while turns can be served.
 
     Without Redis cumulative gateways are still served, so its loss alone is ``degraded``, not a reason to be taken
     out of the balancer; nor are carriers that fail, as the processes that deliver tell.
     """
-    services = request.app[SERVICES]
-    postgres, redis = await asyncio.gather(_probe(services.engine.ping), _probe(services.store.ping))
-    well = postgres["status"] == "ok"
-    parts = {"postgres": postgres, "redis": redis}
-    carriers = await CarrierHealth(services.redis).states()
-    if carriers:
-        parts["carriers"] = part(carriers)
-    status = "failed" if not well else "ok" if all(one["status"] == "ok" for one in parts.values()) else "degraded"
-    detail = {"status": status, "parts": parts}
-    return web.json_response(detail, status=200 if well else 503)
+    health = CarrierHealth(services.redis)
 
+    async def parts() -> dict[str, Part]:
+        """What turns need, and the carriers once somebody delivers."""
+        postgres, redis = await asyncio.gather(probe(services.engine.ping), probe(services.store.ping))
+        found, carriers = {"postgres": postgres, "redis": redis}, await health.states()
+        return {**found, "carriers": part(carriers)} if carriers else found
 
-async def meters(request: web.Request) -> web.Response:
-    """``GET /metrics`` in the text format of Prometheus."""
-    services = request.app[SERVICES]
-    metrics = services.metrics
-    show(await CarrierHealth(services.redis).states(), metrics)
-    return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
-
-
-async def _probe(ping: Callable[[], Awaitable[None]]) -> dict[str, object]:
-    started = time.perf_counter()
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await ping()
-    except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
-        return {"status": "failed", "reason": type(error).__name__}
-    return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 2)}
+    return probes(parts, ("postgres",), health.states, services.metrics)
 
 
 async def serve(settings: Settings, *, reuse_port: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first."""
     stop = stop_event()
-    application = await app(settings)
-    services = application[SERVICES]
-    listeners = Listeners(settings, services.engine, services.keyring, services.metrics)
-    await services.engine.payments.start()
-    try:
-        await services.store.load()
-    except (RedisError, OSError) as error:
-        log.warning("redis_down", error=type(error).__name__)
-    # aiohttp's access log would write paths, and with them the gateways' secret segments.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS, keepalive_timeout=75)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
+        application = await app(settings)
+        # aiohttp's access log would write paths, and with them the gateways' secret segments.
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS, keepalive_timeout=75)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        services = application[SERVICES]
+        await services.engine.payments.start()
+        try:
+            await services.store.load()
+        except (RedisError, OSError) as error:
+            log.warning("redis_down", error=type(error).__name__)
+        listeners = Listeners(settings, services.engine, services.keyring, services.metrics)
+        stack.push_async_callback(listeners.close)
         await listeners.start(reuse_port=reuse_port)
         await web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port or None, backlog=1024).start()
         settle_collector()
-        beside = [
-            asyncio.create_task(services.watch(stop)),
-            asyncio.create_task(Pulse(services.redis, services.metrics, "ussd").run(stop)),
-            asyncio.create_task(AlarmWatch(services.engine.alarms.raise_alarm, services.metrics).run(stop)),
-        ]
+        works = (
+            services.watch(stop),
+            Pulse(services.redis, services.metrics, "ussd").run(stop),
+            AlarmWatch(services.engine.alarms.raise_alarm, services.metrics).run(stop),
+        )
+        stack.push_async_callback(Parts(stop, works).end, DRAIN_SECONDS)
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))
         await stop.wait()
         log.info("stopping")
-        await asyncio.gather(*beside)
-    finally:
-        await listeners.close()
-        await runner.cleanup()
 
 
 def main() -> int:

@@ -162,15 +162,6 @@ class Chats:
         first = await self._engine.first_time(heard.app, heard.update_id)
         return answer if first else None
 
-    async def shown(self, answer: ChatAnswer) -> None:
-        """The person sees this answer: a receipt that says the same need not go. Never raises."""
-        if answer.receipt is None:
-            return
-        try:
-            await self._engine.told.receipt_told(answer.receipt)
-        except Exception as error:  # noqa: BLE001 - told twice is better than an answer that was shown and then failed
-            log.warning("receipt_not_dropped", reason=type(error).__name__)
-
     async def _answer(self, heard: Heard) -> ChatAnswer | None:
         tap = None if heard.tapped is None else read_tap(heard.tapped)
         command = heard.command if tap is None else tap.command

@@ -21,7 +21,7 @@ from channels.keys import derived_keys
 from channels.layout import pages
 from channels.outcome import Outcome
 from channels.playing import Player
-from channels.promises import Ongoing, Promises
+from channels.promises import Promises
 from channels.push import pushed
 from channels.session import Begun, Line, Session
 from channels.sessions import SessionsDown, SessionStore, answer_life
@@ -35,6 +35,7 @@ from dialogs.words import Context, Place
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, UnknownLine
 from runtime.metrics import Metrics
+from runtime.ongoing import Ongoing
 
 log = structlog.get_logger(__name__)
 

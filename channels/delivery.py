@@ -195,7 +195,7 @@ class DeliveryWorker:
             # Nobody was asked: it costs no try.
             await self._engine.postpone_messages([message], _in(min(waits)))
             return
-        await self._keep_refusal(message, refused_by, refusal)
+        await self._keep_refusal(message, refused_by, refusal, resting=bool(waits))
 
     async def _hand_over(self, message: Message, leg: Leg, text: str) -> Sent:
         """Give one text to one carrier. Raises ``CarrierError``; what else goes wrong on the way is ``unknown``."""
@@ -248,9 +248,13 @@ class DeliveryWorker:
         later = _in(LEASE_SECONDS)
         await self._engine.record_attempt(message, route.name, None, DeliveryState.FAILED, error.reason, retry_at=later)
 
-    async def _keep_refusal(self, message: Message, carrier: str | None, error: CarrierError) -> None:
+    async def _keep_refusal(
+        self, message: Message, carrier: str | None, error: CarrierError, *, resting: bool = False
+    ) -> None:
+        """What nobody took: to be tried again, or parked. ``resting``: there is a carrier that was not asked."""
         unsure = error.kind is ErrorKind.UNKNOWN
-        hopeless = error.kind in {ErrorKind.PERMANENT, ErrorKind.REROUTE} or message.attempts >= TRY_LIMIT
+        hopeless = error.kind is ErrorKind.PERMANENT or (error.kind is ErrorKind.REROUTE and not resting)
+        hopeless |= message.attempts >= TRY_LIMIT
         if unsure:
             route = next((one for one in self._router.everyone() if one.name == carrier), None)
             hopeless |= not message.repeatable and not (route is not None and route.drops_doubles)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 import sys
 import time
@@ -18,14 +17,15 @@ from pathlib import Path
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from channels.board import Board
 from channels.texts import TextConversation
 from dialogs.catalogue import machine_of
 from dialogs.check import Fits, check_operator
 from dialogs.machine import Machine
 from dialogs.notices import Notices
 from engine.api import Engine
+from runtime.pausing import pause
 from settings import Operator, SettingsError, load_operator
 
 log = structlog.get_logger(__name__)
@@ -40,9 +40,8 @@ _NEVER = (0, 0)
 
 
 class Word(msgspec.Struct):
-    """What one process serves, when it said so (seconds since 1970), and why it refused the file as it stands."""
+    """What one process serves, and why it refused the file as it stands."""
 
-    at: float
     process: str
     edition: str
     refused: list[str] = []
@@ -71,11 +70,10 @@ class Editions:
         self._notices = notices
         self._talking = talking
         self._fits = fits
-        self._redis = redis
-        self._name = secrets.token_hex(6)
+        self._board = board(redis)
         self._seen = _stamp(path)
         # What staff knows a process by.
-        self._word = Word(0.0, f"{Path(sys.argv[0]).stem} {socket.gethostname()}:{os.getpid()}", machine.edition)
+        self._word = Word(f"{Path(sys.argv[0]).stem} {socket.gethostname()}:{os.getpid()}", machine.edition)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the file and say what is served, until ``stop``."""
@@ -88,16 +86,14 @@ class Editions:
                 log.exception("edition_not_read")
                 self._seen, changed = _NEVER, False
             if changed or time.monotonic() - said >= SAY_SECONDS:
-                await self._say()
+                await self.tell()
                 said = time.monotonic()
-            try:
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
-        try:
-            await self._redis.hdel(KEY, self._name)
-        except (RedisError, OSError):
-            return
+            await pause(stop, LOOK_SECONDS)
+        await self._board.leave()
+
+    async def tell(self) -> None:
+        """Say what this process serves, where ``served`` reads it."""
+        await self._board.say(self._word)
 
     async def look(self) -> bool:
         """Serve the file as it stands, if it changed since the last look and can be served. Returns if it changed."""
@@ -140,18 +136,15 @@ class Editions:
         self._talking.adopt(operator)
         await self._engine.publish_catalogue()
 
-    async def _say(self) -> None:
-        self._word.at = time.time()
-        try:
-            await self._redis.hset(KEY, self._name, msgspec.json.encode(self._word))
-        except (RedisError, OSError) as error:
-            log.info("edition_not_told", error=type(error).__name__)
+
+def board(redis: Redis) -> Board[Word]:
+    """Where the processes tell what they serve."""
+    return Board(redis, KEY, Word, STALE_SECONDS)
 
 
 async def served(redis: Redis) -> list[Word]:
     """What the running processes say that they serve. Raises what Redis raises."""
-    words = [msgspec.json.decode(word, type=Word) for word in (await redis.hgetall(KEY)).values()]
-    return sorted((one for one in words if time.time() - one.at < STALE_SECONDS), key=lambda one: one.process)
+    return sorted(await board(redis).said(), key=lambda one: one.process)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

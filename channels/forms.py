@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from channels.turn import Malformed
@@ -30,3 +32,19 @@ def single(body: bytes, most: int) -> dict[str, str]:
     if len(fields) != len(found):
         raise Malformed("body", "a field comes twice")
     return fields
+
+
+def required(fields: Mapping[str, str], name: str) -> str:
+    """A field that must be there, without the blanks around it. Raises ``Malformed``."""
+    value = fields.get(name, "").strip()
+    if not value:
+        raise Malformed(name, "missing")
+    return value
+
+
+def matching(fields: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+    """A field that must be there and have the shape of ``pattern``. Raises ``Malformed``."""
+    value = required(fields, name)
+    if not pattern.fullmatch(value):
+        raise Malformed(name, "not well-formed")
+    return value

@@ -1,50 +1,39 @@
-"""How well carriers and connections are: a hash in Redis that processes tell each other by, probes over HTTP.
-
-Each process writes what its breakers say under a name of its own; what a dead process wrote grows old and counts no
-more.
-"""
+"""How well a process and its neighbours are: what processes tell each other of the carriers, and probes over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
-import msgspec
-import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from channels.board import Board
 from channels.routing import Router
 from channels.ussd.outbound import Outbound
 from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
-
-log = structlog.get_logger(__name__)
+from runtime.pausing import pause
 
 KEY = "carriers:health"
 #: seconds between two words of one process, and until its last one is too old
 EVERY_SECONDS, STALE_SECONDS = 2.0, 15.0
 #: as the gauge shows them, and from good to bad
 RANK = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+#: seconds a part may take to show that it is well
+PROBE_SECONDS = 2.0
 
-
-class Word(msgspec.Struct):
-    """What one process said, and when (seconds since 1970)."""
-
-    at: float
-    states: dict[str, BreakerState]
+#: how one part is: its ``status`` (``ok``, ``degraded``, ``failed``) and what more is known
+Part = dict[str, object]
 
 
 class CarrierHealth:
     """What the processes say of the carriers. Without Redis nothing is known, and nothing fails."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._process = secrets.token_hex(6)
-        self._decoder = msgspec.json.Decoder(Word)
+        self._board = Board(redis, KEY, dict[str, BreakerState], STALE_SECONDS)
 
     async def run(self, router: Router, metrics: Metrics, stop: asyncio.Event) -> None:
         """Say how the routes are, to Redis and to the process's own gauge, until ``stop``; then take it back."""
@@ -52,39 +41,22 @@ class CarrierHealth:
             states = router.states()
             show(states, metrics)
             await self.publish(states)
-            try:
-                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
-        try:
-            await self._redis.hdel(KEY, self._process)
-        except (RedisError, OSError):
-            return
+            await pause(stop, EVERY_SECONDS)
+        await self._board.leave()
 
     async def publish(self, states: dict[str, BreakerState]) -> None:
         """Say how the carriers are now."""
-        try:
-            await self._redis.hset(KEY, self._process, msgspec.json.encode(Word(time.time(), states)))
-        except (RedisError, OSError) as error:
-            log.info("carrier_health_not_told", error=type(error).__name__)
+        await self._board.say(states)
 
     async def states(self) -> dict[str, BreakerState]:
         """Carrier → how it is, of several processes the worst; empty while no process has said anything lately."""
+        worst: dict[str, BreakerState] = {}
         try:
-            said = await self._redis.hgetall(KEY)
+            for states in await self._board.said():
+                for name, state in states.items():
+                    worst[name] = max(worst.get(name, state), state, key=RANK.__getitem__)
         except (RedisError, OSError):
             return {}
-        worst: dict[str, BreakerState] = {}
-        old: list[bytes | str] = []
-        for process, word in said.items():
-            heard = self._decoder.decode(word)
-            if heard.at < time.time() - STALE_SECONDS:
-                old.append(process)
-                continue
-            for name, state in heard.states.items():
-                worst[name] = max(worst.get(name, state), state, key=RANK.__getitem__)
-        if old:
-            await self._redis.hdel(KEY, *old)
         return worst
 
 
@@ -94,7 +66,7 @@ def show(states: dict[str, BreakerState], metrics: Metrics) -> None:
         metrics.carrier_breaker.labels(name).set(RANK[state])
 
 
-def part(states: dict[str, BreakerState]) -> dict[str, object]:
+def part(states: dict[str, BreakerState]) -> Part:
     """The carriers as a part of ``/health/ready``: ``failed`` only when no text can go anywhere."""
     well = all(state is BreakerState.CLOSED for state in states.values())
     dead = all(state is BreakerState.OPEN for state in states.values())
@@ -102,21 +74,33 @@ def part(states: dict[str, BreakerState]) -> dict[str, object]:
     return {"status": status, "carriers": dict(sorted(states.items()))}
 
 
-def connections(gateways: Mapping[str, Outbound]) -> dict[str, object]:
+def connections(gateways: Mapping[str, Outbound]) -> Part:
     """The gateways that we keep connections to, as a part of ``/health/ready``: one that is not bound degrades."""
     states = {name: "connected" if one.connected else "not connected" for name, one in sorted(gateways.items())}
     return {"status": "ok" if all(one.connected for one in gateways.values()) else "degraded", "gateways": states}
 
 
-def probes(
-    router: Router,
-    metrics: Metrics,
-    ping: Callable[[], Awaitable[None]],
-    gateways: Mapping[str, Outbound] | None = None,
-) -> web.Application:
-    """``/health/live``, ``/health/ready`` and ``/metrics`` of the process that delivers and keeps connections.
+async def probe(ping: Callable[[], Awaitable[None]]) -> Part:
+    """A part that answers, or why it does not."""
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await ping()
+    except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
+        return {"status": "failed", "reason": type(error).__name__}
+    return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 2)}
 
-    Ready is 200 while Postgres answers and at least one carrier takes texts, else 503.
+
+def probes(
+    parts: Callable[[], Awaitable[Mapping[str, Part]]],
+    vital: Collection[str],
+    states: Callable[[], Awaitable[dict[str, BreakerState]]],
+    metrics: Metrics,
+) -> list[web.RouteDef]:
+    """``/health/live``, ``/health/ready`` and ``/metrics`` of a process.
+
+    Ready is 200 unless one of the ``vital`` parts has failed, else 503; ``parts`` says which one is not well and why.
+    ``states``: how the carriers are, for the metrics.
     """
 
     async def live(_request: web.Request) -> web.Response:
@@ -124,28 +108,38 @@ def probes(
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        """By the worst of its parts: 503 where one has failed."""
-        postgres: dict[str, object] = {"status": "ok"}
-        try:
-            async with asyncio.timeout(2.0):
-                await ping()
-        except Exception as error:  # noqa: BLE001 - a probe tells what is wrong, whatever it is
-            postgres = {"status": "failed", "reason": type(error).__name__}
-        parts: dict[str, dict[str, object]] = {"postgres": postgres, "carriers": part(router.states())}
-        if gateways:
-            parts["gateways"] = connections(gateways)
-        known = {str(one["status"]) for one in parts.values()}
-        status = "failed" if "failed" in known else "degraded" if "degraded" in known else "ok"
-        detail = {"status": status, "parts": parts}
-        return web.json_response(detail, status=503 if status == "failed" else 200)
+        """Failed by what is vital alone: anything else that is not well only degrades."""
+        found = await parts()
+        failed = any(found[name]["status"] == "failed" for name in vital if name in found)
+        well = all(one["status"] == "ok" for one in found.values())
+        status = "failed" if failed else "ok" if well else "degraded"
+        return web.json_response({"status": status, "parts": dict(found)}, status=503 if failed else 200)
 
     async def meters(_request: web.Request) -> web.Response:
-        """With the carriers as they stand now."""
-        show(router.states(), metrics)
+        """In the text format of Prometheus, with the carriers as they stand now."""
+        show(await states(), metrics)
         return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
 
+    return [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", meters)]
+
+
+def delivery_probes(
+    router: Router,
+    metrics: Metrics,
+    ping: Callable[[], Awaitable[None]],
+    gateways: Mapping[str, Outbound] | None = None,
+) -> web.Application:
+    """The probes of the process that delivers and keeps connections: ready while at least one carrier takes texts."""
+
+    async def parts() -> Mapping[str, Part]:
+        """Postgres, the carriers, and the gateways that it keeps connections to."""
+        found = {"postgres": await probe(ping), "carriers": part(router.states())}
+        return {**found, "gateways": connections(gateways)} if gateways else found
+
+    async def states() -> dict[str, BreakerState]:
+        """This process's own word."""
+        return router.states()
+
     application = web.Application()
-    application.add_routes(
-        [web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", meters)]
-    )
+    application.add_routes(probes(parts, ("postgres", "carriers"), states, metrics))
     return application

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import structlog
 
+from channels.chat.contract import ChatAnswer
 from channels.sms.contract import Incoming, Report
 from channels.text_turn import SILENCE, Shown
 from channels.texts import TextConversation
@@ -44,8 +45,8 @@ class Inbound:
         )
         return SILENCE if incoming.answered else shown
 
-    async def told(self, shown: Shown) -> None:
-        """The answer has gone out as the carrier's own reply: a receipt that says the same need not. Never raises."""
+    async def told(self, shown: Shown | ChatAnswer) -> None:
+        """The person has this answer, without the outbox: a receipt that says the same need not go. Never raises."""
         if shown.receipt is None:
             return
         try:

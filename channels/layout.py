@@ -14,13 +14,11 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from gsm0338 import Codec  # type: ignore[import-untyped]
-
+from channels.gsm import gsm_alphabet
 from channels.turn import Budget
+from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
 from dialogs.said import Screen
 
-MORE_KEY, BACK_KEY, HOME_KEY = "98", "0", "00"
-ESCAPE = 0x1B
 #: a page whose navigation leaves less than this for content is of no use
 LEAST_ROOM = 8
 #: relatives of what the alphabet lacks and Unicode does not decompose to
@@ -58,11 +56,8 @@ class Alphabet(NamedTuple):
 
 @cache
 def alphabet() -> Alphabet:
-    """The default alphabet with its extension table, as the gsm0338 codec knows them."""
-    codec = Codec()
-    septets = {codec.decode(bytes([code]))[0]: 1 for code in range(128) if code != ESCAPE}
-    extension = (codec.decode(bytes([ESCAPE, code]), "ignore")[0] for code in range(128) if code != ESCAPE)
-    septets |= {character: 2 for character in extension if len(character) == 1 and character not in septets}
+    """The default alphabet with its extension table."""
+    septets = {character: len(spelled) for character, spelled in gsm_alphabet().items()}
     plain = "".join(re.escape(character) for character, cost in septets.items() if cost == 1)
     return Alphabet(septets, re.compile(f"[{plain}]*"))
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from channels.promises import Ongoing
 from channels.push import Pushes
 from channels.ussd.outbound import NotPushed
 from dialogs.flows.offers.flow import offer_state
 from dialogs.tailoring import offered
 from engine.api import Engine, PushState
 from engine.words import Channel, DeliveryState, Message
+from runtime.ongoing import Ongoing
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ should nobody have for a while, whoever delivers finds out what became of the op
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,8 +25,6 @@ from engine.words import AccountRef, Adjust, Answer, Code, Message, Operation, U
 
 log = structlog.get_logger(__name__)
 
-Done = TypeVar("Done")
-
 #: the topic of a promise that is still to be kept
 PROMISE = "promise"
 #: seconds that making one may take: what the gateway's deadline leaves beside writing the answer
@@ -35,26 +33,6 @@ MAKE_SECONDS = 0.6
 CONTINUE = "CONTINUE"
 #: who asks for an operation that takes a key out of use, as the books name it
 SOURCE = "system:promise"
-
-
-class Ongoing:
-    """Work that goes on when whoever asked for it was answered without it, or is gone."""
-
-    def __init__(self) -> None:
-        # The loop itself holds tasks only weakly.
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def start(self, doing: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
-        """Begin, in a task that lives until it is done."""
-        task = asyncio.get_running_loop().create_task(doing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def drain(self) -> None:
-        """Wait until nothing is left to do."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
 
 
 class Promise(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # KEYS: lock, session, last. ARGV: hop key, life of the lock in ms, life of a stored answer in µs (0: the session's).
 # The token is Redis's own clock in microseconds, never below the last one that saved: it grows even when Redis has
-# # lost everything in between. A session's first turn learns whether another one of the line was left.
+# lost everything in between. A session's first turn learns whether another one of the line was left.
 BEGIN = """
 local found = redis.call('HMGET', KEYS[2], ARGV[1], 'session', 'fence', 'at' .. ARGV[1])
 local now = redis.call('TIME')

@@ -27,7 +27,7 @@ from settings import Settings, TelegramSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class Talking:
     """Conversations by text, what carriers hand in, and chats."""
 
     texts: TextConversation
@@ -36,7 +36,7 @@ class Talk:
 
     def bot(self, telegram: TelegramSettings) -> TelegramBot:
         """The bot that serves the chats, not yet open."""
-        return TelegramBot(telegram.token, telegram.base_url, self.chats.hear, self.chats.shown)
+        return TelegramBot(telegram.token, telegram.base_url, self.chats.hear, self.inbound.told)
 
 
 def chat_carriers(settings: Settings, tools: Tools) -> dict[str, Carrier]:
@@ -58,7 +58,7 @@ def talk(
     keyring: Keyring,
     metrics: Metrics,
     listeners: Sequence[Listener] = (),
-) -> Talk:
+) -> Talking:
     """The parts over one engine. Opens nothing."""
     operator, quota = engine.operator, Quota(redis, keyring)
     texts = TextConversation(
@@ -85,4 +85,4 @@ def talk(
         notices=notices,
         operator=operator,
     )
-    return Talk(texts, Inbound(engine, texts), chats)
+    return Talking(texts, Inbound(engine, texts), chats)

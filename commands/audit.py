@@ -118,8 +118,6 @@ def list_actions(
             return list((await connection.execute(query)).mappings())
 
     table = Table("when", "who", "what", "why", "account", "detail")
-    for column in table.columns:
-        column.overflow = "fold"
     for row in run(work):
         account = "" if row["account_id"] is None else str(row["account_id"])
         detail = msgspec.json.encode(row["detail"]).decode() if row["detail"] else ""
@@ -136,8 +134,6 @@ def _table(findings: list[Finding]) -> Table:
     counts = Counter(one.what for one in findings)
     title = ", ".join(f"{count} {what}" for what, count in counts.most_common())
     table = Table("what", "shard", "root", "row", "account", "key", title=title, title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"
     for one in findings[:SHOWN]:
         seq = str(one.seq or "")
         if one.row is None:

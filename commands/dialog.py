@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 from rich.console import Console
 
 from channels.turn import Profile
 from channels.ussd.configured import fits, profiles
-from commands.demo import GATEWAYS
 from commands.dialog_funnel import funnel
 from commands.dialog_hammer import hammer
 from commands.dialog_play import play
 from commands.dialog_record import diff, record, replay
 from commands.dialog_reload import reload_dialogs
-from commands.dialog_translate import translate
+from commands.dialog_translate import demo_profiles, spoken, translate
 from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
 from dialogs.catalogue import declared, machine_of
@@ -26,7 +25,7 @@ from dialogs.check import Problem, check_operator
 from dialogs.drawing import mermaid, svg
 from dialogs.texts import Texts
 from dialogs.ways import longest, way_faults
-from settings import PREFIX, GatewaySettings, Operator, load_operator, load_settings
+from settings import PREFIX, Operator, load_operator, load_settings
 
 app = typer.Typer(help="Check, draw, play, reload and translate the dialogs.", no_args_is_help=True)
 app.command("play")(play)
@@ -42,8 +41,6 @@ OperatorOption = Annotated[
     Path | None,
     typer.Option(help="A file, on the demo's gateways; by default what the settings name, else the sample."),
 ]
-#: every language that the dialogs are translated into
-LANGUAGES: tuple[str, ...] = get_args(get_args(Operator.model_fields["languages"].annotation)[0])
 
 
 class Chosen(NamedTuple):
@@ -67,7 +64,7 @@ def check_dialogs(
     chosen = guarded(lambda: _chosen(operator))
     known, served = chosen.operator, chosen.profiles
     if every_language:
-        known = known.model_copy(update={"languages": LANGUAGES})
+        known = known.model_copy(update={"languages": spoken()})
     problems = check_operator(known, fits(served))
     if every_language:  # products are named in the operator's own languages
         problems = [one for one in problems if one.dialog != "catalogue"]
@@ -135,7 +132,6 @@ def _chosen(operator: Path | None) -> Chosen:
             f"no settings: {SAMPLE.name} on the demo's gateways (--operator names another file)", style="dim"
         )
     if operator is not None:
-        demo = {name: GatewaySettings.model_validate(given) for name, given in GATEWAYS.items()}
-        return Chosen(load_operator(operator), profiles(demo))
+        return Chosen(load_operator(operator), demo_profiles())
     settings = load_settings()
     return Chosen(load_operator(settings.operator), profiles(settings.gateways))

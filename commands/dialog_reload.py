@@ -7,14 +7,13 @@ from time import monotonic
 from typing import Annotated
 
 import typer
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
 from channels.editions import Word, served
 from channels.sessions import connect
 from channels.ussd.configured import fits, profiles
-from commands.installation import guarded, refuse
+from commands.installation import guarded
 from commands.tables import print_table
 from dialogs.check import check_operator
 from dialogs.tailoring import edition_of
@@ -38,10 +37,7 @@ def reload_dialogs(
         console.print("what is running stays as it is", style="red")
         raise typer.Exit(1)
     edition = edition_of(operator)
-    try:
-        words = asyncio.run(_wait(settings, edition, wait))
-    except (RedisError, OSError) as error:
-        refuse(f"Redis cannot be asked what is served: {error}")
+    words = guarded(lambda: asyncio.run(_wait(settings, edition, wait)))
     if not words:
         console.print(f"edition {edition} is sound; no process is running", style="yellow")
         return

@@ -12,6 +12,7 @@ from babel.messages.pofile import PoFileError, read_po, write_po
 from rich.console import Console
 from rich.table import Table
 
+from channels.turn import Profile
 from channels.ussd.configured import fits, profiles
 from commands.demo import GATEWAYS
 from commands.installation import guarded, refuse
@@ -69,6 +70,11 @@ def spoken() -> tuple[str, ...]:
     return codes
 
 
+def demo_profiles() -> dict[str, Profile]:
+    """The demo's gateways, on which dialogs are checked where no settings name others."""
+    return profiles({name: GatewaySettings.model_validate(given) for name, given in GATEWAYS.items()})
+
+
 def _catalogue(language: str) -> Catalog:
     try:
         return read_catalogue(language)
@@ -99,8 +105,7 @@ def faults(language: str, operator: Operator, catalogue: Catalog | None = None) 
     """What is missing, wrong or too long in a language: as it stands, or as ``catalogue`` would have it."""
     one = operator.model_copy(update={"languages": (language,)})
     texts = Texts((language,), operator.timezone, read=read_catalogue if catalogue is None else lambda _: catalogue)
-    known = profiles({name: GatewaySettings.model_validate(given) for name, given in GATEWAYS.items()})
-    problems = check(declared(one), one, texts, fits(known))
+    problems = check(declared(one), one, texts, fits(demo_profiles()))
     return list(dict.fromkeys(str(problem) for problem in problems if problem.dialog != "catalogue"))
 
 

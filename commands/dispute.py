@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.table import Table
 
-from commands.installation import By, Installation, refuse, run
+from commands.installation import By, Installation, open_door, refuse, run
 from commands.tables import print_table
-from engine.books.service import Door
 from engine.disputes.rules import DEADLINE_DAYS
 from engine.disputes.service import Case, Disputes
 from engine.disputes.store import Evidence
 from engine.disputes.tables import Outcome
 from engine.words import Answer
-from runtime.metrics import Metrics
 
 app = typer.Typer(help="Disputes: open, look at, assign, resolve.", no_args_is_help=True)
 
 Number = Annotated[str, typer.Argument(help="The case, as `dispute list` shows it.")]
 
 
-def _disputes(installation: Installation, door: Door) -> Disputes:
-    return Disputes(installation.books, door.post, installation.trail)
-
-
-def _door(installation: Installation) -> Door:
-    return Door(installation.books, installation.operator, Metrics(), lanes=1)
+@asynccontextmanager
+async def _disputes(installation: Installation) -> AsyncIterator[Disputes]:
+    async with open_door(installation) as door:
+        yield Disputes(installation.books, door.post, installation.trail)
 
 
 @app.command("open")
@@ -46,9 +44,9 @@ def open_case(
     async def work(installation: Installation) -> tuple[Case, list[Evidence]]:
         """The case, and what was put into it."""
         account = None if line is None else (await installation.accounts.subscriber(line)).account
-        disputes = _disputes(installation, _door(installation))
-        case = await disputes.open(reference, reason, by, account=account, owner=owner, days=days)
-        return await disputes.find(case.number)
+        async with _disputes(installation) as disputes:
+            case = await disputes.open(reference, reason, by, account=account, owner=owner, days=days)
+            return await disputes.find(case.number)
 
     _show(*run(work))
 
@@ -59,7 +57,13 @@ def show(
     full: Annotated[bool, typer.Option("--full", help="Every piece of evidence, as JSON lines.")] = False,
 ) -> None:
     """A case and its evidence."""
-    case, evidence = run(lambda installation: _disputes(installation, _door(installation)).find(number))
+
+    async def work(installation: Installation) -> tuple[Case, list[Evidence]]:
+        """Both, as they stand now."""
+        async with _disputes(installation) as disputes:
+            return await disputes.find(number)
+
+    case, evidence = run(work)
     if full:
         for one in evidence:
             typer.echo(msgspec.json.encode({"layer": one.layer, **one.body}).decode())
@@ -70,7 +74,13 @@ def show(
 @app.command()
 def assign(number: Number, owner: Annotated[str, typer.Argument(help="Who is to decide it.")], by: By) -> None:
     """Give a case to somebody."""
-    _list([run(lambda installation: _disputes(installation, _door(installation)).assign(number, owner, by))])
+
+    async def work(installation: Installation) -> Case:
+        """The case, which is theirs now."""
+        async with _disputes(installation) as disputes:
+            return await disputes.assign(number, owner, by)
+
+    _list([run(work)])
 
 
 @app.command()
@@ -83,12 +93,9 @@ def resolve(
     """Decide a case. A refund or an accepted chargeback moves the money, through the one door like everything else."""
 
     async def work(installation: Installation) -> tuple[Case, Answer | None]:
-        """The case and the answer of the door, which is closed once that is there."""
-        door = _door(installation)
-        try:
-            return await _disputes(installation, door).resolve(number, outcome, reason, by)
-        finally:
-            await door.close()
+        """The case, and the answer of the door where money moved."""
+        async with _disputes(installation) as disputes:
+            return await disputes.resolve(number, outcome, reason, by)
 
     case, answer = run(work)
     if answer is not None and not answer.ok:
@@ -104,7 +111,8 @@ def list_cases(
 
     async def work(installation: Installation) -> list[Case]:
         """The first of them, decided ones too where they are asked for."""
-        return list(await _disputes(installation, _door(installation)).list(resolved=resolved))
+        async with _disputes(installation) as disputes:
+            return list(await disputes.list(resolved=resolved))
 
     _list(run(work))
 

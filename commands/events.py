@@ -54,8 +54,6 @@ def unsubscribe(subscription_id: SubscriptionId, by: By, why: Why = "") -> None:
 def list_subscriptions() -> None:
     """Who is told of what."""
     table = Table("subscription", "callback", "topics", "made by", "since")
-    for column in table.columns:
-        column.overflow = "fold"
     for one in run(lambda installation: _events(installation).list()):
         topics = ", ".join(one.topics) or "all"
         table.add_row(str(one.subscription_id), one.callback, topics, one.made_by, f"{one.made_at:%Y-%m-%d %H:%M} UTC")
@@ -66,8 +64,6 @@ def list_subscriptions() -> None:
 def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50) -> None:
     """What was given up, and why."""
     table = Table("subscription", "event", "tries", "why", "since")
-    for column in table.columns:
-        column.overflow = "fold"
     for one in run(lambda installation: _events(installation).parked(limit)):
         since = f"{one.made_at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(str(one.subscription_id), str(one.event_id), str(one.attempts), one.error or "", since)

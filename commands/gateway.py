@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import aiohttp
@@ -15,16 +14,15 @@ from channels.turn import Profile
 from channels.ussd.adapters import shipped
 from channels.ussd.configured import profiles
 from channels.ussd.voices import NoVoice, VoiceFactory, load_voice
+from commands.announcing import base_url
 from commands.conformance import Finding, Line, conformance
 from commands.installation import guarded
+from commands.scratch import SAMPLE
 from commands.tables import print_table
 from configuration.options import WrongOptions
 from settings import GatewaySettings, Operator, SettingsError, load_operator, load_settings
 
 app = typer.Typer(help="USSD gateways: list them, check one against a running server.", no_args_is_help=True)
-
-#: whose lines a server is asked for where neither settings nor ``--msisdn`` say: those of ``manage.py demo``
-SAMPLE = Path(__file__).resolve().parents[1] / "examples" / "kenya.toml"
 
 
 class Checked(NamedTuple):
@@ -111,9 +109,7 @@ def _configured(name: str) -> tuple[Checked, VoiceFactory]:
     if gateway is None:
         raise typer.BadParameter(f"no gateway {name} in the settings: there are {', '.join(sorted(settings.gateways))}")
     operator = load_operator(settings.operator)
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-    profile = profiles({name: gateway})[name]
-    return Checked(gateway, profile, operator, f"http://{host}:{settings.port}"), _voice(gateway)
+    return Checked(gateway, profiles({name: gateway})[name], operator, base_url(settings)), _voice(gateway)
 
 
 def _plain(name: str, gateway: GatewaySettings, url: str) -> tuple[Checked, VoiceFactory]:

@@ -11,15 +11,18 @@ from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar
 
 import typer
 from babel.numbers import get_currency_precision
+from redis.exceptions import RedisError
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
+from engine.api import Engine, open_engine
 from engine.audit.service import Trail
 from engine.books.databases import Books, open_books
 from engine.books.service import Door
+from engine.payments.gateways import configured_gateways
 from engine.recharge.batch_rules import MoveRefused
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
 from runtime.keyring import Keyring
@@ -87,6 +90,27 @@ async def open_door(installation: Installation) -> AsyncIterator[Door]:
         await door.close()
 
 
+@asynccontextmanager
+async def open_all(settings: Settings, lanes: int = 1) -> AsyncIterator[Engine]:
+    """The whole engine of an installation, payment gateways and all; closed again afterwards."""
+    metrics = Metrics()
+    engine = await open_engine(
+        settings.database_url,
+        load_operator(settings.operator),
+        settings.keyring(),
+        lanes=lanes,
+        metrics=metrics,
+        books=settings.books,
+        gateways=configured_gateways(settings, metrics),
+        webhooks=settings.webhooks,
+        audit_export=settings.audit_export,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
 def run(work: Callable[[Installation], Coroutine[Any, Any, Result]]) -> Result:
     """Do something with the installation; what goes wrong in a way staff can mend is one line and exit code 2."""
 
@@ -106,6 +130,8 @@ def guarded(work: Callable[[], Result]) -> Result:
         refuse(explain(error))
     except SQLAlchemyError as error:
         refuse(f"the database refused: {getattr(error, 'orig', None) or error}")
+    except RedisError as error:
+        refuse(f"Redis cannot be used: {error}")
 
 
 def refuse(sentence: str) -> NoReturn:

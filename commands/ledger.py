@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.files import whole
 from commands.installation import Installation, major_units, run
 from commands.tables import print_table
 from engine.books.reports import Posting, Reports, Statement
@@ -188,19 +189,13 @@ def journal(
         postings = _reports(installation).journal(day.date(), last)
         if out is None:
             return await _write(sys.stdout, postings)
-        partial = out.with_name(out.name + ".partial")
-        try:
-            with (
-                partial.open("w", encoding="utf-8", newline="") as file,
-                Progress(console=Console(stderr=True)) as progress,
-            ):
-                task = progress.add_task("writing the journal", total=None)
-                count = await _write(file, postings, lambda: progress.advance(task, STEP))
-            partial.replace(out)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        return count
+        with (
+            whole(out) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+            Progress(console=Console(stderr=True)) as progress,
+        ):
+            task = progress.add_task("writing the journal", total=None)
+            return await _write(file, postings, lambda: progress.advance(task, STEP))
 
     Console(stderr=True).print(f"{run(work):,} entries", highlight=False)
 

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from channels.layout import septets, transliterate, units
+from channels.text_turn import PART_SEPTETS, PART_UCS2, WHOLE_SEPTETS, WHOLE_UCS2
 from commands.installation import By, Installation, Why, refuse, run
 from commands.tables import print_table
 from dialogs.samples import money_sample
@@ -37,8 +38,8 @@ app = typer.Typer(help="Messages: campaigns, and what was given up.", invoke_wit
 
 #: numbers in one commit
 CHUNK = 500
-#: GSM 03.38 septets and UCS-2 units of one SMS alone, and of one of several (3GPP TS 23.040, 9.2.3.24.1)
-ALONE, LINKED = (160, 70), (153, 67)
+#: what one SMS alone holds, and one of several: in septets, in UCS-2 units
+ALONE, LINKED = (WHOLE_SEPTETS, WHOLE_UCS2), (PART_SEPTETS, PART_UCS2)
 GZIP = b"\x1f\x8b"
 
 
@@ -102,8 +103,6 @@ def show(name: Annotated[str, typer.Argument(help="The campaign, as it was named
 def parked(limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50) -> None:
     """Messages that were given up, and why. `unknown` means that the carrier may have sent it."""
     table = Table("message", "topic", "written", "tries", "carrier", "why")
-    for column in table.columns:
-        column.overflow = "fold"
     for message in run(lambda installation: _messages(installation).parked_messages(limit)):
         written = f"{message.created_at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(
@@ -206,7 +205,7 @@ async def _write(
     campaigns: Campaigns, campaign: Campaign, segment: Path, say: Callable[[Subscriber], str], console: Console
 ) -> None:
     counts: Counter[str] = Counter()
-    with _progress(console, segment) as (advance, chunks):
+    with _Work(console, segment) as (advance, chunks):
         for chunk in chunks:
             counts += await campaigns.write_to(campaign, chunk, say)
             advance(len(chunk))
@@ -222,7 +221,7 @@ async def _look(
 ) -> None:
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    with _progress(console, segment) as (advance, chunks):
+    with _Work(console, segment) as (advance, chunks):
         for chunk in chunks:
             lines, found = await campaigns.look_at(chunk)
             counts += found
@@ -254,10 +253,6 @@ class _Work:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
-
-
-def _progress(console: Console, segment: Path) -> _Work:
-    return _Work(console, segment)
 
 
 def _tell(counts: Counter[str]) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,17 +14,13 @@ from rich.progress import Progress
 from rich.table import Table
 from typer.core import TyperGroup
 
-from commands.installation import By, Why, guarded
+from commands.installation import By, Result, Why, guarded, open_all
 from commands.reconciled import print_figures, table_of, told, write_reports
 from commands.tables import print_table
-from engine.api import Engine, open_engine
-from engine.payments.gateways import configured_gateways
+from engine.api import Engine
 from engine.reconciliation.cases import Discrepancy, Wanted
 from engine.reconciliation.tables import Resolution
-from runtime.metrics import Metrics
-from settings import load_operator, load_settings
-
-Result = TypeVar("Result")
+from settings import load_settings
 
 
 class Group(TyperGroup):
@@ -54,30 +49,10 @@ Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write all discrepancies as CSV.")]
 
 
-@asynccontextmanager
-async def _opened() -> AsyncIterator[Engine]:
-    settings, metrics = load_settings(), Metrics()
-    engine = await open_engine(
-        settings.database_url,
-        load_operator(settings.operator),
-        settings.keyring(),
-        lanes=1,
-        metrics=metrics,
-        books=settings.books,
-        gateways=configured_gateways(settings, metrics),
-        webhooks=settings.webhooks,
-        audit_export=settings.audit_export,
-    )
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
 def _run(work: Callable[[Engine], Coroutine[Any, Any, Result]]) -> Result:
     async def opened() -> Result:
         """With an engine open for as long as it takes."""
-        async with _opened() as engine:
+        async with open_all(load_settings()) as engine:
             return await work(engine)
 
     return guarded(lambda: asyncio.run(opened()))
@@ -203,7 +178,7 @@ def assign(
     which: Which, owner: Annotated[str, typer.Argument(help="Who is to follow it.")], *, by: By, why: Why = ""
 ) -> None:
     """Give a discrepancy to somebody."""
-    Console().print(
+    print_table(
         table_of([_run(lambda engine: engine.reconciliation.assign(which, owner, by=by, why=why or "assigned"))])
     )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from commands.files import whole
 from commands.installation import major_units
 from commands.tables import print_table
 from engine.api import Engine
@@ -49,7 +47,7 @@ async def write_reports(engine: Engine, wanted: Wanted, html: Path | None, csv: 
     """Write the reports that were asked for."""
     reconciliation = engine.reconciliation
     if csv is not None:
-        with _whole(csv) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        with whole(csv) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             await report.write_csv(file, reconciliation.each(wanted))
     if html is not None:
         page = report.html(
@@ -59,20 +57,8 @@ async def write_reports(engine: Engine, wanted: Wanted, html: Path | None, csv: 
             discrepancies=await reconciliation.discrepancies(wanted, limit=report.MOST + 1),
             runs=await reconciliation.runs(wanted.gateway, limit=10),
         )
-        with _whole(html) as partial:
+        with whole(html) as partial:
             partial.write_text(page, encoding="utf-8")
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """What has the right name is whole: it is written beside it, and moved there at the end."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        os.replace(partial, path)  # noqa: PTH105 - Path.replace would do the same
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def print_figures(found: list[Figure]) -> None:
@@ -94,8 +80,6 @@ def table_of(found: list[Discrepancy]) -> Table:
             *(_money(one.stated, one.stated_currency), _money(one.booked, one.booked_currency)),
             *(one.state.value, one.owner or "", one.resolution or ""),
         )
-    for column in table.columns:
-        column.overflow = "fold"
     return table
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from commands.files import whole
 from settings import Settings
 
 NAME = "settings.toml"
@@ -17,13 +18,14 @@ def write_settings(settings: Settings, folder: Path) -> Path:
 
     It is there whole or not at all: what was there before is replaced. ``settings.load_settings`` reads it.
     """
-    path, written = folder / NAME, folder / f"{NAME}.new"
+    path = folder / NAME
     content: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
-    written.unlink(missing_ok=True)
-    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with (
+        whole(path) as partial,
+        os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file,
+    ):
         file.write("# Of a running demo: it holds secrets, and the addresses end with it.\n")
         file.writelines(f"{name} = {_toml(value)}\n" for name, value in content.items())
-    written.replace(path)
     return path
 
 

@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from commands.installation import Result, guarded
+from commands.installation import Result, guarded, open_all
 from commands.tables import print_table
-from engine.api import Engine, open_engine
+from engine.api import Engine
 from engine.mediation.service import Progress as Watcher
 from engine.words import UsageFile
 from network.usage_files.folder import told
 from network.usage_files.reading import UnreadableFile, open_usage
 from runtime.collector import settle_collector
-from settings import Settings, load_operator, load_settings
+from settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Usage records that come as files.")
 
@@ -31,14 +31,9 @@ def _with_engine(work: Callable[[Engine, Settings], Awaitable[Result]]) -> Resul
     async def opened() -> Result:
         """With an engine open for as long as it takes, and the settings it was opened by."""
         settings = load_settings()
-        operator, keyring = load_operator(settings.operator), settings.keyring()
-        lanes, books = max(2, settings.lanes), settings.books
         settle_collector()
-        engine = await open_engine(settings.database_url, operator, keyring, lanes=lanes, books=books)
-        try:
+        async with open_all(settings, lanes=max(2, settings.lanes)) as engine:
             return await work(engine, settings)
-        finally:
-            await engine.close()
 
     def readable() -> Result:
         """An unreadable file is what whoever typed its name can mend."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from commands.export import Recipient, read_recipient, write_export
+from commands.export import read_recipient, write_export
+from commands.files import whole
 from commands.installation import By, Installation, Why, guarded, major_units, minor_units, refuse, run
 from commands.tables import print_table
-from engine.recharge.batch_rules import Numbers
 from engine.recharge.batches import Batch, Voucher, VoucherBatches
 from engine.recharge.tables import BatchState
 
@@ -58,7 +57,8 @@ def generate(  # noqa: PLR0917 - typer reads options from here; nobody calls it 
                     value, count, by, expires_at=expires_at, progress=lambda more: progress.advance(bar, more)
                 )
         try:
-            _export(out, target, batch, numbers)
+            with whole(out) as partial:
+                write_export(partial, target, batch, numbers)
         except BaseException:
             # Nobody will ever have the numbers: nobody may put them on sale.
             await vouchers.move_batch(batch.batch_id, BatchState.RECALLED, by)
@@ -67,17 +67,6 @@ def generate(  # noqa: PLR0917 - typer reads options from here; nobody calls it 
 
     batch = run(work)
     Console().print(f"batch {batch.batch_id}: {count} vouchers in {out}", highlight=False, soft_wrap=True)
-
-
-def _export(out: Path, target: Recipient, batch: Batch, numbers: Numbers) -> None:
-    """Write the file under another name first: what has the right name is whole."""
-    partial = out.with_name(out.name + ".partial")
-    try:
-        write_export(partial, target, batch, numbers)
-        os.replace(partial, out)  # noqa: PTH105 - Path.replace would do the same
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 @app.command()
@@ -165,6 +154,4 @@ def _show(batches: list[Batch]) -> None:
             batch.created_by,
             batch.activated_by or "",
         )
-    for column in table.columns:
-        column.overflow = "fold"
     print_table(table)

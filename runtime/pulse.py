@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from runtime.metrics import Metrics
+from runtime.pausing import pause
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +82,7 @@ class Pulse:
                 await self.beat()
             except (RedisError, OSError) as error:
                 log.info("pulse_not_told", error=type(error).__name__)
-            try:
-                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await pause(stop, EVERY_SECONDS)
 
     async def beat(self) -> None:
         """Tell what grew since the last beat that was told. Raises ``RedisError``."""

@@ -53,6 +53,7 @@ TEST_SETTINGS = {
     "io_method": "sync",
 }
 REASON = "this machine has no "
+pytest_plugins = ["tests.houses"]
 
 
 # --- peers that an ordinary user may lack ---
@@ -220,6 +221,13 @@ def database_url(_databases: Databases) -> Iterator[str]:
     """The owner's address of a migrated database that holds nothing, for this test alone."""
     with _databases.one() as url:
         yield url
+
+
+@pytest.fixture
+def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """The test's database as its owner sees it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
 
 
 # --- the product ---

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from channels.smpp.client.session import Session
 from runtime.keyring import Keyring
+from runtime.ongoing import Ongoing
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ class Arrivals:
         self._mark = redis.register_script(MARK)
         #: acknowledged on a session and still in doubt, oldest first
         self._doubtful: dict[Session, deque[tuple[float, Arrival]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ongoing = Ongoing()
 
     async def begin(self, *fields: bytes) -> Arrival:
         """The message made of these fields, new or repeated. Raises ``RedisError``."""
@@ -106,9 +107,7 @@ class Arrivals:
         doubtful = self._doubtful.pop(session, ())
         again = [arrival for at, arrival in doubtful if at >= session.heard - DOUBT_SECONDS]
         if again:
-            task = asyncio.get_running_loop().create_task(self._reopen(again))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._ongoing.start(self._reopen(again))
 
     async def _reopen(self, arrivals: list[Arrival]) -> None:
         for arrival in arrivals:
@@ -123,5 +122,4 @@ class Arrivals:
 
     async def settle(self) -> None:
         """Wait until all that is known is written."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        await self._ongoing.drain()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import cache
 from typing import Final, NamedTuple
 
 from gsm0338 import Codec  # type: ignore[import-untyped]
 
-ESCAPE: Final = 0x1B
+from channels.gsm import gsm_alphabet
+
 DEFAULT, LATIN1, UCS2 = 0x00, 0x03, 0x08
 #: Python's codecs for codings whose meaning is the same everywhere (SMPP 3.4 §5.2.19)
 FIXED: Final = {
@@ -56,19 +56,6 @@ class _Coding(NamedTuple):
     spell: Callable[[str], tuple[bytes, int] | None]
     whole: int
     part: int
-
-
-@cache
-def gsm_alphabet() -> dict[str, bytes]:
-    """GSM 03.38 with its extension table: each character and its one or two septets, unpacked."""
-    codec = Codec()
-    found = {codec.decode(bytes([code]))[0]: bytes([code]) for code in range(128) if code != ESCAPE}
-    for code in range(128):
-        if code != ESCAPE:
-            character = codec.decode(bytes([ESCAPE, code]), "ignore")[0]
-            if len(character) == 1:
-                found.setdefault(character, bytes([ESCAPE, code]))
-    return found
 
 
 def encode_text(text: str, default: Alphabet, *, latin1: bool = True, whole: bool = False) -> Encoded:

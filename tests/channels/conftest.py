@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from channels.conversation import Conversation
+from channels.delivery import DeliveryWorker
 from channels.quota import Quota
+from channels.routing import Route, Router
 from channels.sessions import SessionStore, connect
+from channels.sms.contract import Tools
+from channels.sms.simulator.carrier import Carrier as Simulator, inbox
 from channels.text_turn import TextProfile, text_profile
 from channels.texts import TextConversation
 from channels.trace import TracePublisher
@@ -22,12 +28,17 @@ from dialogs.texts import Texts
 from engine.api import Engine
 from engine.recharge.tables import BatchState
 from engine.words import Subscriber
+from runtime.embedded.process import free_port
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
-from settings import Operator
+from settings import CarrierSettings, Operator
 from tests.channels.phone import FACE_VALUE, MSISDN, Talk
+from tests.channels.servers import ROOT, Variables
 from tests.channels.texter import TextTalk
 from tests.engine.shop import credit
+
+#: the texts that a phone was sent in the end
+Told = Callable[[], Awaitable[list[str]]]
 
 
 @pytest.fixture
@@ -137,3 +148,43 @@ def guarded(operator: Operator) -> Operator:
     """The operator, who wants the PIN before money moves."""
     rules = operator.pins.model_copy(update={"required_for": ("purchase", "recharge")})
     return operator.model_copy(update={"pins": rules})
+
+
+@pytest.fixture
+def variables(database_url: str, redis_url: str, tmp_path: Path) -> Variables:
+    """The environment of a server; ``gateway`` lines go into its settings file."""
+
+    def make(*gateway: str, simulator: bool = False) -> dict[str, str]:
+        config = tmp_path / "rasid.toml"
+        lines = [
+            f'operator = "{ROOT / "examples" / "kenya.toml"}"',
+            f"simulator = {str(simulator).lower()}",
+            "[keys]",
+            f'1 = "{bytes(range(32)).hex()}"',
+            "[gateways.africastalking]",
+            'adapter = "africastalking"',
+            *gateway,
+        ]
+        config.write_text("\n".join(lines), encoding="utf-8")
+        ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "RASID_CONFIG": str(config)}
+        return {"PATH": os.environ["PATH"], "PORT": str(free_port()), "RASID_HOST": "127.0.0.1", **ours}
+
+    return make
+
+
+@pytest.fixture
+def told(*, engine: Engine, owner, texts, operator, redis_client, keyring) -> Told:
+    """The texts on the line's phone, once all that waits was due and delivered."""
+    carrier = Simulator("simulator", {}, Tools(redis=redis_client, keyring=keyring))
+    route = Route("simulator", carrier, CarrierSettings(adapter="simulator", per_second=1000.0))
+    worker = DeliveryWorker(
+        engine=engine, router=Router([route]), texts=texts, operator=operator, metrics=Metrics()
+    )  # fmt: skip
+
+    async def read() -> list[str]:
+        owner.execute("UPDATE outbox SET due_at = now() WHERE state = 'due'")
+        while await worker.deliver():
+            pass
+        return [entry[b"text"].decode() for _, entry in await redis_client.xrange(inbox(keyring, MSISDN))]
+
+    return read

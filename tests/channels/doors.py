@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from channels.turn import Profile
 from engine.api import Engine
 from engine.words import Answer, Operation, Subscriber
+from tests.channels.phone import Phone
+
+#: a gateway that gives up before a slow door opens
+HASTY = Profile(deadline_seconds=1.3)
 
 
 class SlowDoor:
@@ -56,3 +61,11 @@ class Dying(SlowDoor):
         await self._engine.post(operation)
         self.committed.set()
         await asyncio.Event().wait()
+
+
+async def late(phone: Phone) -> None:
+    """Say yes to what the phone shows, and be promised the outcome."""
+    reply = await phone.say("1")
+    while reply.label != "notice.late":
+        assert not reply.ends
+        reply = await phone.say("1")

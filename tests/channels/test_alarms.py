@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -28,13 +28,6 @@ class Heard:
     def names(self) -> list[tuple[str, str]]:
         """What was raised about what."""
         return [(alarm, facts["about"]) for alarm, facts in self.alarms]
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """The database's owner."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from channels.health import KEY, STALE_SECONDS, CarrierHealth, part, probes
+from channels.health import KEY, STALE_SECONDS, CarrierHealth, delivery_probes, part
 from channels.rates import BURST_SECONDS, RateLimit
 from channels.routing import Route, Router
 from channels.sms.contract import Outgoing, Sent
@@ -25,6 +25,7 @@ from runtime.breaker import (
 )
 from runtime.metrics import Metrics
 from settings import CarrierSettings
+from tests.waiting import until
 
 CLOSED, HALF_OPEN, OPEN = BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN
 
@@ -222,7 +223,7 @@ async def test_a_carrier_that_asks_for_a_pause_gets_it() -> None:
 async def test_of_several_processes_the_worst_word_counts_and_old_ones_do_not(redis_client: Redis) -> None:
     await CarrierHealth(redis_client).publish({"one": CLOSED, "two": CLOSED})
     await CarrierHealth(redis_client).publish({"one": OPEN})
-    old = json.dumps({"at": time.time() - STALE_SECONDS - 1, "states": {"two": "open"}})
+    old = json.dumps({"at": time.time() - STALE_SECONDS - 1, "word": {"two": "open"}})
     await redis_client.hset(KEY, "dead", old)
     assert await CarrierHealth(redis_client).states() == {"one": OPEN, "two": CLOSED}
     assert not await redis_client.hexists(KEY, "dead")
@@ -233,9 +234,7 @@ async def test_a_process_tells_how_its_carriers_are_until_it_ends(redis_client: 
     for _ in range(IN_A_ROW):
         bad.breaker.failed()
     running = asyncio.create_task(CarrierHealth(redis_client).run(Router([bad]), metrics, stop))
-    async with asyncio.timeout(5):
-        while not await CarrierHealth(redis_client).states():  # noqa: ASYNC110 - another task's doing
-            await asyncio.sleep(0.01)
+    await until(CarrierHealth(redis_client).states)
     assert await CarrierHealth(redis_client).states() == {"bad": OPEN}
     assert b'rasid_carrier_breaker{carrier="bad"} 2.0' in metrics.render()
     stop.set()
@@ -259,14 +258,14 @@ async def test_the_probes_of_the_sending_process_tell_its_breakers(aiohttp_get) 
 
     for _ in range(IN_A_ROW):
         bad.breaker.failed()
-    status, body = await aiohttp_get(probes(Router([bad, route("good")]), Metrics(), ping), "/health/ready")
+    status, body = await aiohttp_get(delivery_probes(Router([bad, route("good")]), Metrics(), ping), "/health/ready")
     assert status == 200
     assert json.loads(body)["parts"]["carriers"] == {
         "status": "degraded", "carriers": {"bad": "open", "good": "closed"},
     }  # fmt: skip
-    status, body = await aiohttp_get(probes(Router([bad]), Metrics(), ping), "/health/ready")
+    status, body = await aiohttp_get(delivery_probes(Router([bad]), Metrics(), ping), "/health/ready")
     assert status == 503
-    status, body = await aiohttp_get(probes(Router([bad]), Metrics(), ping), "/metrics")
+    status, body = await aiohttp_get(delivery_probes(Router([bad]), Metrics(), ping), "/metrics")
     assert 'rasid_carrier_breaker{carrier="bad"} 2.0' in body
 
 

@@ -101,7 +101,7 @@ async def test_an_edit_goes_live_for_menus_prices_texts_and_keywords(
     assert "1 Tiny 100 MB KES 19.00" in (await phone.say("3")).text
     assert engine.products()[0].price == 1_900
     assert (await Texter(by_text).text("BUY tiny 100 mb")).label == "bundles.confirm"
-    await watching._say()
+    await watching.tell()
     (word,) = await served(redis_client)
     assert word.edition == conversation._machine.edition and not word.refused
 
@@ -124,13 +124,13 @@ async def test_an_edit_that_fails_the_check_leaves_the_running_one_alone_and_say
     with path.open("a", encoding="utf-8") as file:
         file.write(f"\n[dialogs.texts.en]\n{after}\n")
     assert await watching.look()
-    await watching._say()
+    await watching.tell()
     (word,) = await served(redis_client)
     assert word.edition == edition and any(why in reason for reason in word.refused), word.refused
     assert (await Phone(conversation, session_id="ATUid_2").dial()).text == menu.text
     path.write_text(SAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     assert await watching.look()
-    await watching._say()
+    await watching.tell()
     assert not (await served(redis_client))[0].refused
 
 
@@ -140,6 +140,6 @@ async def test_what_holds_from_the_next_start_on_is_named(
     watching = process.watching
     edit(path, 'service_code = "123"', 'service_code = "124"')
     assert await watching.look()
-    await watching._say()
+    await watching.tell()
     assert (await served(redis_client))[0].next_start == ["service_code"]
     assert engine.operator.service_code == "123"

@@ -4,61 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 import aiohttp
-import psycopg
 import pytest
 
-from channels.delivery import DeliveryWorker
-from channels.routing import Route, Router
-from channels.sms.contract import Tools
-from channels.sms.simulator.carrier import Carrier as Simulator, inbox
-from channels.turn import Profile
 from engine.api import Engine
 from engine.words import Operation
-from runtime.metrics import Metrics
-from settings import CarrierSettings
-from tests.channels.doors import SlowDoor
-from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
-from tests.channels.test_server import hop, ready, running, variables  # noqa: F401 - a fixture
-
-HASTY = Profile(deadline_seconds=1.3)
-Told = Callable[[], Awaitable[list[str]]]
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """The database as its owner sees it."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def told(*, engine: Engine, owner, texts, operator, redis_client, keyring) -> Told:
-    """The texts on the line's phone, once all that waits was due and delivered."""
-    carrier = Simulator("simulator", {}, Tools(redis=redis_client, keyring=keyring))
-    route = Route("simulator", carrier, CarrierSettings(adapter="simulator", per_second=1000.0))
-    worker = DeliveryWorker(
-        engine=engine, router=Router([route]), texts=texts, operator=operator, metrics=Metrics()
-    )  # fmt: skip
-
-    async def read() -> list[str]:
-        owner.execute("UPDATE outbox SET due_at = now() WHERE state = 'due'")
-        while await worker.deliver():
-            pass
-        return [entry[b"text"].decode() for _, entry in await redis_client.xrange(inbox(keyring, MSISDN))]
-
-    return read
-
-
-async def late(phone: Phone) -> None:
-    """Say yes to what the phone shows, and be promised the outcome."""
-    reply = await phone.say("1")
-    while reply.label != "notice.late":
-        assert not reply.ends
-        reply = await phone.say("1")
+from tests.channels.conftest import Told
+from tests.channels.doors import HASTY, SlowDoor, late
+from tests.channels.phone import FACE_VALUE, Phone, Talk, money
+from tests.channels.servers import hop, ready, running
 
 
 async def test_what_never_happened_is_told_as_nothing_taken_and_never_happens_after(
@@ -149,7 +104,7 @@ async def test_what_cannot_be_written_down_is_not_promised_and_may_be_tried_agai
 
 @pytest.mark.timeout(120)
 async def test_a_server_killed_with_its_promise_unkept_leaves_it_to_whoever_delivers(
-    *, variables, engine: Engine, line: str, vouchers: list[str], owner, told: Told  # noqa: F811
+    *, variables, engine: Engine, line: str, vouchers: list[str], owner, told: Told
 ) -> None:  # fmt: skip
     environment = variables("deadline_seconds = 3.0")
     base = f"http://127.0.0.1:{environment['PORT']}"

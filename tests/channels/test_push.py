@@ -28,6 +28,7 @@ from tests.channels.phone import FACE_VALUE, MSISDN, Talk, money
 from tests.channels.smpp.conftest import smsc
 from tests.channels.ussd.smpp.conftest import Handset, operation, screen, session_info
 from tests.doubles.smsc import Smsc
+from tests.waiting import until
 
 __all__ = ["smsc"]
 
@@ -263,9 +264,7 @@ async def test_a_process_that_closes_lets_its_dialogues_go(*, restcomm, tools, l
     gateway = Gateway(["1"], slow=30.0)
     pushes = await restcomm(gateway)
     pushed = asyncio.create_task(pushes.push(MSISDN, "recharge.number", uuid4()))
-    async with asyncio.timeout(5):
-        while not gateway.seen:  # noqa: ASYNC110 - what is waited for happens in the server
-            await asyncio.sleep(0.01)
+    await until(lambda: gateway.seen)
     (one,) = pushes._gateways.values()
     await one.close()
     with pytest.raises(NotPushed) as refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,15 +27,9 @@ from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
 from tests.channels.texter import TextTalk
 from tests.doubles import twilio
 from tests.doubles.bot_api import TOKEN, BotApi
+from tests.waiting import until
 
 AMINA = 7700112233
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """The database as its owner sees it."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -135,9 +129,7 @@ async def test_a_carrier_that_hangs_up_before_its_answer_leaves_the_receipt(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await door.post("/sms/twilio", data=form, headers=twilio.signed(url, form))
-    async with asyncio.timeout(10):
-        while await money(engine) == 0:  # noqa: ASYNC110 - the server goes on by itself
-            await asyncio.sleep(0.02)
+    await until(lambda: money(engine))
     await asyncio.sleep(0.3)
     assert await topics_told() == ["recharge.done"]
 
@@ -152,9 +144,10 @@ async def chat(
     """The line's chat, at a bot that polls."""
     subscriber = await engine.subscriber(line)
     assert await engine.link_chat("telegram", str(AMINA), line, await engine.link_code(subscriber))
+    conversation = texting(profile=chat_profile(operator))
     chats = Chats(
         engine=engine,
-        conversation=texting(profile=chat_profile(operator)),
+        conversation=conversation,
         store=store,
         quota=Quota(redis_client, keyring),
         redis=redis_client,
@@ -165,7 +158,7 @@ async def chat(
     )
     api = BotApi()
     await api.start()
-    bot = TelegramBot(TOKEN, api.base_url, chats.hear, chats.shown)
+    bot = TelegramBot(TOKEN, api.base_url, chats.hear, Inbound(engine, conversation).told)
     await bot.start()
     polling = asyncio.create_task(Poller(bot).run())
     yield api
@@ -175,19 +168,13 @@ async def chat(
     await api.stop()
 
 
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while not true():  # noqa: ASYNC110 - other tasks offer no event
-            await asyncio.sleep(0.01)
-
-
-async def test_a_recharge_in_a_chat_is_told_there_alone(chat: BotApi, vouchers: list[str], topics_told) -> None:
+async def test_a_recharge_in_a_chat_is_told_there_alone(chat: BotApi, vouchers: list[str], topics_told, owner) -> None:
     chat.write(AMINA, vouchers[0])
     await until(lambda: chat.chat(AMINA).texts())
     chat.tap(AMINA, "Recharge")
     await until(lambda: "Recharged" in chat.chat(AMINA).texts()[-1])
-    await until(lambda: chat.answered)
-    await asyncio.sleep(0.1)
+    dropped = "SELECT 1 FROM outbox WHERE topic = 'recharge.done' AND state = 'dropped'"
+    await until(lambda: owner.execute(dropped).fetchone())
     assert await topics_told() == ["security.chat_linked"]
 
 

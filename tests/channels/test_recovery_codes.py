@@ -11,12 +11,10 @@ import pytest
 from channels.turn import Event
 from engine.api import Engine
 from engine.words import Subscriber
-from tests.channels.doors import SlowDoor
+from tests.channels.conftest import Told
+from tests.channels.doors import HASTY, SlowDoor, late
 from tests.channels.phone import MSISDN, OTHER, Phone, Talk, money
-from tests.channels.test_promises import HASTY, Told, late, owner, told
 from tests.engine.shop import credit
-
-__all__ = ["owner", "told"]
 
 PRICE = 2_000
 

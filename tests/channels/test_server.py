@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import psycopg
@@ -16,68 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.api import Engine
-from runtime.embedded.process import free_port
-from tests.channels.phone import FACE_VALUE, MSISDN, money
-
-ROOT = Path(__file__).resolve().parents[2]
-HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "serviceCode": "*123#"}
-
-#: Under the second after which a turn gives Redis up and answers without it.
-REDIS_PAUSE_MS = 900
-
-Variables = Callable[..., dict[str, str]]
-
-
-@pytest.fixture
-def variables(database_url: str, redis_url: str, tmp_path: Path) -> Variables:
-    """The environment of a server; ``gateway`` lines go into its settings file."""
-
-    def make(*gateway: str, simulator: bool = False) -> dict[str, str]:
-        config = tmp_path / "rasid.toml"
-        lines = [
-            f'operator = "{ROOT / "examples" / "kenya.toml"}"',
-            f"simulator = {str(simulator).lower()}",
-            "[keys]",
-            f'1 = "{bytes(range(32)).hex()}"',
-            "[gateways.africastalking]",
-            'adapter = "africastalking"',
-            *gateway,
-        ]
-        config.write_text("\n".join(lines), encoding="utf-8")
-        ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "RASID_CONFIG": str(config)}
-        return {"PATH": os.environ["PATH"], "PORT": str(free_port()), "RASID_HOST": "127.0.0.1", **ours}
-
-    return make
-
-
-@asynccontextmanager
-async def running(script: str, variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, script, cwd=ROOT, env=variables, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def ready(process: asyncio.subprocess.Process, http: aiohttp.ClientSession, base: str) -> dict:
-    async with asyncio.timeout(30):
-        while process.returncode is None:
-            try:
-                async with http.get(f"{base}/health/ready") as response:
-                    return await response.json()
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.05)
-    assert process.stderr is not None
-    raise AssertionError((await process.stderr.read()).decode())
-
-
-async def hop(http: aiohttp.ClientSession, base: str, text: str) -> str:
-    async with http.post(f"{base}/ussd/africastalking", data=HOP | {"text": text}) as response:
-        return await response.text()
+from tests.channels.phone import FACE_VALUE, money
+from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running, somebody_waits_for_a_lock
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -144,8 +80,7 @@ async def test_killed_between_commit_and_answer_and_redis_emptied_the_retry_sees
         await somebody_waits_for_a_lock(database_url)
         await redis_client.execute_command("CLIENT PAUSE", REDIS_PAUSE_MS, "ALL")
         await owner.rollback()
-        while await money(engine) == 0:  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0)
+        await until(lambda: money(engine))
         process.send_signal(signal.SIGKILL)
         await process.wait()
         with pytest.raises(aiohttp.ClientError):
@@ -158,14 +93,6 @@ async def test_killed_between_commit_and_answer_and_redis_emptied_the_retry_sees
     assert await money(engine) == FACE_VALUE
 
 
-async def somebody_waits_for_a_lock(database_url: str) -> None:
-    """Return once a session of this database waits for another one's row."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher, asyncio.timeout(20):
-        while await (await watcher.execute(waiting)).fetchone() == (0,):  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0.01)
-
-
 async def test_the_bot_delivers_and_stops_cleanly(
     variables: Variables, line: str, vouchers: list[str], redis_client: Redis
 ) -> None:
@@ -176,8 +103,6 @@ async def test_the_bot_delivers_and_stops_cleanly(
         await hop(http, base, vouchers[0])
         await hop(http, base, f"{vouchers[0]}*1")
     async with running("bot.py", environment) as bot:
-        async with asyncio.timeout(30):
-            while not await redis_client.keys("sim:inbox:*"):  # noqa: ASYNC110 - another process's doing
-                await asyncio.sleep(0.05)
+        await until(lambda: redis_client.keys("sim:inbox:*"))
         bot.terminate()
         assert await asyncio.wait_for(bot.wait(), 30) == 0

@@ -11,55 +11,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import typer
 from psycopg.rows import dict_row
-from typer.testing import CliRunner
 
-from commands import audit, dispute, doctor, events, line, notify, receipt, voucher
 from engine.api import open_engine
 from tests.engine.payers import settled
 
 ROOT = Path(__file__).resolve().parents[2]
 MSISDN = "+254712000001"
-OFFLINE = "from tests.commands.test_audit import app; app()"
-
-app = typer.Typer()
-for name, part in {
-    "audit": audit,
-    "dispute": dispute,
-    "doctor": doctor,
-    "events": events,
-    "line": line,
-    "notify": notify,
-    "receipt": receipt,
-    "voucher": voucher,
-}.items():
-    app.add_typer(part.app, name=name)
 
 
 @pytest.fixture
-def manage(database_url, monkeypatch, tmp_path):
-    """Runs a command line; returns exit code and what was printed on standard output."""
-    for variable in [variable for variable in os.environ if variable.startswith("RASID_")]:
-        monkeypatch.delenv(variable)
-    environment = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "RASID_AUDIT_EXPORT": str(tmp_path / "export"),
-        "LOGNAME": "amina",
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
-
-    def run(*arguments, say="", code=0):
-        done = CliRunner().invoke(app, [str(argument) for argument in arguments], input=say, env=environment)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        assert done.exit_code == code, done.output
-        return done.stdout if code == 0 else done.output
-
-    return run
+def environment(environment, tmp_path):
+    """With roots exported outside the database."""
+    return environment | {"RASID_AUDIT_EXPORT": str(tmp_path / "export")}
 
 
 @pytest.fixture
@@ -167,7 +131,7 @@ def test_every_command_that_changes_something_leaves_who_and_why(manage, owner, 
 def offline(*arguments):
     """A command on a machine without any settings."""
     return subprocess.run(
-        [sys.executable, "-c", OFFLINE, *map(str, arguments)],
+        [sys.executable, "manage.py", *map(str, arguments)],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
         capture_output=True,

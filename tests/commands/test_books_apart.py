@@ -9,9 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-import manage as program
 from commands import doctor as doctor_command
 from engine.books.recovery import GRACE
 from tests.engine.books.apart import database_of
@@ -30,21 +28,23 @@ def history_url(empty_database_url, postgres_url):
 
 
 @pytest.fixture
-def manage(empty_database_url, history_url):
-    """Runs a command line with the payment history elsewhere; returns exit code and everything printed."""
-    environment = {
-        "DATABASE_URL": empty_database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "RASID_BOOKS": json.dumps({"history": history_url}),
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
+def database_url(empty_database_url):
+    """Billing's database is one that was never migrated."""
+    return empty_database_url
+
+
+@pytest.fixture
+def environment(environment, history_url):
+    """With the payment history elsewhere."""
+    return environment | {"RASID_BOOKS": json.dumps({"history": history_url})}
+
+
+@pytest.fixture
+def manage(program):
+    """Runs a command line; returns exit code and everything printed."""
 
     def run(*arguments):
-        done = CliRunner().invoke(program.app, arguments, env=environment)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        done = program(*arguments)
         return done.exit_code, done.output
 
     return run

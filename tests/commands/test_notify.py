@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import subprocess
 import sys
@@ -12,42 +11,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import typer
 from psycopg.rows import dict_row
-from typer.testing import CliRunner
 
-from commands import line, notify
 from commands.notify import parts
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "from tests.commands.test_notify import app; app()"
-
-app = typer.Typer()
-app.add_typer(line.app, name="line")
-app.add_typer(notify.app, name="notify")
 
 
 @pytest.fixture
-def environment(database_url, monkeypatch):
-    for variable in [variable for variable in os.environ if variable.startswith("RASID_")]:
-        monkeypatch.delenv(variable)
-    return {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
-
-
-@pytest.fixture
-def manage(environment):
+def manage(program):
     """Runs a command line; returns exit code and everything printed."""
 
     def run(*arguments):
-        done = CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        done = program(*arguments)
         return done.exit_code, done.output
 
     return run
@@ -143,7 +119,7 @@ def test_a_campaign_goes_on_where_it_was_killed(environment, engine, owner, tmp_
         [sys.executable, "-c", OPEN_LINES, str(count)], cwd=ROOT, env=os.environ | environment, check=True, timeout=120
     )
     assert opened.returncode == 0
-    argv = [sys.executable, "-c", PROGRAM, "notify", "--segment", str(path), "--template", "weekend"]
+    argv = [sys.executable, "manage.py", "notify", "--segment", str(path), "--template", "weekend"]
     killed = subprocess.Popen(argv, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL)
     while owner.execute("SELECT count(*) AS n FROM campaign_recipient").fetchone()["n"] == 0:
         assert killed.poll() is None

@@ -6,17 +6,13 @@ import asyncio
 import csv
 import io
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from commands import ledger, reconcile
 from engine.api import open_engine
 from tests.engine.payers import settled
 from tests.engine.reconciliation.files import HEADER, row
@@ -28,34 +24,11 @@ GATEWAY = {
     "options": {"base_url": "http://127.0.0.1:9", "api_key": "key", "webhook_secrets": ["secret" * 4]},
 }
 
-app = typer.Typer()
-app.add_typer(reconcile.app, name="reconcile")
-app.add_typer(ledger.app, name="ledger")
-
 
 @pytest.fixture
-def manage(database_url, monkeypatch):
-    """Runs a command line; returns what was printed."""
-    for variable in [variable for variable in os.environ if variable.startswith("RASID_")]:
-        monkeypatch.delenv(variable)
-    environment = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "RASID_PAYMENT_GATEWAYS": json.dumps({"sandbox": GATEWAY}),
-        "LOGNAME": "amina",
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
-
-    def run(*arguments, code=0):
-        done = CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        assert done.exit_code == code, done.output
-        return done.stdout if code == 0 else done.output
-
-    return run
+def environment(environment):
+    """With a gateway."""
+    return environment | {"RASID_PAYMENT_GATEWAYS": json.dumps({"sandbox": GATEWAY})}
 
 
 @pytest.fixture

@@ -4,55 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
-from typer.testing import CliRunner
 
-from commands import review
 from engine.words import PaymentRefused, PaymentState, Refused
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import FraudRules, Operator
-from tests.engine.payments.house import House, opened
+from tests.commands.conftest import Program
+from tests.engine.payments.house import House
+from tests.houses import Houses
 
-ROOT = Path(__file__).resolve().parents[2]
 WHO = ("--by", "amina", "--why", "called the customer")
 
 Manage = Callable[..., Awaitable[tuple[int, str]]]
 
 
 @pytest.fixture
-async def house(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[House]:
+async def house(houses: Houses, operator: Operator) -> House:
     """A house that holds every payment of a fresh line."""
-    sandbox = PaymentsSandbox(pace=0.05)
-    await sandbox.start()
-    held = operator.model_copy(update={"fraud": FraudRules(new_line_hours=24, new_line_weight=60)})
-    async with opened(database_url, held, keyring, sandbox) as one:
-        yield one
-    await sandbox.stop()
+    return await houses(operator.model_copy(update={"fraud": FraudRules(new_line_hours=24, new_line_weight=60)}))
 
 
 @pytest.fixture
-def manage(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Manage:
-    """Runs a command line; returns exit code and everything printed."""
-    for variable in [variable for variable in os.environ if variable.startswith("RASID_")]:
-        monkeypatch.delenv(variable)
-    environment = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
+def manage(program: Program) -> Manage:
+    """Runs a command of ``review``; returns exit code and everything printed."""
 
     async def run(*arguments: str) -> tuple[int, str]:
-        done = await asyncio.to_thread(CliRunner().invoke, review.app, list(arguments), env=environment)
-        # Anything but a way of leaving is a traceback on a person's screen.
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        done = await asyncio.to_thread(program, "review", *arguments)
         return done.exit_code, done.output
 
     return run

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from pathlib import Path
 
 import psycopg
-import pytest
-from typer.testing import CliRunner
 
-from commands import staff
+from tests.commands.conftest import Program
 
-ROOT = Path(__file__).resolve().parents[2]
 WHO = ("--by", "amina", "--why", "new in the shop")
 
 
-async def test_an_account_is_made_listed_disabled_and_given_anew(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for variable in [variable for variable in os.environ if variable.startswith("RASID_")]:
-        monkeypatch.delenv(variable)
-    environment = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_KEYS": json.dumps({"1": bytes(range(32)).hex()}),
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
-
+async def test_an_account_is_made_listed_disabled_and_given_anew(database_url: str, program: Program) -> None:
     async def run(*arguments: str) -> tuple[int, str]:
-        done = await asyncio.to_thread(CliRunner().invoke, staff.app, list(arguments), env=environment)
-        # Anything but a way of leaving is a traceback on a person's screen.
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        done = await asyncio.to_thread(program, "staff", *arguments)
         return done.exit_code, done.output
 
     status, made = await run("add", "noor", "support", *WHO)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from channels.layout import pages
@@ -12,12 +10,10 @@ from dialogs.catalogue import machine_of
 from dialogs.machine import Machine
 from engine.api import Engine
 from engine.words import Unit
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
 from tests.dialogs.conftest import Calling
 from tests.dialogs.player import Player
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.shop import next_msisdn, open_line
 
 
@@ -117,15 +113,6 @@ async def test_an_erased_persons_number_is_offered_no_more(calling: Calling, eng
     player = await sent(await calling(money=90_000), friend.msisdn)
     await engine.accounts.erase_person(friend.account, by="amina")
     assert (await (await player.again("later")).say("5", "1")).screen.options == ()
-
-
-@pytest.fixture
-async def house(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[House]:
-    server = PaymentsSandbox(pace=0.05)
-    await server.start()
-    async with opened(database_url, operator, keyring, server, only=("sandbox",)) as one:
-        yield one
-    await server.stop()
 
 
 async def test_the_last_recharge_for_another_is_repeated_with_amount_method_and_receiver(

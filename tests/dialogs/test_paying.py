@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dialogs.machine import Machine
 from engine.words import LineStatus, PaymentState, Subscriber, Unit
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
 from tests.dialogs.conftest import Calling
 from tests.dialogs.player import Player
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.shop import sell_vouchers
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    server = PaymentsSandbox(pace=0.05)
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def house(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    async with opened(database_url, operator, keyring, sandbox) as one:
-        yield one
 
 
 async def dialling(house: House, machine: Machine, line: Subscriber, session: str = "s1") -> Player:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,11 +10,10 @@ import pytest
 from dialogs.machine import Machine
 from dialogs.words import Context
 from engine.words import CheckoutSession, Payment, PaymentRefused, PaymentState, Refused, Subscriber
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import FraudRules, Operator
 from tests.dialogs.player import Player
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
+from tests.houses import Houses
 
 
 class AtTill(Player):
@@ -28,19 +26,9 @@ class AtTill(Player):
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    server = PaymentsSandbox(pace=0.05)
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def house(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    async with opened(database_url, operator, keyring, sandbox, only=("hubtel", "sandbox")) as one:
-        yield one
+async def house(houses: Houses) -> House:
+    """A house that takes mobile money, and money in sessions of Hubtel."""
+    return await houses(only=("hubtel", "sandbox"))
 
 
 async def till(house: House, machine: Machine, line: Subscriber, at: str, session: str = "s1") -> AtTill:
@@ -128,14 +116,14 @@ async def test_a_gateway_that_asks_in_no_session_is_no_checkout(house: House) ->
 
 
 async def test_a_checkout_that_was_held_back_is_asked_for_by_phone_once_staff_lets_it_pass(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+    houses: Houses, operator: Operator
 ) -> None:
     strict = operator.model_copy(update={"fraud": FraudRules(new_line_hours=24, new_line_weight=60)})
-    async with opened(database_url, strict, keyring, sandbox, only=("hubtel", "sandbox")) as house:
-        line = await house.line()
-        payment = await asked(house, line, "8d44")
-        assert payment.state is PaymentState.REVIEW
-        await house.engine.reviews.approve(payment.reference, by="amina", why="known customer")
-        settled = await house.ended(payment)
-        assert (settled.state, settled.gateway) == (PaymentState.SETTLED, "sandbox")
-        assert await house.money(line) == await house.taken() == 5_000
+    house = await houses(strict, only=("hubtel", "sandbox"))
+    line = await house.line()
+    payment = await asked(house, line, "8d44")
+    assert payment.state is PaymentState.REVIEW
+    await house.engine.reviews.approve(payment.reference, by="amina", why="known customer")
+    settled = await house.ended(payment)
+    assert (settled.state, settled.gateway) == (PaymentState.SETTLED, "sandbox")
+    assert await house.money(line) == await house.taken() == 5_000

@@ -65,11 +65,14 @@ async def _serve(
 
 
 async def _open(bot: TelegramBot, commands: Commands | None = None) -> bool:
-    """Whether the bot is open. A wrong token is told and left: texts and USSD go on without the bot."""
+    """Whether the bot is open. Where Telegram refuses it, that is told: texts and USSD go on without the bot."""
     try:
         await bot.start()
     except InvalidToken:
         log.error("telegram_token_refused", app=wire.APP)  # noqa: TRY400 - the library's text repeats the token
+        return False
+    except TelegramError as error:
+        log.error("telegram_refused", app=wire.APP, error=type(error).__name__)  # noqa: TRY400 - it may hold the token
         return False
     if commands is not None:
         try:

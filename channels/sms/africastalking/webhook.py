@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from channels.forms import single
+from channels.forms import matching, required, single
 from channels.sms.africastalking.options import AfricasTalkingOptions
 from channels.sms.contract import DeliveryState, Incoming, Options, Posted, Report, Response, Speech, read_options
 from channels.turn import Malformed
@@ -59,7 +59,7 @@ class Webhook:
             raise Malformed("to", "not well-formed")
         return Incoming(
             carrier=self._name,
-            carrier_id=_matching(fields, "id", ID),
+            carrier_id=matching(fields, "id", ID),
             sender=_number(fields, "from"),
             to=to,
             text=CONTROL.sub(" ", text),
@@ -69,11 +69,8 @@ class Webhook:
     def read_report(self, posted: Posted) -> Report | None:
         """A delivery report; None for a status added since. Raises ``Malformed``."""
         fields = single(posted.body, FIELD_LIMIT)
-        carrier_id = _matching(fields, "id", ID)
-        status = fields.get("status", "").strip()
-        if not status:
-            raise Malformed("status", "missing")
-        state = STATES.get(status.lower())
+        carrier_id = matching(fields, "id", ID)
+        state = STATES.get(required(fields, "status").lower())
         if state is None:
             return None
         reason = fields.get("failureReason", "").strip()
@@ -95,18 +92,9 @@ class Webhook:
 
 
 def _number(fields: Mapping[str, str], name: str) -> str:
-    number = _matching(fields, name, ADDRESS)
+    number = matching(fields, name, ADDRESS)
     # Who forgets to write the plus sign as %2B sends a blank.
     return f"+{number}" if fields[name].startswith(" ") else number
-
-
-def _matching(fields: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    value = fields.get(name, "").strip()
-    if not value:
-        raise Malformed(name, "missing")
-    if not pattern.fullmatch(value):
-        raise Malformed(name, "not well-formed")
-    return value
 
 
 def _date(value: str) -> datetime:

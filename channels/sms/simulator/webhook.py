@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from channels.forms import single
+from channels.forms import matching, single
 from channels.sms.contract import Incoming, Options, OptionsModel, Posted, Report, Response, Speech, read_options
 from channels.turn import Malformed
 
@@ -35,16 +35,13 @@ class Webhook:
     def read_incoming(self, posted: Posted) -> Incoming:
         """A text from the phone. Raises ``Malformed``."""
         fields = single(posted.body, FIELD_LIMIT)
-        for name, pattern in (("id", ID), ("from", ADDRESS), ("to", ADDRESS)):
-            if not pattern.fullmatch(fields.get(name, "")):
-                raise Malformed(name, "not well-formed" if fields.get(name) else "missing")
         if len(fields.get("text", "")) > TEXT_LIMIT:
             raise Malformed("text", f"longer than {TEXT_LIMIT} characters")
         return Incoming(
             carrier=self._name,
-            carrier_id=fields["id"],
-            sender=fields["from"],
-            to=fields["to"],
+            carrier_id=matching(fields, "id", ID),
+            sender=matching(fields, "from", ADDRESS),
+            to=matching(fields, "to", ADDRESS),
             text=fields.get("text", ""),
             at=datetime.now(UTC),
         )

@@ -7,7 +7,6 @@ Sources: twilio.com/docs/messaging/guides/webhook-request (fields), twilio.com/d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -21,7 +20,7 @@ from twilio.request_validator import (  # type: ignore[import-untyped]
 )
 from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]
 
-from channels.forms import pairs
+from channels.forms import matching, pairs, required
 from channels.sms.contract import (
     DeliveryState,
     Incoming,
@@ -122,8 +121,8 @@ class Webhook:
         recognised = fields.get("OptOutType", "").upper()
         return Incoming(
             carrier=self._name,
-            carrier_id=_matching(fields, "MessageSid", SID),
-            sender=self._number(_required(fields, "From"), "From", ADDRESS),
+            carrier_id=matching(fields, "MessageSid", SID),
+            sender=self._number(required(fields, "From"), "From", ADDRESS),
             to=self._number(fields.get("To", ""), "To", OURS),
             text=CONTROL.sub(" ", text),
             at=datetime.now(UTC),
@@ -148,8 +147,8 @@ class Webhook:
     def read_report(self, posted: Posted) -> Report | None:
         """A status callback; None for a status that Twilio has added since. Raises ``Malformed``."""
         fields = _form(posted)
-        carrier_id = _matching(fields, "MessageSid", SID)
-        state = STATES.get(_required(fields, "MessageStatus").lower())
+        carrier_id = matching(fields, "MessageSid", SID)
+        state = STATES.get(required(fields, "MessageStatus").lower())
         error = fields.get("ErrorCode", "")
         if state is None:
             return None
@@ -175,17 +174,3 @@ class Webhook:
 
 def _form(posted: Posted) -> MultiDict[str]:
     return MultiDict(pairs(posted.body, FIELD_LIMIT))
-
-
-def _required(fields: Mapping[str, str], name: str) -> str:
-    value = fields.get(name, "").strip()
-    if not value:
-        raise Malformed(name, "missing")
-    return value
-
-
-def _matching(fields: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    value = _required(fields, name)
-    if not pattern.fullmatch(value):
-        raise Malformed(name, "not well-formed")
-    return value

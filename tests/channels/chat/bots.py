@@ -11,7 +11,6 @@ from channels.chat.telegram.application import TelegramBot
 from channels.chat.telegram.polling import Poller
 from tests.doubles.bot_api import TOKEN, BotApi
 
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 AMINA = 7001
 SECRET = "webhook_secret-1"
 

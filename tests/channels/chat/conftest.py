@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -29,18 +28,6 @@ async def api() -> AsyncIterator[BotApi]:
     await server.start()
     yield server
     await server.stop()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Wait for what another task or process brings about."""
-
-    async def wait(true: Callable[[], object]) -> None:
-        async with asyncio.timeout(60):
-            while not true():  # noqa: ASYNC110 - other tasks and processes offer no event
-                await asyncio.sleep(0.01)
-
-    return wait
 
 
 #: makes the machinery of chats as one process would; keywords swap a part

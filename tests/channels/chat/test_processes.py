@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -19,11 +18,9 @@ from runtime.embedded.process import free_port
 from tests.channels.chat.bots import SECRET
 from tests.channels.chat.person import AMINA
 from tests.channels.phone import money
-from tests.channels.test_server import ROOT, ready, running
+from tests.channels.servers import ROOT, Variables, ready, running
 from tests.doubles.bot_api import TOKEN, BotApi
-
-Until = Callable[[Callable[[], object]], Awaitable[None]]
-Variables = Callable[..., dict[str, str]]
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def texts(api: BotApi) -> list[str]:
 
 
 async def test_a_bundle_is_bought_in_the_chat_with_two_bots_running(
-    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine, until: Until
+    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine
 ) -> None:
     environment = variables()
     async with running("bot.py", environment), running("bot.py", environment):
@@ -79,7 +76,7 @@ async def test_a_bundle_is_bought_in_the_chat_with_two_bots_running(
 
 
 async def test_another_bot_takes_over_when_the_polling_one_is_killed(
-    api: BotApi, variables: Variables, linked: Subscriber, until: Until, redis_client
+    api: BotApi, variables: Variables, linked: Subscriber, redis_client
 ) -> None:
     environment = variables()
     async with running("bot.py", environment) as first:
@@ -96,7 +93,7 @@ async def test_another_bot_takes_over_when_the_polling_one_is_killed(
 
 
 async def test_a_killed_bot_leaves_no_update_unanswered_and_answers_none_twice(
-    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine, until: Until
+    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine
 ) -> None:
     environment = variables()
     async with running("bot.py", environment) as first:
@@ -115,7 +112,7 @@ async def test_a_killed_bot_leaves_no_update_unanswered_and_answers_none_twice(
 
 
 async def test_the_webhook_is_told_by_the_bot_and_served_by_the_server(
-    api: BotApi, variables: Variables, linked: Subscriber, until: Until
+    api: BotApi, variables: Variables, linked: Subscriber
 ) -> None:
     environment = variables('mode = "webhook"', f'secret_token = "{SECRET}"')
     async with running("ussd_server.py", environment) as server, aiohttp.ClientSession() as http:
@@ -143,13 +140,15 @@ async def test_a_refused_token_stops_the_chat_and_nothing_else(
 
 async def sent_by(engine: Engine, message_id: UUID, carrier: str) -> None:
     """Wait until a carrier has taken a message."""
-    async with asyncio.timeout(20):
-        while carrier not in [one.carrier for one in await engine.message_history(message_id)]:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def known() -> bool:
+        return carrier in [one.carrier for one in await engine.message_history(message_id)]
+
+    await until(known)
 
 
 async def test_who_prefers_the_chat_is_told_there_and_by_text_once_the_bot_is_blocked(
-    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine, until: Until
+    api: BotApi, variables: Variables, linked: Subscriber, engine: Engine
 ) -> None:
     await engine.set_preferences(linked, channel=Channel.TELEGRAM)
     api.chat(AMINA)

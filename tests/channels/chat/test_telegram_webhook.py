@@ -9,11 +9,14 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
-from channels.chat.telegram import webhook
+from channels.chat.telegram import service, webhook
 from channels.chat.telegram.application import TelegramBot
-from tests.channels.chat.bots import AMINA, SECRET, Echo, Until, texts
+from tests.channels.chat.bots import AMINA, SECRET, Echo, texts
 from tests.doubles.bot_api import TOKEN, BotApi
+from tests.waiting import until
 
 
 class Hooked(NamedTuple):
@@ -53,7 +56,7 @@ async def hooked(api: BotApi) -> AsyncIterator[Hooked]:
     await bot.stop()
 
 
-async def test_updates_arrive_at_the_webhook_under_its_secret(api, hooked, until: Until):
+async def test_updates_arrive_at_the_webhook_under_its_secret(api, hooked):
     api.write(AMINA, "hello")
     await until(lambda: texts(api) == ["hello!"])
     assert api.webhook["url"].endswith("/telegram/webhook")
@@ -61,7 +64,7 @@ async def test_updates_arrive_at_the_webhook_under_its_secret(api, hooked, until
     assert hooked.answered == [200]
 
 
-async def test_an_update_that_could_not_be_served_is_refused_so_that_it_comes_again(api, hooked, until: Until):
+async def test_an_update_that_could_not_be_served_is_refused_so_that_it_comes_again(api, hooked):
     hooked.listener.fails = 1
     api.write(AMINA, "hello")
     await until(lambda: texts(api) == ["hello!"])
@@ -85,7 +88,7 @@ async def test_what_is_no_update_is_taken_and_dropped(hooked, body):
     assert listener.heard == []
 
 
-async def test_an_update_longer_than_gateways_may_send_is_served(api, hooked, until: Until):
+async def test_an_update_longer_than_gateways_may_send_is_served(api, hooked):
     api.write(AMINA, "long", caption="é" * 30_000)
     await until(lambda: texts(api) == ["long!"])
     assert hooked.answered == [200]
@@ -110,3 +113,14 @@ async def test_a_bot_that_is_not_open_yet_asks_for_the_update_later(api):
 def test_a_webhook_without_a_secret_is_not_opened(api):
     with pytest.raises(ValueError, match="secret"):
         webhook.routes(TelegramBot(TOKEN, api.base_url, Echo()), "")
+
+
+async def test_a_bot_that_telegram_refuses_is_told_of_and_the_server_goes_on(api):
+    api.refuse("getMe", 403, "Forbidden: nobody by this name")
+    application = web.Application()
+    with capture_logs() as logs:
+        service.mount(application, TelegramBot(TOKEN, api.base_url, Echo()), SECRET)
+        async with TestClient(TestServer(application)) as client:
+            await until(lambda: [one for one in logs if one["event"] == "telegram_refused"])
+            async with client.post(webhook.PATH, json={}, headers={webhook.HEADER: SECRET}) as response:
+                assert response.status == 503

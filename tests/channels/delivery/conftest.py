@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from redis.asyncio import Redis
 
@@ -33,13 +32,6 @@ async def recharged(talk: Talk, line: str, vouchers: list[str]) -> None:
     phone = Phone(talk())
     await phone.dial(vouchers[0])
     await phone.say("1")
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """The database as its owner sees it."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

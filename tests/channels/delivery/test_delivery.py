@@ -17,6 +17,7 @@ from runtime.keyring import Keyring
 from settings import Operator
 from tests.channels.delivery.sockets import WORDS, route
 from tests.channels.phone import MSISDN
+from tests.waiting import until
 
 
 async def test_a_recharge_is_told_by_one_text(
@@ -97,20 +98,16 @@ async def test_a_worker_told_to_stop_finishes_and_stops(told, worker, carrier) -
     one = await carrier()
     stop = asyncio.Event()
     running = asyncio.create_task(worker(route(one)).run(stop))
-    async with asyncio.timeout(10):
-        while not one.offered:  # noqa: ASYNC110 - another task's doing
-            await asyncio.sleep(0.01)
-        stop.set()
-        await running
+    await until(lambda: one.offered)
+    stop.set()
+    await running
     assert len({form["message"] for form in one.offered}) == len(one.offered) == 30
 
 
 async def test_a_running_worker_delivers_what_comes(recharged: None, worker, simulator: Simulator, texts_sent) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(worker(route(simulator)).run(stop))
-    async with asyncio.timeout(10):
-        while not await texts_sent():  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0.02)
+    await until(texts_sent)
     stop.set()
     await running
 

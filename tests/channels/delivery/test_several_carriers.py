@@ -7,7 +7,7 @@ import pytest
 from channels.sms.contract import ErrorKind
 from engine.api import Engine
 from engine.words import Channel, DeliveryState
-from runtime.breaker import IN_A_ROW, BreakerState
+from runtime.breaker import IN_A_ROW, Breaker, BreakerState
 from tests.channels.delivery.sockets import route
 
 
@@ -112,6 +112,23 @@ async def test_a_text_waits_untried_while_every_carrier_is_open(told, engine: En
     assert only.carrier.offered == []
     row = owner.execute("SELECT state, attempts, due_at > now() + interval '3 s' FROM outbox").fetchone()
     assert row == ("due", 1, True)
+
+
+async def test_a_text_that_one_carrier_does_not_serve_waits_for_one_that_rests(
+    told, engine: Engine, owner, worker, carrier
+) -> None:
+    await told()
+    first, second = await carrier(ErrorKind.REROUTE, ErrorKind.REROUTE), await carrier()
+    resting = route(second, "dear", cost=9)
+    for _ in range(IN_A_ROW):
+        resting.breaker.failed()
+    delivery = worker(route(first, "cheap", cost=1), resting)
+    await delivery.deliver()
+    assert await engine.parked_messages() == []
+    resting.breaker = Breaker()
+    owner.execute("UPDATE outbox SET due_at = now()")
+    await delivery.deliver()
+    assert len(second.offered) == 1
 
 
 async def test_an_answer_leaves_by_the_carrier_it_was_asked_through(told, worker, carrier) -> None:

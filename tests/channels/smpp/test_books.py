@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -16,6 +14,7 @@ from engine.words import DeliveryState
 from tests.channels.phone import MSISDN
 from tests.channels.smpp.conftest import text
 from tests.peers.processes import NpmSmsc
+from tests.waiting import until
 
 pytestmark = pytest.mark.needs("node")
 FIELDS = {"source_addr": MSISDN.removeprefix("+"), "source_addr_ton": 1, "destination_addr": "123"}
@@ -74,10 +73,6 @@ async def test_a_receipt_finds_its_message_in_the_books_first_or_last(
     (message,) = await engine.claim_messages(10, 60)
     sent = await bound.send(text("Your balance", to=MSISDN))
     if when == "before":
-        async with asyncio.timeout(10):
-            while not owner.execute("SELECT 1 FROM carrier_message").fetchall():  # noqa: ASYNC110 - in the database
-                await asyncio.sleep(0.02)
+        await until(lambda: owner.execute("SELECT 1 FROM carrier_message").fetchall())
     await engine.record_attempt(message, "operator", sent.carrier_id, DeliveryState.SENT)
-    async with asyncio.timeout(10):
-        while owner.execute("SELECT delivery FROM outbox").fetchone() != {"delivery": "delivered"}:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: owner.execute("SELECT delivery FROM outbox").fetchone() == {"delivery": "delivered"})

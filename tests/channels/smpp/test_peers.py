@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +16,13 @@ from channels.smpp.text import Alphabet, decode_text
 from channels.sms.contract import CarrierError, DeliveryState, ErrorKind
 from tests.channels.smpp.conftest import Books, text
 from tests.peers.processes import NpmSmsc, PerlSmsc
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 LONG = "Your balance is 120.00 KES until 3 March. " * 9
 LONG_ARABIC = "رصيدك 120.00 حتى 3 مارس. " * 7
 
 needs_node = pytest.mark.needs("node")
-
-
-async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.02)
 
 
 # --- npm smpp ---

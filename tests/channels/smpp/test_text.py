@@ -6,10 +6,11 @@ import pytest
 from gsm0338 import Codec
 from hypothesis import given, strategies as st
 
+from channels.gsm import gsm_alphabet
 from channels.smpp.names import Tag
 from channels.smpp.parts import UDHI, Long, Segment, pack, unpack
 from channels.smpp.pdu import DataMessage, ShortMessage, Tlv
-from channels.smpp.text import DEFAULT, LATIN1, UCS2, Alphabet, Unreadable, decode_text, encode_text, gsm_alphabet
+from channels.smpp.text import DEFAULT, LATIN1, UCS2, Alphabet, Unreadable, decode_text, encode_text
 
 GSM_TEXTS = st.text(st.sampled_from(sorted(gsm_alphabet())), max_size=700)
 ANY_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)

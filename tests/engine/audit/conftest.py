@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from engine.audit.rules import Signer
@@ -41,12 +40,6 @@ def chain(database, signer, folder):
 @pytest.fixture
 def trail(database):
     return Trail(database)
-
-
-@pytest.fixture
-def owner(database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

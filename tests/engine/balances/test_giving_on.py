@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import psycopg
-import pytest
 
 from engine.api import Engine
 from engine.books.invariants import check_all
@@ -16,12 +14,6 @@ from tests.engine.balances.test_gifts import gift, totals, undoing
 from tests.engine.shop import asking, credit, open_line, redeeming, sell_vouchers
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 async def limit(engine: Engine, line: Subscriber, amount: int) -> None:

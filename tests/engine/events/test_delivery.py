@@ -9,7 +9,6 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from engine.api import open_engine
@@ -25,12 +24,6 @@ HERE = WebhookSettings(allow=("127.0.0.0/8",))
 #: as in production, in milliseconds
 QUICK = Retries(timedelta(milliseconds=50), timedelta(milliseconds=200), timedelta(days=1))
 TOPIC = ("settlement.completed",)
-
-
-@pytest.fixture
-def owner(database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

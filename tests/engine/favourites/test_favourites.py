@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from engine.api import Engine
 from engine.words import PaymentMethod, PaymentState, Purchase, Subscriber, Transfer, Unit
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.shop import asking, open_line
 
 BY_PHONE = frozenset({PaymentMethod.MOBILE_MONEY})
@@ -92,15 +87,6 @@ async def test_what_was_given_just_now_moves_nobody_who_was_there_before(engine:
     for number in (0, 2):
         await gives(engine, line, friends[number])
     assert await engine.favourites.receivers(line.line) == [friends[number].line for number in (1, 0, 2)]
-
-
-@pytest.fixture
-async def house(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[House]:
-    server = PaymentsSandbox(pace=0.05)
-    await server.start()
-    async with opened(database_url, operator, keyring, server, only=("sandbox",)) as one:
-        yield one
-    await server.stop()
 
 
 async def test_the_last_recharge_is_the_lines_own_or_one_that_it_paid_for_another(house: House) -> None:

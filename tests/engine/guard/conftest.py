@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import House, opened
-
-#: a house for an operator's rules, its windows in Redis
-Opening = Callable[..., Awaitable[House]]
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    """The sandbox's providers, with payers who are quick."""
-    server = PaymentsSandbox(pace=0.05)
-    await server.start()
-    yield server
-    await server.stop()
+from tests.houses import Houses
 
 
 @pytest.fixture
@@ -36,14 +20,6 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-async def guarded(
-    database_url: str, keyring: Keyring, sandbox: PaymentsSandbox, redis: Redis
-) -> AsyncIterator[Opening]:
-    """Open a house whose guard has these rules."""
-    async with AsyncExitStack() as stack:
-
-        async def opening(operator: Operator, redis: Redis = redis, **more: Any) -> House:
-            house = opened(database_url, operator, keyring, sandbox, redis=redis, **more)
-            return await stack.enter_async_context(house)
-
-        yield opening
+async def guarded(houses: Houses, redis: Redis) -> Houses:
+    """Opens houses whose guard counts in Redis: ``await guarded(operator)``."""
+    return partial(houses, redis=redis)

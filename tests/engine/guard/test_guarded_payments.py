@@ -15,9 +15,9 @@ from redis.asyncio import Redis
 from engine.guard.velocity import Windows
 from engine.words import Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import FraudRules, MethodRules, Operator, PaymentRules, Velocity
-from tests.engine.guard.conftest import Opening
 from tests.engine.payments.test_mpesa_believed import made_for
 from tests.engine.payments.test_mpesa_pushes import told, worked
+from tests.houses import Houses
 
 BY_PAYER = Velocity(of="payer", most=2, minutes=10, weight=60)
 
@@ -28,7 +28,7 @@ def rules(operator: Operator, payments: PaymentRules | None = None, **fraud: obj
 
 
 async def test_too_many_payments_of_one_payer_are_held_for_review_whoever_they_are_for(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     house = await guarded(rules(operator, velocity=(BY_PAYER,)))
     payer = await house.line()
@@ -38,7 +38,7 @@ async def test_too_many_payments_of_one_payer_are_held_for_review_whoever_they_a
     assert (await house.pay(await house.line())).state is not PaymentState.REVIEW
 
 
-async def test_the_same_payment_asked_for_again_counts_once(guarded: Opening, operator: Operator) -> None:
+async def test_the_same_payment_asked_for_again_counts_once(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator, velocity=(BY_PAYER,)))
     line, key = await house.line(), uuid4()
     payments = [await house.pay(line, key=key) for _ in range(5)]
@@ -46,7 +46,7 @@ async def test_the_same_payment_asked_for_again_counts_once(guarded: Opening, op
     assert (await house.pay(line)).state is not PaymentState.REVIEW
 
 
-async def test_nobody_is_asked_for_what_is_held_until_staff_lets_it_pass(guarded: Opening, operator: Operator) -> None:
+async def test_nobody_is_asked_for_what_is_held_until_staff_lets_it_pass(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60))
     line = await house.line()
     payment = await house.pay(line, 5_000)
@@ -65,7 +65,7 @@ async def test_nobody_is_asked_for_what_is_held_until_staff_lets_it_pass(guarded
 
 
 async def test_what_staff_lets_pass_long_after_it_was_held_is_asked_for_all_the_same(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60))
     payment = await house.pay(await house.line(), 5_000)
@@ -74,7 +74,7 @@ async def test_what_staff_lets_pass_long_after_it_was_held_is_asked_for_all_the_
     assert (await house.ended(payment)).state is PaymentState.SETTLED
 
 
-async def test_what_staff_refuses_ends_and_the_person_is_told(guarded: Opening, operator: Operator) -> None:
+async def test_what_staff_refuses_ends_and_the_person_is_told(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60))
     payment = await house.pay(await house.line(), 5_000)
     refused = await house.engine.reviews.refuse(payment.reference, by="amina", why="stolen card")
@@ -87,7 +87,7 @@ async def test_what_staff_refuses_ends_and_the_person_is_told(guarded: Opening, 
 
 
 async def test_a_score_that_is_high_enough_is_refused_and_nothing_but_the_decision_is_stored(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=100))
     line = await house.line()
@@ -100,7 +100,7 @@ async def test_a_score_that_is_high_enough_is_refused_and_nothing_but_the_decisi
 
 
 async def test_every_payment_has_its_decision_with_the_facts_and_the_application_cannot_change_it(
-    guarded: Opening, operator: Operator, database_url: str
+    guarded: Houses, operator: Operator, database_url: str
 ) -> None:
     house = await guarded(rules(operator, velocity=(BY_PAYER,)))
     line = await house.line()
@@ -116,10 +116,10 @@ async def test_every_payment_has_its_decision_with_the_facts_and_the_application
 
 
 async def test_while_redis_is_lost_nobody_is_asked_for_money_and_balances_are_read(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     nowhere: Redis = Redis(host="127.0.0.1", port=1)
-    house = await guarded(rules(operator, velocity=(BY_PAYER,)), nowhere)
+    house = await guarded(rules(operator, velocity=(BY_PAYER,)), redis=nowhere)
     line = await house.line(money=700)
     with pytest.raises(PaymentRefused) as refused:
         await house.pay(line, 5_000)
@@ -128,7 +128,7 @@ async def test_while_redis_is_lost_nobody_is_asked_for_money_and_balances_are_re
     assert await house.taken() == 0
 
 
-async def test_who_is_on_the_block_list_pays_nothing_until_taken_off(guarded: Opening, operator: Operator) -> None:
+async def test_who_is_on_the_block_list_pays_nothing_until_taken_off(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator))
     line, payer = await house.line(), await house.line()
     lists = house.engine.lists
@@ -144,7 +144,7 @@ async def test_who_is_on_the_block_list_pays_nothing_until_taken_off(guarded: Op
     assert (await house.pay(line, msisdn=payer.msisdn)).state is not PaymentState.DECLINED
 
 
-async def test_a_listing_ends_when_its_time_is_over(guarded: Opening, operator: Operator) -> None:
+async def test_a_listing_ends_when_its_time_is_over(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator))
     line = await house.line()
     ended = datetime.now(UTC) - timedelta(seconds=1)
@@ -152,7 +152,7 @@ async def test_a_listing_ends_when_its_time_is_over(guarded: Opening, operator: 
     assert (await house.pay(line)).state is not PaymentState.DECLINED
 
 
-async def test_who_is_trusted_is_not_held(guarded: Opening, operator: Operator) -> None:
+async def test_who_is_trusted_is_not_held(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60))
     line = await house.line()
     await house.engine.lists.put(ListKind.SUBSCRIBER, line, Listed.ALLOW, by="amina", why="the head office")
@@ -160,9 +160,7 @@ async def test_who_is_trusted_is_not_held(guarded: Opening, operator: Operator) 
     assert (await house.pay(await house.line())).state is PaymentState.REVIEW
 
 
-async def test_a_day_holds_no_more_than_its_limit_however_many_ask_at_once(
-    guarded: Opening, operator: Operator
-) -> None:
+async def test_a_day_holds_no_more_than_its_limit_however_many_ask_at_once(guarded: Houses, operator: Operator) -> None:
     limits = PaymentRules(methods={"mobile_money": MethodRules(most=5_000, per_day=12_000)})
     house = await guarded(rules(operator, limits))
     line = await house.line()
@@ -172,7 +170,7 @@ async def test_a_day_holds_no_more_than_its_limit_however_many_ask_at_once(
     assert len(await house.engine.payments_of(line.account)) == 2
 
 
-async def test_a_saved_card_pays_at_its_own_gateway_until_it_is_forgotten(guarded: Opening, operator: Operator) -> None:
+async def test_a_saved_card_pays_at_its_own_gateway_until_it_is_forgotten(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator))
     line = await house.line()
     ends = datetime.now(UTC) + timedelta(days=300)
@@ -193,7 +191,7 @@ async def test_a_saved_card_pays_at_its_own_gateway_until_it_is_forgotten(guarde
 
 
 async def test_a_card_saved_twice_is_one_card_and_one_that_ended_is_not_offered(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     house = await guarded(rules(operator))
     line = await house.line()
@@ -211,7 +209,7 @@ async def test_a_card_saved_twice_is_one_card_and_one_that_ended_is_not_offered(
 
 
 @pytest.mark.parametrize("last_four", ["424", "42424", "abcd", "４２４２"])
-async def test_what_is_no_card_is_not_saved(guarded: Opening, operator: Operator, last_four: str) -> None:
+async def test_what_is_no_card_is_not_saved(guarded: Houses, operator: Operator, last_four: str) -> None:
     house = await guarded(rules(operator))
     with pytest.raises(ValueError, match="last_four"):
         await house.engine.cards.save(
@@ -219,7 +217,7 @@ async def test_what_is_no_card_is_not_saved(guarded: Opening, operator: Operator
         )
 
 
-async def test_who_was_to_pay_for_somebody_else_is_known_again(guarded: Opening, operator: Operator) -> None:
+async def test_who_was_to_pay_for_somebody_else_is_known_again(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator))
     payer, other = await house.line(), await house.line()
     payment = await house.pay(other, msisdn=payer.msisdn)
@@ -228,7 +226,7 @@ async def test_who_was_to_pay_for_somebody_else_is_known_again(guarded: Opening,
 
 
 async def test_what_nobody_decides_about_ends_after_its_term_and_the_person_is_told(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     given = rules(operator, PaymentRules(review_hours=2), new_line_hours=24, new_line_weight=60)
     house = await guarded(given)
@@ -247,7 +245,7 @@ async def test_what_nobody_decides_about_ends_after_its_term_and_the_person_is_t
 
 
 async def test_what_was_let_pass_late_counts_once_though_its_confirmation_names_no_account(
-    guarded: Opening, operator: Operator
+    guarded: Houses, operator: Operator
 ) -> None:
     house = await guarded(rules(operator, new_line_hours=24, new_line_weight=60), only=("mpesa",))
     line = await house.line()
@@ -268,7 +266,7 @@ async def test_what_was_let_pass_late_counts_once_though_its_confirmation_names_
 
 
 async def test_no_transaction_is_open_while_redis_is_asked(
-    guarded: Opening, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    guarded: Houses, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = await guarded(rules(operator, velocity=(BY_PAYER,)))
     await house.pay(await house.line())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from engine.events.alarms import Alarms
@@ -21,12 +20,6 @@ async def databases(database_url):
     yield opened
     for one in opened:
         await one.dispose()
-
-
-@pytest.fixture
-def owner(database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 def saw(owner, tries, ago="0 minutes", kind="wrong_voucher"):

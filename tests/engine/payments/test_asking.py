@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -12,29 +11,22 @@ from engine.api import open_engine
 from engine.words import LineStatus, PaymentMethod, PaymentRefused, PaymentState
 from runtime.embedded.process import free_port
 from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.payments.test_callbacks import event, post, signed
+from tests.houses import Houses
 
 
 @pytest.fixture
-async def unreachable(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def unreachable(houses: Houses) -> House:
     """A house whose cheapest gateway is not there."""
-    where = f"http://127.0.0.1:{free_port()}"
-    async with opened(database_url, operator, keyring, sandbox, base_url=where) as one:
-        yield one
+    return await houses(base_url=f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.fixture
-async def holding(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def holding(houses: Houses) -> House:
     """A house whose gateway only holds, until it is confirmed."""
-    async with opened(database_url, operator, keyring, sandbox, only=("sandbox",), hold=True) as one:
-        yield one
+    return await houses(only=("sandbox",), hold=True)
 
 
 async def test_what_has_not_left_us_goes_to_the_next_gateway(unreachable: House) -> None:
@@ -139,16 +131,14 @@ async def test_an_engine_without_gateways_says_so(
         await engine.close()
 
 
-async def test_two_processes_that_recover_at_once_credit_once(
-    house: House, database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> None:
+async def test_two_processes_that_recover_at_once_credit_once(house: House, houses: Houses) -> None:
     lines = [await house.line() for _ in range(12)]
     await house.plays("lost", times=12)
     payments = await asyncio.gather(*(house.pay(line, 5_000) for line in lines))
-    async with opened(database_url, operator, keyring, sandbox) as other:
-        for _ in range(4):
-            await house.hurry()
-            await asyncio.gather(house.engine.resume_payments(), other.engine.resume_payments())
+    other = await houses()
+    for _ in range(4):
+        await house.hurry()
+        await asyncio.gather(house.engine.resume_payments(), other.engine.resume_payments())
     for payment in payments:
         assert (await house.ended(payment)).state is PaymentState.SETTLED
     assert [await house.money(line) for line in lines] == [5_000] * 12

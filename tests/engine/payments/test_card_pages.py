@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -21,24 +20,13 @@ from engine.words import (
     Refused,
     Subscriber,
 )
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from sandbox.payments.shapes import intent_of, session_of
-from settings import Operator
-from tests.engine.payments.house import House, opened
-from tests.engine.payments.test_stripe_payments import event, made, post, state
+from tests.engine.payments.house import House
+from tests.engine.payments.stripe import event, made, post, state
+from tests.houses import Houses
 
 S = PaymentState
 END_OF_2034 = datetime(2035, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def cards(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes cards by Stripe, which tells it nothing unless a test does."""
-    async with opened(database_url, operator, keyring, sandbox, only=("stripe",)) as one:
-        yield one
 
 
 async def asked(house: House, line: Subscriber, *, keep: bool = False, key: UUID | None = None) -> Payment:
@@ -265,14 +253,12 @@ async def test_the_same_key_is_one_page(cards: House) -> None:
     assert made(cards).amount == 5_000
 
 
-async def test_without_a_gateway_that_has_a_page_no_new_card_is_taken(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> None:
-    async with opened(database_url, operator, keyring, sandbox, only=("sandbox",)) as house:
-        assert not house.engine.takes_new_cards()
-        with pytest.raises(PaymentRefused) as refused:
-            await asked(house, await house.line())
-        assert refused.value.args[0] is Refused.METHOD
+async def test_without_a_gateway_that_has_a_page_no_new_card_is_taken(houses: Houses) -> None:
+    house = await houses(only=("sandbox",))
+    assert not house.engine.takes_new_cards()
+    with pytest.raises(PaymentRefused) as refused:
+        await asked(house, await house.line())
+    assert refused.value.args[0] is Refused.METHOD
 
 
 async def test_money_that_is_only_reserved_on_the_page_is_taken_once_and_credited(cards: House) -> None:

@@ -12,10 +12,9 @@ from engine.payments.names import by_id
 from engine.recharge.gateways.contract import GatewayState
 from engine.words import PaymentMethod, PaymentState
 from runtime.breaker import IN_A_ROW
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
+from tests.houses import Houses
+from tests.waiting import until
 
 
 class Silent:
@@ -42,12 +41,9 @@ async def silent() -> AsyncIterator[tuple[Silent, str]]:
 
 
 @pytest.fixture
-async def ill(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox, silent: tuple[Silent, str]
-) -> AsyncIterator[House]:
+async def ill(houses: Houses, silent: tuple[Silent, str]) -> House:
     """A house whose cheapest gateway never answers."""
-    async with opened(database_url, operator, keyring, sandbox, base_url=silent[1]) as one:
-        yield one
+    return await houses(base_url=silent[1])
 
 
 async def test_payments_of_a_silent_provider_keep_no_other_providers_payments_waiting(ill: House) -> None:
@@ -62,9 +58,7 @@ async def test_payments_of_a_silent_provider_keep_no_other_providers_payments_wa
     await ill.plays("lost")
     well = await ill.pay(line, 5_000, wait_seconds=5.0)
     assert well.gateway == "mpesa"
-    async with asyncio.timeout(10):
-        while next(ill.sandbox.desk.ledger.all("mpesa")).state != "captured":  # noqa: ASYNC110 - of a test
-            await asyncio.sleep(0.02)
+    await until(lambda: next(ill.sandbox.desk.ledger.all("mpesa")).state == "captured")
     await ill.run("UPDATE payment SET next_check_at = now() - interval '1 minute' WHERE gateway = 'sandbox'")
     await ill.run("UPDATE payment SET next_check_at = now() WHERE gateway = 'mpesa'")
     assert await ill.engine.payments.resume_due(IN_A_ROW) == IN_A_ROW + 1

@@ -28,7 +28,7 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from sandbox.payments.desk import Accounts
 from settings import Operator
-from tests.channels.test_server import ready, running
+from tests.channels.servers import ready, running
 from tests.engine.payments.house import gateway_settings
 from tests.engine.shop import open_line
 

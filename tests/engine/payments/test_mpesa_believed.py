@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -14,21 +13,10 @@ from engine.recharge.gateways.references import account_number
 from engine.words import Payment, PaymentState, Subscriber
 from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.payments.test_mpesa_payments import begun_by_payer, came
 
 RECEIPT = "SJK7QW9XYZ"
-
-
-@pytest.fixture
-async def mpesa(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes M-Pesa only."""
-    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
-        yield one
 
 
 async def posted(

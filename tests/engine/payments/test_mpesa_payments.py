@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -11,22 +10,10 @@ import pytest
 
 from engine.payments.names import suspense_of
 from engine.words import LineStatus, PaymentState
-from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import PATH_SECRET, House, opened
+from tests.engine.payments.house import PATH_SECRET, House
 
 RECEIPT = "SJK7QW9XYZ"
-
-
-@pytest.fixture
-async def mpesa(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes M-Pesa only."""
-    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
-        yield one
 
 
 async def begun_by_payer(house: House, account: str, shillings: int = 50, receipt: str = RECEIPT) -> Made:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from engine.recharge.gateways.references import payer_digest
 from engine.words import PaymentState
-from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
-from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.payments.test_mpesa_believed import made_for
 from tests.engine.payments.test_mpesa_payments import RECEIPT, came
-
-
-@pytest.fixture
-async def mpesa(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes M-Pesa only."""
-    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
-        yield one
+from tests.waiting import until
 
 
 def told(house: House, made: Made, *, phone: str | None = None) -> None:
@@ -47,9 +35,7 @@ async def worked(house: House, kept: str) -> None:
 
 async def heard(house: House, kept: str) -> None:
     """Wait until an event like ``kept`` is stored, and let the loop work on it."""
-    async with asyncio.timeout(30):
-        while not await house.rows("SELECT FROM gateway_event WHERE event_id LIKE %s", kept):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: house.rows("SELECT FROM gateway_event WHERE event_id LIKE %s", kept))
     for _ in range(2):
         await house.hurry()
         await house.engine.resume_payments()

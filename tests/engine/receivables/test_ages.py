@@ -17,12 +17,6 @@ from tests.engine.shop import open_line
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def owner(database_url: str):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
 def bill(owner: psycopg.Connection[object], line: Subscriber, amount: int, due_at: datetime, left: int = -1) -> None:
     """A bill that is due at a time, all of it open unless ``left`` says less."""
     owner.execute(

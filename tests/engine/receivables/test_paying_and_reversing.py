@@ -14,12 +14,6 @@ from tests.engine.payers import captured, settled
 from tests.engine.shop import asking, open_line
 
 
-@pytest.fixture
-def owner(database_url: str):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
 async def billed(engine: Engine, used: int) -> Subscriber:
     """A postpaid line that has used, and owes, ``used`` minor units."""
     line = await open_line(engine, postpaid=True)

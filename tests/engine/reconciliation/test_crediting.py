@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -11,11 +10,10 @@ import pytest
 from engine.reconciliation.cases import Wanted
 from engine.reconciliation.tables import Resolution
 from engine.words import Payment, PaymentState, Subscriber
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator, ReconciliationRules
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import kinds, of, reconciled, row, square
+from tests.houses import Houses
 
 EVERYTHING = Wanted(resolved=True)
 
@@ -26,21 +24,15 @@ def by_rule(operator: Operator, credit: str) -> Operator:
 
 
 @pytest.fixture
-async def believing(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def believing(houses: Houses, operator: Operator) -> House:
     """A house that credits what a statement says."""
-    async with opened(database_url, by_rule(operator, "stated"), keyring, sandbox) as one:
-        yield one
+    return await houses(by_rule(operator, "stated"))
 
 
 @pytest.fixture
-async def careful(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def careful(houses: Houses, operator: Operator) -> House:
     """A house that credits nothing by rule."""
-    async with opened(database_url, by_rule(operator, "never"), keyring, sandbox) as one:
-        yield one
+    return await houses(by_rule(operator, "never"))
 
 
 async def declined(house: House) -> tuple[Subscriber, Payment]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runtime.keyring import Keyring
 from sandbox.payments.server import PaymentsSandbox
 from settings import Operator, ReconciliationRules
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import booked_at, local, noon, paid, square
+from tests.houses import Houses
 
 
 def fetching_from(operator: Operator, hour: int) -> Operator:
@@ -20,12 +19,9 @@ def fetching_from(operator: Operator, hour: int) -> Operator:
 
 
 @pytest.fixture
-async def early(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def early(houses: Houses, operator: Operator) -> House:
     """A house that fetches at any hour."""
-    async with opened(database_url, fetching_from(operator, 0), keyring, sandbox, only=("sandbox",)) as one:
-        yield one
+    return await houses(fetching_from(operator, 0), only=("sandbox",))
 
 
 async def test_a_day_that_is_over_is_fetched_and_matched_once(early: House, sandbox: PaymentsSandbox) -> None:

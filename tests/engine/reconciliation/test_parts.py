@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,21 +9,17 @@ import pytest
 
 from engine.reconciliation.tables import Resolution
 from engine.words import Payment, PaymentState
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
-from tests.engine.payments.house import House, now, opened
+from tests.engine.payments.house import House, now
 from tests.engine.reconciliation.files import kinds, of, paid, reconciled, square, today
 from tests.engine.reconciliation.test_crediting import EVERYTHING, by_rule
+from tests.houses import Houses
 
 
 @pytest.fixture
-async def careful(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def careful(houses: Houses, operator: Operator) -> House:
     """A house that books nothing by rule."""
-    async with opened(database_url, by_rule(operator, "never"), keyring, sandbox) as one:
-        yield one
+    return await houses(by_rule(operator, "never"))
 
 
 def given_back(house: House, payment: Payment, *amounts: int) -> None:

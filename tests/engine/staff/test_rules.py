@@ -45,8 +45,8 @@ def test_a_code_is_taken_one_step_before_and_after_its_own_and_no_further(off: i
     now = int(NOW.timestamp()) // STEP_SECONDS
     if abs(off) <= 1:
         assert found == now + off
-    elif found is not None:  # the same six digits by chance
-        assert pyotp.TOTP(secret).at(found * STEP_SECONDS) == code
+    else:  # or the same six digits by chance
+        assert found is None or abs(found - now) <= 1
 
 
 def test_a_code_is_good_once_and_no_earlier_one_after_it() -> None:

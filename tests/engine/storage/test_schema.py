@@ -54,8 +54,14 @@ def test_models_and_migrations_are_equal(database_url: str) -> None:
 
 
 def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
-    migrate(empty_database_url)
-    migrate(empty_database_url)
+    made = "SELECT table_name, column_name, data_type, column_default FROM information_schema.columns"
+    rights = "SELECT table_name, privilege_type, grantee FROM information_schema.role_table_grants"
+    found = []
+    for _ in range(2):
+        migrate(empty_database_url)
+        with psycopg.connect(empty_database_url) as owner:
+            found.append([sorted(map(str, owner.execute(one).fetchall())) for one in (made, rights)])
+    assert found[0] == found[1]
 
 
 def test_the_application_owns_nothing(database_url: str) -> None:

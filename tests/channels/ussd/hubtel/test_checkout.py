@@ -27,9 +27,10 @@ from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from sandbox.payments.ledger import Payment as Order
 from sandbox.payments.server import PaymentsSandbox
-from settings import Operator
 from tests.channels.phone import Talk
-from tests.engine.payments.house import PATH_SECRET, House, opened
+from tests.engine.payments.house import PATH_SECRET, House
+from tests.houses import Houses
+from tests.waiting import until
 
 Client = TestClient[web.Request, web.Application]
 PRICE = 5_000
@@ -90,24 +91,17 @@ class Shop:
 
     async def concluded(self) -> list[dict[str, Any]]:
         """What Hubtel was told became of its orders, once our side has answered its fulfilment."""
-        async with asyncio.timeout(20):
-            while not any(one.status for one in self.house.sandbox.desk.posted):  # noqa: ASYNC110 - of a test
-                await asyncio.sleep(0.02)
+        await until(lambda: any(one.status for one in self.house.sandbox.desk.posted))
         return self.house.sandbox.hubtel.concluded
 
 
 @pytest.fixture
-async def house(database_url: str, operator: Operator, keyring: Keyring) -> AsyncIterator[House]:
-    sandbox = PaymentsSandbox(pace=0.05)
-    await sandbox.start()
-    try:
-        async with opened(database_url, operator, keyring, sandbox, only=("hubtel",)) as one:
-            url = f"{one.base_url}/payments/hubtel/callback/{PATH_SECRET}"
-            desk = sandbox.desk
-            desk.accounts = msgspec.structs.replace(desk.accounts, hubtel_fulfilment_url=url)
-            yield one
-    finally:
-        await sandbox.stop()
+async def house(houses: Houses, sandbox: PaymentsSandbox) -> House:
+    """A house that takes money in sessions of Hubtel, which tells it there."""
+    one = await houses(only=("hubtel",))
+    url = f"{one.base_url}/payments/hubtel/callback/{PATH_SECRET}"
+    sandbox.desk.accounts = msgspec.structs.replace(sandbox.desk.accounts, hubtel_fulfilment_url=url)
+    return one
 
 
 @pytest.fixture

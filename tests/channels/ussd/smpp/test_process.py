@@ -13,7 +13,7 @@ from channels.smpp.names import Status
 from engine.api import Engine
 from runtime.embedded.process import free_port
 from tests.channels.phone import FACE_VALUE, money
-from tests.channels.test_server import ROOT, ready, running
+from tests.channels.servers import ROOT, ready, running
 from tests.channels.ussd.smpp.conftest import Handset
 from tests.doubles.smsc import Smsc
 

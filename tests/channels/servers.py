@@ -1,0 +1,65 @@
+"""The server as a process, and a gateway that calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+
+from tests.channels.phone import MSISDN
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "serviceCode": "*123#"}
+
+#: Under the second after which a turn gives Redis up and answers without it.
+REDIS_PAUSE_MS = 900
+
+#: the environment of a server; what is given goes into its settings file
+Variables = Callable[..., dict[str, str]]
+
+
+@asynccontextmanager
+async def running(script: str, variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A root script as a process, killed where it has not ended by itself."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, cwd=ROOT, env=variables, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ready(process: asyncio.subprocess.Process, http: aiohttp.ClientSession, base: str) -> dict[str, Any]:
+    """What a server says of its health, once it says anything."""
+    async with asyncio.timeout(30):
+        while process.returncode is None:
+            try:
+                async with http.get(f"{base}/health/ready") as response:
+                    return await response.json()
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.05)
+    assert process.stderr is not None
+    raise AssertionError((await process.stderr.read()).decode())
+
+
+async def hop(http: aiohttp.ClientSession, base: str, text: str) -> str:
+    """One hop of a session at the server."""
+    async with http.post(f"{base}/ussd/africastalking", data=HOP | {"text": text}) as response:
+        return await response.text()
+
+
+async def somebody_waits_for_a_lock(database_url: str) -> None:
+    """Return once a session of this database waits for another one's row."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(database_url, autocommit=True) as watcher:
+        await until(lambda: watcher.execute(waiting).fetchone() != (0,))
