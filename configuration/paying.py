@@ -14,9 +14,11 @@ class ReconciliationRules(Strict):
     """How gateways' statements are matched with the books."""
 
     #: what becomes of money that a gateway has and nobody was credited, where nothing but the credit is missing: it
-    #: waits for staff (``never``), is credited once the gateway confirms it, or because the statement says so; of
-    #: credited money that the gateway has given back, whole or in part, as much is taken back by the same rule
+    #: waits for staff (``never``), is credited once the gateway confirms it, or because the statement says so
     credit: Literal["never", "confirmed", "stated"] = "confirmed"
+    #: by which of these rules credited money that the gateway has given back, whole or in part, is taken back; nothing:
+    #: by the same. M-Pesa confirms no parts, so there they wait for staff unless this is ``stated``
+    given_back: Literal["never", "confirmed", "stated"] | None = None
     #: hours that both sides of one payment may lie apart
     late_hours: int = Field(default=24, ge=1, le=24 * 14)
     #: minutes from a statement's ends within which a booking may be stated by the next one

@@ -86,7 +86,7 @@ class Engine(Bookkeeping, Charging, Lines, Messaging, Paying, Staffing):
         Charging.__init__(self, base)
         Lines.__init__(self, base, self.sessions.line_changed)
         Messaging.__init__(self, base, self.accounts, self._chats, webhooks or WebhookSettings())
-        Paying.__init__(self, base, self.accounts, gateways or no_gateways(metrics), redis)
+        Paying.__init__(self, base, self.accounts, self.disputes, gateways or no_gateways(metrics), redis)
         Staffing.__init__(
             self,
             base,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from engine.balances.facts import AdvanceFacts, GivenFacts, RenewalFacts, StandingFacts
@@ -60,6 +61,8 @@ class OriginalFacts(NamedTuple):
     transfers: tuple[Transfer, ...]
     already_reversed: bool
     booked_at: datetime
+    #: of its answer: codes, ids and amounts
+    details: Mapping[str, Any]
 
 
 class PaymentFacts(NamedTuple):
@@ -76,7 +79,7 @@ class PaymentFacts(NamedTuple):
     reason: str | None
     reference: str
     product: str | None
-    #: minor units that the gateway has given back by itself, in parts
+    #: minor units that went back in parts: the gateway gave them back by itself, or a bank took them
     returned: int = 0
 
 
@@ -102,6 +105,8 @@ class Facts:
     voucher: VoucherFacts | None = None
     original: OriginalFacts | None = None
     payment: PaymentFacts | None = None
+    #: of what has gone back of the payment: what banks took by disputes over a part, and have not given again
+    disputed: int = 0
     #: oldest first
     bills: list[BillFacts] = field(default_factory=list)
     session: SessionFacts | None = None

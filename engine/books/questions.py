@@ -39,8 +39,8 @@ def _refunded(asked: Operation) -> Iterator[Row]:
 
 
 def _add_original(facts: Facts, row: Row) -> None:
-    kind, code, booked_at, reversed_already = row
-    facts.original = OriginalFacts(kind, code, (), reversed_already, booked_at)
+    kind, code, booked_at, reversed_already, details = row
+    facts.original = OriginalFacts(kind, code, (), reversed_already, booked_at, details or {})
 
 
 def _add_leg(facts: Facts, row: Row) -> None:
@@ -59,6 +59,15 @@ def _add_payment(facts: Facts, row: Row) -> None:
     payment_id, line_id, gateway, gateway_ref, method, amount, currency, state, *rest = row
     what = (payment_id, line_id, gateway, gateway_ref, method, amount, currency, PaymentState(state))
     facts.payment = PaymentFacts(*what, *rest)
+
+
+def _told_back(asked: Operation) -> Iterator[Row]:
+    if isinstance(asked, Reverse) and asked.returned is not None and not asked.chargeback:
+        yield (*asked.account, asked.payment_id)
+
+
+def _add_disputed(facts: Facts, row: Row) -> None:
+    (facts.disputed,) = row
 
 
 def _bills(asked: Operation) -> Iterator[Row]:
@@ -105,6 +114,24 @@ QUESTIONS = (
         (Settle, SetAside, Reverse, Restore, Return),
     ),
     Question(
+        # Read through the account's operations: for the few payments of which something went back before.
+        "disputed",
+        payment,
+        ("shard", "account_id", "payment_id"),
+        f"""
+        SELECT v.place, CAST(sum(CAST(o.answer->'details'->>'amount' AS bigint)) AS bigint)
+        FROM {given(payment, "shard", "account_id", "payment_id")} JOIN payment p USING (shard, account_id, payment_id)
+        JOIN operation o USING (shard, account_id)
+        WHERE p.returned > 0 AND o.kind = 'reverse' AND o.code = '{Code.OK}' AND o.answer->'details' ? 'left'
+          AND o.answer->'details'->>'payment_id' = CAST(p.payment_id AS text)
+          AND NOT EXISTS (SELECT FROM operation r WHERE r.shard = o.shard AND r.account_id = o.account_id
+                          AND r.reverses = o.key AND r.code = '{Code.OK}')
+        GROUP BY v.place""",
+        _told_back,
+        _add_disputed,
+        (Reverse,),
+    ),
+    Question(
         "bills",
         payment,
         ("shard", "account_id", "payment_id"),
@@ -135,7 +162,7 @@ QUESTIONS = (
         f"""
         SELECT v.place, o.kind, o.code, o.booked_at,
                EXISTS (SELECT FROM operation r WHERE r.shard = o.shard AND r.account_id = o.account_id
-                       AND r.reverses = o.key AND r.code = '{Code.OK}')
+                       AND r.reverses = o.key AND r.code = '{Code.OK}'), o.answer->'details'
         FROM {given(operation, "shard", "account_id", "key")} JOIN operation o USING (shard, account_id, key)""",
         _refunded,
         _add_original,

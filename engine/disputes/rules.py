@@ -15,8 +15,17 @@ DEADLINE_DAYS = 10
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+#: who opens a case of what a payer's bank asks back: ``gateway:`` and the gateway's name
+BY_GATEWAY = "gateway:"
+
+
 class CaseRefused(NotPossible):
     """A case cannot take this step."""
+
+
+def case_of(payment_id: UUID, dispute: str) -> UUID:
+    """The id of the case of what a payer's bank asks back: one for each dispute, by the provider's name for it."""
+    return uuid5(payment_id, f"case|{dispute}")
 
 
 def number_of(case_id: UUID) -> str:
@@ -25,7 +34,9 @@ def number_of(case_id: UUID) -> str:
     return "D" + "".join(_SPEAKABLE[digits >> shift & 31] for shift in range(30, -1, -5))
 
 
-def check_decision(state: CaseState, decided: Outcome | None, outcome: Outcome, payment_id: UUID | None) -> None:
+def check_decision(
+    state: CaseState, decided: Outcome | None, outcome: Outcome, payment_id: UUID | None, *, by_bank: bool
+) -> None:
     """Whether a case may be decided so. One whose money may be moving can only be finished. Raises ``CaseRefused``."""
     if state is CaseState.RESOLVED:
         raise CaseRefused(f"the case was resolved: {decided}", "case_resolved", outcome=decided)
@@ -34,6 +45,8 @@ def check_decision(state: CaseState, decided: Outcome | None, outcome: Outcome, 
         raise CaseRefused(said, "case_resolving", outcome=decided)
     if outcome is Outcome.CHARGEBACK_ACCEPTED and payment_id is None:
         raise CaseRefused("only a payment can be charged back", "case_not_payment")
+    if by_bank and outcome is Outcome.REFUND:
+        raise CaseRefused("the payer's bank has taken the money itself: there is nothing to give back", "case_nothing")
 
 
 def ordered_by(
@@ -48,12 +61,14 @@ def ordered_by(
     by: str,
     decisions: int,
     decided_at: datetime,
+    by_bank: bool,
 ) -> Operation | None:
     """The operation that an outcome asks for; None where no money moves.
 
-    Its key derives from the case and its ``decisions``-th decision: each of them moves money once, ever.
+    Its key derives from the case and its ``decisions``-th decision: each of them moves money once, ever. What the
+    payer's bank has taken, or given again, was booked when its provider told of it.
     """
-    if outcome is Outcome.REFUSED:
+    if by_bank or outcome is Outcome.REFUSED:
         return None
     key = uuid5(case_id, f"{outcome.value}|{decisions}")
     source = f"staff:{by}"

@@ -15,11 +15,21 @@ from engine.audit.receipts import NoReceipt, find_operation
 from engine.audit.service import Trail
 from engine.books.databases import Books
 from engine.disputes import store
-from engine.disputes.rules import DEADLINE_DAYS, CaseRefused, check_decision, number_of, ordered_by
+from engine.disputes.rules import (
+    BY_GATEWAY,
+    DEADLINE_DAYS,
+    CaseRefused,
+    case_of,
+    check_decision,
+    number_of,
+    ordered_by,
+)
 from engine.disputes.store import Disputed, Evidence
 from engine.disputes.tables import CaseState, Outcome
+from engine.recharge.gateways.amounts import major
+from engine.recharge.gateways.contract import Dispute
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, Answer, NotThere, Operation
+from engine.words import AccountRef, Answer, NotThere, Operation, settle_key
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +58,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     outcome_reference: str | None
     resolved_by: str | None
     resolved_at: datetime | None
+
+    @property
+    def by_bank(self) -> bool:
+        """Whether it is about what the payer's bank asks back, and its payment gateway told of it."""
+        return self.opened_by.startswith(BY_GATEWAY)
 
     @property
     def overdue(self) -> bool:
@@ -84,33 +99,23 @@ class Disputes:
         if not 1 <= days <= 365:
             raise ValueError("days: 1 to 365 are meant")
         disputed = await self._find(reference, account)
-        evidence = await store.gather(self._books, disputed)
-        case_id, now = new_id(), datetime.now(UTC)
-        number = number_of(case_id)
-        owned = {"shard": disputed.account.shard, "account_id": disputed.account.account_id, "case_id": case_id}
-        case = owned | {
-            "number": number,
-            "reference": reference.strip().upper(),
-            "operation_key": disputed.operation_key,
-            "payment_id": disputed.payment_id,
-            "reason": reason.strip(),
-            "state": CaseState.OPEN,
-            "owner": owner,
-            "opened_by": by,
-            "opened_at": now,
-            "deadline": now + timedelta(days=days),
-        }
-        rows = [
-            owned | {"evidence_id": new_id(), "layer": one.layer, "body": one.body, "gathered_at": now}
-            for one in evidence
-        ]
-        async with self._books.billing.begin() as connection:
-            await store.insert_case(connection, case, rows)
-            detail = {"case": number, "reference": case["reference"], "owner": owner, "evidence": len(rows)}
-            await self._trail.record(
-                "dispute.open", by=by, why=reason, account=disputed.account, detail=detail, connection=connection
-            )
-            return await self._case(connection, number)
+        return await self._keep(new_id(), disputed, reference, reason, by, owner=owner, days=days)
+
+    async def told(
+        self, account: AccountRef, payment_id: UUID, dispute: Dispute, *, reference: str, gateway: str, currency: str
+    ) -> None:
+        """Keep a case of what a payer's bank asks back, as a payment gateway tells of it, and its end; once each.
+
+        The money is none of this: it was booked. ``reference``: the payment's.
+        """
+        case_id, by = case_of(payment_id, dispute.name), f"{BY_GATEWAY}{gateway}"
+        reason = f"{dispute.name}: {major(dispute.amount, currency)} {currency}"
+        case = await self._keep(case_id, Disputed(account, settle_key(payment_id), payment_id), reference, reason, by)
+        if not dispute.ended or case.state is CaseState.RESOLVED:
+            return
+        outcome, why = (Outcome.REFUSED, "won") if dispute.won else (Outcome.CHARGEBACK_ACCEPTED, "lost")
+        done = {"state": CaseState.RESOLVED, "outcome": outcome, "outcome_reason": why, "resolved_by": by}
+        await self._finish(case, by, why, done | {"resolved_at": datetime.now(UTC)}, "dispute.resolve")
 
     async def find(self, number: str) -> tuple[Case, list[Evidence]]:
         """A case and its evidence. Raises ``LookupError``."""
@@ -164,6 +169,7 @@ class Disputes:
             by=by,
             decisions=case.decisions,
             decided_at=case.decided_at or case.opened_at,
+            by_bank=case.by_bank,
         )
         answer = None if ordered is None else await self._post(ordered)
         if answer is not None and not answer.ok:
@@ -190,6 +196,46 @@ class Disputes:
                 return payments[0]
             return Disputed(found.account, found.key, await store.payment_of(connection, found.account, found.key))
 
+    async def _keep(
+        self,
+        case_id: UUID,
+        disputed: Disputed,
+        reference: str,
+        reason: str,
+        by: str,
+        *,
+        owner: str | None = None,
+        days: int = DEADLINE_DAYS,
+    ) -> Case:
+        """A new case, with what every layer knows of what it is about."""
+        evidence = await store.gather(self._books, disputed)
+        now, number = datetime.now(UTC), number_of(case_id)
+        owned = {"shard": disputed.account.shard, "account_id": disputed.account.account_id, "case_id": case_id}
+        case = owned | {
+            "number": number,
+            "reference": reference.strip().upper(),
+            "operation_key": disputed.operation_key,
+            "payment_id": disputed.payment_id,
+            "reason": reason.strip(),
+            "state": CaseState.OPEN,
+            "owner": owner,
+            "opened_by": by,
+            "opened_at": now,
+            "deadline": now + timedelta(days=days),
+        }
+        rows = [
+            owned | {"evidence_id": new_id(), "layer": one.layer, "body": one.body, "gathered_at": now}
+            for one in evidence
+        ]
+        async with self._books.billing.begin() as connection:
+            # Somebody who was told the same at the same time was faster.
+            if await store.insert_case(connection, case, rows):
+                detail = {"case": number, "reference": case["reference"], "owner": owner, "evidence": len(rows)}
+                await self._trail.record(
+                    "dispute.open", by=by, why=reason, account=disputed.account, detail=detail, connection=connection
+                )
+            return await self._case(connection, str(case_id))
+
     async def _line(self, case: Case) -> UUID | None:
         async with self._books.billing.connect() as connection:
             evidence = await store.evidence_of(connection, case.case_id, case.account)
@@ -199,7 +245,7 @@ class Disputes:
     async def _decide(self, number: str, outcome: Outcome, reason: str, by: str) -> Case:
         async with self._books.billing.begin() as connection:
             case = await self._case(connection, number, lock=True)
-            check_decision(case.state, case.outcome, outcome, case.payment_id)
+            check_decision(case.state, case.outcome, outcome, case.payment_id, by_bank=case.by_bank)
             if case.state is CaseState.OPEN:
                 decided = {
                     "state": CaseState.RESOLVING,
@@ -219,7 +265,7 @@ class Disputes:
         async with self._books.billing.begin() as connection:
             before = await self._case(connection, case.number, lock=True)
             # Somebody who finished the same decision at the same time was faster.
-            if before.state is CaseState.RESOLVING:
+            if before.state is case.state:
                 await store.update_case(connection, case.case_id, case.account, **values)
                 detail = {"case": case.number, "reference": values.get("outcome_reference")}
                 await self._trail.record(

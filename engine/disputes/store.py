@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -151,11 +152,12 @@ def _of(table: sa.Table, account: AccountRef) -> tuple[sa.ColumnElement[bool], .
 # -- the case ---------------------------------------------------------------------------------------------------------
 
 
-async def insert_case(connection: AsyncConnection, case: dict[str, Any], evidence: Sequence[dict[str, Any]]) -> None:
-    """A new case with what is known of it."""
-    await connection.execute(sa.insert(dispute).values(case))
-    if evidence:
+async def insert_case(connection: AsyncConnection, case: dict[str, Any], evidence: Sequence[dict[str, Any]]) -> bool:
+    """A new case with what is known of it. False if there is one of that id: then nothing is changed."""
+    made = await connection.execute(insert(dispute).values(case).on_conflict_do_nothing())
+    if made.rowcount and evidence:
         await connection.execute(sa.insert(dispute_evidence), evidence)
+    return bool(made.rowcount)
 
 
 async def find_case(connection: AsyncConnection, number: str, *, lock: bool = False) -> RowMapping | None:

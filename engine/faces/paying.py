@@ -5,6 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from engine.accounts.service import Accounts
+from engine.disputes.service import Disputes
 from engine.faces.foundation import Foundation
 from engine.favourites.service import Favourites
 from engine.guard.cards import Cards
@@ -21,7 +22,9 @@ from engine.reconciliation.service import Reconciliation
 class Paying:
     """Payments as payers ask for them, as gateways tell of them, and as staff looks at them."""
 
-    def __init__(self, base: Foundation, accounts: Accounts, gateways: Gateways, redis: Redis | None) -> None:
+    def __init__(
+        self, base: Foundation, accounts: Accounts, disputes: Disputes, gateways: Gateways, redis: Redis | None
+    ) -> None:
         """``redis`` is where the guard counts attempts; without it none are."""
         database, operator, keyring = base.database, base.operator, base.keyring
         self.cards = Cards(database, keyring)
@@ -37,6 +40,7 @@ class Paying:
             guard=PaymentGuard(operator, keyring, base.metrics, redis),
             cards=self.cards,
             alarms=base.alarms,
+            disputes=disputes,
         )
         self.pay = payments.pay
         self.asked_before = payments.asked_before

@@ -17,13 +17,17 @@ PATHS = ("/payments/{name}/callback", "/payments/{name}/callback/{{secret}}")
 async def callback(payments: Payments, name: str, request: web.Request) -> web.Response:
     """``POST /payments/{gateway}/callback[/{secret}]`` of the gateway ``name``.
 
-    A body above ``BODY_LIMIT`` bytes is read no further than that, and refused by the gateway's own reading.
+    A body above ``BODY_LIMIT`` bytes is read no further than that, and refused by the gateway's own reading; so is one
+    that is broken off, or not compressed as its header says: nothing of it is read.
     """
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            break
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                break
+    except (web.RequestPayloadError, ConnectionError):
+        body.clear()
     reply = await payments.take_callback(
         name,
         CallbackRequest(

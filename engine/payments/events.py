@@ -14,11 +14,11 @@ from engine.payments.course import is_waiting
 from engine.payments.gateways import Gateways
 from engine.payments.opening import Opening, Wanted
 from engine.payments.owners import ID, PATH, REF, REFERENCE, STATUS_REF, Found, Taken, owner_of
-from engine.payments.parts import Parts, in_part
+from engine.payments.parts import Parts, in_other_money, in_part, told_back
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress, hearing
 from engine.payments.pushes import Pushes, paid_by, undecided
-from engine.payments.steps import Step
+from engine.payments.steps import Step, alarm_facts
 from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome, Payer
 from engine.words import BadNumber, EngineUnavailable, PaymentMethod, PaymentRefused, PaymentState, UnknownLine
@@ -42,6 +42,7 @@ class Events:
         pushes: Pushes,
         progress: Progress,
         *,
+        parts: Parts,
         payers: Payers,
         alarms: Alarms,
     ) -> None:
@@ -52,15 +53,15 @@ class Events:
         self._payers = payers
         self._alarms = alarms
         self._progress = progress
-        self._parts = Parts(progress, alarms)
+        self._parts = parts
         self._metrics = gateways.metrics
 
     def step_of(self, taken: Taken, found: Found) -> Step | None:
         """The step of an event that can be believed as it is, of a payment that is there; None: ``work`` it."""
-        stored = None if taken.event.ask_status else owner_of(taken, found)
-        if not isinstance(stored, Stored) or in_part(stored, taken.event.outcome).returned:
+        stored, outcome = None if taken.event.ask_status else owner_of(taken, found), taken.event.outcome
+        if not isinstance(stored, Stored) or in_other_money(stored, outcome) or told_back(in_part(stored, outcome)):
             return None
-        return _hearing(taken, stored, taken.event.outcome)
+        return _hearing(taken, stored, outcome)
 
     async def work(self, taken: Taken, found: Found, *, stepped: Stored | None = None) -> str:
         """Do an event that is stored. Returns how far it came; what fails is left to the recovery loop.
@@ -94,18 +95,20 @@ class Events:
                 return await self._unconfirmed(taken, stored)
             outcome = said
             await self._payers.keep_card(stored, outcome.card)
+        if in_other_money(stored, outcome):
+            await self._alarms.raise_alarm("payment.taken_back_in_part", **alarm_facts(stored))
+            return await self._finish(taken, "currency")
         outcome = in_part(stored, outcome)
-        stepped = await self._progress.step(
-            _hearing(taken, stored, outcome, done=not concludes and not outcome.returned)
-        )
+        more = told_back(outcome)
+        stepped = await self._progress.step(_hearing(taken, stored, outcome, done=not concludes and not more))
         if concludes:
             return await self._conclude(taken, stepped)
         told = await self._settled(taken, stepped)
-        if not outcome.returned:
+        if not more:
             return told
         # What has gone back of it is booked, then the event is done.
         late = taken.received_at + CONFIRM_WITHIN < datetime.now(UTC)
-        if not await self._parts.take(stepped, outcome.returned, late=late):
+        if not await self._parts.take(stepped, outcome, late=late):
             return "waiting"
         await self._progress.step(_hearing(taken, stepped, outcome))
         return told

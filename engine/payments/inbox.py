@@ -97,10 +97,10 @@ class Inbox:
         if callback.shared_path:
             request = msgspec.structs.replace(request, path_secret="")
         answer = Reply(callback.status, callback.body, callback.content_type)
-        if callback.refusal is not None:
-            known = [await self._serves(event.account_number) for event in callback.events]
-            return answer if all(known) else answer._replace(body=callback.refusal)
         try:
+            if callback.refusal is not None:
+                known = [await self._may_pay(event) for event in callback.events]
+                return answer if all(known) else answer._replace(body=callback.refusal)
             if request.path_secret and any(map(_by_path_alone, callback.events)):
                 path = {PATH: names.by_path(request.path_secret)}
                 if not await self._finder(path):
@@ -223,6 +223,10 @@ class Inbox:
             return False
         self._refusals -= 1
         return True
+
+    async def _may_pay(self, event: Event) -> bool:
+        """Whether a payment that its payer is about to make has somebody to go to; a till's names no account."""
+        return not event.account_number or await self._serves(event.account_number)
 
     async def _serves(self, account_number: str | None) -> bool:
         """Whether what a payer typed as the account can be paid for."""

@@ -51,6 +51,16 @@ def part_key(payment_id: UUID, returned: int) -> UUID:
     return uuid5(payment_id, f"part_returned|{returned}")
 
 
+def dispute_key(payment_id: UUID, dispute: str) -> UUID:
+    """The key of the one operation that books what a bank took of it, by the provider's name of the dispute."""
+    return uuid5(payment_id, f"dispute|{dispute}")
+
+
+def dispute_won_key(payment_id: UUID, dispute: str) -> UUID:
+    """The key of the one operation that gives that again, the dispute won."""
+    return uuid5(payment_id, f"dispute_won|{dispute}")
+
+
 def return_key(payment_id: UUID) -> UUID:
     """The key of the one operation that books its having been given back."""
     return uuid5(payment_id, "return")

@@ -174,7 +174,7 @@ class Progress:
     async def _settle(self, stored: Stored) -> bool:
         captured, currency = stored.money
         key = settle_key(stored.payment_id)
-        operation = Settle(**_common(stored, key), payment_id=stored.payment_id, captured=captured, currency=currency)
+        operation = Settle(**common(stored, key), payment_id=stored.payment_id, captured=captured, currency=currency)
         answer = await self._post(operation, stored, S.SETTLED)
         if answer.code in _DONE:
             return True
@@ -198,7 +198,7 @@ class Progress:
         captured, currency = stored.money
         key = names.set_aside_key(stored.payment_id)
         operation = SetAside(
-            **_common(stored, key),
+            **common(stored, key),
             payment_id=stored.payment_id,
             captured=captured,
             currency=currency,
@@ -215,17 +215,9 @@ class Progress:
     ) -> Answer:
         """Take a settled payment's credit back, under a fresh key if none is given."""
         # A refusal stays under its key: whoever asks again has a new one. Under its lock it is taken back once.
-        common = _common(stored, key or new_id()) | {"source": source}
-        operation = Reverse(**common, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
+        what = common(stored, key or new_id()) | {"source": source}
+        operation = Reverse(**what, payment_id=stored.payment_id, reason=reason, chargeback=chargeback)
         return await self._post(operation, stored, S.CHARGED_BACK if chargeback else S.REFUNDING)
-
-    async def reverse_part(self, stored: Stored, returned: int) -> Answer:
-        """Take back of a settled payment's credit what its gateway has given back: ``returned`` minor units so far."""
-        key = names.part_key(stored.payment_id, returned)
-        common = _common(stored, key)
-        return await self._door.post(
-            Reverse(**common, payment_id=stored.payment_id, reason="part_returned", returned=returned)
-        )
 
     async def _restore(self, stored: Stored) -> bool:
         """Give again what a chargeback took, once: what reversed the settlement is found and undone."""
@@ -233,7 +225,7 @@ class Progress:
         if reversal is None:
             return await self._not_restored(stored, "no_reversal")
         key = names.restore_key(stored.payment_id)
-        operation = Restore(**_common(stored, key), payment_id=stored.payment_id, reversal_key=reversal)
+        operation = Restore(**common(stored, key), payment_id=stored.payment_id, reversal_key=reversal)
         answer = await self._post(operation, stored, S.SETTLED)
         if answer.code in (Code.OK, Code.PAYMENT_SETTLED):
             return True
@@ -259,7 +251,7 @@ class Progress:
 
     async def _returned(self, stored: Stored) -> bool:
         key, currency = names.return_key(stored.payment_id), stored.money[1]
-        operation = Return(**_common(stored, key), payment_id=stored.payment_id, amount=stored.left, currency=currency)
+        operation = Return(**common(stored, key), payment_id=stored.payment_id, amount=stored.left, currency=currency)
         return (await self._post(operation, stored, S.REFUNDED)).code in _DONE
 
     async def _post(self, operation: Operation, stored: Stored, state: PaymentState) -> Answer:
@@ -269,7 +261,8 @@ class Progress:
         return answer
 
 
-def _common(stored: Stored, key: UUID) -> dict[str, Any]:
+def common(stored: Stored, key: UUID) -> dict[str, Any]:
+    """What every operation about a payment says, under ``key``."""
     now = datetime.now(UTC)
     who = {"account": stored.account, "line_id": stored.line_id}
     return who | {"key": key, "asked_at": now, "source": stored.source}
@@ -278,7 +271,7 @@ def _common(stored: Stored, key: UUID) -> dict[str, Any]:
 def evidence(outcome: Outcome) -> dict[str, Any]:
     """What a provider said, without what a payer would follow or be charged by."""
     said: dict[str, Any] = msgspec.to_builtins(outcome)
-    return {name: value for name, value in said.items() if value is not None and name not in ("action_url", "card")}
+    return {name: value for name, value in said.items() if value and name not in ("action_url", "card")}
 
 
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:

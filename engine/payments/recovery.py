@@ -34,7 +34,7 @@ from engine.payments.course import (
 )
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
-from engine.payments.parts import in_part, returned_event
+from engine.payments.parts import WentBack, events_of, in_part, told_back
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.steps import Step
@@ -200,16 +200,26 @@ class Recovery:
             outcome = await self._gateways.cancel(stored.gateway, stored.asked_by())
         await self._payers.keep_card(stored, outcome.card)
         outcome = in_part(stored, outcome)
-        if outcome.returned:
-            # An event of its own remembers that, whatever becomes of this process.
-            ref, currency = outcome.gateway_ref or stored.gateway_ref, stored.money[1]
-            event = returned_event(stored.payment_id, ref, outcome.returned, currency)
-            await self._inbox.take_statement(stored.gateway, event)
+        if told_back(outcome):
+            await self._take_back(stored, outcome)
             return stored
         after = await self._progress.heard(stored, outcome, "status")
         if is_waiting(after) and hopeless(stored, now):
             return await self._give_up(after)
         return after
+
+    async def _take_back(self, stored: Stored, outcome: Outcome) -> None:
+        """Do what was said to have gone back. Events of their own remember it, whatever becomes of this process."""
+        for event in events_of(stored, outcome):
+            await self._inbox.take_statement(stored.gateway, event)
+
+    async def gone_back(self, stored: Stored) -> WentBack:
+        """What its gateway, which is asked, says of how much went back; what it names of banks is booked."""
+        said = in_part(stored, await self._gateways.status(stored.gateway, stored.known_by()))
+        await self._take_back(stored, msgspec.structs.replace(said, returned=None))
+        disputed = sum(one.amount for one in said.disputes if not one.won)
+        whole = said.state in (G.REFUNDED, G.CHARGEBACK) and not disputed
+        return WentBack(stored.money[0] if whole else said.returned or 0, disputed)
 
     async def _said_of(self, stored: Stored) -> Outcome:
         """What its gateway says of it; of a page whose address never reached us: that nobody has been there."""

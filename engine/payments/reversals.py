@@ -48,20 +48,29 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
 
 
 def _reverse_part(case: Case, operation: Reverse, payment: PaymentFacts, returned: int) -> Verdict:
-    """Take back what the gateway has given back since this was asked last; the payment stays settled."""
-    amount = returned - payment.returned
-    # All of it is a matter of its own, and so is what has been heard of a chargeback that will take the rest.
-    if amount <= 0 or returned >= payment.amount or payment.reason == CHARGEBACK:
+    """Take back what has gone back since: the payment stays settled until nothing is left of it.
+
+    A bank takes what it takes beside all else. A gateway says how much it gave back so far, which no bank's is part of.
+    """
+    gone = min(returned + (payment.returned if operation.chargeback else case.facts.disputed), payment.amount)
+    amount, left = gone - payment.returned, payment.amount - gone
+    # Of a chargeback that will take the rest has been heard: it does.
+    if amount <= 0 or payment.reason == CHARGEBACK:
         return Verdict(Code.PAYMENT_CLOSED)
     credited = list(_credited(case, payment.returned, amount))
     taken = sum(min(case.free(bucket), part) for bucket, part in credited)
     _take(case, payment, credited, amount, Owing.GATEWAY)
-    counted = payment._replace(returned=returned)
     money = (amount, payment.currency)
-    note(case, counted, "part_returned", PaymentState.SETTLED, reason=payment.reason, money=money)
-    details = _details(case, operation, amount, taken)
+    event = "part_returned" if left else "charged_back"
+    if left:
+        counted = payment._replace(returned=gone)
+        note(case, counted, event, PaymentState.SETTLED, reason=payment.reason, money=money)
+    else:
+        note(case, payment, event, PaymentState.CHARGED_BACK, reason=CHARGEBACK, money=money)
+    # By ``left`` what a bank took of a part is known again: see the question for ``Facts.disputed``, and ``restore``.
+    details = _details(case, operation, amount, taken) | ({"left": left} if operation.chargeback else {})
     case.messages.append(("payment.part_returned", details | {"reference": case.reference}))
-    case.announce("settlement.part_returned", details | {"reference": case.reference, "currency": payment.currency})
+    case.announce(f"settlement.{event}", details | {"reference": case.reference, "currency": payment.currency})
     return Verdict(Code.OK, details)
 
 
@@ -114,11 +123,13 @@ def restore(case: Case, operation: Restore) -> Verdict:
     payment, reversal = case.facts.payment, case.facts.original
     if payment is None:
         return Verdict(Code.PAYMENT_UNKNOWN)
-    if payment.state is not PaymentState.CHARGED_BACK:
-        return Verdict(STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
     if reversal is None or reversal.kind != "reverse" or reversal.code != Code.OK or reversal.already_reversed:
-        return Verdict(Code.PAYMENT_CLOSED)
-    left = payment.amount - payment.returned
+        return Verdict(STANDS.get(payment.state, Code.PAYMENT_CLOSED))
+    part = "left" in reversal.details
+    if payment.state is not PaymentState.CHARGED_BACK and not (part and payment.state is PaymentState.SETTLED):
+        return Verdict(STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
+    amount = int(reversal.details["amount"])
+    gone = payment.amount if payment.state is PaymentState.CHARGED_BACK else payment.returned
     taken = sum(leg.amount for leg in reversal.transfers if leg.credit is Ledger.GATEWAY)
     line = case.facts.line
     if taken and line is not None and line.status is LineStatus.TERMINATED and not case.facts.bills:
@@ -128,11 +139,14 @@ def restore(case: Case, operation: Restore) -> Verdict:
         expires_at = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
         credit_main(case, rest, Ledger.GATEWAY, expires_at)
         owe(case, payment, Owing.GATEWAY, Owing.ADVANCE, rest)
-    if taken < left:
-        owe(case, payment, Owing.GATEWAY, Owing.LOSSES, left - taken)
-    note(case, payment, "restored", PaymentState.SETTLED, reason=WON_BACK, money=(left, payment.currency))
+    if taken < amount:
+        owe(case, payment, Owing.GATEWAY, Owing.LOSSES, amount - taken)
+    # What was won as a whole is not taken once more; of parts each is told by its own name.
+    reason = None if part else WON_BACK
+    counted, money = payment._replace(returned=gone - amount), (amount, payment.currency)
+    note(case, counted, "restored", PaymentState.SETTLED, reason=reason, money=money)
     details = {
-        "amount": left,
+        "amount": amount,
         "credited": taken,
         "gateway": payment.gateway,
         "balance": case.total(Unit.MONEY),

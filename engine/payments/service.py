@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
 from engine.books.service import Door
+from engine.disputes.service import Disputes
 from engine.events.alarms import Alarms
 from engine.guard.cards import Cards
 from engine.guard.payments import PaymentGuard
@@ -25,14 +26,14 @@ from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
 from engine.payments.opening import Opening, Wanted
-from engine.payments.parts import in_part
+from engine.payments.parts import Parts, WentBack
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress
 from engine.payments.pushes import Pushes
 from engine.payments.recovery import Recovery
 from engine.payments.steps import Step
 from engine.payments.stored import Stored
-from engine.recharge.gateways.contract import GatewayState, Payer
+from engine.recharge.gateways.contract import Payer
 from engine.words import (
     Answer,
     CardPage,
@@ -69,6 +70,7 @@ class Payments:
         guard: PaymentGuard,
         cards: Cards,
         alarms: Alarms,
+        disputes: Disputes,
     ) -> None:
         self._database = database
         self._operator = operator
@@ -79,9 +81,9 @@ class Payments:
         self._progress = Progress(database, door, gateways.metrics, alarms)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
         self._pushes = Pushes(database, keyring)
-        events = Events(
-            accounts, gateways, self._opening, self._pushes, self._progress, payers=self._payers, alarms=alarms
-        )
+        parts = Parts(door, self._progress, alarms, disputes)
+        ways = (self._opening, self._pushes, self._progress)
+        events = Events(accounts, gateways, *ways, parts=parts, payers=self._payers, alarms=alarms)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
             database,
@@ -257,14 +259,15 @@ class Payments:
         stored = await self._finder.one(names.by_id(payment.payment_id))
         return payment if stored is None else (await self._asking.call_off(stored)).payment()
 
-    async def gone_back(self, payment_id: UUID) -> int:
-        """How much of a payment has gone back to its payer, minor units: what its gateway, which is asked, says."""
+    async def gone_back(self, payment_id: UUID) -> WentBack:
+        """How much of a payment has gone back to its payer: what its gateway, which is asked, says.
+
+        What it names as taken by banks, or won back of them, is booked under those names.
+        """
         stored = await self._finder.one(names.by_id(payment_id))
         if stored is None:
-            return 0
-        said = in_part(stored, await self._gateways.status(stored.gateway, stored.known_by()))
-        whole = said.state in (GatewayState.REFUNDED, GatewayState.CHARGEBACK)
-        return stored.money[0] if whole else said.returned or 0
+            return WentBack(0, 0)
+        return await self._recovery.gone_back(stored)
 
     # -- staff ---
 

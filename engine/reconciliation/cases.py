@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.recharge.gateways.contract import GatewayState
 from engine.reconciliation.tables import (
     Kind,
     Resolution,
@@ -67,13 +68,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-async def stated_back(connection: AsyncConnection, gateway: str, gateway_ref: str) -> int:
-    """How much a gateway has stated, in whatever file, as given back of what it calls so: minor units."""
+async def stated_back(connection: AsyncConnection, gateway: str, gateway_ref: str) -> tuple[int, int]:
+    """How much a gateway has stated, in whatever file, as gone back of what it calls so, and as won back: minor units.
+
+    What is won back was taken by a bank before.
+    """
     row = settlement_row.c
-    query = sa.select(sa.func.coalesce(-sa.func.sum(row.amount), 0)).where(
-        row.gateway == gateway, row.gateway_ref == gateway_ref, row.amount < 0
-    )
-    return int((await connection.execute(query)).scalar_one())
+    back = sa.func.coalesce(-sa.func.sum(row.amount).filter(row.amount < 0), 0)
+    won = sa.func.coalesce(sa.func.sum(row.amount).filter(row.state == GatewayState.REINSTATED), 0)
+    query = sa.select(back, won).where(row.gateway == gateway, row.gateway_ref == gateway_ref)
+    stated = (await connection.execute(query)).one()
+    return int(stated[0]), int(stated[1])
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,10 +44,11 @@ class Crediting:
         self._rules = rules
         self._payments = payments
         self._sealer = sealer
+        self._given_back = rules.given_back or rules.credit
 
     async def run(self, gateway: str, of: Days) -> int:
         """Credit the exact matches of these days that nobody has decided about, by the rule. Returns how many were."""
-        if self._rules.credit == "never":
+        if {self._rules.credit, self._given_back} == {"never"}:
             return 0
         wanted = Wanted(gateway=gateway, first=of.first, last=of.last, creditable=True)
         credited, last = 0, None
@@ -65,8 +66,11 @@ class Crediting:
         return [await self._by_rule(one) for one in matter].count(Resolution.CREDITED)
 
     async def _by_rule(self, one: Discrepancy) -> Resolution | None:
+        rule = self._given_back if one.stated < 0 else self._rules.credit
+        if rule == "never":
+            return None
         try:
-            return await self._credited(one, BY_RULE, f"exact match, {self._rules.credit}")
+            return await self._credited(one, BY_RULE, f"exact match, {rule}")
         except (ValueError, EngineUnavailable) as error:
             # It stays open: a person looks at it, or the next run.
             log.warning("missing_credit_stays_open", discrepancy=one.number, reason=str(error))
@@ -99,17 +103,20 @@ class Crediting:
         if payment is None:
             raise NotPossible("not booked: the payment is not known", "discrepancy_no_payment")
         async with self._database.connect() as connection:
-            stated = await cases.stated_back(connection, one.gateway, one.name)
-        returned = max(stated, -one.stated)
-        if by == BY_RULE and self._rules.credit != "stated":
-            returned = min(returned, await self._payments.gone_back(payment.payment_id))
+            back, won = await cases.stated_back(connection, one.gateway, one.name)
+        stated = max(back, -one.stated) - won
+        # What banks took has names, and is booked by them: all else the gateway gave back.
+        gone = await self._payments.gone_back(payment.payment_id)
+        refunded = stated - gone.disputed
+        if by == BY_RULE and self._given_back != "stated":
+            refunded = min(refunded, gone.refunded)
         word = "nothing is confirmed"
-        if returned > payment.returned:
-            event = returned_event(payment.payment_id, payment.gateway_ref, returned, payment.currency)
+        if refunded > 0:
+            event = returned_event(payment.payment_id, payment.gateway_ref, refunded, payment.currency)
             word = await self._payments.take_statement(one.gateway, event)
-            payment = await self._payments.payment(payment.payment_id) or payment
-        gone = payment.amount if payment.state is PaymentState.CHARGED_BACK else payment.returned
-        if gone < max(stated, -one.stated):
+        payment = await self._payments.payment(payment.payment_id) or payment
+        booked = payment.amount if payment.state is PaymentState.CHARGED_BACK else payment.returned
+        if booked < stated:
             raise NotPossible(f"not booked: {word}", "discrepancy_not_booked")
         await self._end(one, payment, Resolution.CREDITED, by=by, why=why)
         return Resolution.CREDITED

@@ -24,6 +24,10 @@ _BOOKED_BACK = frozenset({S.REFUNDED, S.CHARGED_BACK})
 UNKNOWN_HERE, CAME_AND_WENT, TOLD_TWICE, NOT_STATED = "payment_unknown", "came_and_went", "told_twice", "not_stated"
 
 
+#: what is written behind a reference where it is of money that a bank has given again
+WON = " won"
+
+
 class Told(NamedTuple):
     """One movement that a gateway states."""
 
@@ -86,6 +90,8 @@ def judge(told: Told, payment: Stored | None, late: timedelta, *, elsewhere: boo
     if payment is None:
         missing = Kind.MISSING_HERE if told.amount > 0 else Kind.STATUS
         return Judged(missing, UNKNOWN_HERE, exact=told.amount > 0 and told.named)
+    if told.name.endswith(WON):
+        return Judged(Kind.STATUS, payment.state)
     if elsewhere:
         return Judged(Kind.DUPLICATE, TOLD_TWICE)
     if told.amount < 0:
@@ -145,8 +151,9 @@ def asked(payment: Stored, outcome: Outcome, late: timedelta) -> tuple[Told, Jud
     money, currency = payment.money
     amount = outcome.amount if outcome.amount is not None else money
     told = Told(name, payment.payment_id, amount, outcome.currency or currency, outcome.at or payment.changed_at)
-    if outcome.state is G.CAPTURED and outcome.returned and _booked(payment, paid=True):
-        told = told._replace(amount=-outcome.returned)
+    back_in_part = (outcome.returned or 0) + sum(one.amount for one in outcome.disputes if not one.won)
+    if outcome.state is G.CAPTURED and back_in_part and _booked(payment, paid=True):
+        told = told._replace(amount=-back_in_part)
     if outcome.state is G.CAPTURED:
         return told, judge(told, payment, late)
     back = outcome.state in (G.REFUNDED, G.CHARGEBACK)

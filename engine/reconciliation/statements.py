@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.reconciliation.rules import NOT_STATED, TOLD_TWICE
+from engine.recharge.gateways.contract import GatewayState
+from engine.reconciliation.rules import NOT_STATED, TOLD_TWICE, WON
 from engine.reconciliation.tables import Kind, Resolution, State
 
 TEMPORARY = """
@@ -39,10 +40,13 @@ KEEP = """
     WHERE (settlement_row.payment_id, settlement_row.amount, settlement_row.currency, settlement_row.fee)
           IS DISTINCT FROM (excluded.payment_id, excluded.amount, excluded.currency::char(3), excluded.fee)"""
 
-TELL = """
+# What was won back of a bank is money in like the payment itself, once more: it has a name of its own.
+TELL = f"""
     INSERT INTO told
-    SELECT r.gateway_ref, r.payment_id, r.amount, r.currency, r.at, r.day,
-           row_number() OVER (PARTITION BY r.gateway_ref, r.amount > 0 ORDER BY r.at, r.nth, r.state), 1, 0
+    SELECT CASE WHEN r.state = '{GatewayState.REINSTATED}' THEN r.gateway_ref || '{WON}' ELSE r.gateway_ref END,
+           r.payment_id, r.amount, r.currency, r.at, r.day,
+           row_number() OVER (PARTITION BY r.gateway_ref, r.amount > 0, r.state = '{GatewayState.REINSTATED}'
+                              ORDER BY r.at, r.nth, r.state), 1, 0
     FROM (SELECT gateway_ref FROM stated
           UNION SELECT gateway_ref FROM settlement_row
                 WHERE gateway = %(gateway)s AND day BETWEEN %(first)s AND %(last)s) refs
@@ -57,10 +61,11 @@ TELL_PARTS = """
     WHERE p.n > 1 AND t.name = p.name AND t.k = p.k AND t.amount < 0"""
 
 #: The bookings of a gateway around the statement's days, as the payment history has them.
-BOOKED = """
+BOOKED = f"""
     SELECT shard, account_id, payment_id, name, paid, CASE WHEN paid THEN amount ELSE -amount END, currency, booked_at,
            row_number() OVER (PARTITION BY name, paid ORDER BY booked_at, payment_id), 1, amount
-    FROM (SELECT *, coalesce(gateway_ref, payment_id::text) COLLATE "C" AS name,
+    FROM (SELECT *, (coalesce(gateway_ref, payment_id::text) || CASE event WHEN 'restored' THEN '{WON}' ELSE '' END)
+                    COLLATE "C" AS name,
                  event IN ('settled', 'set_aside', 'restored') AS paid
           FROM payment_history
           WHERE gateway = %(gateway)s AND event <> 'reversed'

@@ -85,7 +85,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     product: str | None
     created_at: datetime
     changed_at: datetime
-    #: minor units that its gateway has given back by itself, in parts
+    #: minor units that went back in parts: its gateway gave them back by itself, or a bank took them
     returned: int = 0
 
 
@@ -222,7 +222,8 @@ class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
 
     A refund takes all of it or nothing; a ``chargeback`` takes what is left, and the rest is booked as a loss. So does
     what the gateway has given back by itself: ``returned`` minor units in all so far, of which only that is taken that
-    was not taken before. What is in part leaves the payment settled.
+    was not taken before. Of a ``chargeback`` it is what a bank takes by one dispute, beside all that went back before.
+    What is in part leaves the payment settled.
     """
 
     payment_id: UUID
@@ -241,9 +242,9 @@ class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):
 
 
 class Restore(Operation, frozen=True, kw_only=True, tag="restore"):
-    """Give a charged-back payment's credit back: its dispute was won, and the gateway owes us the money again.
+    """Give back what a bank took of a payment's credit: its dispute was won, and the gateway owes us the money again.
 
-    ``reversal_key``: the operation that took the credit.
+    ``reversal_key``: the operation that took the credit, or a part of it.
     """
 
     payment_id: UUID

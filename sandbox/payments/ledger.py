@@ -41,6 +41,8 @@ class Payment(msgspec.Struct, kw_only=True):
     reason: str | None = None
     refunded: int = 0
     refunds: dict[str, int] = {}
+    #: what the payer's bank has asked back
+    disputed: int = 0
     callback_url: str = ""
     play: str = "approve"
     #: when a pending payment becomes what, and how often that is told
@@ -83,10 +85,19 @@ class Payment(msgspec.Struct, kw_only=True):
         self.state, self.changed_at = "refunded", datetime.now(UTC)
         self._move("refund", f"{self.id}-{len(self.refunds)}", -amount)
 
-    def dispute(self) -> None:
-        """The payer's bank takes it back."""
-        self.state, self.changed_at = "chargeback", datetime.now(UTC)
-        self._move("dispute", f"{self.id}-d", -self.amount)
+    def dispute(self, amount: int | None = None) -> None:
+        """The payer's bank takes it back, or ``amount`` of it. Raises ``ValueError``."""
+        if amount is not None and not 0 < amount <= self.amount:
+            raise ValueError("more_than_is_left")
+        self.disputed, self.changed_at = amount or self.amount, datetime.now(UTC)
+        self.state = "chargeback" if self.disputed == self.amount else self.state
+        self._move("dispute", f"{self.id}-d", -self.disputed)
+
+    def win(self) -> None:
+        """What the bank has taken is the shop's again."""
+        self.changed_at = datetime.now(UTC)
+        self.state = "captured" if self.state == "chargeback" else self.state
+        self._move("dispute_reversal", f"{self.id}-w", self.disputed)
 
     def _move(self, kind: str, ref: str, amount: int) -> None:
         self.movements.append(Movement(kind=kind, ref=ref, amount=amount, at=self.changed_at))

@@ -199,7 +199,7 @@ class Mpesa:
         parameters = {
             "ReceiptNo": payment.details["receipt"],
             "Amount": float(payment.major),
-            "TransactionStatus": "Completed" if payment.state == "captured" else "Reversed",
+            "TransactionStatus": "Reversed" if payment.refunded == payment.amount else "Completed",
             "FinalisedTime": int(local(payment.changed_at)),
         }
         return self._result(asked, 0, parameters)

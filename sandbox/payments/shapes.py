@@ -57,7 +57,7 @@ def charge_of(payment: Payment) -> dict[str, Any]:
         "amount": payment.amount,
         "amount_refunded": payment.refunded,
         "currency": payment.currency.lower(),
-        "disputed": payment.state == "chargeback",
+        "disputed": payment.disputed > 0,
         "refunded": payment.refunded == payment.amount,
         "metadata": _metadata(payment),
         "payment_intent": payment.id,
@@ -100,7 +100,7 @@ def dispute_of(payment: Payment) -> dict[str, Any]:
     return {
         "id": f"dp_{payment.id}",
         "object": "dispute",
-        "amount": payment.amount,
+        "amount": payment.disputed or payment.amount,
         "currency": payment.currency.lower(),
         "status": payment.details.get("dispute", "needs_response"),
         "charge": payment.details["charge"],

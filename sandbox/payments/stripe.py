@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox.payments.desk import Desk, cut, timestamped
+from sandbox.payments.disputes import Disputes
 from sandbox.payments.ledger import Payment
 from sandbox.payments.plays import Play, Scripted
 from sandbox.payments.shapes import charge_of, dispute_of, intent_of, session_of, stripe_error
@@ -47,7 +48,7 @@ class Stripe:
         desk.tellers[FACE] = self.tell
 
     def routes(self) -> list[web.RouteDef]:
-        """Its paths, as at Stripe, below ``/stripe``; and ``disputes`` for a payer's bank."""
+        """Its paths, as at Stripe, below ``/stripe``."""
         intents = "/stripe/v1/payment_intents"
         return [
             web.post(intents, self._create),
@@ -57,7 +58,7 @@ class Stripe:
             web.post(f"{intents}/{{id}}/capture", self._capture),
             web.post(f"{intents}/{{id}}/cancel", self._cancel),
             web.post("/stripe/v1/refunds", self._refund),
-            web.post("/stripe/disputes/{id}/{end}", self._dispute),
+            *Disputes(self._desk, FACE).routes(),
             web.post("/stripe/v1/reporting/report_runs", self._run_report),
             web.get("/stripe/v1/reporting/report_runs/{id}", self._report_run),
             web.get("/stripe/v1/files/{id}/contents", self._file),
@@ -243,19 +244,6 @@ class Stripe:
             self._desk.told(payment)
         refund = {"id": f"re_{key[:24]}", "object": "refund", "amount": payment.refunds[key], "status": "succeeded"}
         return web.json_response({**refund, "currency": payment.currency.lower(), "payment_intent": payment.id})
-
-    async def _dispute(self, request: web.Request) -> web.StreamResponse:
-        """A payer's bank: ``…/needs_response``, ``…/won``, ``…/lost``."""
-        payment, end = self._desk.ledger.by_id(FACE, request.match_info["id"]), request.match_info["end"]
-        if payment is None or end not in {"needs_response", "won", "lost"}:
-            raise web.HTTPNotFound
-        payment.details["dispute"] = end
-        if end == "needs_response":
-            payment.dispute()
-        elif end == "won":
-            payment.state = "captured"
-        self._desk.told(payment)
-        return web.json_response({})
 
     async def _run_report(self, request: web.Request) -> web.StreamResponse:
         """The same run for the same idempotency key; it is done when it is asked about next."""

@@ -105,6 +105,17 @@ class NewCard(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payer's bank asks back of a payment: there may be several, each under the provider's name for it."""
+
+    name: str
+    #: minor units; less than the payment where it is about a part
+    amount: int
+    #: it is over, and the money stays with the bank, unless it was ``won``: then it is ours again
+    ended: bool = False
+    won: bool = False
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider said of one payment, in an answer, a callback or a settlement file.
 
@@ -118,6 +129,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     #: of what is captured: how much of it has gone back to the payer so far, by however many refunds
     returned: int | None = None
+    #: what banks have asked back of it, where the provider names that: not in ``returned``
+    disputes: tuple[Dispute, ...] = ()
     reason: str | None = None
     provider_code: str | None = None
     #: the payer has to follow this link (3-D Secure, the provider's own page); it is texted to them

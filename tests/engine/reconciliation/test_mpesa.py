@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -82,12 +83,18 @@ async def mpesa(
         yield one
 
 
-async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_staff_from_the_statement(mpesa: House) -> None:
-    payment = await mpesa.ended(await mpesa.pay(await mpesa.line(), 5_000))
+async def reversed_in_part(house: House) -> tuple[Payment, list[str]]:
+    """A payment of which the organisation's people have reversed a part in the portal, and the statement's lines."""
+    payment = await house.ended(await house.pay(await house.line(), 5_000))
     receipt = payment.gateway_ref or ""
     at = datetime.now(UTC).astimezone(ZoneInfo("Africa/Nairobi"))
     back = f"TEY7654321,{at:%d-%m-%Y %H:%M:%S},Reversal,Completed,,-20.00,Pay Bill Reversal,{receipt},"
-    await reconciled(mpesa, line(receipt, "50.00", account(payment)), back)
+    return payment, [line(receipt, "50.00", account(payment)), back]
+
+
+async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_staff_from_the_statement(mpesa: House) -> None:
+    payment, lines = await reversed_in_part(mpesa)
+    await reconciled(mpesa, *lines)
     # M-Pesa says of a receipt that it stands, whatever was reversed of it.
     assert await kinds(mpesa) == [("status", "settled")]
     [one] = await mpesa.engine.reconciliation.discrepancies()
@@ -96,3 +103,48 @@ async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_staff_from_th
     assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 2_000)
     assert await square(mpesa) == [(3_000, 3_000, 0, 0)]
     await mpesa.right()
+
+
+@pytest.fixture
+async def trusting(
+    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
+) -> AsyncIterator[House]:
+    """A house that takes M-Pesa only, and what its statement says of money that was given back for true."""
+    rules = operator.reconciliation.model_copy(update={"given_back": "stated"})
+    stated = operator.model_copy(update={"reconciliation": rules})
+    async with opened(database_url, stated, keyring, sandbox, only=("mpesa",)) as one:
+        yield one
+
+
+async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_rule_where_the_statement_is_enough(
+    trusting: House,
+) -> None:
+    payment, lines = await reversed_in_part(trusting)
+    for _ in range(2):
+        await reconciled(trusting, *lines)
+    found = await trusting.engine.payment(payment.payment_id)
+    assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 2_000)
+    assert await square(trusting) == [(3_000, 3_000, 0, 0)]
+    assert await kinds(trusting) == []
+    await trusting.right()
+
+
+async def test_what_a_part_has_left_of_a_receipt_is_given_back_and_its_result_ends_the_payment(trusting: House) -> None:
+    payment, lines = await reversed_in_part(trusting)
+    one: Any = trusting.sandbox.desk.ledger.by_id("mpesa", (await asked_by(trusting, payment)) or "")
+    one.give_back("portal", 2_000)
+    await reconciled(trusting, *lines)
+    answer = await trusting.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
+    assert answer is not None and answer.details["amount"] == 3_000
+    await trusting.engine.resume_payments()
+    # By the result of the reversal, which names what it has reversed and no sum: nothing else is asked.
+    assert (await trusting.until(payment, PaymentState.REFUNDED)).returned == 2_000
+    assert await trusting.rows("SELECT count(*) FROM event WHERE topic = 'alarm.raised'") == [(0,)]
+    assert one.refunded == 5_000
+    await trusting.right()
+
+
+async def asked_by(house: House, payment: Payment) -> str | None:
+    """The name of its push."""
+    ((asked,),) = await house.rows("SELECT asked_ref FROM payment WHERE payment_id = %s", payment.payment_id)
+    return str(asked)

@@ -7,6 +7,7 @@ no reference to ask by: its callback tells (on the payment's own path), or the o
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
@@ -44,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 #: characters that a push has room for
 TEXT_LENGTH, REMARKS_LENGTH = 13, 100
+#: what the path of a result says behind our secret: of a refund also what had gone back before it, in cents
+RESULT = re.compile(r"(?P<what>refund|status)-(?P<payment_id>[0-9a-f]{32})(?:-(?P<returned>[0-9]{1,16}))?")
 #: how a push is named, before it has a receipt
 PUSH = "ws_CO_"
 #: refused for the payer's number, for somebody's being in the middle of another push, for our own account
@@ -133,7 +136,8 @@ class Gateway:
                 receipt=receipt,
                 shillings=_shillings(request.amount),
                 remarks=request.reason[:REMARKS_LENGTH] or "refund",
-                result_url=self._result_url("refund", payment.payment_id),
+                # A result says what was reversed by it, and we tell what has gone back in all.
+                result_url=self._result_url("refund", payment.payment_id, request.returned),
             )
         except (NotSent, NoAnswer) as error:
             return unknown(error)
@@ -161,8 +165,9 @@ class Gateway:
         except (NotSent, NoAnswer) as error:
             return unknown(error)
 
-    def _result_url(self, what: str, payment_id: UUID) -> str:
-        return self._tools.callback_url(self.name, f"{self._options.path_secret}-{what}-{payment_id.hex}")
+    def _result_url(self, what: str, payment_id: UUID, returned: int = 0) -> str:
+        segment = f"{self._options.path_secret}-{what}-{payment_id.hex}"
+        return self._tools.callback_url(self.name, f"{segment}-{returned}" if returned else segment)
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         """Read by the path: a payment's own is a push's; those that begin with our secret are C2B and results."""
@@ -178,11 +183,13 @@ class Gateway:
     def _event(self, purpose: str, content: dict[str, object]) -> Event:
         if purpose in {"check", "paid"}:
             return c2b_event(content, self._shortcodes, paid=purpose == "paid")
-        what, _, hexadecimal = purpose.partition("-")
-        payment_id = payment_id_of(hexadecimal)
-        if payment_id is None or what not in {"refund", "status"}:
+        found = RESULT.fullmatch(purpose)
+        payment_id = payment_id_of(found["payment_id"]) if found else None
+        if found is None or payment_id is None:
             raise BadCallback("path: nothing of ours", 404)
-        return reversal_event(content, payment_id) if what == "refund" else status_event(content, payment_id)
+        if found["what"] == "status":
+            return status_event(content, payment_id)
+        return reversal_event(content, payment_id, returned=int(found["returned"] or 0))
 
     def _purpose(self, segment: str) -> str | None:
         """What follows our secret; None where the segment does not begin with it."""

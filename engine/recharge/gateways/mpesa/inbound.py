@@ -78,10 +78,10 @@ def c2b_event(content: dict[str, Any], shortcodes: frozenset[str], *, paid: bool
     )
 
 
-def reversal_event(content: dict[str, Any], payment_id: UUID) -> Event:
+def reversal_event(content: dict[str, Any], payment_id: UUID, *, returned: int = 0) -> Event:
     """The result of a reversal that we asked for. Raises ``BadCallback``.
 
-    A refusal says what is true of the payment: it stays captured.
+    ``returned``: cents that had gone back before. A refusal says what is true of the payment: it stays captured.
     """
     result = table(content, "Result")
     code = word(result, "ResultCode", CODE)
@@ -93,7 +93,7 @@ def reversal_event(content: dict[str, Any], payment_id: UUID) -> Event:
     outcome = Outcome(
         state=GatewayState.REFUNDED,
         gateway_ref=word(items, "OriginalTransactionID", RECEIPT),
-        amount=_cents(items, "Amount"),
+        amount=_cents(items, "Amount") + returned,
         currency=CURRENCY,
         provider_code=code,
         at=_moment(items, "TransCompletedTime"),

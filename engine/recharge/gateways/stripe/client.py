@@ -9,7 +9,7 @@ from engine.recharge.gateways.http import Caller, Reply
 from engine.recharge.gateways.stripe.options import API_URL, StripeOptions
 
 INTENTS, REFUNDS, REPORT_RUNS = "/v1/payment_intents", "/v1/refunds", "/v1/reporting/report_runs"
-SESSIONS = "/v1/checkout/sessions"
+SESSIONS, DISPUTES = "/v1/checkout/sessions", "/v1/disputes"
 #: where the files lie of whoever lives at ``API_URL``
 FILES_URL = "https://files.stripe.com"
 
@@ -56,6 +56,10 @@ class Stripe:
         """PaymentIntents by our id in their metadata. Usually known after a minute, later in an outage of theirs."""
         query = f"metadata['payment_id']:'{payment_id}'"
         return await self._caller.get(f"{INTENTS}/search", params={"query": query, "expand[]": "data.latest_charge"})
+
+    async def disputes(self, intent: str) -> Reply:
+        """What banks have asked back of what a PaymentIntent took."""
+        return await self._caller.get(DISPUTES, params={"payment_intent": intent})
 
     async def create_session(self, form: Mapping[str, str], key: str) -> Reply:
         """Make a page of theirs on which a payer enters a card."""

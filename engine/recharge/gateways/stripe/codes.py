@@ -5,13 +5,14 @@ Sources: docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/decl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from engine.recharge.gateways.contract import DeclineReason, GatewayState, Outcome
+from engine.recharge.gateways.contract import DeclineReason, Dispute, GatewayState, Outcome
 from engine.recharge.gateways.http import unknown
 from engine.recharge.gateways.stripe.money import from_stripe
 
@@ -50,6 +51,10 @@ STATES = {
     "requires_payment_method": GatewayState.DECLINED,
     "canceled": GatewayState.DECLINED,
 }
+#: of a dispute that is over: the money is ours again, or the bank's for good
+WON, ENDED = "won", frozenset({"won", "lost"})
+#: an inquiry: the bank asks, and has taken nothing (docs.stripe.com/disputes/how-disputes-work)
+WARNING = "warning_"
 CANCELLED = {
     "requested_by_customer": DeclineReason.CANCELLED,
     "abandoned": DeclineReason.TIMEOUT,
@@ -116,16 +121,46 @@ def link_of(found: Mapping[str, Any]) -> str | None:
 
 
 def standing(intent: Mapping[str, Any]) -> Outcome:
-    """A PaymentIntent stays ``succeeded`` for ever: what was given back or disputed since stands in its charge."""
+    """A PaymentIntent stays ``succeeded`` for ever: what was given back since stands in its charge.
+
+    That it was disputed stands there too, but neither what of it nor how that ended (see ``disputed``).
+    """
     outcome = outcome_of(intent)
     charge = intent.get("latest_charge")
     if outcome.state is not GatewayState.CAPTURED or not isinstance(charge, Mapping):
         return outcome
     if charge.get("refunded") is True:
         return _as(outcome, GatewayState.REFUNDED)
-    if charge.get("disputed") is True:
-        return _as(outcome, GatewayState.CHARGEBACK)
     return msgspec.structs.replace(outcome, returned=_returned(charge, outcome.currency or ""))
+
+
+def was_disputed(intent: Mapping[str, Any]) -> bool:
+    """Whether banks have asked something back of a PaymentIntent, its charge expanded, however that ended."""
+    charge = intent.get("latest_charge")
+    return isinstance(charge, Mapping) and charge.get("disputed") is True
+
+
+def disputed(outcome: Outcome, listed: Any) -> Outcome:
+    """What stands of a payment that was disputed, by the list of its disputes. ``unknown`` where that is none."""
+    if not isinstance(listed, list):
+        return unknown("disputes")
+    found = disputes_of(listed, outcome.currency or "")
+    if any(not one.won and one.amount == outcome.amount for one in found):
+        outcome = _as(outcome, GatewayState.CHARGEBACK)
+    return msgspec.structs.replace(outcome, disputes=found)
+
+
+def disputes_of(listed: Iterable[Any], currency: str) -> tuple[Dispute, ...]:
+    """Disputes as Stripe writes them, in ``currency``; of those that only ask, and of what makes no sense, nothing."""
+    found = []
+    for one in listed:
+        status, amount = str(one.get("status")), one.get("amount")
+        if status.startswith(WARNING) or not isinstance(amount, int) or not isinstance(one.get("id"), str):
+            continue
+        with suppress(ValueError):
+            minor = from_stripe(amount, currency)
+            found.append(Dispute(name=one["id"], amount=minor, ended=status in ENDED, won=status == WON))
+    return tuple(found)
 
 
 def _returned(charge: Mapping[str, Any], currency: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -38,7 +38,7 @@ from engine.recharge.gateways.stripe.answers import (
     refunded,
 )
 from engine.recharge.gateways.stripe.client import Stripe
-from engine.recharge.gateways.stripe.codes import outcome_of, standing
+from engine.recharge.gateways.stripe.codes import disputed, outcome_of, standing, was_disputed
 from engine.recharge.gateways.stripe.money import to_stripe
 from engine.recharge.gateways.stripe.options import StripeOptions
 from engine.recharge.gateways.stripe.pages import SESSION, back, card_of, opened, session_form, session_outcome
@@ -203,7 +203,7 @@ class Gateway:
         if reply.status != 200 or not isinstance(found, list):
             return unknown(f"http_{reply.status}")
         if found and isinstance(found[0], dict):
-            return standing(found[0])
+            return await self._with_disputes(standing(found[0]), found[0])
         age = (datetime.now(UTC) - payment.requested_at).total_seconds()
         # Their search lags behind: only what should have been found by now is not there.
         if age < self._options.search_lag_seconds:
@@ -221,8 +221,19 @@ class Gateway:
         if reply.status != 200:
             return unknown(f"http_{reply.status}")
         if outcome.state in {GatewayState.CAPTURED, GatewayState.HELD} and isinstance(intent, dict):
-            return msgspec.structs.replace(outcome, card=card_of(intent))
+            known = msgspec.structs.replace(outcome, card=card_of(intent))
+            return await self._with_disputes(known, intent)
         return outcome
+
+    async def _with_disputes(self, outcome: Outcome, intent: dict[str, Any]) -> Outcome:
+        """What stands of what was captured; of its disputes Stripe is asked one by one, for there may be several."""
+        if outcome.state is not GatewayState.CAPTURED or not was_disputed(intent):
+            return outcome
+        try:
+            reply = await self._stripe.disputes(str(intent["id"]))
+        except (NotSent, NoAnswer) as error:
+            return unknown(error)
+        return disputed(outcome, reply.content.get("data")) if reply.status == 200 else unknown(f"http_{reply.status}")
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         """Verify and read one event; one that tells nothing of a payment is taken and forgotten."""

@@ -22,7 +22,7 @@ STATES = {
     "refund": GatewayState.REFUNDED,
     "refund_failure": GatewayState.CAPTURED,
     "dispute": GatewayState.CHARGEBACK,
-    "dispute_reversal": GatewayState.CAPTURED,
+    "dispute_reversal": GatewayState.REINSTATED,
 }
 #: given back, or taken by the payer's bank: below 0
 BACK = frozenset({GatewayState.REFUNDED, GatewayState.CHARGEBACK})

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.recharge.gateways.callbacks import minor_units, payment_id_of, table, word
 from engine.recharge.gateways.contract import BadCallback, Event, GatewayState, Outcome
-from engine.recharge.gateways.stripe.codes import STATES, moment, outcome_of
+from engine.recharge.gateways.stripe.codes import STATES, WARNING, WON, disputes_of, moment, outcome_of
 from engine.recharge.gateways.stripe.money import from_stripe
 from engine.recharge.gateways.stripe.pages import SESSION, keeps, on_page, session_outcome
 
@@ -23,10 +23,6 @@ KIND = re.compile(r"[a-z_.]{3,80}")
 INTENT = "payment_intent."
 #: of their page: it was paid on, or nobody can pay on it any more
 COMPLETED, EXPIRED = "checkout.session.completed", "checkout.session.expired"
-#: of a dispute that is over: the money is ours again
-WON = "won"
-#: an inquiry: the bank asks, and has taken nothing (docs.stripe.com/disputes/how-disputes-work)
-WARNING = "warning_"
 
 
 def read_event(content: Mapping[str, Any]) -> Event | None:
@@ -91,7 +87,11 @@ def _disputed(event_id: str, kind: str, dispute: Mapping[str, Any]) -> Event | N
     won = kind == "charge.dispute.closed" and status == WON
     state = GatewayState.REINSTATED if won else GatewayState.CHARGEBACK
     outcome = _moved(dispute, "amount", state, f"dispute_{status}"[:60])
-    return Event(event_id=event_id, payment_id=_ours(dispute), outcome=outcome) if outcome else None
+    if outcome is None:
+        return None
+    word(dispute, "id", ID)
+    outcome = msgspec.structs.replace(outcome, disputes=disputes_of([dispute], outcome.currency or ""))
+    return Event(event_id=event_id, payment_id=_ours(dispute), outcome=outcome)
 
 
 def _moved(found: Mapping[str, Any], name: str, state: GatewayState, code: str) -> Outcome | None:
