@@ -78,7 +78,7 @@ def _accounts(
             **person.account._asdict(),
             "currency": currency,
             "key_id": keyring.current,
-            "wrapped_key": key.wrap(keyring, keyring.current),
+            "wrapped_key": key.wrap(keyring),
             "opened_at": now,
         }
 

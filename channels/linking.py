@@ -9,7 +9,6 @@ Where a chat stands is kept like any session, under a keyed digest of the chat; 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import uuid4
@@ -17,7 +16,6 @@ from uuid import uuid4
 import msgspec
 import structlog
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from channels.chat.contract import ChatAnswer, Heard
 from channels.quota import Quota, QuotaDown
@@ -191,18 +189,14 @@ class Linking:
     # The number must outlive two messages, and Redis must not know it.
 
     def _seal(self, number: str, heard: Heard) -> bytes:
-        key_id, nonce = self._keyring.current, os.urandom(12)
-        sealed = AESGCM(self._keyring.derive("linking", key_id)).encrypt(nonce, number.encode(), heard.chat.encode())
-        return key_id.to_bytes(2, "big") + nonce + sealed
+        sealed = self._keyring.seal("linking", number.encode(), heard.chat.encode())
+        return self._keyring.current.to_bytes(2) + sealed
 
     def _unseal(self, sealed: bytes, heard: Heard) -> str | None:
-        key_id = int.from_bytes(sealed[:2], "big")
-        if key_id not in self._keyring.ids:
-            return None
-        key = AESGCM(self._keyring.derive("linking", key_id))
+        key_id = int.from_bytes(sealed[:2])
         try:
-            return key.decrypt(sealed[2:14], sealed[14:], heard.chat.encode()).decode()
-        except InvalidTag:
+            return self._keyring.unseal("linking", sealed[2:], heard.chat.encode(), key_id).decode()
+        except (InvalidTag, KeyError):
             return None
 
 

@@ -6,7 +6,6 @@ serves each: what it holds is sealed, because a number is in it. Losing it costs
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import cast
@@ -15,7 +14,6 @@ from uuid import uuid4
 import msgspec
 import structlog
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -25,8 +23,6 @@ from runtime.keyring import Keyring
 
 log = structlog.get_logger(__name__)
 
-#: NIST SP 800-38D §5.2.1.1 recommends 96 bits
-NONCE_BYTES = 12
 #: what the purpose's key and the pointer's name are derived for
 PURPOSE = "pointer"
 
@@ -153,11 +149,7 @@ class Pointers:
         return self._keyring.digest(PURPOSE, words.encode())[:16].hex()
 
     def _seal(self, name: str, plain: bytes) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._key()).encrypt(nonce, plain, name.encode())
+        return self._keyring.seal(PURPOSE, plain, name.encode())
 
     def _unseal(self, name: str, sealed: bytes) -> bytes:
-        return AESGCM(self._key()).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
-
-    def _key(self) -> bytes:
-        return self._keyring.derive(PURPOSE, self._keyring.current)
+        return self._keyring.unseal(PURPOSE, sealed, name.encode(), self._keyring.current)

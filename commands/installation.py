@@ -24,7 +24,8 @@ from engine.books.databases import Books, open_books
 from engine.books.service import Door
 from engine.payments.gateways import configured_gateways
 from engine.recharge.batch_rules import MoveRefused
-from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, UnknownLine
+from engine.usage.service import Sessions
+from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, LineRef, UnknownLine
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Settings, SettingsError, load_operator, load_settings
@@ -72,9 +73,16 @@ async def open_installation() -> AsyncIterator[Installation]:
     books = open_books(settings.database_url, settings.books, connections=4, writers=1)
     database = books.billing
     keyring = settings.keyring()
-    accounts = Accounts(database, operator, keyring)
+
+    async def changed(line: LineRef) -> None:
+        """Let the network hear at once of a line that was given another status."""
+        async with open_door(installation) as door:
+            await Sessions(database, operator, door).line_changed(line)
+
+    accounts = Accounts(database, operator, keyring, changed)
+    installation = Installation(database, operator, keyring, accounts, books, settings, Trail(database))
     try:
-        yield Installation(database, operator, keyring, accounts, books, settings, Trail(database))
+        yield installation
     finally:
         await accounts.close()
         await books.dispose()

@@ -28,9 +28,8 @@ from argon2 import PasswordHasher
 from psycopg import sql
 
 from engine import api
-from engine.accounts import secrets as pins
+from engine.accounts import secrets
 from engine.accounts.secrets import HASHER
-from engine.staff import secrets as passwords
 from engine.storage.database import migrate
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.redis import EmbeddedRedis
@@ -235,8 +234,7 @@ def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 def _hashed_by(hasher: PasswordHasher) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (pins, passwords):
-            patch.setattr(module, "HASHER", hasher)
+        patch.setattr(secrets, "HASHER", hasher)
         yield
 
 

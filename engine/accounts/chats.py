@@ -65,15 +65,8 @@ class Chats:
                     **line._asdict(), app=app, sealed_chat=key.seal(NumberKind.CHAT, name), linked_at=datetime.now(UTC)
                 )
             )
-            entered = await store.insert_number(
-                connection,
-                NumberKind.CHAT,
-                shard=address.shards[0],
-                digest=address.digests[0],
-                key_id=self._keyring.current,
-                owner=line,
-            )
-            if not entered:  # another line took this chat in this very moment
+            if not await store.enter_number(connection, NumberKind.CHAT, address, line):
+                # Another line took this chat in this very moment.
                 await connection.rollback()
                 return False
             await write_message(
@@ -85,7 +78,7 @@ class Chats:
         """The number (E.164 with ``+``) of the line that a chat is linked to, or None."""
         address = Address(self._keyring, NumberKind.CHAT, _name(app, chat_id))
         async with self._reads.connect() as connection:
-            line = await store.find_number(connection, address.shards, address.digests)
+            line = await store.find_number(connection, address)
             if line is None:
                 return None
             for row in await store.sealed_lines(connection, [line]):
@@ -131,13 +124,13 @@ class Chats:
             return None
         address = Address(self._keyring, NumberKind.MSISDN, number)
         async with self._reads.connect() as connection:
-            return await store.find_number(connection, address.shards, address.digests)
+            return await store.find_number(connection, address)
 
     async def _forget(self, connection: AsyncConnection, address: Address, app: str) -> bool:
-        line = await store.find_number(connection, address.shards, address.digests)
+        line = await store.find_number(connection, address)
         if line is None:
             return False
-        await store.delete_numbers(connection, address.shards, address.digests)
+        await store.delete_number(connection, address)
         await connection.execute(chat.delete().where(*_at(line, app)))
         return True
 
@@ -152,7 +145,7 @@ async def forget_chats(connection: AsyncConnection, keyring: Keyring, account: A
         if row.wrapped_key is not None:
             key = DataKey.unwrap(keyring, line.account_id, row.wrapped_key, row.key_id)
             address = Address(keyring, NumberKind.CHAT, key.unseal(NumberKind.CHAT, sealed))
-            await store.delete_numbers(connection, address.shards, address.digests)
+            await store.delete_number(connection, address)
     await connection.execute(
         chat.delete().where(chat.c.shard == account.shard, chat.c.account_id == account.account_id)
     )

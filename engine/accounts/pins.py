@@ -12,13 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts import store
 from engine.accounts.rules import check_pin, pin_locks, read_pin
-from engine.accounts.secrets import hash_pin, pin_is_stale, pin_matches
+from engine.accounts.secrets import hash_secret, is_stale, secret_matches
 from engine.accounts.store import line_ref
 from engine.notices.outbox import write_message
 from engine.storage.sharding import new_id
 from engine.words import AccountRef, LineRef, PinVerdict, Subscriber, UnknownLine
 from runtime.keyring import Keyring
 from settings import Operator
+
+#: what the pepper is derived for
+PURPOSE = "pin"
 
 
 class Pins:
@@ -38,7 +41,7 @@ class Pins:
 
     async def hash_new(self, line_id: UUID, pin: str) -> str:
         """A PIN that may be set, as the line's row keeps it. Raises ``BadPin``."""
-        hashed: str = await self._in_thread(hash_pin, self._keyring, line_id, check_pin(pin, self._rules))
+        hashed: str = await self._in_thread(hash_secret, self._keyring, PURPOSE, line_id, check_pin(pin, self._rules))
         return hashed
 
     async def check_pin(self, line: Subscriber | LineRef, pin: str) -> PinVerdict:
@@ -53,15 +56,15 @@ class Pins:
             if counted is None:
                 return PinVerdict.LOCKED if await store.has_pin(connection, ref) else PinVerdict.NOT_SET
         hashed, locked_until = counted
-        if not await self._in_thread(pin_matches, self._keyring, ref.line_id, typed, hashed):
+        if not await self._in_thread(secret_matches, self._keyring, PURPOSE, ref.line_id, typed, hashed):
             if locked_until is not None:
                 await self._tell_locked(ref, locked_until)
             return PinVerdict.WRONG
-        renewed: dict[str, Any] = {}
-        if pin_is_stale(self._keyring, hashed):
-            renewed["pin_hash"] = await self._in_thread(hash_pin, self._keyring, ref.line_id, typed)
+        renewed = hashed
+        if is_stale(self._keyring, hashed):
+            renewed = await self._in_thread(hash_secret, self._keyring, PURPOSE, ref.line_id, typed)
         async with self._database.begin() as connection:
-            await _update(connection, ref, pin_failures=0, pin_locked_until=None, **renewed)
+            await store.forget_pin_tries(connection, ref, hashed, renewed)
         return PinVerdict.RIGHT
 
     async def set_pin(self, line: Subscriber | LineRef, pin: str) -> None:

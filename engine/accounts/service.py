@@ -80,23 +80,6 @@ class Accounts:
         """
         return await self._read(parse_msisdn(msisdn, self._operator.country, FIXED if fixed else MOBILE))
 
-    async def find_imsi(self, imsi: str) -> LineRef:
-        """The line that a SIM's IMSI belongs to. Raises ``BadNumber`` and ``UnknownLine``."""
-        address = Address(self._keyring, NumberKind.IMSI, parse_imsi(imsi))
-        async with self._reads.connect() as connection:
-            found = await store.find_number(connection, address.shards, address.digests)
-        if found is None:
-            raise UnknownLine
-        return found
-
-    async def subscriber_by_imsi(self, imsi: str) -> Subscriber:
-        """The line that a SIM's IMSI belongs to, as ``subscriber`` gives it. Raises ``BadNumber``, ``UnknownLine``."""
-        line = await self.find_imsi(imsi)
-        contact = (await self.reveal([line])).get(line.line_id)
-        if contact is None or contact.msisdn is None:
-            raise UnknownLine
-        return await self._read(contact.msisdn)
-
     async def reveal(self, lines: Iterable[LineRef]) -> dict[UUID, Contact]:
         """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out.
 
@@ -207,20 +190,23 @@ class Accounts:
     async def erase_person(self, account: AccountRef, *, by: str) -> None:
         """Make an account nobody's: its key destroyed, its numbers forgotten, its lines ended. The books stay whole.
 
-        Doing it twice does no harm. Raises ``LookupError`` if there is no such account.
+        The network hears of it as of every end of a line. Doing it twice does no harm. Raises ``LookupError`` if there
+        is no such account.
         """
         async with self._database.begin() as connection:
             if await store.lock_account(connection, account) is None:
                 raise LookupError("no such account")
-            for row in await store.sealed_lines_of(connection, account):
+            rows = await store.sealed_lines_of(connection, account)
+            for row in rows:
                 for kind, number in zip((NumberKind.MSISDN, NumberKind.IMSI), self._unseal(row), strict=True):
                     if number is not None:
-                        address = Address(self._keyring, kind, number)
-                        await store.delete_numbers(connection, address.shards, address.digests)
+                        await store.delete_number(connection, Address(self._keyring, kind, number))
             await forget_chats(connection, self._keyring, account)
             await store.erase(connection, account)
-        self._address.cache_clear()
         log.info("person_erased", account_id=str(account.account_id), by=by)
+        if self._changed is not None:
+            for row in rows:
+                await self._changed(row.line)
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -259,7 +245,7 @@ class Accounts:
         owner = AccountRef(ref.shard, ref.account_id)
         if new is not None:
             key = DataKey.fresh(ref.account_id)
-            wrapped = key.wrap(self._keyring, self._keyring.current)
+            wrapped = key.wrap(self._keyring)
             await store.insert_account(
                 connection,
                 owner,
@@ -276,15 +262,5 @@ class Accounts:
         return DataKey.unwrap(self._keyring, ref.account_id, row.wrapped_key, row.key_id)
 
     async def _enter(self, connection: AsyncConnection, kind: NumberKind, number: str, owner: LineRef) -> None:
-        address = Address(self._keyring, kind, number)
-        # It may stand there under an older key, where the new digest does not collide with it.
-        taken = await store.find_number(connection, address.shards, address.digests) is not None
-        if taken or not await store.insert_number(
-            connection,
-            kind,
-            shard=address.shards[0],
-            digest=address.digests[0],
-            key_id=self._keyring.current,
-            owner=owner,
-        ):
+        if not await store.enter_number(connection, kind, Address(self._keyring, kind, number), owner):
             raise NumberTaken(kind.value)

@@ -31,18 +31,8 @@ async def change_sim(database: AsyncEngine, keyring: Keyring, line: Subscriber |
         key = DataKey.unwrap(keyring, ref.account_id, key_row.wrapped_key, key_row.key_id)
         if rows[0].sealed_imsi is not None:
             before = Address(keyring, NumberKind.IMSI, key.unseal(NumberKind.IMSI, rows[0].sealed_imsi))
-            await store.delete_numbers(connection, before.shards, before.digests)
-        address = Address(keyring, NumberKind.IMSI, number)
-        # It may stand there under an older key, where the new digest does not collide with it.
-        taken = await store.find_number(connection, address.shards, address.digests) is not None
-        if taken or not await store.insert_number(
-            connection,
-            NumberKind.IMSI,
-            shard=address.shards[0],
-            digest=address.digests[0],
-            key_id=keyring.current,
-            owner=ref,
-        ):
+            await store.delete_number(connection, before)
+        if not await store.enter_number(connection, NumberKind.IMSI, Address(keyring, NumberKind.IMSI, number), ref):
             raise NumberTaken(NumberKind.IMSI.value)
         sealed = key.seal(NumberKind.IMSI, number)
         await store.update_line(connection, ref, sealed_imsi=sealed, sim_changed_at=datetime.now(UTC))

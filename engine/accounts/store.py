@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.accounts.secrets import Address
 from engine.accounts.tables import AccountKind, LineKind, NumberKind, account, chat, directory, line
 from engine.guard.tables import saved_card
 from engine.storage.bulk import array
@@ -132,37 +133,33 @@ async def insert_line(
     )
 
 
-def _known(shards: Sequence[int], digests: Sequence[bytes]) -> sa.ColumnElement[bool]:
+def _at(address: Address) -> sa.ColumnElement[bool]:
     wanted = sa.select(
-        sa.func.unnest(sa.cast(list(shards), ARRAY(sa.SmallInteger))),
-        sa.func.unnest(sa.cast(list(digests), ARRAY(sa.LargeBinary))),
+        sa.func.unnest(sa.cast(list(address.shards), ARRAY(sa.SmallInteger))),
+        sa.func.unnest(sa.cast(list(address.digests), ARRAY(sa.LargeBinary))),
     )
     return sa.tuple_(directory.c.shard, directory.c.digest).in_(wanted)
 
 
-async def find_number(connection: AsyncConnection, shards: Sequence[int], digests: Sequence[bytes]) -> LineRef | None:
-    """The line that a number's digests lead to, under whichever master key it was entered."""
-    row = (
-        await connection.execute(
-            sa.select(directory.c.owner_shard, directory.c.account_id, directory.c.line_id).where(
-                _known(shards, digests)
-            )
-        )
-    ).first()
+async def find_number(connection: AsyncConnection, address: Address) -> LineRef | None:
+    """The line that a number leads to, under whichever master key it was entered."""
+    owner = sa.select(directory.c.owner_shard, directory.c.account_id, directory.c.line_id).where(_at(address))
+    row = (await connection.execute(owner)).first()
     return None if row is None else LineRef(*row)
 
 
-async def insert_number(
-    connection: AsyncConnection, kind: NumberKind, *, shard: int, digest: bytes, key_id: int, owner: LineRef
-) -> bool:
-    """Enter a number; False if the directory has it already."""
+async def enter_number(connection: AsyncConnection, kind: NumberKind, address: Address, owner: LineRef) -> bool:
+    """Let a number lead to a line; False if it leads to one already."""
+    # It may stand there under an older key, where the new digest does not collide with it.
+    if await find_number(connection, address) is not None:
+        return False
     result = await connection.execute(
         insert(directory)
         .values(
-            shard=shard,
-            digest=digest,
+            shard=address.shards[0],
+            digest=address.digests[0],
             kind=kind.value,
-            key_id=key_id,
+            key_id=address.key_id,
             owner_shard=owner.shard,
             account_id=owner.account_id,
             line_id=owner.line_id,
@@ -173,9 +170,9 @@ async def insert_number(
     return result.first() is not None
 
 
-async def delete_numbers(connection: AsyncConnection, shards: Sequence[int], digests: Sequence[bytes]) -> None:
-    """Forget numbers: nobody is found by them any more."""
-    await connection.execute(directory.delete().where(_known(shards, digests)))
+async def delete_number(connection: AsyncConnection, address: Address) -> None:
+    """Forget a number: nobody is found by it any more."""
+    await connection.execute(directory.delete().where(_at(address)))
 
 
 def _is(ref: LineRef) -> sa.ColumnElement[bool]:
@@ -223,6 +220,12 @@ async def count_pin_try(
     )
     row = counted.first()
     return None if row is None else (row.pin_hash, row.pin_locked_until)
+
+
+async def forget_pin_tries(connection: AsyncConnection, ref: LineRef, hashed: str, renewed: str) -> None:
+    """The PIN of this hash was right: count anew, and keep the hash made of it now. One set meanwhile is left alone."""
+    right = line.update().where(_is(ref), line.c.pin_hash == hashed)
+    await connection.execute(right.values(pin_hash=renewed, pin_failures=0, pin_locked_until=None))
 
 
 async def has_pin(connection: AsyncConnection, ref: LineRef) -> bool:

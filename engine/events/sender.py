@@ -23,7 +23,7 @@ from aiohttp.resolver import ThreadedResolver
 from engine.events.rules import SIGNATURE_HEADER, CallbackRefused, Retries, check_address, check_callback, sign
 from engine.events.service import Delivery, Events, Target
 from engine.events.tables import SendState
-from runtime.breaker import Breaker
+from runtime.breaker import Breaker, BreakerState
 from runtime.pausing import pause
 from settings import WebhookSettings
 
@@ -119,7 +119,7 @@ class EventSender:
 
     async def _deliver_all(self, http: aiohttp.ClientSession, target: Target) -> None:
         breaker = self._breakers[target.subscription_id]
-        window = 1 if breaker.state != "closed" else WINDOW
+        window = 1 if breaker.state is not BreakerState.CLOSED else WINDOW
         try:
             while True:
                 claimed = await self._events.claim(target.subscription_id, window, self._lease)
@@ -128,7 +128,7 @@ class EventSender:
                     return
                 errors = await asyncio.gather(*(self._deliver(http, target, one, breaker) for one in claimed))
                 await self._keep(target, zip(claimed, errors, strict=True))
-                if breaker.state != "closed":
+                if breaker.state is not BreakerState.CLOSED:
                     return
                 window = WINDOW
         except Exception:
@@ -168,6 +168,8 @@ class EventSender:
 
     async def _call(self, http: aiohttp.ClientSession, target: Target, one: Delivery) -> tuple[int | None, str | None]:
         """One POST: what the subscriber answered, if anything, and unless that was 2xx what is wrong."""
+        if target.secret is None:
+            return None, "its secret cannot be read: it has to be subscribed anew"
         headers: dict[str, Any] = {
             "Content-Type": "application/json",
             SIGNATURE_HEADER: sign(target.secret, one.body, int(time.time())),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -10,8 +9,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 import sqlalchemy as sa
-import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.exceptions import InvalidTag
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,14 +22,12 @@ from engine.storage.sharding import new_id
 from runtime.keyring import Keyring
 from settings import WebhookSettings
 
-log = structlog.get_logger(__name__)
-
 #: characters of a secret: 128 bits, as short words would make them
 SECRET_LEAST, SECRET_MOST = 24, 256
 #: how long it is remembered that something was delivered
 KEPT = timedelta(days=30)
-#: NIST SP 800-38D §5.2.1.1 recommends 96 bits
-NONCE_BYTES = 12
+#: the purpose of the key that secrets are sealed under
+_SECRETS = "webhook-secret"
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +62,8 @@ class Target(NamedTuple):
 
     subscription_id: UUID
     callback: str
-    secret: str
+    #: None: its master key is gone
+    secret: str | None
 
 
 class ParkedEvent(NamedTuple):
@@ -107,7 +104,7 @@ class Events:
             subscription_id=new_id(), callback=callback, query=query, topics=wanted, made_by=by, made_at=_now()
         )
         row = msgspec.structs.asdict(made) | {"topics": list(wanted), "key_id": self._keyring.current}
-        row["sealed_secret"] = self._seal(made.subscription_id, secret)
+        row["sealed_secret"] = self._keyring.seal(_SECRETS, secret.encode(), made.subscription_id.bytes)
         detail = {"subscription": str(made.subscription_id), "topics": list(wanted)}
         async with self._database.begin() as connection:
             await self._trail.record("events.subscribe", by=by, why="hub", detail=detail, connection=connection)
@@ -179,7 +176,7 @@ class Events:
         """To whom something is due."""
         async with self._reads.connect() as connection:
             rows = await store.due_subscriptions(connection, _now())
-        return [Target(row.subscription_id, row.callback, self._unseal(row)) for row in rows]
+        return [Target(row.subscription_id, row.callback, self._secret(row)) for row in rows]
 
     async def claim(self, subscription_id: UUID, limit: int, lease: timedelta) -> Sequence[Delivery]:
         """Take what is due to one subscriber, of each account the first that is not done.
@@ -239,17 +236,14 @@ class Events:
         async with self._database.begin() as connection:
             return await store.forget_done(connection, _now() - KEPT, limit)
 
-    # -- secrets ------------------------------------------------------------------------------------------------------
+    # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _seal(self, subscription_id: UUID, secret: str) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
-        key = AESGCM(self._keyring.derive("webhook-secret", self._keyring.current))
-        return nonce + key.encrypt(nonce, secret.encode(), subscription_id.bytes)
-
-    def _unseal(self, row: Row[tuple[object, ...]]) -> str:
-        key = AESGCM(self._keyring.derive("webhook-secret", row.key_id))
-        sealed: bytes = row.sealed_secret
-        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row.subscription_id.bytes).decode()
+    def _secret(self, row: Row[tuple[object, ...]]) -> str | None:
+        try:
+            return self._keyring.unseal(_SECRETS, row.sealed_secret, row.subscription_id.bytes, row.key_id).decode()
+        except (InvalidTag, KeyError):
+            # The others are served; whoever looks at what is parked sees why this one is not.
+            return None
 
 
 def _subscription(row: Row[tuple[object, ...]]) -> Subscription:

@@ -22,7 +22,6 @@ class Lines:
         #: lines, PINs, erasure
         self.accounts = Accounts(database, operator, keyring, changed)
         self.subscriber = self.accounts.subscriber
-        self.subscriber_by_imsi = self.accounts.subscriber_by_imsi
         self.create_line = self.accounts.create_line
         self.set_language = self.accounts.set_language
         self.check_pin = self.accounts.check_pin

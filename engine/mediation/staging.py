@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.accounts.finding import Finder
-from engine.accounts.secrets import NONCE_BYTES
 from engine.mediation.rules import RowRefused, too_late, usage_row
 from engine.mediation.store import Block
 from engine.words import SetAsideReason, UsageRow
@@ -43,18 +40,14 @@ class Sealer:
 
     def seal(self, fields: Mapping[str, Any], file_id: UUID, line: int) -> bytes:
         """Seal a line for its place: key id, nonce, AES-256-GCM."""
-        nonce = os.urandom(NONCE_BYTES)
-        body = self._cipher(self._keyring.current).encrypt(nonce, msgspec.json.encode(fields), _bound(file_id, line))
-        return self._keyring.current.to_bytes(_KEY_ID) + nonce + body
+        body = self._keyring.seal(_PURPOSE, msgspec.json.encode(fields), _bound(file_id, line))
+        return self._keyring.current.to_bytes(_KEY_ID) + body
 
     def unseal(self, sealed: bytes, file_id: UUID, line: int) -> dict[str, Any]:
         """What was sealed. Raises ``KeyError`` where its key is gone, ``InvalidTag`` where it was tampered with."""
-        nonce, body = sealed[_KEY_ID : _KEY_ID + NONCE_BYTES], sealed[_KEY_ID + NONCE_BYTES :]
-        plain = self._cipher(int.from_bytes(sealed[:_KEY_ID])).decrypt(nonce, body, _bound(file_id, line))
+        key_id, body = int.from_bytes(sealed[:_KEY_ID]), sealed[_KEY_ID:]
+        plain = self._keyring.unseal(_PURPOSE, body, _bound(file_id, line), key_id)
         return msgspec.json.decode(plain, type=dict[str, Any])
-
-    def _cipher(self, key_id: int) -> AESGCM:
-        return AESGCM(self._keyring.derive(_PURPOSE, key_id))
 
 
 def _bound(file_id: UUID, line: int) -> bytes:

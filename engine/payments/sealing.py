@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.accounts.secrets import NONCE_BYTES, DataKey
+from engine.accounts.secrets import DataKey
 from engine.payments.store import Holder
 from engine.recharge.gateways.contract import Event, Payer
 from runtime.keyring import Keyring
@@ -50,7 +48,7 @@ def unseal_payer(keyring: Keyring, account_id: UUID, holder: Holder, sealed: byt
 
 def fresh_key(keyring: Keyring, account_id: UUID) -> bytes:
     """A new wrapped data key for an account of ours."""
-    return DataKey.fresh(account_id).wrap(keyring, keyring.current)
+    return DataKey.fresh(account_id).wrap(keyring)
 
 
 def seal_event(keyring: Keyring, event: Event) -> tuple[dict[str, Any], str | None]:
@@ -63,10 +61,8 @@ def seal_event(keyring: Keyring, event: Event) -> tuple[dict[str, Any], str | No
     if personal == _NOBODY:
         return body, None
     body |= _UNNAMED
-    nonce = os.urandom(NONCE_BYTES)
-    key = keyring.derive(_PURPOSE, keyring.current)
-    sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(personal), event.event_id.encode())
-    return body, f"{keyring.current}:{(nonce + sealed).hex()}"
+    sealed = keyring.seal(_PURPOSE, msgspec.json.encode(personal), event.event_id.encode())
+    return body, f"{keyring.current}:{sealed.hex()}"
 
 
 def unseal_event(keyring: Keyring, body: dict[str, Any], sealed: str | None) -> Event:
@@ -75,10 +71,8 @@ def unseal_event(keyring: Keyring, body: dict[str, Any], sealed: str | None) -> 
     key_id, _, digits = (sealed or "").partition(":")
     if not digits:
         return event
-    raw = bytes.fromhex(digits)
     try:
-        key = keyring.derive(_PURPOSE, int(key_id))
-        plain = AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], event.event_id.encode())
+        plain = keyring.unseal(_PURPOSE, bytes.fromhex(digits), event.event_id.encode(), int(key_id))
     except (InvalidTag, KeyError):
         return event
     return msgspec.structs.replace(event, **msgspec.to_builtins(msgspec.json.decode(plain, type=_Personal)))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from engine.accounts.secrets import NONCE_BYTES
 from engine.recharge.gateways.contract import BadRow, PaymentGateway, SettlementRow
 from runtime.keyring import Keyring
 
@@ -97,23 +93,16 @@ class Sealer:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._id = keyring.current
-        self._cipher = AESGCM(keyring.derive(_PURPOSE, keyring.current))
 
     def seal(self, account_number: str, gateway_ref: str) -> bytes:
         """Seal it for one reference: key id, nonce, AES-256-GCM."""
-        nonce = os.urandom(NONCE_BYTES)
-        return (
-            self._id.to_bytes(_KEY_ID)
-            + nonce
-            + self._cipher.encrypt(nonce, account_number.encode(), gateway_ref.encode())
-        )
+        sealed = self._keyring.seal(_PURPOSE, account_number.encode(), gateway_ref.encode())
+        return self._keyring.current.to_bytes(_KEY_ID) + sealed
 
     def unseal(self, sealed: bytes, gateway_ref: str) -> str:
         """What was sealed. Raises ``KeyError`` where its key is gone, ``InvalidTag`` where it was tampered with."""
-        cipher = AESGCM(self._keyring.derive(_PURPOSE, int.from_bytes(sealed[:_KEY_ID])))
-        nonce, body = sealed[_KEY_ID : _KEY_ID + NONCE_BYTES], sealed[_KEY_ID + NONCE_BYTES :]
-        return cipher.decrypt(nonce, body, gateway_ref.encode()).decode()
+        key_id, body = int.from_bytes(sealed[:_KEY_ID]), sealed[_KEY_ID:]
+        return self._keyring.unseal(_PURPOSE, body, gateway_ref.encode(), key_id).decode()
 
 
 class Run(NamedTuple):

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.accounts.secrets import hash_secret, secret_matches
 from engine.audit.service import Trail
 from engine.staff import store
 from engine.staff.rules import (
@@ -21,10 +22,12 @@ from engine.staff.rules import (
     fresh_secret,
     provisioning_uri,
 )
-from engine.staff.secrets import hash_password, password_matches, seal_secret, unseal_secret
 from engine.storage.sharding import new_id
 from engine.words import BadStaff, Role, StaffMember
 from runtime.keyring import Keyring
+
+#: what the pepper of passwords, and the key that the secrets of one-time codes are sealed under, are derived for
+PASSWORD, CODE = "staff-password", "staff-code"
 
 
 class Credentials(NamedTuple):
@@ -75,11 +78,12 @@ class Staff:
             tried = await store.count_try(connection, name.strip(), now)
         if tried is None:
             # As long as for somebody: how long it took tells nothing.
-            await self._in_thread(password_matches, self._keyring, UUID(int=0), password, await self._decoy())
+            await self._in_thread(secret_matches, self._keyring, PASSWORD, UUID(int=0), password, await self._decoy())
             return None
         member = tried.member
-        right = await self._in_thread(password_matches, self._keyring, member.staff_id, password, tried.password_hash)
-        secret = unseal_secret(self._keyring, member.staff_id, tried.sealed_secret, tried.key_id)
+        owner, hashed = member.staff_id, tried.password_hash
+        right = await self._in_thread(secret_matches, self._keyring, PASSWORD, owner, password, hashed)
+        secret = self._keyring.unseal(CODE, tried.sealed_secret, owner.bytes, tried.key_id).decode()
         step = accepted_step(secret, code, now, tried.code_step)
         async with self._database.begin() as connection:
             if right and step is not None and await store.let_in(connection, member.staff_id, step, now):
@@ -96,7 +100,7 @@ class Staff:
         """
         hashed = await self._hash(member.staff_id, check_password(password, member.name))
         async with self._database.begin() as connection:
-            await store.update(connection, member.staff_id, password_hash=hashed, epoch=member.epoch + 1)
+            await store.end_sessions(connection, member.staff_id, password_hash=hashed)
             await self._record(connection, "staff.password", member, by=member.name, why="changed by themselves")
 
     # -- the life of an account ---
@@ -141,10 +145,10 @@ class Staff:
         """
         member = await self._named(name)
         fresh = await self._fresh(member.staff_id, member.name, member.role)
-        ended = {"epoch": member.epoch + 1, "code_step": 0, "failures": 0, "locked_until": None, "disabled_at": None}
+        anew = {"code_step": 0, "failures": 0, "locked_until": None, "disabled_at": None}
         async with self._database.begin() as connection:
             given = _given(by, datetime.now(UTC))
-            await store.update(connection, member.staff_id, **fresh.columns, **ended, **given)
+            await store.end_sessions(connection, member.staff_id, **fresh.columns, **anew, **given)
             await self._record(connection, "staff.reset", member, by=_name_of(by), why=why)
         return fresh.credentials
 
@@ -152,7 +156,7 @@ class Staff:
         """Nobody signs in with this name any more, and its sessions are over. Raises ``BadStaff``."""
         member = await self._named(name)
         async with self._database.begin() as connection:
-            await store.update(connection, member.staff_id, disabled_at=datetime.now(UTC), epoch=member.epoch + 1)
+            await store.end_sessions(connection, member.staff_id, disabled_at=datetime.now(UTC))
             await self._record(connection, "staff.disable", member, by=by, why=why)
 
     # -- parts ---
@@ -168,14 +172,14 @@ class Staff:
         password, secret = secrets.token_urlsafe(15), fresh_secret()
         columns = {
             "password_hash": await self._hash(staff_id, password),
-            "sealed_secret": seal_secret(self._keyring, staff_id, secret),
+            "sealed_secret": self._keyring.seal(CODE, secret.encode(), staff_id.bytes),
             "key_id": self._keyring.current,
         }
         uri = provisioning_uri(secret, name, self._issuer)
         return _Fresh(columns, Credentials(name, role, password, secret, uri))
 
     async def _hash(self, staff_id: UUID, password: str) -> str:
-        hashed: str = await self._in_thread(hash_password, self._keyring, staff_id, password)
+        hashed: str = await self._in_thread(hash_secret, self._keyring, PASSWORD, staff_id, password)
         return hashed
 
     async def _decoy(self) -> str:

@@ -73,9 +73,10 @@ async def insert(connection: AsyncConnection, **values: Any) -> None:
     await connection.execute(sa.insert(staff_member).values(values))
 
 
-async def update(connection: AsyncConnection, staff_id: UUID, **values: Any) -> None:
-    """Change a person's row."""
-    await connection.execute(sa.update(staff_member).where(staff_member.c.staff_id == staff_id).values(values))
+async def end_sessions(connection: AsyncConnection, staff_id: UUID, **values: Any) -> None:
+    """Change a person's row, and let the sessions be over that began before."""
+    changed = sa.update(staff_member).where(staff_member.c.staff_id == staff_id)
+    await connection.execute(changed.values(epoch=staff_member.c.epoch + 1, **values))
 
 
 _COUNT_TRY = sa.text(

@@ -7,7 +7,6 @@ knows neither: it holds a keyed digest of the id and ciphertext.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 import time
 from typing import Generic, TypeVar, cast
@@ -15,15 +14,12 @@ from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 
 from runtime.keyring import Keyring
 
 #: what the keys are derived for
 PURPOSE = "page-session"
-#: NIST SP 800-38D §5.2.1.1 recommends 96 bits
-NONCE_BYTES = 12
 #: seconds without a request after which a session is over, and seconds after which it is over in any case
 IDLE_SECONDS, LONGEST_SECONDS = 30 * 60, 12 * 3600
 
@@ -101,7 +97,7 @@ class Sessions(Generic[K]):
         if sealed is None:
             return None
         try:
-            plain = AESGCM(self._key()).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
+            plain = self._keyring.unseal(PURPOSE, sealed, name.encode(), self._keyring.current)
         except InvalidTag:  # sealed under a key that is not current any more
             return None
         kept = self._decoder.decode(plain)
@@ -125,9 +121,9 @@ class Sessions(Generic[K]):
 
     async def keep(self, visit: Visit[K]) -> None:
         """Keep what is known now."""
-        name, nonce = self._name(visit.cookie), os.urandom(NONCE_BYTES)
-        sealed = AESGCM(self._key()).encrypt(nonce, msgspec.msgpack.encode(visit.kept), name.encode())
-        await self._redis.set(name, nonce + sealed, ex=self._idle)
+        name = self._name(visit.cookie)
+        sealed = self._keyring.seal(PURPOSE, msgspec.msgpack.encode(visit.kept), name.encode())
+        await self._redis.set(name, sealed, ex=self._idle)
 
     async def end(self, visit: Visit[K]) -> None:
         """Forget it."""
@@ -151,6 +147,3 @@ class Sessions(Generic[K]):
     def mark(self, what: str, words: str) -> str:
         """A keyed digest of ``words``, 40 hexadecimal digits; ``what`` keeps digests of different purposes apart."""
         return self._keyring.digest(PURPOSE, f"{self._kind}|{what}|{words}".encode(errors="replace"))[:20].hex()
-
-    def _key(self) -> bytes:
-        return self._keyring.derive(PURPOSE, self._keyring.current)

@@ -107,6 +107,8 @@ def test_every_command_that_changes_something_leaves_who_and_why(manage, owner, 
     manage("doctor", "--freeze", *who, code=1)
     manage("notify", "resend", batch, *who, code=1)
     manage("line", "erase", MSISDN, *who, say="y\n")
+    told = owner.execute("SELECT body FROM event WHERE topic = 'provisioning.changed' ORDER BY created_at").fetchall()
+    assert told[-1]["body"]["served"] is False
     rows = owner.execute("SELECT what, by, why FROM staff_action ORDER BY at").fetchall()
     assert {(row["by"], row["why"]) for row in rows} == {("bob", "ticket 7")}
     assert [row["what"] for row in rows] == [

@@ -9,11 +9,9 @@ so a part repeated after that is acknowledged and does nothing.
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 
 from channels.smpp.parts import Segment
@@ -21,7 +19,9 @@ from runtime.keyring import Keyring
 
 #: seconds that parts are kept after the last one came, and that a handled text is remembered
 KEEP_SECONDS: Final = 3600
-NONCE_BYTES, MARK_BYTES = 12, 8
+MARK_BYTES = 8
+#: what the key is derived for
+PURPOSE: Final = "smpp-parts"
 DONE: Final = b"done"
 
 
@@ -33,7 +33,6 @@ class Assembly:
         self._redis = redis
         self._keyring = keyring
         self._name = name
-        self._cipher = AESGCM(keyring.derive("smpp-parts", keyring.current))
         self._waiting: dict[str, asyncio.Event] = {}
 
     def key(self, source: str, destination: str, segment: Segment, data_coding: int) -> str:
@@ -52,8 +51,7 @@ class Assembly:
                 return "handled"
             # The same reference for another text: eight bits come round.
             await self._redis.delete(key)
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, segment.content, f"{key}|{segment.number}".encode())
+        sealed = self._keyring.seal(PURPOSE, segment.content, f"{key}|{segment.number}".encode())
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.hset(key, str(segment.number), sealed)
             pipeline.expire(key, KEEP_SECONDS)
@@ -66,12 +64,9 @@ class Assembly:
 
     def _unseal(self, key: str, number: bytes, sealed: bytes) -> bytes | None:
         try:
-            plain = self._cipher.decrypt(
-                sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], f"{key}|{number.decode()}".encode()
-            )
+            return self._keyring.unseal(PURPOSE, sealed, f"{key}|{number.decode()}".encode(), self._keyring.current)
         except InvalidTag:  # sealed under a key that is no longer in force: the centre sends it again
             return None
-        return bytes(plain)
 
     def message_id(self, key: str, parts: list[bytes]) -> str:
         """The name of a whole text: the same whenever its parts are sent again."""

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from engine.accounts.finding import Finder
 from engine.accounts.service import Accounts
 from engine.storage.database import open_database
 
@@ -20,6 +21,13 @@ async def database(database_url):
 @pytest.fixture
 async def accounts(database, operator, keyring):
     service = Accounts(database, operator, keyring)
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+async def finder(database, operator, keyring):
+    service = Finder(database, operator, keyring)
     yield service
     await service.close()
 

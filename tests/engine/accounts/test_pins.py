@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from engine.accounts import pins
 from engine.accounts.secrets import HASHER
 from engine.accounts.service import Accounts
 from engine.words import BadPin, PinVerdict
+from runtime.keyring import Keyring
 
 NUMBER = "+254712345678"
 
@@ -68,10 +70,30 @@ async def test_a_try_counts_though_the_process_dies_before_it_compares(accounts,
     def dies(*_):
         raise SystemError("killed")
 
-    monkeypatch.setattr("engine.accounts.pins.pin_matches", dies)
+    monkeypatch.setattr("engine.accounts.pins.secret_matches", dies)
     with pytest.raises(SystemError):
         await accounts.check_pin(line, "0001")
     assert owner.execute("SELECT pin_failures FROM line").fetchone() == {"pin_failures": 1}
+
+
+async def test_a_pin_that_is_set_while_the_old_one_is_hashed_anew_stays(
+    accounts, operator, database, keyring, monkeypatch
+):
+    line = await accounts.create_line(NUMBER, pin="2580")
+    newer = Accounts(database, operator, Keyring({1: keyring._keys[1], 2: b"n" * 32}))
+    loop, hashed = asyncio.get_running_loop(), pins.hash_secret
+
+    def slowly(ring, purpose, line_id, pin):
+        """The old PIN is hashed, and meanwhile the person sets another one."""
+        if pin == "2580":
+            asyncio.run_coroutine_threadsafe(newer.set_pin(line, "9173"), loop).result(10)
+        return hashed(ring, purpose, line_id, pin)
+
+    monkeypatch.setattr(pins, "hash_secret", slowly)
+    assert await newer.check_pin(line, "2580") is PinVerdict.RIGHT
+    assert await newer.check_pin(line, "9173") is PinVerdict.RIGHT
+    assert await newer.check_pin(line, "2580") is PinVerdict.WRONG
+    await newer.close()
 
 
 async def test_unlocking_ends_both_locks(accounts, owner):

@@ -9,10 +9,12 @@ import psycopg
 import pytest
 
 from engine.accounts import store
+from engine.accounts.finding import Finder
 from engine.accounts.rules import NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
 from engine.words import AccountRef, BadNumber, LineRef, LineStatus, PinVerdict, UnknownLine
 from runtime.keyring import Keyring
+from tests.engine.shop import open_line
 
 NUMBER = "+254712345678"
 
@@ -156,11 +158,11 @@ async def test_no_number_and_no_pin_is_stored_in_the_clear(accounts, owner):
         assert secret not in stored
 
 
-async def test_a_sim_leads_to_its_line(accounts):
+async def test_a_sim_leads_to_its_line(accounts, finder):
     line = await accounts.create_line(NUMBER, imsi="639020000000001")
-    assert await accounts.find_imsi("639020000000001") == ref_of(line)
+    assert await finder.line_of("imsi-639020000000001") == ref_of(line)
     with pytest.raises(UnknownLine):
-        await accounts.find_imsi("639020000000002")
+        await finder.line_of("imsi-639020000000002")
     with pytest.raises(NumberTaken):
         await accounts.create_line("+254712345679", imsi="639020000000001")
 
@@ -174,14 +176,14 @@ async def test_numbers_are_revealed_for_delivery(accounts):
     assert await accounts.reveal([]) == {}
 
 
-async def test_after_erasure_nobody_finds_or_reads_the_person(accounts, owner):
+async def test_after_erasure_nobody_finds_or_reads_the_person(accounts, finder, owner):
     line = await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
     await accounts.erase_person(line.account, by="test")
     await accounts.erase_person(line.account, by="test")
     with pytest.raises(UnknownLine):
         await accounts.subscriber(NUMBER)
     with pytest.raises(UnknownLine):
-        await accounts.find_imsi("639020000000001")
+        await finder.line_of("imsi-639020000000001")
     assert (await accounts.reveal([ref_of(line)]))[line.line_id].msisdn is None
     row = owner.execute(
         "SELECT wrapped_key, status, pin_hash FROM account JOIN line USING (shard, account_id)"
@@ -191,13 +193,24 @@ async def test_after_erasure_nobody_finds_or_reads_the_person(accounts, owner):
     assert (await accounts.create_line(NUMBER)).line_id != line.line_id
 
 
+async def test_the_network_hears_that_the_lines_of_an_erased_person_are_served_no_more(engine, owner):
+    parent = await open_line(engine, money=1_000)
+    child = await open_line(engine, account=parent.account)
+    await engine.accounts.erase_person(parent.account, by="test")
+    told = owner.execute(
+        "SELECT line_id FROM event WHERE topic = 'provisioning.changed' AND body @> '{\"served\": false}'"
+    )
+    assert {row["line_id"] for row in told} == {parent.line_id, child.line_id}
+
+
 async def test_a_new_master_key_finds_and_reads_what_the_old_one_made(database, operator, accounts, keyring):
     line = await accounts.create_line(NUMBER, imsi="639020000000001", pin="2580")
-    rotated = Accounts(database, operator, Keyring({1: keyring._keys[1], 2: b"n" * 32}))
+    newer = Keyring({1: keyring._keys[1], 2: b"n" * 32})
+    rotated, finder = Accounts(database, operator, newer), Finder(database, operator, newer)
     other = await rotated.create_line("+254712345679")
     assert await rotated.subscriber(NUMBER) == line
     assert (await rotated.reveal([ref_of(line)]))[line.line_id].msisdn == NUMBER
-    assert await rotated.find_imsi("639020000000001") == ref_of(line)
+    assert await finder.line_of("imsi-639020000000001") == ref_of(line)
     got = await asyncio.gather(*map(rotated.subscriber, [other.msisdn, NUMBER, other.msisdn]))
     assert [subscriber.line_id for subscriber in got] == [other.line_id, line.line_id, other.line_id]
     with pytest.raises(NumberTaken):
@@ -207,6 +220,7 @@ async def test_a_new_master_key_finds_and_reads_what_the_old_one_made(database, 
     with pytest.raises(KeyError):
         await accounts.check_pin(line, "2580")
     await rotated.close()
+    await finder.close()
 
 
 async def test_the_hot_read_uses_the_keys_of_its_tables(accounts, database, owner):

@@ -22,9 +22,9 @@ async def test_a_line_is_found_by_its_new_sim_alone_and_the_change_is_noted(
 ) -> None:
     line = await open_line(engine, imsi=OLD)
     await change_sim(engine._database, keyring, line, NEW)
-    assert (await engine.subscriber_by_imsi(NEW)).line_id == line.line_id
+    assert (await engine.line_of(f"imsi-{NEW}")).line_id == line.line_id
     with pytest.raises(UnknownLine):
-        await engine.subscriber_by_imsi(OLD)
+        await engine.line_of(f"imsi-{OLD}")
     with psycopg.connect(database_url) as connection:
         ((changed_at,),) = connection.execute("SELECT sim_changed_at FROM line").fetchall()
     assert datetime.now(UTC) - changed_at < timedelta(minutes=5)
@@ -36,8 +36,8 @@ async def test_a_sim_that_belongs_to_another_line_is_refused_and_nothing_changes
     line, other = await open_line(engine, imsi=OLD), await open_line(engine, imsi=NEW)
     with pytest.raises(NumberTaken):
         await change_sim(engine._database, keyring, line, NEW)
-    assert (await engine.subscriber_by_imsi(OLD)).line_id == line.line_id
-    assert (await engine.subscriber_by_imsi(NEW)).line_id == other.line_id
+    assert (await engine.line_of(f"imsi-{OLD}")).line_id == line.line_id
+    assert (await engine.line_of(f"imsi-{NEW}")).line_id == other.line_id
 
 
 @pytest.mark.parametrize("imsi", ["", "12345", "63902000000010x", "6390200000001012"])
@@ -45,7 +45,7 @@ async def test_what_is_no_imsi_is_refused(engine: Engine, keyring: Keyring, imsi
     line = await open_line(engine, imsi=OLD)
     with pytest.raises(BadNumber):
         await change_sim(engine._database, keyring, line, imsi)
-    assert (await engine.subscriber_by_imsi(OLD)).line_id == line.line_id
+    assert (await engine.line_of(f"imsi-{OLD}")).line_id == line.line_id
 
 
 async def test_an_erased_person_gets_no_sim_and_keeps_no_card(engine: Engine, keyring: Keyring) -> None:

@@ -108,6 +108,23 @@ async def test_only_what_was_asked_for_is_told(engine, owner, receiver, working)
     assert {one["eventType"] for one in receiver.told} == {"SettlementCompletedEvent"}
 
 
+async def test_a_subscriber_whose_secret_cannot_be_read_keeps_nobody_else_from_hearing(
+    engine, owner, receiver, working
+):
+    async with Receiver() as lost:
+        unreadable = await subscribed(engine, lost)
+        owner.execute("UPDATE subscription SET key_id = 9 WHERE subscription_id = %s", [unreadable.subscription_id])
+        await subscribed(engine, receiver)
+        await settled(engine, owner, await open_line(engine))
+        working()
+        await receiver.until(lambda: receiver.told)
+        said = await eventually(
+            lambda: owner.execute("SELECT error FROM event_delivery WHERE error IS NOT NULL").fetchall()
+        )
+        assert not lost.attempts
+    assert "secret" in said[0][0]
+
+
 async def test_an_accounts_events_come_in_order_past_failures_and_nobody_else_waits(engine, owner, receiver, working):
     await subscribed(engine, receiver)
     stuck, free = await open_line(engine), await open_line(engine)

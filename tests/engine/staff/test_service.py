@@ -108,3 +108,9 @@ async def test_a_new_password_ends_sessions_and_lets_in(engine: Engine) -> None:
     await engine.staff.change_password(member, "correct horse battery")
     again = await engine.staff.sign_in("alice", "correct horse battery", code(alice, 1))
     assert again is not None and again.epoch == member.epoch + 1
+
+
+async def test_of_two_resets_at_once_each_ends_the_sessions_that_the_other_one_began(engine: Engine) -> None:
+    await engine.staff.add("alice", Role.SUPPORT, by="root", why="new")
+    await asyncio.gather(*(engine.staff.reset("alice", by="root", why="lost") for _ in range(3)))
+    assert (await row(engine, "alice")).epoch == 3

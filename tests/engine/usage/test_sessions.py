@@ -114,7 +114,6 @@ async def test_a_line_is_found_as_the_network_names_it(charging: Engine) -> None
     for name in ("imsi-639020000000777", f"msisdn-{line.msisdn.removeprefix('+')}"):
         found = await charging.line_of(name)
         assert (found.account, found.line_id) == (line.account, line.line_id)
-    assert (await charging.subscriber_by_imsi("639020000000777")).line_id == line.line_id
     with pytest.raises(UnknownLine):
         await charging.line_of("imsi-639020000000778")
     for wrong in ("nai-x", "imsi-abc", ""):
