@@ -19,6 +19,7 @@ from engine.audit import export, rows, store
 from engine.audit.rows import Booked, Content
 from engine.audit.rules import LATE, LATEST, Kind, Root, Signer, row_leaf, seal
 from engine.audit.tables import staff_action
+from engine.storage.locks import AdvisoryLock
 from engine.storage.sharding import new_id
 from engine.words import AccountRef
 from runtime.logs import mask
@@ -109,12 +110,12 @@ class Chain:
         now = now or datetime.now(UTC)
         async with self._database.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            if not (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(store.CHAIN_LOCK)))).scalar_one():
+            if not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(AdvisoryLock.SEAL_HISTORY))):
                 return None
             try:
                 return await self._run(connection, now)
             finally:
-                await connection.execute(sa.select(sa.func.pg_advisory_unlock(store.CHAIN_LOCK)))
+                await connection.execute(sa.select(sa.func.pg_advisory_unlock(AdvisoryLock.SEAL_HISTORY)))
 
     async def _run(self, writer: AsyncConnection, now: datetime) -> int:
         await self._export(writer)

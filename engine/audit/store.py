@@ -15,9 +15,6 @@ from engine.audit.rules import LATEST, LeafId, Root, pack, unpack
 from engine.audit.tables import audit_exported, audit_progress, audit_root
 from engine.storage.sharding import SHARDS
 
-#: Any number, the same in every process: who holds it makes the chain.
-CHAIN_LOCK = 724356
-
 # -- roots ----------------------------------------------------------------------------------------------------------
 
 

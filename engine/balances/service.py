@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.owning import one_line
+from engine.accounts.owning import owner_line
 from engine.balances.tables import bucket, product
 from engine.books.service import Door
 from engine.words import AccountRef, Expire
@@ -46,7 +46,7 @@ class Balances:
             .subquery()
         )
         overdue = (
-            sa.select(oldest.c.shard, oldest.c.account_id, one_line(oldest.c.shard, oldest.c.account_id))
+            sa.select(oldest.c.shard, oldest.c.account_id, owner_line(oldest.c.shard, oldest.c.account_id))
             .group_by(oldest.c.shard, oldest.c.account_id)
             .limit(limit)
         )
@@ -77,5 +77,6 @@ class Balances:
             }
             for entry in self._operator.products
         ]
-        async with self._database.begin() as connection:
-            await connection.execute(insert(product).on_conflict_do_nothing(), rows)
+        if rows:
+            async with self._database.begin() as connection:
+                await connection.execute(insert(product).on_conflict_do_nothing(), rows)

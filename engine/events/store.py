@@ -12,9 +12,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.events.tables import SendState, event_delivery, subscription
-
-#: Any number, the same in every process: one fans out at a time, so that an account's events keep their order.
-FAN_LOCK = 724357
+from engine.storage.locks import AdvisoryLock
 
 #: what stands as the callback of a queue that a part of this installation follows by itself
 INTERNAL = "internal:"
@@ -54,7 +52,7 @@ CLAIM = """
 
 async def fan_out(connection: AsyncConnection, limit: int, now: datetime) -> int:
     """Give waiting events to the queues of their subscribers; returns how many. 0 while another process is at it."""
-    mine = sa.select(sa.func.pg_try_advisory_xact_lock(FAN_LOCK))
+    mine = sa.select(sa.func.pg_try_advisory_xact_lock(AdvisoryLock.FAN_OUT))
     if not (await connection.execute(mine)).scalar_one():
         return 0
     return (await connection.execute(sa.text(FAN_OUT), {"limit": limit, "now": now})).rowcount

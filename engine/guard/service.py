@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.tables import OutboxState, outbox
 from engine.events.alarms import Alarms
 from engine.guard.tables import guard_event
+from engine.notices.rules import policy
+from engine.storage.locks import AdvisoryLock
 from engine.storage.sharding import new_id
 from settings import Operator
 
@@ -17,9 +19,6 @@ from settings import Operator
 WINDOW = timedelta(minutes=5)
 
 ALARM = "alarm.voucher_guessing"
-
-#: Any number, the same in every process: whoever holds it decides whether to raise the alarm.
-_ALARM_LOCK = 724355
 
 
 class Guard:
@@ -45,7 +44,7 @@ class Guard:
             count = int((await connection.execute(tries)).scalar_one())
             if count < self._operator.vouchers.alarm_tries:
                 return count
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ALARM_LOCK)))
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(AdvisoryLock.WATCH_VOUCHERS)))
             if (await connection.execute(raised)).scalar_one():
                 return count
             event = {"shard": 0, "event_id": new_id(), "kind": ALARM, "count": count, "seen_at": now}
@@ -58,6 +57,7 @@ class Guard:
                     topic=ALARM,
                     body=body,
                     state=OutboxState.DUE,
+                    priority=int(policy(ALARM).priority),
                     due_at=now,
                     created_at=now,
                 )

@@ -12,16 +12,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.accounts.owning import one_line
+from engine.accounts.owning import owner_line
 from engine.balances.tables import bucket
 from engine.books.tables import OutboxState, outbox
 from engine.notices.rules import policy
 from engine.notices.tables import watermark
+from engine.storage.locks import AdvisoryLock
 from settings import Operator
 
 TOPIC = "alert.expiring"
-#: Any number, the same in every process: whoever holds it walks on, the others leave it.
-_WALK_LOCK = 724356
 _FIRST = UUID(int=0)
 
 
@@ -43,7 +42,7 @@ class Expiring:
             return 0
         now = datetime.now(UTC)
         async with self._database.begin() as connection:
-            if not await connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_WALK_LOCK))):
+            if not await connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(AdvisoryLock.TELL_EXPIRING))):
                 return 0
             reached = (
                 await connection.execute(sa.select(watermark.c.at, watermark.c.id).where(watermark.c.name == TOPIC))
@@ -71,7 +70,7 @@ class Expiring:
                 bucket.c.product,
                 (bucket.c.amount - bucket.c.reserved).label("left"),
                 bucket.c.expires_at,
-                one_line(bucket.c.shard, bucket.c.account_id).label("line_id"),
+                owner_line(bucket.c.shard, bucket.c.account_id).label("line_id"),
             )
             .where(
                 bucket.c.amount > bucket.c.reserved,

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.owning import one_line
+from engine.accounts.owning import owner_line
 from engine.accounts.tables import AccountKind, account
 from engine.balances.rules import promised_end
 from engine.books.service import Door
@@ -112,7 +112,7 @@ class Bills:
 
     async def _accounts(self, last: tuple[int, UUID]) -> list[tuple[int, UUID, UUID | None]]:
         query = (
-            sa.select(account.c.shard, account.c.account_id, one_line(account.c.shard, account.c.account_id))
+            sa.select(account.c.shard, account.c.account_id, owner_line(account.c.shard, account.c.account_id))
             .where(
                 account.c.kind == AccountKind.POSTPAID,
                 sa.tuple_(account.c.shard, account.c.account_id) > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from engine.api import Engine
@@ -28,6 +29,16 @@ async def test_who_owned_an_account_and_ended_leaves_it_to_the_oldest_line_that_
     owner, child = await family(engine)
     await engine.accounts.set_status(owner, LineStatus.TERMINATED, reason="test", by="test")
     assert await engine.leaving.only_line(child) is None
+
+
+async def test_what_expires_is_told_to_the_oldest_line_that_goes_on(engine: Engine, database_url: str) -> None:
+    owner, child = await family(engine)
+    await engine.accounts.set_status(owner, LineStatus.TERMINATED, reason="test", by="test")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE bucket SET expires_at = now() - interval '1 minute'")
+    assert await engine.expire_due() == 1
+    expired = [one.msisdn for one in await engine.claim_messages(50, 60) if one.topic == "alert.expired"]
+    assert expired == [child.msisdn]
 
 
 @pytest.mark.parametrize("at_once", [False, True])

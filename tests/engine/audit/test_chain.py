@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from engine.audit import store
 from engine.audit.rules import Signer
 from engine.audit.service import Chain
 from engine.audit.verifying import Verifier, read_outside
+from engine.storage.locks import AdvisoryLock
 from engine.storage.sharding import new_id
 from runtime.keyring import Keyring
 from tests.engine.shop import credit
@@ -79,9 +79,9 @@ async def test_a_row_by_a_clock_that_is_ahead_is_sealed_at_once(history, chain, 
 
 async def test_one_process_seals_at_a_time(history, chain, database):
     async with database.connect() as other:
-        await other.exec_driver_sql(f"SELECT pg_advisory_lock({store.CHAIN_LOCK})")
+        await other.exec_driver_sql(f"SELECT pg_advisory_lock({AdvisoryLock.SEAL_HISTORY})")
         assert await chain.seal() is None
-        await other.exec_driver_sql(f"SELECT pg_advisory_unlock({store.CHAIN_LOCK})")
+        await other.exec_driver_sql(f"SELECT pg_advisory_unlock({AdvisoryLock.SEAL_HISTORY})")
     assert await chain.seal() == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.events.alarms import Alarms
 from engine.guard.service import Guard
+from engine.notices.rules import Priority
 from engine.storage.database import open_database
 from runtime.metrics import Metrics
 
@@ -48,6 +49,7 @@ async def test_many_watchers_raise_one_alarm(databases, operator, owner):
     assert alarms(owner) == [{"tries": limit, "minutes": 5}]
     published = owner.execute("SELECT body FROM event WHERE topic = 'alarm.raised'").fetchall()
     assert published == [({"alarm": "guard.voucher_guessing", "tries": limit, "minutes": 5},)]
+    assert owner.execute("SELECT priority FROM outbox").fetchall() == [(Priority.URGENT,)]
 
 
 async def test_guessing_that_goes_on_raises_the_next_alarm_in_the_next_window(databases, operator, owner):

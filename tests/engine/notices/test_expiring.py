@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from engine.api import Engine
+from engine.storage.locks import AdvisoryLock
 from tests.engine.shop import open_line
 
 
@@ -75,3 +76,12 @@ async def test_an_empty_bucket_is_nothing_to_tell(engine: Engine, owner) -> None
     owner.execute("UPDATE watermark SET at = at - interval '2 hours'")
     ends_in(owner, 23)
     assert await engine.tell_expiring() == 0
+
+
+async def test_while_history_is_sealed_people_are_told_all_the_same(engine: Engine, owner) -> None:
+    await engine.tell_expiring()
+    await open_line(engine, money=1_000)
+    owner.execute("UPDATE watermark SET at = at - interval '2 hours'")
+    ends_in(owner, 23)
+    owner.execute("SELECT pg_advisory_lock(%s)", [int(AdvisoryLock.SEAL_HISTORY)])
+    assert await engine.tell_expiring() == 1
