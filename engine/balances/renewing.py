@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.tables import account, line
+from engine.accounts.tables import AccountKind, account, line
 from engine.balances import advances, transfers
 from engine.balances.facts import StandingFacts
 from engine.balances.tables import RenewalState, advance, renewal
@@ -78,12 +78,17 @@ class Agreements:
                 for row in rows
             )
         )
-        # A line that may not spend now is looked at again later; its cycle and its attempts stand still.
-        refused = [row for row, answer in zip(rows, answers, strict=True) if not answer.ok]
         async with self._database.begin() as connection:
-            for row in refused:
-                later = renewal.update().where(_is(row), renewal.c.next_at == row.next_at)
-                await connection.execute(later.values(next_at=now + REFUSED_WAIT))
+            for row, answer in zip(rows, answers, strict=True):
+                if answer.ok:
+                    continue
+                # A line that may not spend now is looked at again later; its cycle and its attempts stand still.
+                after: dict[str, Any] = {"next_at": now + REFUSED_WAIT}
+                if answer.code == Code.LINE_TERMINATED:
+                    after = {"state": RenewalState.STOPPED}
+                await connection.execute(
+                    renewal.update().where(_is(row), renewal.c.next_at == row.next_at).values(after)
+                )
         return len(rows)
 
     async def tell_renewals(self, limit: int = 500) -> int:
@@ -157,8 +162,8 @@ class Agreements:
             standing = StandingFacts(opened_at, tuple((await connection.execute(recharged)).scalars()))
         if open_now:
             return AdvanceOffer(owed=open_now, refused=Code.ADVANCE_OPEN)
-        poor = subscriber.total(Unit.MONEY) < rules.balance_below
-        if kind == "postpaid" or not poor or not advances.in_good_standing(rules, standing, datetime.now(UTC)):
+        rich = kind == AccountKind.POSTPAID or subscriber.total(Unit.MONEY) >= rules.balance_below
+        if rich or not advances.in_good_standing(rules, standing, datetime.now(UTC)):
             return AdvanceOffer(refused=Code.ADVANCE_NOT_ELIGIBLE)
         return AdvanceOffer(amounts=tuple((amount, advances.fee_of(rules, amount)) for amount in rules.amounts))
 

@@ -167,17 +167,20 @@ def adjust(case: Case, operation: Adjust) -> Verdict:
 
 
 def _credit_units(case: Case, unit: Unit, amount: int) -> None:
-    for bucket in case.facts.buckets:
-        if bucket.unit is unit and bucket.product == ADJUSTMENT:
-            return case.credit(bucket, amount, Ledger.ADJUSTMENTS)
-    case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=None, priority=ORDINARY)
-    return None
+    bucket = next((b for b in case.facts.buckets if b.unit is unit and b.product == ADJUSTMENT), None)
+    if bucket is None:
+        case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=None, priority=ORDINARY)
+    else:
+        case.credit(bucket, amount, Ledger.ADJUSTMENTS)
 
 
 def refund(case: Case, operation: Refund) -> Verdict:
     """Undo a purchase or a charge: what was granted goes back first, then what was paid comes back."""
     original = case.facts.original
     if original is None or original.code != Code.OK or original.kind not in ("purchase", "charge"):
+        return Verdict(Code.NOTHING_TO_REFUND)
+    paid = [transfer for transfer in original.transfers if transfer.debit is Ledger.BALANCE]
+    if not paid:  # use that costs nothing
         return Verdict(Code.NOTHING_TO_REFUND)
     if original.already_reversed:
         return Verdict(Code.ALREADY_REFUNDED)
@@ -187,7 +190,6 @@ def refund(case: Case, operation: Refund) -> Verdict:
         return Verdict(Code.GRANT_USED)
     for transfer in granted:
         case.debit(by_id[transfer.bucket_id], transfer.amount, transfer.debit)
-    paid = [transfer for transfer in original.transfers if transfer.debit is Ledger.BALANCE]
     for transfer in paid:
         _give_back(case, transfer, by_id[transfer.bucket_id])
     details = {

@@ -96,17 +96,6 @@ class History:
             rows = (await connection.execute(query)).all()
         return [Done(source, line_id, msgspec.json.decode(answer, type=Answer)) for source, line_id, answer in rows]
 
-    async def answer(self, account: AccountRef, key: UUID) -> Answer | None:
-        """What became of one operation of an account."""
-        query = sa.select(sa.cast(operation.c.answer, sa.Text)).where(
-            operation.c.shard == account.shard,
-            operation.c.account_id == account.account_id,
-            operation.c.key == key,
-        )
-        async with self._reads.connect() as connection:
-            stored = (await connection.execute(query)).scalar_one_or_none()
-        return None if stored is None else msgspec.json.decode(stored, type=Answer)
-
     async def explain(self, account: AccountRef, key: UUID, line_id: UUID | None = None) -> dict[str, object] | None:
         """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".
 

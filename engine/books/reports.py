@@ -95,12 +95,12 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _TRIAL_BALANCES = """
-    SELECT ledger, unit, CAST(sum(debits) AS bigint), CAST(sum(credits) AS bigint)
+    SELECT ledger, unit, sum(debits), sum(credits)
     FROM batch_total WHERE booked_at < :until GROUP BY ledger, unit ORDER BY ledger, unit
 """
 
 _TRIAL_RECEIVABLES = """
-    SELECT ledger, currency, CAST(sum(debits) AS bigint), CAST(sum(credits) AS bigint)
+    SELECT ledger, currency, sum(debits), sum(credits)
     FROM (SELECT debit AS ledger, currency, amount AS debits, 0 AS credits FROM receivable WHERE booked_at < :until
           UNION ALL
           SELECT credit, currency, 0, amount FROM receivable WHERE booked_at < :until) legs
@@ -163,7 +163,8 @@ class Reports:
             async with self._books[book].connect() as connection:
                 rows = (await connection.execute(sa.text(sql), asked)).all()
             found += [
-                Standing(book=name, ledger=ledger, unit=self._unit(unit), debits=debits, credits=credits_)
+                # All octets of some years together are more than a bigint holds.
+                Standing(book=name, ledger=ledger, unit=self._unit(unit), debits=int(debits), credits=int(credits_))
                 for ledger, unit, debits, credits_ in rows
             ]
         return found

@@ -25,8 +25,6 @@ class Messaging:
         database, operator, keyring = base.database, base.operator, base.keyring
         self._messages = messages = Messages(database, operator, accounts, chats)
         self.claim_messages = messages.claim_messages
-        self.messages_delivered = messages.messages_delivered
-        self.messages_failed = messages.messages_failed
         self.tell = messages.tell
         self.hand_over = messages.hand_over
         self.postpone_messages = messages.postpone

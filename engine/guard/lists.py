@@ -87,7 +87,7 @@ class Lists:
         order = (guard_list.c.added_at, guard_list.c.digest)
         query = (
             sa.select(*columns, guard_list.c.digest)
-            .where(sa.or_(guard_list.c.until.is_(None), guard_list.c.until > datetime.now(UTC)))
+            .where(_holds())
             .order_by(*(one.desc() for one in order))
             .limit(limit)
         )
@@ -101,7 +101,7 @@ class Lists:
         """What the list says of somebody now."""
         columns = [guard_list.c[name] for name in Entry._fields]
         async with self._database.connect() as connection:
-            row = (await connection.execute(sa.select(*columns).where(self._is(kind, who)))).first()
+            row = (await connection.execute(sa.select(*columns).where(self._is(kind, who), _holds()))).first()
         return None if row is None else Entry(ListKind(row[0]), Listed(row[1]), *row[2:])
 
     async def _note(
@@ -134,3 +134,7 @@ class Lists:
         if isinstance(who, Subscriber):
             return [line_digest(self._keyring, who.account, who.line_id, key_id) for key_id in ids]
         return [list_digest(self._keyring, kind, who, key_id) for key_id in ids]
+
+
+def _holds() -> sa.ColumnElement[bool]:
+    return sa.or_(guard_list.c.until.is_(None), guard_list.c.until > datetime.now(UTC))

@@ -122,7 +122,10 @@ class Attempts:
             for one in batch
             if one.carrier is not None and one.carrier_id
         ]
-        events = [_event(one.message.shard, one.message.message_id, one, now) for one in batch]
+        events = [
+            Event(one.message.shard, one.message.message_id, new_id(), one.state, one.carrier, one.error, now)
+            for one in batch
+        ]
         async with self._database.begin() as connection:
             waiting = await store.name_messages(connection, names) if names else []
             await store.keep_outcomes(connection, [_outcome(one, now) for one in batch])
@@ -189,10 +192,6 @@ def _waiting(report: Reported, now: datetime) -> list[Name]:
         Name(_name_shard(report.carrier, name), report.carrier, name, None, None, report.state, report.error, own, now)
         for name in report.carrier_ids
     ]
-
-
-def _event(shard: int, message_id: object, one: Attempt, now: datetime) -> Event:
-    return Event(shard, message_id, new_id(), one.state, one.carrier, one.error, now)  # type: ignore[arg-type]
 
 
 def _outcome(one: Attempt, now: datetime) -> Outcome:

@@ -3,9 +3,9 @@
 | topics | waits for quiet hours | stopped by STOP | counted by caps | sent again when its outcome is unknown |
 |---|---|---|---|---|
 | ``reply``, ``promise``, ``security.*`` | never | no | no | yes: twice is better than never |
-| receipts (``*.done`` and ``gift.*``) | never | no | no | no: money is not told twice |
-| ``renewal.*`` | yes | no | no | no |
-| ``alert.low_balance``, ``alert.cap_reached`` | the person's own only | yes | yes | no |
+| receipts, and whatever stands nowhere else | never | no | no | no: money is not told twice |
+| ``renewal.*``, ``bill.*`` | yes | no | no | no |
+| ``alert.``: ``low_balance``, ``cap_reached``, ``used_share``, ``unusual_use`` | the own only | yes | yes | no |
 | other ``alert.*``, ``campaign`` | yes | yes | yes | no |
 | ``alarm.*`` (to the operator) | never | no | no | yes |
 
@@ -74,7 +74,7 @@ class Policy:
 
 _SPOKEN = Policy(Priority.URGENT, Waits.NEVER, stoppable=False, capped=False, repeatable=True)
 _RECEIPT = Policy(Priority.URGENT, Waits.NEVER, stoppable=False, capped=False, repeatable=False)
-_RENEWAL = Policy(Priority.ORDINARY, Waits.BOTH, stoppable=False, capped=False, repeatable=False)
+_DUE = Policy(Priority.ORDINARY, Waits.BOTH, stoppable=False, capped=False, repeatable=False)
 _TIMELY = Policy(Priority.ORDINARY, Waits.OWN, stoppable=True, capped=True, repeatable=False)
 _NOTICE = Policy(Priority.ORDINARY, Waits.BOTH, stoppable=True, capped=True, repeatable=False)
 _CAMPAIGN = Policy(Priority.BULK, Waits.BOTH, stoppable=True, capped=True, repeatable=False)
@@ -90,7 +90,8 @@ _POLICIES: dict[str, Policy] = {
     "payment": _RECEIPT,
     "refund": _RECEIPT,
     "gift": _RECEIPT,
-    "renewal": _RENEWAL,
+    "renewal": _DUE,
+    "bill": _DUE,
     "alert.low_balance": _TIMELY,
     "alert.cap_reached": _TIMELY,
     "alert.used_share": _TIMELY,

@@ -21,7 +21,8 @@ from engine.notices.attempts import Attempts
 from engine.notices.outbox import write_message
 from engine.notices.rules import NOTHING_ASKED, Gate, Priority, gate, policy
 from engine.notices.tables import delivery
-from engine.notices.told import MessageRef, drop_unsent
+from engine.notices.told import drop_unsent
+from engine.storage.sharding import SHARDS
 from engine.words import AccountRef, Channel, DeliveryEvent, DeliveryState, LineRef, Message, ParkedMessage, Preferences
 from settings import Operator
 
@@ -52,7 +53,7 @@ class Messages:
         topic: str,
         body: dict[str, Any],
         *,
-        instead_of: MessageRef | None = None,
+        instead_of: store.MessageRef | None = None,
     ) -> bool:
         """Write a message to a line, once: False if there is one of that id. ``message_id`` should be derived.
 
@@ -169,16 +170,6 @@ class Messages:
             )
         return messages
 
-    async def messages_delivered(self, messages: Sequence[Message]) -> None:
-        """Mark as sent, without a carrier's name for them."""
-        for message in messages:
-            await self.record_attempt(message, None, None, DeliveryState.SENT)
-
-    async def messages_failed(self, messages: Sequence[Message], retry_at: datetime | None) -> None:
-        """Try again at ``retry_at``; ``None`` parks them for staff."""
-        for message in messages:
-            await self.record_attempt(message, None, None, DeliveryState.QUEUED, retry_at=retry_at)
-
     # -- for staff --------------------------------------------------------------------------------------------------
 
     async def parked_messages(
@@ -215,7 +206,8 @@ class Messages:
         """What happened to a message, oldest first."""
         query = (
             sa.select(delivery.c.state, delivery.c.carrier, delivery.c.error, delivery.c.at)
-            .where(delivery.c.message_id == message_id)
+            # Whose message it is nobody knows here: one probe of the key in each shard.
+            .where(delivery.c.shard.in_(range(SHARDS)), delivery.c.message_id == message_id)
             .order_by(delivery.c.at, delivery.c.event_id)
         )
         async with self._reads.connect() as connection:

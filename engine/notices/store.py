@@ -125,7 +125,7 @@ async def count_notices(
     connection: AsyncConnection, told: Mapping[tuple[LineRef, str], int], day: date
 ) -> dict[tuple[LineRef, str], int]:
     """Add to how often each line was told of each topic on ``day``; the counts after that."""
-    rows = sorted((*line, topic, day.isoformat(), count) for (line, topic), count in told.items())
+    rows = sorted((*line, topic, count) for (line, topic), count in told.items())
     columns = ("shard", "account_id", "line_id", "topic", "count")
     sql = f"""
         INSERT INTO notice_count AS c (shard, account_id, line_id, topic, day, count)
@@ -133,8 +133,7 @@ async def count_notices(
         ON CONFLICT (shard, account_id, line_id, topic, day)
         DO UPDATE SET count = least(c.count + excluded.count, 30000)
         RETURNING shard, account_id, line_id, topic, count"""
-    values = arrays(notice_count, columns, [(*row[:4], row[5]) for row in rows])
-    counted = await connection.exec_driver_sql(sql, {**values, "day": day})
+    counted = await connection.exec_driver_sql(sql, {**arrays(notice_count, columns, rows), "day": day})
     return {
         (LineRef(row["shard"], row["account_id"], row["line_id"]), row["topic"]): row["count"]
         for row in counted.mappings()

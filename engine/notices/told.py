@@ -8,7 +8,7 @@ none.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,10 +17,8 @@ from engine.books.tables import OutboxState, outbox
 from engine.dialogs.places import KeptPlace, keep_place
 from engine.notices.outbox import write_message
 from engine.notices.rules import PROMISE, PROMISE_SECONDS, receipt_id
+from engine.notices.store import MessageRef
 from engine.words import LineRef, Operation
-
-#: where a message lies: shard and id
-MessageRef = tuple[int, UUID]
 
 
 async def drop_unsent(connection: AsyncConnection, message: MessageRef) -> bool:

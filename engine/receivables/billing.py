@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from engine.books.case import Case, Verdict
 from engine.receivables.tables import Owing
 from engine.words import Code, MakeBill
@@ -17,7 +19,8 @@ def make_bill(case: Case, operation: MakeBill) -> Verdict:
         return Verdict(Code.LIMIT_REFUSED)
     if used <= 0:
         return Verdict(Code.OK, {"amount": 0} | ({"carried": -used} if used else {}))
-    number = f"{operation.period_from:%Y%m}-{operation.key.hex[-10:].upper()}"
+    month = operation.period_from.astimezone(ZoneInfo(case.operator.timezone))
+    number = f"{month:%Y%m}-{operation.key.hex[-10:].upper()}"
     case.write(
         "issued",
         operation.key,

@@ -89,7 +89,7 @@ class Doing:
     async def _send_receipt(self, asked: StaffRequest) -> Outcome:
         assert asked.subject is not None  # noqa: S101 - what has none is not asked for
         account = asked.line.account
-        answer = await self._history.answer(account, asked.subject)
+        answer = await self._history.answer_under(account, asked.subject)
         async with self._database.begin() as connection:
             sent = None
             if answer is not None:

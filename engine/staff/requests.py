@@ -152,7 +152,7 @@ class Requests:
                 raise BadRequest("subject")
             return wanted._replace(unit=Unit.MONEY, amount=payment.amount)
         if wanted.kind in {RequestKind.REFUND, RequestKind.RECEIPT} and wanted.subject is not None:
-            found = await self._history.answer(wanted.line.account, wanted.subject)
+            found = await self._history.answer_under(wanted.line.account, wanted.subject)
             if found is None or not found.ok:
                 raise BadRequest("subject")
             if wanted.kind is RequestKind.REFUND:

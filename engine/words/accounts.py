@@ -30,7 +30,7 @@ class LineStatus(StrEnum):
     SUSPENDED = "suspended"
     #: refused for debt or fraud: reads are served, money may come in, nothing goes out
     BARRED = "barred"
-    #: gone; the number may be given to another line after quarantine
+    #: gone for good: nothing is served, nothing comes in
     TERMINATED = "terminated"
 
 

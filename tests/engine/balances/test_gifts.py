@@ -196,6 +196,18 @@ async def test_a_line_that_may_not_spend_is_looked_at_again_later(charging: Engi
     assert await totals(charging, line) == [product.price]
 
 
+async def test_a_line_that_ended_renews_nothing_any_more(charging: Engine, database_url: str) -> None:
+    product = charging.products()[0]
+    line = await open_line(charging, money=product.price)
+    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
+    await charging.accounts.set_status(line, LineStatus.TERMINATED, reason="test", by="alice")
+    assert await charging.agreements.renew_due() == 1
+    assert await charging.agreements.renewals(line) == []
+    with psycopg.connect(database_url) as owner:
+        owner.execute("UPDATE renewal SET next_at = now() - interval '1 second'")
+    assert await charging.agreements.renew_due() == 0
+
+
 async def test_what_is_left_of_a_long_bundle_lives_on_once(charging: Engine, database_url: str) -> None:
     product = next(product for product in charging.products() if product.code == "data_month_5gb")
     line = await open_line(charging, money=product.price)

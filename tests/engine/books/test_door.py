@@ -13,7 +13,18 @@ from sqlalchemy.exc import DBAPIError
 from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.books.store import RETENTION
-from engine.words import AccountRef, Adjust, Charge, Code, LineStatus, Purchase, Refund, Unit, UnknownLine
+from engine.words import (
+    AccountRef,
+    Adjust,
+    Charge,
+    Code,
+    DeliveryState,
+    LineStatus,
+    Purchase,
+    Refund,
+    Unit,
+    UnknownLine,
+)
 from runtime.keyring import Keyring
 from settings import Operator
 from tests.engine.shop import asking, credit, next_msisdn, open_line, redeeming, sell_vouchers
@@ -188,7 +199,7 @@ async def test_a_claimed_message_is_nobody_elses_until_its_lease_ends(engine: En
     taken = await asyncio.gather(*(engine.claim_messages(4, lease_seconds=30) for _ in range(3)))
     messages = [message for batch in taken for message in batch]
     assert len(messages) == len({message.message_id for message in messages}) == 6
-    await engine.messages_failed(messages[:1], datetime.now(UTC))
+    await engine.record_attempt(messages[0], None, None, DeliveryState.QUEUED, retry_at=datetime.now(UTC))
     (back,) = await engine.claim_messages(10, lease_seconds=30)
     assert back.attempts == 2
 
@@ -210,6 +221,22 @@ async def test_a_purchase_pays_and_grants_and_a_refund_takes_both_back(engine: E
         await engine.post(asking(Refund, line, refunded_key=bought.key, reason="again"))
     ).code == Code.ALREADY_REFUNDED
     assert await check_all(engine._database) == []
+
+
+async def test_use_that_cost_nothing_is_not_refunded(charging: Engine) -> None:
+    line = await open_line(charging)
+    used = asking(Charge, line, unit=Unit.OCTETS, amount=1_000_000, category="help")
+    assert (await charging.post(used)).ok
+    refund = asking(Refund, line, refunded_key=used.key, reason="complaint")
+    assert (await charging.post(refund)).code == Code.NOTHING_TO_REFUND
+
+
+async def test_who_sells_nothing_is_served_all_the_same(
+    database_url: str, operator: Operator, keyring: Keyring
+) -> None:
+    engine = await open_engine(database_url, operator.model_copy(update={"products": ()}), keyring)
+    assert (await open_line(engine, money=100)).total(Unit.MONEY) == 100
+    await engine.close()
 
 
 async def test_a_bundle_that_was_used_is_not_refunded(engine: Engine, operator: Operator) -> None:

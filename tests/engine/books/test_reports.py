@@ -59,6 +59,19 @@ async def test_a_trial_balance_of_an_earlier_time_leaves_out_what_came_later(eng
     assert await engine.ledger.trial_balance(LONG_AGO) == []
 
 
+async def test_a_trial_balance_adds_up_more_than_sixty_three_bits(engine: Engine, database_url: str) -> None:
+    most = 2**63 - 1
+    with psycopg.connect(database_url) as owner:
+        for batch_id in (uuid4(), uuid4()):
+            owner.execute(
+                "INSERT INTO batch_total (shard, batch_id, ledger, unit, booked_at, debits, credits)"
+                " VALUES (1, %s, 'consumed', 'octets', now(), %s, 0)",
+                [batch_id, most],
+            )
+    (consumed,) = await engine.ledger.trial_balance()
+    assert consumed.balance == 2 * most
+
+
 async def test_a_statement_adds_up_line_by_line_to_what_the_account_holds(engine: Engine, busy) -> None:
     found = await engine.ledger.statement(busy.account, LONG_AGO)
     assert set(found.opening.values()) == {0}

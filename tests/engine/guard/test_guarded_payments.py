@@ -149,6 +149,7 @@ async def test_a_listing_ends_when_its_time_is_over(guarded: Houses, operator: O
     line = await house.line()
     ended = datetime.now(UTC) - timedelta(seconds=1)
     await house.engine.lists.put(ListKind.SUBSCRIBER, line, Listed.BLOCK, by="amina", why="a day off", until=ended)
+    assert await house.engine.lists.find(ListKind.SUBSCRIBER, line) is None
     assert (await house.pay(line)).state is not PaymentState.DECLINED
 
 

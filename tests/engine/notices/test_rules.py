@@ -29,7 +29,7 @@ def test_the_operators_night_does_not_hold_what_is_urgent_or_true_now(topic: str
     assert gate(topic, NOTHING, NIGHT, LATE, NAIROBI) == GOES
 
 
-@pytest.mark.parametrize("topic", ["campaign", "alert.expiring", "alert.expired", "renewal.done"])
+@pytest.mark.parametrize("topic", ["campaign", "alert.expiring", "alert.expired", "renewal.done", "bill.issued"])
 def test_what_can_wait_waits_for_the_operators_morning(topic: str) -> None:
     assert gate(topic, NOTHING, NIGHT, LATE, NAIROBI) == Gate(until=MORNING)
 

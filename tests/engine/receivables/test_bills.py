@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from engine.words import (
     Subscriber,
     Unit,
 )
+from settings import Operator
 from tests.engine.shop import asking, next_msisdn, open_line
 
 
@@ -75,6 +77,17 @@ async def test_a_month_is_billed_once_and_only_when_it_is_over(charging: Engine)
     now = datetime.now(UTC)
     with pytest.raises(ValueError, match="over"):
         await charging.bills.make_bills(now, now + timedelta(days=1))
+
+
+async def test_a_bill_is_numbered_by_the_local_month_that_it_is_of(charging: Engine, rated: Operator) -> None:
+    line = await postpaid(charging, 1_000)
+    await charging.post(asking(Charge, line, unit=Unit.MONEY, amount=700))
+    begins = datetime(2026, 11, 1, tzinfo=ZoneInfo(rated.timezone)).astimezone(UTC)
+    assert begins.month == 10
+    answer = await charging.post(
+        asking(MakeBill, line, period_from=begins, period_to=datetime.now(UTC), due_at=datetime.now(UTC))
+    )
+    assert answer.details["number"].startswith("202611-")
 
 
 async def test_a_prepaid_account_is_not_billed(charging: Engine) -> None:
