@@ -7,21 +7,7 @@ import re
 import sqlalchemy as sa
 from alembic import context
 
-import engine.accounts.tables
-import engine.audit.tables
-import engine.balances.tables
-import engine.books.tables
-import engine.dialogs.tables
-import engine.disputes.tables
-import engine.events.tables
-import engine.favourites.tables
-import engine.guard.tables
-import engine.mediation.tables
-import engine.payments.tables
-import engine.provisioning.tables
-import engine.receivables.tables
-import engine.recharge.tables
-import engine.reconciliation.tables  # noqa: F401 - imported for the tables they hang on the metadata
+import engine.api  # noqa: F401 - it imports every area, and with it the tables that hang on the metadata
 from engine.storage.schema import metadata
 
 #: Partitions are made by ``ensure_partitions`` as time goes on; the models only know their parents.

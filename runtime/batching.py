@@ -59,9 +59,10 @@ class Batcher(Generic[In, Out]):
             batch = self._take()
             try:
                 results = await self._run([item for item, _ in batch])
+                answered = list(zip(batch, results, strict=True))
             except BaseException as error:  # noqa: BLE001 - every caller must hear of it, whatever it is
-                results = [error] * len(batch)
-            for (_, answer), result in zip(batch, results, strict=True):
+                answered = [(waiting, error) for waiting in batch]
+            for (_, answer), result in answered:
                 if answer.done():  # the caller was cancelled and no longer listens
                     continue
                 if isinstance(result, BaseException):

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import pwd
 import secrets
 import signal
 import socket
@@ -47,19 +48,11 @@ def spawn(
         # A kill -9 of the terminal's foreground group must reach the child through us, in the order we choose.
         process_group=0,
         user=user,
-        group=_group_of(user),
+        group=None if user is None else pwd.getpwnam(user).pw_gid,
         extra_groups=None if user is None else [],
         # Runs after the change of user, which would clear the setting (prctl(2)).
         preexec_fn=_die_with_parent(death_signal),  # noqa: PLW1509 - allocates nothing and takes no lock
     )
-
-
-def _group_of(user: str | None) -> int | None:
-    if user is None:
-        return None
-    import pwd  # noqa: PLC0415 - not on every platform, and only root comes here
-
-    return pwd.getpwnam(user).pw_gid
 
 
 def _die_with_parent(death_signal: int) -> Callable[[], None] | None:

@@ -87,3 +87,13 @@ async def test_drain_waits_for_everything_asked_so_far() -> None:
     await asyncio.sleep(0)
     await ask.drain()
     assert all(task.done() for task in tasks) and len(ask) == 0
+
+
+async def test_who_is_not_answered_by_the_batch_hears_of_it_and_does_not_wait_for_ever() -> None:
+    async def forgetful(items: Sequence[int]) -> list[int | BaseException]:
+        return list(items[:1])
+
+    ask = Batcher(forgetful)
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(ask(1), ask(2), return_exceptions=True)
+    assert all(isinstance(result, ValueError) for result in results)
