@@ -77,7 +77,6 @@ class CreditControl(NamedTuple):
 
     session_id: str
     act: SessionAct
-    request_type: int
     number: int
     origin_host: str
     origin_realm: str
@@ -100,7 +99,6 @@ def read_request(avps: Group, rating_group: int) -> CreditControl:
     return CreditControl(
         session_id=session_id,
         act=_ACTS[request_type],
-        request_type=request_type,
         number=avps.needed(names.AVP_CC_REQUEST_NUMBER),
         origin_host=_name(avps, names.AVP_ORIGIN_HOST),
         origin_realm=_name(avps, names.AVP_ORIGIN_REALM),

@@ -201,11 +201,13 @@ class Peer:
             avp(names.AVP_ORIGIN_HOST, self._settings.origin_host.encode()),
             avp(names.AVP_ORIGIN_REALM, self._settings.origin_realm.encode()),
         ]
-        self._write(
-            write_message(
-                head, [*echoed.get(names.AVP_SESSION_ID, ()), *origin, *said, *echoed.get(names.AVP_PROXY_INFO, ())]
-            )
-        )
+        about: list[Avp] = []
+        if message.code == Command.CREDIT_CONTROL:
+            # Every CCA holds these, one that refuses as well (RFC 8506 §3.2): strict peers drop it otherwise.
+            about = [avp(names.AVP_AUTH_APPLICATION_ID, CREDIT_CONTROL), *echoed[names.AVP_CC_REQUEST_TYPE]]
+            about += echoed[names.AVP_CC_REQUEST_NUMBER]
+        whole = [*echoed[names.AVP_SESSION_ID], *origin, *about, *said, *echoed[names.AVP_PROXY_INFO]]
+        self._write(write_message(head, whole))
         command = SHORT.get(Command(message.code), "") if message.code in SHORT else "other"
         self._requests.labels(self.name or "unknown", command, str(int(result))).inc()
 
@@ -284,8 +286,8 @@ def _failure(refusal: Refused) -> list[Avp]:
 
 
 def _echoed(message: Message) -> dict[int, list[Avp]]:
-    """What an answer repeats of its request: the session and what proxies left on the way (RFC 6733 §6.2)."""
-    wanted = (names.AVP_SESSION_ID, names.AVP_PROXY_INFO)
+    """What an answer repeats of its request: what names it, and what proxies left on the way (RFC 6733 §6.2)."""
+    wanted = (names.AVP_SESSION_ID, names.AVP_CC_REQUEST_TYPE, names.AVP_CC_REQUEST_NUMBER, names.AVP_PROXY_INFO)
     echoed: dict[int, list[Avp]] = {code: [] for code in wanted}
     try:
         # As far as it can be read: whoever is on the way must recognise the answer to a request that is broken as well.

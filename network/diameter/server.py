@@ -119,17 +119,13 @@ class DiameterServer:
         except AWAY:
             raise Refused(Result.TOO_BUSY, "not decided: send the same request again") from None
         result, said = _outcome(asked, answer)
-        about = [
-            avp(names.AVP_AUTH_APPLICATION_ID, CREDIT_CONTROL),
-            avp(names.AVP_CC_REQUEST_TYPE, asked.request_type),
-            avp(names.AVP_CC_REQUEST_NUMBER, asked.number),
-        ]
         if asked.act is SessionAct.CREATE:
-            about += [
+            said = [
                 avp(names.AVP_CC_SESSION_FAILOVER, _FAILOVER_SUPPORTED),
                 avp(names.AVP_CREDIT_CONTROL_FAILURE_HANDLING, _FAILURE_HANDLING[self._settings.failure_handling]),
+                *said,
             ]
-        return result, about + said
+        return result, said
 
     async def _line(self, asked: CreditControl) -> LineRef:
         for identifier in asked.subscribers:
@@ -141,6 +137,8 @@ class DiameterServer:
             raise Refused(Result.USER_UNKNOWN, "no such subscriber")
         # Only the first request must say whose session it is.
         session = await self._engine.sessions.find_session(INTERFACE, asked.session_id)
+        if session is None and asked.act in (SessionAct.UPDATE, SessionAct.RELEASE):
+            raise Refused(Result.UNKNOWN_SESSION_ID, "no such session, and no Subscription-Id")
         if session is None:
             missing = Avp(names.AVP_SUBSCRIPTION_ID, 0, b"", Avp.avp_flag_mandatory)
             raise Refused(Result.MISSING_AVP, "Subscription-Id is missing", missing)

@@ -96,10 +96,9 @@ def plain(answer: Any) -> dict[str, Any]:
 
 def main() -> None:
     node = Node("pgw.test.example", "test.example")
-    port = int(sys.argv[1])
-    peer = node.add_peer(
-        f"aaa://ocs.rasid.example:{port};transport=tcp", "rasid.example", ip_addresses=["127.0.0.1"], is_persistent=True
-    )
+    port, host = int(sys.argv[1]), sys.argv[2]
+    realm = host.partition(".")[2]
+    peer = node.add_peer(f"aaa://{host}:{port};transport=tcp", realm, ip_addresses=["127.0.0.1"], is_persistent=True)
     app = SimpleThreadingApplication(
         names.APP_DIAMETER_CREDIT_CONTROL_APPLICATION, is_auth_application=True, request_handler=heard
     )

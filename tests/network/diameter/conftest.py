@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +115,22 @@ async def line(house: House) -> Subscriber:
     return made
 
 
-@pytest.fixture
-async def pcef(house: House) -> AsyncIterator[Pcef]:
-    """A packet gateway that is connected."""
+@asynccontextmanager
+async def gateway(port: int, peer: str) -> AsyncIterator[Pcef]:
+    """A packet gateway that is connected to ``peer`` on this port."""
     pipe = asyncio.subprocess.PIPE
     script = str(ROOT / "tests" / "peers" / "pcef.py")
-    process = await asyncio.create_subprocess_exec(sys.executable, script, str(house.port), stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(sys.executable, script, str(port), peer, stdin=pipe, stdout=pipe)
     made = Pcef(process)
-    assert (await asyncio.wait_for(made.heard.get(), 30)) == {"heard": "CEA"}
-    yield made
-    await made.stop()
+    try:
+        assert (await asyncio.wait_for(made.heard.get(), 30)) == {"heard": "CEA"}
+        yield made
+    finally:
+        await made.stop()
+
+
+@pytest.fixture
+async def pcef(house: House) -> AsyncIterator[Pcef]:
+    """A packet gateway that is connected to us."""
+    async with gateway(house.port, "ocs.rasid.example") as made:
+        yield made

@@ -137,6 +137,19 @@ async def test_a_request_that_does_not_say_whose_it_is_names_what_is_missing(pce
     assert (answer["result"], answer["failed"]) == (5005, [443])
 
 
+@pytest.mark.parametrize("kind", [UPDATE, TERMINATION])
+async def test_a_later_request_of_a_session_that_nobody_knows_is_5002(pcef: Pcef, kind: int) -> None:
+    answer = await pcef.ask(session="nobody's", type=kind, number=7)
+    assert (answer["result"], answer["type"], answer["number"]) == (5002, kind, 7)
+
+
+async def test_a_refusal_says_which_request_it_refuses(pcef: Pcef, line: Subscriber) -> None:
+    unknown = await pcef.ask(session="s", type=INITIAL, number=4, subscriber=[[0, "254799999999"]])
+    assert (unknown["result"], unknown["type"], unknown["number"]) == (5030, INITIAL, 4)
+    refund = await pcef.ask(type=EVENT, number=5, action=1, **of(line))
+    assert (refund["result"], refund["type"], refund["number"]) == (5004, EVENT, 5)
+
+
 async def test_an_event_is_charged_at_once_or_not_at_all(house: House, pcef: Pcef, line: Subscriber) -> None:
     paid = await pcef.ask(type=EVENT, number=0, action=0, services=[service(asks=octets(60 * MB))], **of(line, "e1"))
     assert paid["services"][0]["result"] == 2001
