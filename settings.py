@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from configuration.base import NAME, SettingsError, Strict
+from configuration.base import NAME, SettingsError, Strict, problems_of
 from configuration.catalogue import (
     LONGEST_NAME,
     Grant,
@@ -82,7 +82,7 @@ def load_settings(config: Path | str | None = None) -> Settings:
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        raise SettingsError(where, problems + _problems(error)) from None
+        raise SettingsError(where, problems + problems_of(error)) from None
     except UnreadableVariable as error:
         raise SettingsError(where, [*problems, ("environment", f"{error}: JSON is meant")]) from None
     if problems:
@@ -100,7 +100,7 @@ def load_operator(path: Path | str) -> Operator:
     try:
         return Operator.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(where, _problems(error)) from None
+        raise SettingsError(where, problems_of(error)) from None
     except SettingsError as error:
         raise SettingsError(where, error.problems) from None
 
@@ -119,18 +119,6 @@ def _read_toml(path: Path, where: str) -> dict[str, Any]:
         raise SettingsError(where, [(str(path), f"cannot be read: {error.strerror}")]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(where, [(str(path), f"is not TOML: {error}")]) from None
-
-
-def _problems(error: ValidationError) -> list[tuple[str, str]]:
-    """Each refusal by its setting's path; never the refused value, which may be a secret."""
-    reasons = {"missing": "is not set", "extra_forbidden": "no such setting"}
-    return [
-        (
-            ".".join(str(part) for part in problem["loc"]) or "settings",
-            reasons.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
-        )
-        for problem in error.errors(include_url=False, include_input=False)
-    ]
 
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 #: the name of an instance in the settings, as it stands in paths, logs and metrics
 NAME = StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")
@@ -17,6 +17,18 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
         lines = [f"  {name}: {reason}" for name, reason in self.problems]
         super().__init__("\n".join([f"{where}: {len(lines)} setting(s) refused", *lines]))
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Each refusal by its setting's path; never the refused value, which may be a secret."""
+    reasons = {"missing": "is not set", "extra_forbidden": "no such setting"}
+    return [
+        (
+            ".".join(str(part) for part in problem["loc"]) or "settings",
+            reasons.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
+        )
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
 
 
 class Strict(BaseModel):

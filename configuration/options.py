@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from configuration.base import Strict, problems_of
 
 #: as they stand in the settings
 Options = Mapping[str, str | int | bool | tuple[str, ...]]
 
 
-class OptionsModel(BaseModel):
-    """The base of an adapter's options: unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class OptionsModel(Strict):
+    """The base of an adapter's options."""
 
 
 class WrongOptions(Exception):
@@ -33,7 +33,4 @@ def read_options(model: type[Model], options: Options) -> Model:
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise WrongOptions(
-            [(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")) for problem in problems]
-        ) from None
+        raise WrongOptions(problems_of(error)) from None

@@ -63,9 +63,10 @@ class Metrics:
     operations = Meter(Counter, "rasid_operations", "Operations posted", "kind", "code")
     batch_size = Meter(Histogram, "rasid_batch_size", "Operations in one commit", buckets=BATCH_BUCKETS)
     lane_seconds = Meter(Histogram, "rasid_lane_seconds", "One batch of a lane, up to its commit", buckets=STEP_BUCKETS)
-    #: layer: account, method, balance
+    #: layer: account, method, balance, each for one operation on average of its batch; payment_facts and
+    #: payment_account, _method, _fraud, _limits, each for a whole batch of payments
     validation_seconds = Meter(
-        Histogram, "rasid_validation_seconds", "One validation layer over one batch", "layer", buckets=STEP_BUCKETS
+        Histogram, "rasid_validation_seconds", "One validation layer", "layer", buckets=STEP_BUCKETS
     )
     #: home: the first book of a database beside billing's; as the last recovery saw it
     prepared_seconds = Meter(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -55,31 +55,31 @@ from engine.words import (
 from settings import Operator
 
 #: The rule for each kind of operation. A new kind is one entry here.
-RULES: dict[type[Operation], Callable[[Case], Verdict]] = {
-    Recharge: recharge.recharge,
-    Purchase: lambda case: balances.purchase(case, cast(Purchase, case.operation)),
-    Charge: lambda case: usage.charge(case, cast(Charge, case.operation)),
-    Refund: lambda case: balances.refund(case, cast(Refund, case.operation)),
-    Adjust: lambda case: balances.adjust(case, cast(Adjust, case.operation)),
-    Expire: ends.expire,
-    Extend: lambda case: ends.extend(case, cast(Extend, case.operation)),
-    SessionRequest: lambda case: usage.session(case, cast(SessionRequest, case.operation)),
-    ChargeUsage: lambda case: mediation.charge_usage(case, cast(ChargeUsage, case.operation)),
-    ReleaseOverdue: usage.release_overdue,
-    Transfer: lambda case: transfers.transfer(case, cast(Transfer, case.operation)),
-    Undo: transfers.undo,
-    Advance: lambda case: advances.advance(case, cast(Advance, case.operation)),
-    AutoRenew: lambda case: wishes.auto_renew(case, cast(AutoRenew, case.operation)),
-    Renew: lambda case: wishes.renew(case, cast(Renew, case.operation)),
-    OutOfBundle: lambda case: wishes.out_of_bundle(case, cast(OutOfBundle, case.operation)),
-    SetCap: lambda case: meters.set_cap(case, cast(SetCap, case.operation)),
-    MakeBill: lambda case: billing.make_bill(case, cast(MakeBill, case.operation)),
-    SetCreditLimit: lambda case: wishes.set_credit_limit(case, cast(SetCreditLimit, case.operation)),
-    Settle: lambda case: payments.settle(case, cast(Settle, case.operation)),
-    SetAside: lambda case: payments.set_aside(case, cast(SetAside, case.operation)),
-    Reverse: lambda case: reversals.reverse(case, cast(Reverse, case.operation)),
-    Restore: lambda case: reversals.restore(case, cast(Restore, case.operation)),
-    Return: lambda case: payments.give_back(case, cast(Return, case.operation)),
+RULES: dict[type[Operation], Callable[[Case, Any], Verdict]] = {
+    Recharge: lambda case, _: recharge.recharge(case),
+    Purchase: balances.purchase,
+    Charge: usage.charge,
+    Refund: balances.refund,
+    Adjust: balances.adjust,
+    Expire: lambda case, _: ends.expire(case),
+    Extend: ends.extend,
+    SessionRequest: usage.session,
+    ChargeUsage: mediation.charge_usage,
+    ReleaseOverdue: lambda case, _: usage.release_overdue(case),
+    Transfer: transfers.transfer,
+    Undo: lambda case, _: transfers.undo(case),
+    Advance: advances.advance,
+    AutoRenew: wishes.auto_renew,
+    Renew: wishes.renew,
+    OutOfBundle: wishes.out_of_bundle,
+    SetCap: meters.set_cap,
+    MakeBill: billing.make_bill,
+    SetCreditLimit: wishes.set_credit_limit,
+    Settle: payments.settle,
+    SetAside: payments.set_aside,
+    Reverse: reversals.reverse,
+    Restore: reversals.restore,
+    Return: payments.give_back,
 }
 
 #: Crockford's alphabet: no I, L, O or U, so a reference survives being read out over a bad line.
@@ -146,7 +146,7 @@ def decide(
         observe(name, (perf_counter() - started) / len(cases))
     started = perf_counter()
     decided = [
-        _finish(case, verdict or RULES[type(case.operation)](case))
+        _finish(case, verdict or RULES[type(case.operation)](case, case.operation))
         for case, verdict in zip(cases, verdicts, strict=True)
     ]
     observe("balance", (perf_counter() - started) / len(cases))

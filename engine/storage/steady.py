@@ -77,8 +77,9 @@ class SteadyReads(SteadyConnection):
             try:
                 cursor = await (await self.driver()).cursor(binary=True).execute(statement, values)
                 return await cursor.fetchall()
-            except (psycopg.Error, DBAPIError, OSError):
+            except (psycopg.Error, DBAPIError, OSError) as error:
                 await self.let_go()
                 tries += 1
-                if tries == READ_TRIES:
+                # What took too long is no dead connection: asked again, it would take as long once more.
+                if tries == READ_TRIES or isinstance(error, psycopg.errors.QueryCanceled):
                     raise
