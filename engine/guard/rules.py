@@ -60,7 +60,8 @@ def _spends(operation: Operation) -> bool:
     if isinstance(operation, SessionRequest):
         begins = operation.act in (SessionAct.CREATE, SessionAct.EVENT) and not operation.cumulative
         return begins and all(report.used is None for report in operation.reports)
-    return isinstance(operation, SPENDING)
+    # Who stops a renewal promises nothing, and may do so while suspended.
+    return isinstance(operation, SPENDING) and not (isinstance(operation, AutoRenew) and not operation.wanted)
 
 
 def authorise_method(case: Case) -> Verdict | None:

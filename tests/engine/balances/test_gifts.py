@@ -196,6 +196,19 @@ async def test_a_line_that_may_not_spend_is_looked_at_again_later(charging: Engi
     assert await totals(charging, line) == [product.price]
 
 
+async def test_a_suspended_line_may_stop_a_renewal_and_begin_none(charging: Engine) -> None:
+    product = charging.products()[0]
+    line = await open_line(charging, money=product.price)
+    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
+    await charging.accounts.set_status(line, LineStatus.SUSPENDED, reason="test", by="alice")
+    stop, begin = (
+        asking(AutoRenew, line, product=product.code, price=product.price, wanted=wanted) for wanted in (False, True)
+    )
+    assert (await charging.post(stop)).ok
+    assert await charging.agreements.renewals(line) == []
+    assert (await charging.post(begin)).code == Code.LINE_SUSPENDED
+
+
 async def test_a_line_that_ended_renews_nothing_any_more(charging: Engine, database_url: str) -> None:
     product = charging.products()[0]
     line = await open_line(charging, money=product.price)
