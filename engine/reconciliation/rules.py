@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine.payments.parts import in_part
 from engine.payments.stored import Stored
-from engine.recharge.gateways.contract import GatewayState, Outcome
+from engine.recharge.gateways.contract import ASKED, GatewayState, Outcome
 from engine.reconciliation.tables import Kind
 from engine.words import PaymentState
 
@@ -144,7 +144,7 @@ def _compared(told: Told, booked: int, currency: str) -> Kind | None:
 
 def asked(payment: Stored, outcome: Outcome, late: timedelta) -> tuple[Told, Judged] | None:
     """What a gateway's answer about a payment means; None where it gave none that tells."""
-    if outcome.state is G.UNKNOWN:
+    if outcome.state is G.UNKNOWN or outcome.provider_code == ASKED:
         return None
     outcome = in_part(payment, outcome)
     name = payment.gateway_ref or str(payment.payment_id)

@@ -144,6 +144,13 @@ async def test_what_a_part_has_left_of_a_receipt_is_given_back_and_its_result_en
     await trusting.right()
 
 
+async def test_an_answer_that_will_be_posted_later_is_none_yet_and_no_discrepancy(mpesa: House) -> None:
+    await mpesa.ended(await mpesa.pay(await mpesa.line(), 5_000))
+    run = await mpesa.engine.reconciliation.ask("mpesa", today(mpesa), by="alice")
+    assert (run.rows, run.found, run.unanswered) == (1, 0, 1)
+    assert await kinds(mpesa) == []
+
+
 async def asked_by(house: House, payment: Payment) -> str | None:
     """The name of its push."""
     ((asked,),) = await house.rows("SELECT asked_ref FROM payment WHERE payment_id = %s", payment.payment_id)

@@ -18,6 +18,7 @@ from configuration.options import Options, WrongOptions, read_options
 from engine.recharge.gateways.amounts import precision, unfit
 from engine.recharge.gateways.callbacks import payment_id_of, read_json
 from engine.recharge.gateways.contract import (
+    ASKED,
     BadCallback,
     BadRow,
     Callback,
@@ -248,6 +249,6 @@ def _push_status(reply: Reply, payment: PaymentRef) -> Outcome:
 def _asked(reply: Reply) -> Outcome:
     """Of a question whose answer will be posted to us."""
     if reply.status == 200 and reply.word("ResponseCode") == DONE:
-        return Outcome(state=GatewayState.PENDING, provider_code="asked")
+        return Outcome(state=GatewayState.PENDING, provider_code=ASKED)
     code = reply.word("errorCode") or reply.word("ResponseCode") or f"http_{reply.status}"
     return unknown(code)
