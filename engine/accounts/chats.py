@@ -49,9 +49,8 @@ class Chats:
             return False
         name = _name(app, chat_id)
         address = Address(self._keyring, NumberKind.CHAT, name)
-        owner = AccountRef(line.shard, line.account_id)
         async with self._database.begin() as connection:
-            row = await store.lock_account(connection, owner)
+            row = await store.lock_account(connection, line.account)
             if row is None or row.wrapped_key is None:
                 return False
             await self._forget(connection, address, app)
@@ -70,7 +69,7 @@ class Chats:
                 await connection.rollback()
                 return False
             await write_message(
-                connection, owner, line.line_id, new_id(), topic="security.chat_linked", body={"app": app}
+                connection, line.account, line.line_id, new_id(), topic="security.chat_linked", body={"app": app}
             )
         return True
 

@@ -16,7 +16,7 @@ from engine.accounts.secrets import hash_secret, is_stale, secret_matches
 from engine.accounts.store import line_ref
 from engine.notices.outbox import write_message
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, LineRef, PinVerdict, Subscriber, UnknownLine
+from engine.words import LineRef, PinVerdict, Subscriber
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -68,18 +68,18 @@ class Pins:
         return PinVerdict.RIGHT
 
     async def set_pin(self, line: Subscriber | LineRef, pin: str) -> None:
-        """Set or replace the PIN. The caller has checked the old one. Raises ``BadPin``."""
+        """Set or replace the PIN. The caller has checked the old one. Raises ``BadPin`` and ``UnknownLine``."""
         ref = line_ref(line)
         hashed = await self.hash_new(ref.line_id, pin)
         async with self._database.begin() as connection:
-            await _update(connection, ref, pin_hash=hashed, pin_failures=0, pin_locked_until=None)
+            await store.update_line(connection, ref, pin_hash=hashed, pin_failures=0, pin_locked_until=None)
             await _tell(connection, ref, new_id(), "security.pin_changed")
 
     async def clear_pin(self, line: Subscriber | LineRef) -> None:
-        """Take the PIN away: the person sets a new one when it is next asked for."""
+        """Take the PIN away: the person sets a new one when it is next asked for. Raises ``UnknownLine``."""
         ref = line_ref(line)
         async with self._database.begin() as connection:
-            await _update(connection, ref, pin_hash=None, pin_failures=0, pin_locked_until=None)
+            await store.update_line(connection, ref, pin_hash=None, pin_failures=0, pin_locked_until=None)
             await _tell(connection, ref, new_id(), "security.pin_removed")
 
     async def _tell_locked(self, ref: LineRef, until: datetime) -> None:
@@ -93,12 +93,5 @@ class Pins:
         return await asyncio.get_running_loop().run_in_executor(self._hashing, function, *arguments)
 
 
-async def _update(connection: AsyncConnection, ref: LineRef, **values: Any) -> None:
-    if not await store.update_line(connection, ref, **values):
-        raise UnknownLine
-
-
 async def _tell(connection: AsyncConnection, ref: LineRef, message_id: UUID, topic: str, **body: Any) -> None:
-    await write_message(
-        connection, AccountRef(ref.shard, ref.account_id), ref.line_id, message_id, topic=topic, body=body
-    )
+    await write_message(connection, ref.account, ref.line_id, message_id, topic=topic, body=body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -173,7 +173,7 @@ class Accounts:
         ref = line_ref(line)
         async with self._database.begin() as connection:
             # The one door writes lines back as it read them, under the account's lock: so does this.
-            await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
+            await store.lock_account(connection, ref.account)
             before = await store.line_status(connection, ref)
             if before is None:
                 raise UnknownLine
@@ -184,8 +184,10 @@ class Accounts:
             await self._changed(ref)
 
     async def set_language(self, line: Subscriber | LineRef, language: str) -> None:
-        """Remember the language of a line. Raises ``ValueError`` when the operator does not offer it."""
-        await self._update(line_ref(line), language=self._offered(language))
+        """Remember the language of a line. Raises ``UnknownLine``, and ``ValueError`` for one that is not offered."""
+        offered = self._offered(language)
+        async with self._database.begin() as connection:
+            await store.update_line(connection, line_ref(line), language=offered)
 
     async def erase_person(self, account: AccountRef, *, by: str) -> None:
         """Make an account nobody's: its key destroyed, its numbers forgotten, its lines ended. The books stay whole.
@@ -211,11 +213,11 @@ class Accounts:
     # -- locks --------------------------------------------------------------------------------------------------------
 
     async def unlock(self, line: Subscriber | LineRef) -> None:
-        """End the locks that wrong PINs and wrong voucher numbers put on a line, and start both counts anew."""
+        """End the locks that wrong PINs and voucher numbers put on a line, and count anew. Raises ``UnknownLine``."""
         ref = line_ref(line)
         async with self._database.begin() as connection:
-            await store.lock_account(connection, AccountRef(ref.shard, ref.account_id))
-            found = await store.update_line(
+            await store.lock_account(connection, ref.account)
+            await store.update_line(
                 connection,
                 ref,
                 pin_failures=0,
@@ -224,8 +226,6 @@ class Accounts:
                 voucher_window_from=None,
                 voucher_locked_until=None,
             )
-        if not found:
-            raise UnknownLine
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -234,21 +234,15 @@ class Accounts:
             raise ValueError(f"language {language!r} is not among {', '.join(self._operator.languages)}")
         return language
 
-    async def _update(self, ref: LineRef, **values: Any) -> None:
-        async with self._database.begin() as connection:
-            if not await store.update_line(connection, ref, **values):
-                raise UnknownLine
-
     async def _account_key(
         self, connection: AsyncConnection, ref: LineRef, *, new: AccountKind | None, now: datetime
     ) -> DataKey:
-        owner = AccountRef(ref.shard, ref.account_id)
         if new is not None:
             key = DataKey.fresh(ref.account_id)
             wrapped = key.wrap(self._keyring)
             await store.insert_account(
                 connection,
-                owner,
+                ref.account,
                 kind=new,
                 currency=self._operator.currency,
                 key_id=self._keyring.current,
@@ -256,7 +250,7 @@ class Accounts:
                 now=now,
             )
             return key
-        row = await store.lock_account(connection, owner)
+        row = await store.lock_account(connection, ref.account)
         if row is None or row.wrapped_key is None:
             raise LookupError("no such account, or its person was erased")
         return DataKey.unwrap(self._keyring, ref.account_id, row.wrapped_key, row.key_id)

@@ -10,7 +10,7 @@ from engine.accounts import store
 from engine.accounts.rules import NumberTaken, parse_imsi
 from engine.accounts.secrets import Address, DataKey
 from engine.accounts.tables import NumberKind
-from engine.words import AccountRef, LineRef, Subscriber, UnknownLine
+from engine.words import LineRef, Subscriber, UnknownLine
 from runtime.keyring import Keyring
 
 
@@ -22,9 +22,8 @@ async def change_sim(database: AsyncEngine, keyring: Keyring, line: Subscriber |
     Raises ``BadNumber``, ``NumberTaken`` and ``UnknownLine`` (also where the line's person was erased).
     """
     ref, number = store.line_ref(line), parse_imsi(imsi)
-    owner = AccountRef(ref.shard, ref.account_id)
     async with database.begin() as connection:
-        key_row = await store.lock_account(connection, owner)
+        key_row = await store.lock_account(connection, ref.account)
         rows = [row for row in await store.sealed_lines(connection, [ref]) if row.wrapped_key is not None]
         if key_row is None or key_row.wrapped_key is None or not rows:
             raise UnknownLine

@@ -15,12 +15,12 @@ from engine.accounts.tables import AccountKind, LineKind, NumberKind, account, c
 from engine.guard.tables import saved_card
 from engine.storage.bulk import array
 from engine.storage.steady import SteadyReads
-from engine.words import AccountRef, LineRef, LineStatus, Subscriber
+from engine.words import AccountRef, LineRef, LineStatus, Subscriber, UnknownLine
 
 
 def line_ref(line: Subscriber | LineRef) -> LineRef:
     """Where a line lives, however the caller names it."""
-    return line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
+    return line if isinstance(line, LineRef) else line.line
 
 
 class KeyRow(NamedTuple):
@@ -179,10 +179,10 @@ def _is(ref: LineRef) -> sa.ColumnElement[bool]:
     return sa.and_(line.c.shard == ref.shard, line.c.account_id == ref.account_id, line.c.line_id == ref.line_id)
 
 
-async def update_line(connection: AsyncConnection, ref: LineRef, **values: Any) -> bool:
-    """Set columns of one line; False if there is no such line."""
-    result = await connection.execute(line.update().where(_is(ref)).values(**values).returning(line.c.line_id))
-    return result.first() is not None
+async def update_line(connection: AsyncConnection, ref: LineRef, **values: Any) -> None:
+    """Set columns of one line. Raises ``UnknownLine``."""
+    if (await connection.execute(line.update().where(_is(ref)).values(**values))).rowcount == 0:
+        raise UnknownLine
 
 
 async def line_status(connection: AsyncConnection, ref: LineRef) -> LineStatus | None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.secrets import DataKey
+from engine.accounts.store import line_ref
 from engine.accounts.tables import account
 from engine.guard.tables import saved_card
 from engine.storage.sharding import new_id
@@ -39,7 +40,7 @@ class Cards:
             raise ValueError("last_four: four digits are meant")
         if not token or not brand.strip():
             raise ValueError("token and brand: neither may be empty")
-        ref = line if isinstance(line, LineRef) else LineRef(*line.account, line.line_id)
+        ref = line_ref(line)
         card = SavedCard(ref, new_id(), gateway, brand.strip()[:20], last_four, expires_at)
         async with self._database.begin() as connection:
             key = (await connection.execute(_key_of(ref).with_for_update(key_share=True))).one_or_none()
@@ -62,19 +63,18 @@ class Cards:
 
     async def of_line(self, line: Subscriber) -> list[SavedCard]:
         """The cards of a line that are still valid, the newest first."""
-        ref = LineRef(*line.account, line.line_id)
         columns = [saved_card.c[name] for name in ("card_id", "gateway", *_LOOKS)]
         query = (
             sa.select(*columns)
-            .where(_of(ref), saved_card.c.expires_at > datetime.now(UTC))
+            .where(_of(line.line), saved_card.c.expires_at > datetime.now(UTC))
             .order_by(saved_card.c.added_at.desc())
         )
         async with self._database.connect() as connection:
-            return [SavedCard(ref, *row) for row in await connection.execute(query)]
+            return [SavedCard(line.line, *row) for row in await connection.execute(query)]
 
     async def forget(self, line: Subscriber, card_id: UUID) -> bool:
         """Delete a card and its token. False if the line has no such card."""
-        which = sa.and_(_of(LineRef(*line.account, line.line_id)), saved_card.c.card_id == card_id)
+        which = sa.and_(_of(line.line), saved_card.c.card_id == card_id)
         async with self._database.begin() as connection:
             return (await connection.execute(sa.delete(saved_card).where(which))).rowcount > 0
 
