@@ -30,8 +30,14 @@ from tests.engine.shop import open_line
 PATH_SECRET = "c2b_path_secret_of_ours"
 
 
-def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) -> dict[str, PaymentGatewaySettings]:
-    """The sandbox under its three HTTP faces."""
+def gateway_settings(
+    sandbox_url: str, only: tuple[str, ...] = (), patience: float = 10.0, **more: Any
+) -> dict[str, PaymentGatewaySettings]:
+    """The sandbox under its three HTTP faces.
+
+    ``patience``: seconds that a gateway waits for an answer. Short only where a test lets one hang: on a busy machine
+    an answer that is only slow would be taken for one that never comes.
+    """
     accounts = Accounts()
     native = {
         "base_url": sandbox_url,
@@ -65,10 +71,10 @@ def gateway_settings(sandbox_url: str, only: tuple[str, ...] = (), **more: Any) 
         "fulfilment_url": f"{sandbox_url}/hubtel/callback",
     }
     made = {
-        "hubtel": {"adapter": "hubtel", "options": hubtel, "timeout_seconds": 1.0},
-        "sandbox": {"adapter": "sandbox", "options": native, "timeout_seconds": 1.0},
-        "mpesa": {"adapter": "mpesa", "options": mpesa, "timeout_seconds": 1.0, "cost": 10},
-        "stripe": {"adapter": "stripe", "options": stripe, "timeout_seconds": 1.0, "cost": 10},
+        "hubtel": {"adapter": "hubtel", "options": hubtel, "timeout_seconds": patience},
+        "sandbox": {"adapter": "sandbox", "options": native, "timeout_seconds": patience},
+        "mpesa": {"adapter": "mpesa", "options": mpesa, "timeout_seconds": patience, "cost": 10},
+        "stripe": {"adapter": "stripe", "options": stripe, "timeout_seconds": patience, "cost": 10},
     }
     made = {name: given for name, given in made.items() if name in (only or ("sandbox", "mpesa", "stripe"))}
     return {name: PaymentGatewaySettings.model_validate(given) for name, given in made.items()}

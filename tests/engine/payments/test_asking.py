@@ -18,6 +18,12 @@ from tests.houses import Houses
 
 
 @pytest.fixture
+async def house(houses: Houses) -> House:
+    """A house whose gateways soon give an answer up."""
+    return await houses(patience=1.0)
+
+
+@pytest.fixture
 async def unreachable(houses: Houses) -> House:
     """A house whose cheapest gateway is not there."""
     return await houses(base_url=f"http://127.0.0.1:{free_port()}")

@@ -15,6 +15,13 @@ import pytest
 from engine.words import PaymentState
 from sandbox.payments.desk import Accounts
 from tests.engine.payments.house import House
+from tests.houses import Houses
+
+
+@pytest.fixture
+async def house(houses: Houses) -> House:
+    """A house whose gateways soon give an answer up."""
+    return await houses(patience=1.0)
 
 
 def signed(body: bytes, *, at: float | None = None, secret: str = "") -> dict[str, str]:

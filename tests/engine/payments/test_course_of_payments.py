@@ -9,6 +9,13 @@ import pytest
 
 from engine.words import PaymentMethod, PaymentRefused, PaymentState
 from tests.engine.payments.house import House
+from tests.houses import Houses
+
+
+@pytest.fixture
+async def house(houses: Houses) -> House:
+    """A house whose gateways soon give an answer up."""
+    return await houses(patience=1.0)
 
 
 async def test_a_payment_is_credited_by_its_callback_alone(house: House) -> None:

@@ -17,8 +17,8 @@ from sandbox.payments.server import PaymentsSandbox
 from sandbox.payments.shapes import charge_of, dispute_of
 from settings import Operator
 from tests.engine.payments.house import House, opened
-from tests.engine.payments.test_going_back import alarms, held_by_gateways
 from tests.engine.payments.stripe import charged, event, made, post, refunded, spend, state
+from tests.engine.payments.test_going_back import alarms, held_by_gateways
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ async def silent() -> AsyncIterator[tuple[Silent, str]]:
 @pytest.fixture
 async def ill(houses: Houses, silent: tuple[Silent, str]) -> House:
     """A house whose cheapest gateway never answers."""
-    return await houses(base_url=silent[1])
+    return await houses(base_url=silent[1], patience=1.0)
 
 
 async def test_payments_of_a_silent_provider_keep_no_other_providers_payments_waiting(ill: House) -> None:

@@ -15,8 +15,15 @@ from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
 from tests.engine.payments.house import House
 from tests.engine.payments.test_mpesa_payments import begun_by_payer, came
+from tests.houses import Houses
 
 RECEIPT = "SJK7QW9XYZ"
+
+
+@pytest.fixture
+async def mpesa(houses: Houses) -> House:
+    """A house that takes M-Pesa only, whose gateways soon give an answer up."""
+    return await houses(only=("mpesa",), patience=1.0)
 
 
 async def posted(

@@ -12,8 +12,8 @@ from runtime.keyring import Keyring
 from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
 from tests.engine.payments.house import House, opened
-from tests.engine.payments.test_disputed_parts import cases, disputed
 from tests.engine.payments.stripe import charged, made, post
+from tests.engine.payments.test_disputed_parts import cases, disputed
 from tests.engine.reconciliation.files import kinds, square, today
 
 HEADER = "created_utc,reporting_category,gross,fee,currency,payment_intent_id,payment_metadata[payment_id]"
