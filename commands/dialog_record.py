@@ -19,18 +19,17 @@ from commands.hammer import sample_numbers
 from commands.installation import By, Installation, Why, guarded, run
 from commands.recorded import (
     NUMBERS,
-    Opening,
     Recording,
     changes,
+    opening_of,
     play_again,
     read_recording,
     write_recording,
 )
 from commands.scratch import scratch
-from engine.balances.tables import AIRTIME
 from engine.favourites.service import Favourites
 from engine.payments.finding import Finder
-from engine.words import Subscriber, Unit
+from engine.words import Subscriber
 from runtime.logs import configure_logs
 
 #: seconds in which processes hear that a line is to be recorded, and hand in what is left
@@ -54,7 +53,7 @@ def record(
         line = await installation.accounts.subscriber(msisdn)
         async with installation.trail.doing("dialog.record", by=by, why=why, account=line.account):
             habits = await _habits(installation, line)
-            return Recording(_opening(line), await _recorded(installation, line, minutes, console), habits)
+            return Recording(opening_of(line), await _recorded(installation, line, minutes, console), habits)
 
     made = run(work)
     file.write_text(write_recording(made), encoding="utf-8")
@@ -70,11 +69,6 @@ def _writable(file: Path) -> None:
         pass
     if not existed:
         file.unlink()
-
-
-def _opening(line: Subscriber) -> Opening:
-    held = dict.fromkeys(one.product for one in line.buckets if one.product != AIRTIME)
-    return Opening(line.language, line.total(Unit.MONEY), line.has_pin, tuple(held))
 
 
 async def _habits(installation: Installation, line: Subscriber) -> Habits:

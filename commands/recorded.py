@@ -6,7 +6,9 @@ import difflib
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from commands.habits import RECEIVERS_MOST, Habits, Remembered
 from commands.phones import Phone, Seen, TextPhone, UssdPhone
 from commands.scratch import GATEWAYS, Scratch
 from commands.seed import asked, give
-from engine.words import Purchase, Subscriber
+from engine.balances.tables import AIRTIME
+from engine.words import Purchase, Subscriber, Unit
 from settings import CHAT
 
 #: what stands in for what was masked, on the scratch installation
@@ -40,10 +43,19 @@ class Opening(msgspec.Struct, frozen=True):
     #: minor units
     money: int = 0
     pin: bool = False
-    #: codes of the products that it held
+    #: codes of the products that it held, one that was held twice comes twice
     products: tuple[str, ...] = ()
     #: minor units: the face value of vouchers that are typed
     voucher: int = 5_000
+
+
+def opening_of(line: Subscriber) -> Opening:
+    """How a line stands now."""
+    parts = Counter((one.product, one.unit) for one in line.buckets if one.product != AIRTIME)
+    # What grants several units has a bucket for each.
+    often = {product: max(parts[product, unit] for unit in Unit) for product, _ in parts}
+    held = tuple(product for product, times in often.items() for _ in range(times))
+    return Opening(line.language, line.total(Unit.MONEY), line.has_pin, held)
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -144,8 +156,10 @@ async def _open(made: Scratch, line: Subscriber, opening: Opening) -> None:
     prices = {product.code: product.price for product in engine.operator.products}
     held = [code for code in opening.products if code in prices]
     await give(engine, line, "the opening balance", opening.money + sum(prices[code] for code in held))
-    for code in held:
-        await engine.post(Purchase(**asked(line, f"opening {code}"), product=code, price=prices[code]))
+    for number, code in enumerate(held):
+        await engine.post(Purchase(**asked(line, f"opening {number} {code}"), product=code, price=prices[code]))
+    # Else the first screen that sells one of them said that this was done a moment ago.
+    await made.let_pass(line.account, timedelta(days=1))
 
 
 def changes(before: Sequence[RecordedHop], after: Sequence[RecordedHop]) -> Iterator[str]:

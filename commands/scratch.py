@@ -12,13 +12,18 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from commands.providers import sandbox_gateways
 from commands.seed import issue, seed
 from engine.books.databases import Books, migrate_books, open_books
 from engine.books.invariants import Violation, check_all
+from engine.books.tables import operation
+from engine.words import AccountRef
 from opening import Opened, open_process
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.redis import EmbeddedRedis
@@ -52,6 +57,15 @@ class Scratch:
     async def more_vouchers(self, face_value: int, count: int) -> list[str]:
         """Numbers of fresh vouchers on sale, of ``face_value`` minor units each."""
         return await issue(self.opened.engine, face_value, count) if count else []
+
+    async def let_pass(self, account: AccountRef, time: timedelta) -> None:
+        """Let all that was done on an account be so much longer ago: to its owner a scratch database is no history."""
+        columns = operation.c
+        older = sa.update(operation).values(booked_at=columns.booked_at - time)
+        mine = (columns.shard == account.shard, columns.account_id == account.account_id)
+        async with self.books.billing.begin() as connection:
+            await connection.execute(sa.text("SET LOCAL ROLE NONE"))
+            await connection.execute(older.where(*mine))
 
     async def violations(self) -> list[Violation]:
         """What the books' invariants have to say."""
