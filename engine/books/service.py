@@ -167,7 +167,8 @@ class Lane:
             if known is None and found.facts is not None
         ]
         if not fresh:
-            await connection.rollback()
+            # Not a ROLLBACK: with that psycopg forgets every statement that it has prepared on the connection.
+            await connection.commit()
             return [answer for answer in answers if answer is not None]
         decided = decide(fresh, self._operator, now, self._observe)
         await self._writer.write(connection, decided, now)

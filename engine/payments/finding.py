@@ -78,19 +78,16 @@ class Finder:
 
     async def _locate(self, connection: Connection, batch: Sequence[names.Locator]) -> list[list[Stored]]:
         located = await store.locate(connection, list(enumerate(batch)))
-        await connection.rollback()
         found: list[list[Stored]] = [[] for _ in batch]
         for place, stored in located:
             found[place].append(stored)
         return found
 
     async def _page(self, connection: Connection, batch: Sequence[Page]) -> list[list[Stored]]:
-        pages = [
+        return [
             await reading.of_account(connection, account, before, limit, line_id)
             for account, before, limit, line_id in batch
         ]
-        await connection.rollback()
-        return pages
 
 
 def _told(stored: Stored | None) -> Payment | None:

@@ -196,7 +196,6 @@ class Inbox:
 
     async def _find(self, connection: Connection, batch: Sequence[dict[int, Locator]]) -> list[dict[int, Stored]]:
         located = await store.locate(connection, numbered(batch))
-        await connection.rollback()
         return by_item(len(batch), located)
 
     async def _refuse(self, name: str, request: CallbackRequest, error: BadCallback) -> Reply:

@@ -114,7 +114,6 @@ class Opening:
     async def _open_suspense(self, connection: Connection, batch: Sequence[AccountRef]) -> Sequence[AccountRef]:
         for account in sorted(set(batch)):
             await self._open_one(connection, account)
-        await connection.commit()
         return batch
 
     async def _open_one(self, connection: Connection, account: AccountRef) -> None:
@@ -146,7 +145,6 @@ class Opening:
             self._name(named, wanted, stored, now)
             evidence.append(_evidence(stored, now))
         if not payments:
-            await connection.commit()
             return results
         kept, new = await opened.open_payments(connection, payments, named, evidence)
         for place, asked, stored in zip(places, payments, kept, strict=True):

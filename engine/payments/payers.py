@@ -76,6 +76,4 @@ class Payers:
         return Payer() if holder is None else self.payer(stored, holder)
 
     async def _read(self, connection: Connection, batch: Sequence[Stored]) -> list[Holder | None]:
-        found = await store.holders(connection, [(*stored.account, stored.line_id) for stored in batch])
-        await connection.rollback()
-        return found
+        return await store.holders(connection, [(*stored.account, stored.line_id) for stored in batch])

@@ -245,9 +245,7 @@ class Progress:
 
     async def _read_reversals(self, connection: Connection, batch: Sequence[Stored]) -> list[UUID | None]:
         asked = [(*one.account, settle_key(one.payment_id)) for one in batch]
-        found = await reading.reversals(connection, asked)
-        await connection.rollback()
-        return found
+        return await reading.reversals(connection, asked)
 
     async def _returned(self, stored: Stored) -> bool:
         key, currency = names.return_key(stored.payment_id), stored.money[1]

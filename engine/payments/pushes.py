@@ -55,9 +55,7 @@ class Pushes:
         return [one for one in asked if one.gateway == gateway]
 
     async def _ask(self, connection: Connection, batch: Sequence[_Question]) -> list[list[Stored]]:
-        found = [await opened.asked_of(connection, one.payers, one.at - ASKED_WITHIN, one.at + SKEW) for one in batch]
-        await connection.rollback()
-        return found
+        return [await opened.asked_of(connection, one.payers, one.at - ASKED_WITHIN, one.at + SKEW) for one in batch]
 
 
 def paid_by(pushes: Sequence[Stored], receipt: str | None) -> Stored | None:

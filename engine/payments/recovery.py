@@ -124,12 +124,10 @@ class Recovery:
 
     async def _claim(self, connection: Connection, batch: Sequence[Slots]) -> list[list[Stored]]:
         claimed = await claims.claim(connection, batch[0], datetime.now(UTC), self._gateways.lease)
-        await connection.commit()
         return [claimed]
 
     async def _claim_events(self, connection: Connection, batch: Sequence[Slots]) -> list[list[store.Waiting]]:
         claimed = await claims.claim_heard(connection, batch[0], datetime.now(UTC), self._gateways.lease)
-        await connection.commit()
         return [claimed]
 
     async def _resume(self, stored: Stored) -> None:
