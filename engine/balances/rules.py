@@ -158,18 +158,20 @@ def adjust(case: Case, operation: Adjust) -> Verdict:
         missing = draw(case, operation.unit, -operation.amount, None, Ledger.ADJUSTMENTS)
         if missing:
             return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing})
-    elif operation.unit is Unit.MONEY:
+    elif operation.unit is Unit.MONEY and operation.expires_at is None:
         end = promised_end(case.now, case.operator.vouchers.validity_days, case.operator.timezone)
         credit_main(case, operation.amount, Ledger.ADJUSTMENTS, end)
     else:
-        _credit_units(case, operation.unit, operation.amount)
+        _credit_apart(case, operation.unit, operation.amount, operation.expires_at)
     return Verdict(Code.OK, {"amount": operation.amount, "reason": operation.reason})
 
 
-def _credit_units(case: Case, unit: Unit, amount: int) -> None:
-    bucket = next((b for b in case.facts.buckets if b.unit is unit and b.product == ADJUSTMENT), None)
+def _credit_apart(case: Case, unit: Unit, amount: int, expires_at: datetime | None) -> None:
+    """Into the bucket of corrections with this end."""
+    known = (one for one in case.facts.buckets if one.product == ADJUSTMENT and one.expires_at == expires_at)
+    bucket = next((one for one in known if one.unit is unit), None)
     if bucket is None:
-        case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=None, priority=ORDINARY)
+        case.open(unit, amount, Ledger.ADJUSTMENTS, product=ADJUSTMENT, expires_at=expires_at, priority=ORDINARY)
     else:
         case.credit(bucket, amount, Ledger.ADJUSTMENTS)
 

@@ -85,11 +85,15 @@ class Refund(Operation, frozen=True, kw_only=True, tag="refund"):
 
 
 class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
-    """A correction by staff: ``amount`` > 0 credits the main bucket of ``unit``, < 0 deducts. The reason is kept."""
+    """A correction by staff: ``amount`` > 0 credits the main bucket of ``unit``, < 0 deducts. The reason is kept.
+
+    What is credited with an end of its own, ``expires_at``, has a bucket of its own.
+    """
 
     unit: Unit
     amount: int
     reason: str
+    expires_at: datetime | None = None
 
 
 class Expire(Operation, frozen=True, kw_only=True, tag="expire"):

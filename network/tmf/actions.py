@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from engine.api import Engine
 from engine.words import Adjust, BadVoucherNumber, Code, Operation, Recharge, Transfer, Undo
 from network.endpoints import Endpoint
-from network.http import Problem, json_response, read_json, wrong
+from network.http import Problem, json_response, moment, read_json, wrong
 from network.tmf import wire
 from network.tmf.amounts import BAD, amount_of, minor, positive
 from network.tmf.answers import FIELDS, IDEMPOTENCY, chosen
@@ -20,6 +21,11 @@ from network.tmf.lines import ROOT, Owner, masked
 from network.tmf.rendering import receiver_of
 
 TOPUP, ADJUST, TRANSFER = "topupBalance", "adjustBalance", "transferBalance"
+
+#: a clock of a client may be so far ahead of ours
+AT_ONCE = timedelta(minutes=1)
+#: nothing that is credited for a time lasts longer
+LONGEST = timedelta(days=36_525)
 
 ONE, UNDONE = "One of them", "Take a gift back while it is unspent"
 
@@ -66,9 +72,8 @@ class Actions:
             raise wrong(BAD, "amount", "missing: an amount or a voucher is meant")
         amount, unit = amount_of(asked.amount, asked.usage_type, self._lines.currency)
         reason = asked.reason or "topupBalance"
-        operation = Adjust(
-            **self._asking.common(request, TOPUP, owner), unit=unit, amount=positive(amount), reason=reason
-        )
+        what = {"unit": unit, "amount": positive(amount), "reason": reason, "expires_at": _end(asked.valid_for)}
+        operation = Adjust(**self._asking.common(request, TOPUP, owner) | what)
         return await self._asking.done(TOPUP, owner, operation, asked)
 
     def _recharge(self, request: web.Request, number: str, owner: Owner) -> Operation:
@@ -86,7 +91,8 @@ class Actions:
         if amount == 0:
             raise wrong(BAD, "amount.amount", "0 changes nothing")
         reason = asked.reason or asked.description or "adjustBalance"
-        operation = Adjust(**self._asking.common(request, ADJUST, owner), unit=unit, amount=amount, reason=reason)
+        what = {"unit": unit, "amount": amount, "reason": reason, "expires_at": _end(asked.valid_for)}
+        operation = Adjust(**self._asking.common(request, ADJUST, owner) | what)
         return await self._asking.done(ADJUST, owner, operation, asked)
 
     async def transfer(self, request: web.Request) -> web.StreamResponse:
@@ -152,6 +158,21 @@ class Actions:
             return None
         undone = await self._engine.explain(owner.line.account, _undo_of(key))
         return None if undone is None or undone["code"] != Code.OK else "cancelled"
+
+
+def _end(period: wire.TimePeriod | None) -> datetime | None:
+    """When what is credited ends. Raises ``Problem`` for a time that is over, and for one that has yet to begin."""
+    if period is None:
+        return None
+    begins, ends, now = period.start_date_time, period.end_date_time, datetime.now(UTC)
+    if begins is not None and moment(begins, BAD, "validFor.startDateTime") > now + AT_ONCE:
+        raise wrong(BAD, "validFor.startDateTime", "lies in the future: what is credited may be used at once")
+    if ends is None:
+        return None
+    until = moment(ends, BAD, "validFor.endDateTime")
+    if not now < until < now + LONGEST:
+        raise wrong(BAD, "validFor.endDateTime", "lies in the past, or beyond a century")
+    return until
 
 
 def _undo_of(key: UUID) -> UUID:

@@ -106,6 +106,8 @@ class TopupBalanceCreate(ActionCreate, frozen=True, kw_only=True):
     """A top-up: by ``voucher`` (it says itself what it is worth), else of ``amount``."""
 
     amount: Quantity | None = None
+    #: until when what is credited may be used; a voucher says that itself
+    valid_for: TimePeriod | None = None
     voucher: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
@@ -113,6 +115,7 @@ class AdjustBalanceCreate(ActionCreate, frozen=True, kw_only=True):
     """A correction: below zero deducts."""
 
     amount: Quantity
+    valid_for: TimePeriod | None = None
 
 
 class TransferBalanceCreate(ActionCreate, frozen=True, kw_only=True):

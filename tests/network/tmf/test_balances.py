@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -189,6 +190,45 @@ async def test_a_bad_attribute_is_named_and_nothing_is_credited(
     assert said.status in (400, 404) and said.body["message"].startswith(f"{field}: "), said.body
     assert said.body["status"] == str(said.status) and said.body["code"] and said.body["reason"]
     assert not (await engine.subscriber(line.msisdn)).total(Unit.MONEY)
+
+
+@pytest.mark.parametrize("usage_type", ["data", "monetary"])
+async def test_what_is_credited_for_a_time_ends_with_it_and_lasts_no_longer_for_what_comes_after(
+    api: Api, engine: Engine, usage_type: str
+) -> None:
+    line = await open_line(engine)
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
+    path, asked = f"{BALANCES}/topupBalance", action(line, usage_type, 5)
+    for period in (
+        {"endDateTime": ends.isoformat()},
+        {"endDateTime": ends.astimezone(timezone(timedelta(hours=3))).isoformat()},
+    ):
+        assert (await api.post(path, asked | {"validFor": period})).status == 201
+    assert (await api.post(path, asked)).status == 201
+    held = [(one.amount, one.expires_at == ends) for one in (await engine.subscriber(line.msisdn)).buckets]
+    each = 500 if usage_type == "monetary" else 5
+    assert held == [(2 * each, True), (each, False)]
+    assert await check_all(engine._database) == []
+
+
+@pytest.mark.parametrize(
+    ("period", "field"),
+    [
+        ({"endDateTime": "2020-01-01T00:00:00Z"}, "validFor.endDateTime"),
+        ({"endDateTime": "9999-12-31T23:59:59-14:00"}, "validFor.endDateTime"),
+        ({"endDateTime": "9999-12-31T23:59:59Z"}, "validFor.endDateTime"),
+        ({"endDateTime": "2099-01-01T00:00:00"}, "validFor.endDateTime"),
+        ({"startDateTime": "2099-01-01T00:00:00Z"}, "validFor.startDateTime"),
+    ],
+)
+async def test_a_time_that_is_over_or_has_yet_to_begin_credits_nothing(
+    api: Api, engine: Engine, period: dict[str, str], field: str
+) -> None:
+    line = await open_line(engine)
+    for path in ("topupBalance", "adjustBalance"):
+        said = await api.post(f"{BALANCES}/{path}", action(line, "data", 5, validFor=period))
+        assert (said.status, said.body["message"].partition(":")[0]) == (400, field)
+    assert (await engine.subscriber(line.msisdn)).buckets == ()
 
 
 async def test_a_correction_may_deduct_and_never_below_zero(api: Api, engine: Engine) -> None:
