@@ -25,6 +25,7 @@ class Cards:
 
     def __init__(self, database: AsyncEngine, keyring: Keyring) -> None:
         self._database = database
+        self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._keyring = keyring
 
     async def save(
@@ -69,7 +70,7 @@ class Cards:
             .where(_of(line.line), saved_card.c.expires_at > datetime.now(UTC))
             .order_by(saved_card.c.added_at.desc())
         )
-        async with self._database.connect() as connection:
+        async with self._reads.connect() as connection:
             return [SavedCard(line.line, *row) for row in await connection.execute(query)]
 
     async def forget(self, line: Subscriber, card_id: UUID) -> bool:
@@ -88,7 +89,7 @@ class Cards:
             )
             .where(_of(card.line), saved_card.c.card_id == card.card_id)
         )
-        async with self._database.connect() as connection:
+        async with self._reads.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None or row.wrapped_key is None:
             raise PaymentRefused(Refused.CARD_UNKNOWN)
