@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.payments import writer
 from engine.payments.names import suspense_of
 from engine.words import LineStatus, PaymentState
 from sandbox.payments.ledger import Payment as Made
@@ -152,3 +153,44 @@ async def test_what_payers_typed_and_who_they_are_is_nowhere_in_the_clear(mpesa:
     assert typed.lstrip("0") not in everything
     assert "700000123" not in everything
     assert PATH_SECRET not in everything
+
+
+async def validated(house: House, account: str | None) -> tuple[int, Any]:
+    """What Safaricom hears that asks before a payment to ``account``: status and result."""
+    asked = {"TransID": RECEIPT, "TransAmount": "50.00", "TransTime": "20261121134211", "BusinessShortCode": "600638"}
+    asked |= {"MSISDN": "254700000123"} | ({} if account is None else {"BillRefNumber": account})
+    url = f"{house.base_url}/payments/mpesa/callback/{PATH_SECRET}-check"
+    async with house.http.post(url, json=asked) as answer:
+        return answer.status, (await answer.json()).get("ResultCode")
+
+
+async def test_who_types_an_account_of_nobody_is_refused_before_they_pay_and_a_till_asks_for_none(mpesa: House) -> None:
+    line = await mpesa.line()
+    assert [await validated(mpesa, account) for account in (line.msisdn, "nobody", "", None)] == [
+        (200, 0),
+        (200, "C2B00012"),
+        (200, 0),
+        (200, 0),
+    ]
+
+
+async def test_who_asks_while_the_books_are_away_is_told_to_ask_again(
+    mpesa: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 0.1)
+    await mpesa.run("ALTER TABLE payment_locator RENAME TO away")
+    # Whoever reads it hears what a server says that is shut down.
+    await mpesa.run(
+        "CREATE FUNCTION shut_down() RETURNS boolean LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'shut down' USING ERRCODE = 'admin_shutdown'; END $$"
+    )
+    gone = "SELECT (a).* FROM (SELECT CAST(NULL AS away) AS a WHERE shut_down()) gone"
+    await mpesa.run(f"CREATE VIEW payment_locator AS SELECT * FROM away UNION ALL {gone}")
+    await mpesa.run("GRANT SELECT ON payment_locator TO rasid_app")
+    try:
+        assert (await validated(mpesa, "nobody"))[0] == 503
+    finally:
+        await mpesa.run("DROP VIEW payment_locator")
+        await mpesa.run("DROP FUNCTION shut_down")
+        await mpesa.run("ALTER TABLE away RENAME TO payment_locator")
+    assert (await validated(mpesa, "nobody"))[0] == 200
