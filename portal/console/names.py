@@ -184,6 +184,8 @@ QUEUES: dict[str, Text] = {
     "disputes_open": text("Disputes open"),
     "disputes_overdue": text("Disputes overdue"),
 }
+#: units of the ledgers beside currencies
+COUNTED: dict[str, Text] = {"octets": text("Octets"), "seconds": text("Seconds"), "messages": text("Texts")}
 #: accounts of both ledgers
 LEDGERS: dict[str, Text] = {
     "balance": text("Subscribers' balances"),

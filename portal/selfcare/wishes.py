@@ -40,7 +40,7 @@ class WishPages:
             request,
             person,
             "settings.html",
-            here="/settings",
+            here="/more",
             problem=problem,
             notice="" if done is None else self._desk.say(person, done),
             languages={code: OWN_NAMES[code] for code in self._desk.operator.languages},

@@ -18,6 +18,9 @@ addEventListener("keydown", (event) => {
   box.focus();
 });
 
+// On a small screen the pages stand in one row that scrolls: the one that is open is where it can be seen.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Parts of a page that follow what happens: an element with data-live names a stream of server-sent events (WHATWG HTML
 // §9.2); what comes there is its new content, made and escaped by our own server. Without script the page shows what
 // was true when it was asked for.
