@@ -112,6 +112,12 @@ def _recovered(body: Body) -> Text:
     return text("{amount} of your recharge went to your advance. Still owed: {owed}.")
 
 
+def _not_renewed(body: Body) -> Text:
+    if not body["missing"]:
+        return text("{product} is no longer sold for {price}, so it was not renewed. Dial {code}.")
+    return text("{product} was not renewed: {missing} missing for {price}.")
+
+
 def _share_used(body: Body) -> Text:
     if not body["left"]:
         return text("{product} is used up. Dial {code}.")
@@ -147,7 +153,7 @@ TOPICS: dict[str, Topic] = {
     "alert.rolled_over": text("{amount} of {product} live on until {day}."),
     "renewal.notice": text("{product} renews after {day} for {price}. Dial {code} to stop it."),
     "renewal.done": text("{product} renewed for {price}, until {day}. Ref {reference}"),
-    "renewal.failed": text("{product} was not renewed: {missing} missing for {price}."),
+    "renewal.failed": _not_renewed,
     "security.pin_changed": text("Your PIN was changed. If it was not you, call {number}."),
     "security.pin_removed": text("Your PIN was taken away. If you did not ask for it, call {number}."),
     "security.pin_locked": text("Too many wrong PINs: locked until {time}. If it was not you, call {number}."),

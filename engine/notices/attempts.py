@@ -88,8 +88,8 @@ class Attempts:
         """Raise the state of the message that a carrier reports on.
 
         ``carrier_ids``: the carrier's name for it in every spelling, its own first. False where no message has such a
-        name yet: the report waits for the attempt. States only move up in rank, so
-        reports may come in any order and as often as they like.
+        name yet: the report waits for the attempt. States only move up in rank, so reports may come in any order and
+        as often as they like.
         """
         return await self._reports(Reported(carrier, tuple(dict.fromkeys(carrier_ids)), state, error))
 

@@ -107,6 +107,17 @@ def test_airtime_that_expired_is_called_by_its_name(every: Texts, operator: Oper
     assert said.startswith("Crédit d'appel a expiré")
 
 
+@pytest.mark.parametrize("language", ["en", "fr", "sw", "ar", "pt", "ha"])
+def test_what_is_no_longer_sold_for_its_price_is_said_so_and_not_that_nothing_is_missing(
+    every: Texts, operator: Operator, language: str
+) -> None:
+    said = render_message(message("renewal.failed", language, missing=0), every, operator)
+    assert "*123#" in said
+    assert said != render_message(message("renewal.failed", language), every, operator)
+    in_septets = septets(transliterate(said))
+    assert in_septets <= 160 if in_septets is not None else units(said) <= 70
+
+
 def test_a_language_not_offered_falls_back_to_the_default(operator: Operator) -> None:
     texts = Texts(operator.languages, operator.timezone)
     assert render_message(message("refund.done", "fr"), texts, operator).startswith("Refunded")
