@@ -105,18 +105,24 @@ async def _judged(driver: Connection, scope: Scope, page: Sequence[Alone], seale
     ]
     located = dict(await payments.locate(driver, wanted))
     owned = [_payment(scope.gateway, one, typed[number], number, located) for number, one in enumerate(page)]
+    named = [_named(scope.gateway, typed[number], number, located) for number in range(len(page))]
     others = [
         (payment.gateway_ref, one.told.amount > 0)
-        for one, payment in zip(page, owned, strict=True)
+        for one, *payments_of in zip(page, owned, named, strict=True)
+        for payment in payments_of
         if payment is not None and payment.gateway_ref not in (None, one.told.name)
     ]
     elsewhere = await store.stated_elsewhere(driver, scope.gateway, [(ref or "", paid) for ref, paid in others])
     found = []
-    for one, payment in zip(page, owned, strict=True):
+    for one, payment, by_name in zip(page, owned, named, strict=True):
         side = None if payment is None else (payment.gateway_ref, one.told.amount > 0)
         other = payment is not None and payment.gateway_ref != one.told.name and side in elsewhere
-        judged = judge(one.told, payment, scope.late, elsewhere=other)
-        found.append(Found(one.told, one.day, judged, None if payment is None else payment.key, one.sealed))
+        told = one.told
+        if payment is None and by_name is not None and by_name.money == (told.amount, told.currency):
+            # Paid once more under its account number, unless nobody states the first: then it may be that payment's own.
+            told = told._replace(named=told.named and (by_name.gateway_ref, True) in elsewhere)
+        judged = judge(told, payment, scope.late, elsewhere=other)
+        found.append(Found(told, one.day, judged, None if payment is None else payment.key, one.sealed))
     return found
 
 
@@ -145,12 +151,16 @@ def _payment(gateway: str, one: Alone, typed: str | None, number: int, located: 
         payment = located.get(number * 3 + rank)
         if payment is not None and payment.gateway == gateway:
             return payment
-    named = located.get(number * 3 + _BY_REFERENCE)
-    if named is None or named.gateway != gateway:
-        return None
+    named = _named(gateway, typed, number, located)
     said = Outcome(
         state=GatewayState.CAPTURED, gateway_ref=one.told.name, amount=one.told.amount, currency=one.told.currency
     )
-    # Whoever quotes a short reference pays for its line; only what we gave the provider is the payment's own name.
-    own = is_account_number(typed or "", named.reference, named.payment_id)
-    return named if own and could_be(named, said) else None
+    return named if named is not None and could_be(named, said) else None
+
+
+def _named(gateway: str, typed: str | None, number: int, located: dict[int, Stored]) -> Stored | None:
+    """The payment whose own name was typed: what we gave the provider. Who quotes a short reference pays for a line."""
+    named = located.get(number * 3 + _BY_REFERENCE)
+    if named is None or named.gateway != gateway:
+        return None
+    return named if is_account_number(typed or "", named.reference, named.payment_id) else None

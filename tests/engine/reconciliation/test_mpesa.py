@@ -144,6 +144,21 @@ async def test_what_a_part_has_left_of_a_receipt_is_given_back_and_its_result_en
     await trusting.right()
 
 
+@pytest.mark.parametrize("stated", [True, False])
+async def test_what_names_a_push_that_has_its_money_under_another_receipt_is_credited_only_if_that_is_stated_too(
+    mpesa: House, stated: bool
+) -> None:
+    line_ = await mpesa.line()
+    payment = await mpesa.ended(await mpesa.pay(line_, 5_000))
+    # Paid once more under the push's account number: or told to us under a receipt that somebody has made up.
+    once_more = "TEZ7654321"
+    lines = [line(once_more, "50.00", account(payment))]
+    lines += [line(payment.gateway_ref or "", "50.00", account(payment))] if stated else []
+    await reconciled(mpesa, *lines)
+    discrepancies = await mpesa.engine.reconciliation.discrepancies()
+    assert [one.exact for one in discrepancies if one.name == once_more] == [stated]
+
+
 async def test_an_answer_that_will_be_posted_later_is_none_yet_and_no_discrepancy(mpesa: House) -> None:
     await mpesa.ended(await mpesa.pay(await mpesa.line(), 5_000))
     run = await mpesa.engine.reconciliation.ask("mpesa", today(mpesa), by="alice")
