@@ -119,7 +119,7 @@ async def _judged(driver: Connection, scope: Scope, page: Sequence[Alone], seale
         other = payment is not None and payment.gateway_ref != one.told.name and side in elsewhere
         told = one.told
         if payment is None and by_name is not None and by_name.money == (told.amount, told.currency):
-            # Paid once more under its account number, unless nobody states the first: then it may be that payment's own.
+            # Paid once more under its account number, unless nobody states the first: it may be that one's own.
             told = told._replace(named=told.named and (by_name.gateway_ref, True) in elsewhere)
         judged = judge(told, payment, scope.late, elsewhere=other)
         found.append(Found(told, one.day, judged, None if payment is None else payment.key, one.sealed))
