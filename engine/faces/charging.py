@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.balances.renewing import Agreements
 from engine.balances.service import Balances
 from engine.faces.foundation import Foundation
-from engine.guard.service import Guard
+from engine.guard.service import watch_vouchers
 from engine.mediation.service import Mediation
 from engine.receivables.service import Bills
 from engine.recharge.batches import VoucherBatches
@@ -42,4 +44,4 @@ class Charging:
         #: batches of vouchers and their life
         self.vouchers = VoucherBatches(database, operator, base.keyring)
         self.seal_voucher = self.vouchers.seal
-        self.watch_vouchers = Guard(database, operator, base.alarms).watch_vouchers
+        self.watch_vouchers = partial(watch_vouchers, database, operator, base.alarms)

@@ -21,46 +21,37 @@ WINDOW = timedelta(minutes=5)
 ALARM = "alarm.voucher_guessing"
 
 
-class Guard:
-    """The alarms of one operator."""
+async def watch_vouchers(database: AsyncEngine, operator: Operator, alarms: Alarms) -> int:
+    """Count wrong voucher numbers on all lines in the last minutes and alarm the operator, once per window.
 
-    def __init__(self, database: AsyncEngine, operator: Operator, alarms: Alarms) -> None:
-        """Thresholds come from the operator's file."""
-        self._alarms = alarms
-        self._database = database
-        self._operator = operator
-
-    async def watch_vouchers(self) -> int:
-        """Count wrong voucher numbers on all lines in the last minutes and alarm the operator, once per window.
-
-        Returns the count. Safe in several processes at once: the decision is taken under one advisory lock.
-        """
-        now = datetime.now(UTC)
-        tries = sa.select(sa.func.coalesce(sa.func.sum(guard_event.c.count), 0)).where(
-            guard_event.c.kind == "wrong_voucher", guard_event.c.seen_at > now - WINDOW
-        )
-        raised = sa.exists().where(guard_event.c.kind == ALARM, guard_event.c.seen_at > now - WINDOW).select()
-        async with self._database.begin() as connection:
-            count = int((await connection.execute(tries)).scalar_one())
-            if count < self._operator.vouchers.alarm_tries:
-                return count
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(AdvisoryLock.WATCH_VOUCHERS)))
-            if (await connection.execute(raised)).scalar_one():
-                return count
-            event = {"shard": 0, "event_id": new_id(), "kind": ALARM, "count": count, "seen_at": now}
-            await connection.execute(sa.insert(guard_event).values(event))
-            body = {"tries": count, "minutes": int(WINDOW.total_seconds()) // 60}
-            await connection.execute(
-                sa.insert(outbox).values(
-                    shard=0,
-                    message_id=new_id(),
-                    topic=ALARM,
-                    body=body,
-                    state=OutboxState.DUE,
-                    priority=int(policy(ALARM).priority),
-                    due_at=now,
-                    created_at=now,
-                )
+    Returns the count. Safe in several processes at once: the decision is taken under one advisory lock.
+    """
+    now = datetime.now(UTC)
+    tries = sa.select(sa.func.coalesce(sa.func.sum(guard_event.c.count), 0)).where(
+        guard_event.c.kind == "wrong_voucher", guard_event.c.seen_at > now - WINDOW
+    )
+    raised = sa.exists().where(guard_event.c.kind == ALARM, guard_event.c.seen_at > now - WINDOW).select()
+    async with database.begin() as connection:
+        count = int((await connection.execute(tries)).scalar_one())
+        if count < operator.vouchers.alarm_tries:
+            return count
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(AdvisoryLock.WATCH_VOUCHERS)))
+        if (await connection.execute(raised)).scalar_one():
+            return count
+        event = {"shard": 0, "event_id": new_id(), "kind": ALARM, "count": count, "seen_at": now}
+        await connection.execute(sa.insert(guard_event).values(event))
+        body = {"tries": count, "minutes": int(WINDOW.total_seconds()) // 60}
+        await connection.execute(
+            sa.insert(outbox).values(
+                shard=0,
+                message_id=new_id(),
+                topic=ALARM,
+                body=body,
+                state=OutboxState.DUE,
+                priority=int(policy(ALARM).priority),
+                due_at=now,
+                created_at=now,
             )
-        await self._alarms.raise_alarm("guard.voucher_guessing", **body)
-        return count
+        )
+    await alarms.raise_alarm("guard.voucher_guessing", **body)
+    return count

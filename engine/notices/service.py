@@ -191,11 +191,13 @@ class Messages:
     async def resend_message(self, message_id: UUID) -> bool:
         """Let a parked message be due again, as if it had never been tried. False if none of that id is parked.
 
-        Where its outcome was unknown this may send it twice: that is for staff to decide, who sees the reason.
+        Where its outcome was unknown this may send it twice: that is for staff to decide, who sees the reason. A code
+        that was given up is forgotten and goes to nobody.
         """
         again = (
             sa.update(outbox)
             .where(outbox.c.message_id == message_id, outbox.c.state == OutboxState.PARKED)
+            .where(outbox.c.topic.not_in(store.TOPICS_WITH_CODE))
             .values(state=OutboxState.DUE, due_at=datetime.now(UTC), attempts=0, handed_to=None, error=None)
             .returning(outbox.c.shard)
         )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from engine.events.alarms import Alarms
-from engine.guard.service import Guard
+from engine.guard.service import watch_vouchers
 from engine.notices.rules import Priority
 from engine.storage.database import open_database
 from runtime.metrics import Metrics
@@ -36,7 +36,7 @@ async def test_fewer_wrong_numbers_than_the_limit_raise_nothing(databases, opera
     saw(owner, limit - 1)
     saw(owner, limit, ago="6 minutes")
     saw(owner, limit, kind="something_else")
-    await Guard(databases[0], operator, Alarms(databases[0], Metrics())).watch_vouchers()
+    await watch_vouchers(databases[0], operator, Alarms(databases[0], Metrics()))
     assert alarms(owner) == []
 
 
@@ -44,8 +44,8 @@ async def test_many_watchers_raise_one_alarm(databases, operator, owner):
     limit = operator.vouchers.alarm_tries
     saw(owner, limit - 1)
     saw(owner, 1, ago="4 minutes")
-    guards = [Guard(database, operator, Alarms(database, Metrics())) for database in databases]
-    await asyncio.gather(*(guard.watch_vouchers() for guard in guards * 4))
+    alarming = [(database, operator, Alarms(database, Metrics())) for database in databases]
+    await asyncio.gather(*(watch_vouchers(*one) for one in alarming * 4))
     assert alarms(owner) == [{"tries": limit, "minutes": 5}]
     published = owner.execute("SELECT body FROM event WHERE topic = 'alarm.raised'").fetchall()
     assert published == [({"alarm": "guard.voucher_guessing", "tries": limit, "minutes": 5},)]
@@ -54,10 +54,10 @@ async def test_many_watchers_raise_one_alarm(databases, operator, owner):
 
 async def test_guessing_that_goes_on_raises_the_next_alarm_in_the_next_window(databases, operator, owner):
     saw(owner, operator.vouchers.alarm_tries)
-    guard = Guard(databases[0], operator, Alarms(databases[0], Metrics()))
-    await guard.watch_vouchers()
-    await guard.watch_vouchers()
+    watched = (databases[0], operator, Alarms(databases[0], Metrics()))
+    await watch_vouchers(*watched)
+    await watch_vouchers(*watched)
     assert len(alarms(owner)) == 1
     owner.execute("UPDATE guard_event SET seen_at = seen_at - interval '6 minutes' WHERE kind <> 'wrong_voucher'")
-    await guard.watch_vouchers()
+    await watch_vouchers(*watched)
     assert len(alarms(owner)) == 2

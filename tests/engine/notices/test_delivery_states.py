@@ -154,3 +154,10 @@ async def test_the_code_is_gone_from_the_outbox_once_it_was_sent(engine: Engine,
     assert message.body == {"code": "123456"}
     await engine.record_attempt(message, "one", "1", SENT)
     assert owner.execute("SELECT body FROM outbox").fetchone() == {"body": {}}
+
+
+async def test_a_code_that_was_given_up_is_forgotten_and_not_sent_again(engine: Engine, tell, owner) -> None:
+    message_id = await tell("security.sign_in_code", code="123456")
+    await engine.record_attempt(await claimed(engine), "one", None, FAILED, "no such number")
+    assert owner.execute("SELECT body FROM outbox").fetchone() == {"body": {}}
+    assert not await engine.resend_message(message_id)
