@@ -30,6 +30,7 @@ from commands import (
 )
 from commands.demo import demo
 from engine.books.databases import migrate_books
+from engine.storage.unusable import why_unusable
 from runtime.embedded.process import EmbeddedError
 from runtime.logs import configure_logs
 from settings import SettingsError, load_settings
@@ -71,7 +72,7 @@ def main() -> None:
     except (SettingsError, EmbeddedError) as error:
         sys.exit(str(error))
     except DBAPIError as error:
-        sys.exit(f"the database cannot be used: {error.orig}")
+        sys.exit(f"the database cannot be used: {why_unusable(error)}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from dialogs.notices import Notices
 from dialogs.texts import Texts
 from engine.api import Engine, open_engine
 from engine.payments.gateways import configured_gateways
+from engine.storage.unusable import why_unusable
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
 from settings import Operator, Settings, SettingsError, load_operator
@@ -177,7 +178,7 @@ def run_process(process: Callable[[], Coroutine[Any, Any, None]]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except DBAPIError as error:
-        sys.stderr.write(f"the database cannot be used: {error.orig}\n")
+        sys.stderr.write(f"the database cannot be used: {why_unusable(error)}\n")
         return 2
     except OSError as error:  # a port that is taken, most likely
         sys.stderr.write(f"cannot run: {error.strerror or error}\n")

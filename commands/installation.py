@@ -13,7 +13,7 @@ import typer
 from babel.numbers import get_currency_precision
 from redis.exceptions import RedisError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.rules import NumberTaken, StatusRefused
@@ -24,6 +24,7 @@ from engine.books.databases import Books, open_books
 from engine.books.service import Door
 from engine.payments.gateways import configured_gateways
 from engine.recharge.batch_rules import MoveRefused
+from engine.storage.unusable import why_unusable
 from engine.usage.service import Sessions
 from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, LineRef, UnknownLine
 from runtime.keyring import Keyring
@@ -136,8 +137,10 @@ def guarded(work: Callable[[], Result]) -> Result:
         return work()
     except (SettingsError, ValueError, LookupError, OSError, EngineError) as error:
         refuse(explain(error))
+    except DBAPIError as error:
+        refuse(f"the database refused: {why_unusable(error)}")
     except SQLAlchemyError as error:
-        refuse(f"the database refused: {getattr(error, 'orig', None) or error}")
+        refuse(f"the database refused: {error}")
     except RedisError as error:
         refuse(f"Redis cannot be used: {error}")
 
