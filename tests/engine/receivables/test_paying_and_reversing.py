@@ -9,7 +9,7 @@ import pytest
 
 from engine.api import Engine
 from engine.books.invariants import check_all
-from engine.words import Charge, Code, LineStatus, Reverse, SetCreditLimit, Subscriber, Unit
+from engine.words import Charge, Code, LineStatus, Restore, Reverse, SetCreditLimit, Subscriber, Unit
 from tests.engine.payers import captured, settled
 from tests.engine.shop import asking, open_line
 
@@ -59,6 +59,28 @@ async def test_of_a_bill_that_is_used_up_again_a_chargeback_takes_what_is_left_a
     assert (back.code, back.details["taken"]) == (Code.OK, 1_000)
     assert opens(owner, line) == 1_000
     assert await check_all(charging._database) == []
+
+
+async def test_a_part_of_a_bills_payment_that_a_bank_takes_is_owed_again_until_it_is_won_however_often(
+    charging: Engine, owner
+) -> None:
+    line = await billed(charging, 4_000)
+    await settled(charging, owner, line, 5_000)
+    (payment_id,) = owner.execute("SELECT payment_id FROM payment").fetchone()
+    part = {"payment_id": payment_id, "reason": "chargeback", "chargeback": True}
+    # What was more than the bill goes first; each time the bank asks for more it is another dispute.
+    for amount, owed in ((2_500, 1_500), (4_000, 3_000)):
+        taken = asking(Reverse, line, **part, returned=amount)
+        back = await charging.post(taken)
+        assert (back.code, back.details["taken"], back.details["left"]) == (Code.OK, amount, 5_000 - amount)
+        assert opens(owner, line) == owed
+        won = await charging.post(asking(Restore, line, payment_id=payment_id, reversal_key=taken.key))
+        assert (won.code, won.details["credited"]) == (Code.OK, amount)
+        assert opens(owner, line) == 0
+        assert await check_all(charging._database) == []
+    assert owner.execute("SELECT state, returned FROM payment").fetchone() == ("settled", 0)
+    again = await charging.post(asking(Restore, line, payment_id=payment_id, reversal_key=taken.key))
+    assert not again.ok
 
 
 async def test_paying_a_bill_lifts_the_bar_of_who_was_overdue_and_no_other(charging: Engine, owner) -> None:
