@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.books.tables import OutboxState, outbox
+from engine.books.tables import outbox
 from engine.events.alarms import Alarms
 from engine.guard.tables import guard_event
-from engine.notices.rules import policy
+from engine.notices.outbox import message_row
 from engine.storage.locks import AdvisoryLock
 from engine.storage.sharding import new_id
 from settings import Operator
@@ -41,17 +41,6 @@ async def watch_vouchers(database: AsyncEngine, operator: Operator, alarms: Alar
         event = {"shard": 0, "event_id": new_id(), "kind": ALARM, "count": count, "seen_at": now}
         await connection.execute(sa.insert(guard_event).values(event))
         body = {"tries": count, "minutes": int(WINDOW.total_seconds()) // 60}
-        await connection.execute(
-            sa.insert(outbox).values(
-                shard=0,
-                message_id=new_id(),
-                topic=ALARM,
-                body=body,
-                state=OutboxState.DUE,
-                priority=int(policy(ALARM).priority),
-                due_at=now,
-                created_at=now,
-            )
-        )
+        await connection.execute(sa.insert(outbox).values(message_row(0, new_id(), ALARM, body, now)))
     await alarms.raise_alarm("guard.voucher_guessing", **body)
     return count

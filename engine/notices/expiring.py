@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.accounts.owning import owner_line
 from engine.balances.tables import bucket
-from engine.books.tables import OutboxState, outbox
-from engine.notices.rules import policy
+from engine.books.tables import outbox
+from engine.notices.outbox import message_row
 from engine.notices.tables import watermark
 from engine.storage.locks import AdvisoryLock
 from settings import Operator
@@ -88,19 +88,10 @@ class Expiring:
 
 def _message(row: Row[Any], now: datetime) -> dict[str, Any]:
     ends = row.expires_at.isoformat()
-    return {
-        "shard": row.shard,
-        # Should the walk ever be taken back, the same bucket and end have the same id.
-        "message_id": uuid5(NAMESPACE_OID, f"{TOPIC}|{row.bucket_id}|{ends}"),
-        "account_id": row.account_id,
-        "line_id": row.line_id,
-        "topic": TOPIC,
-        "body": {"unit": row.unit, "left": row.left, "product": row.product, "expires_at": ends},
-        "state": OutboxState.DUE,
-        "priority": int(policy(TOPIC).priority),
-        "due_at": now,
-        "created_at": now,
-    }
+    # Should the walk ever be taken back, the same bucket and end have the same id.
+    message_id = uuid5(NAMESPACE_OID, f"{TOPIC}|{row.bucket_id}|{ends}")
+    body = {"unit": row.unit, "left": row.left, "product": row.product, "expires_at": ends}
+    return message_row(row.shard, message_id, TOPIC, body, now, account_id=row.account_id, line_id=row.line_id)
 
 
 async def _keep(connection: AsyncConnection, reached: tuple[datetime, UUID]) -> None:
