@@ -24,7 +24,7 @@ from channels.sms import configured as sms
 from channels.sms.routes import routes as carrier_routes
 from channels.ussd.configured import doors, fits, profiles
 from channels.ussd.routes import BODY_LIMIT, routes
-from dialogs.check import check_operator
+from dialogs.check import check_operator, sentences
 from engine.api import Engine
 from engine.payments.callbacks import PATHS, callback
 from network import interfaces
@@ -57,7 +57,7 @@ async def open_services(settings: Settings, operator: Operator) -> Opened:
     """
     problems = check_operator(operator, fits(profiles(settings.gateways)))
     if problems:
-        raise NotServable(*(str(problem) for problem in problems))
+        raise NotServable(*sentences(problems))
     return await open_process(settings, operator)
 
 

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from channels.board import Board
 from channels.texts import TextConversation
 from dialogs.catalogue import machine_of
-from dialogs.check import Fits, check_operator
+from dialogs.check import Fits, check_operator, sentences
 from dialogs.machine import Machine
 from dialogs.notices import Notices
 from engine.api import Engine
@@ -120,7 +120,7 @@ class Editions:
         serving = self._engine.operator
         read = load_operator(self._path)
         newer = serving.merged(read)
-        return [str(one) for one in check_operator(newer, self._fits)], newer, list(serving.fixed_changes(read))
+        return sentences(check_operator(newer, self._fits)), newer, list(serving.fixed_changes(read))
 
     async def _adopt(self, newer: Operator) -> None:
         # Without a pause: no turn ever sees one part of the new edition and another one of the old.

@@ -21,7 +21,7 @@ from commands.dialog_translate import demo_profiles, spoken, translate
 from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
 from dialogs.catalogue import declared, machine_of
-from dialogs.check import Problem, check_operator
+from dialogs.check import Problem, check_operator, sentences
 from dialogs.drawing import mermaid, svg
 from dialogs.texts import Texts
 from dialogs.ways import longest, way_faults
@@ -72,8 +72,8 @@ def check_dialogs(
         machine = machine_of(known)
         found = way_faults(machine, {name: one.session_seconds for name, one in served.items()})
         problems = [Problem("ways", "", what, language, gateway) for language, gateway, what in found]
-    for problem in problems:
-        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    for problem in sentences(problems):
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
     dialogs = declared(known)

@@ -15,7 +15,7 @@ from channels.sessions import connect
 from channels.ussd.configured import fits, profiles
 from commands.installation import guarded
 from commands.tables import print_table
-from dialogs.check import check_operator
+from dialogs.check import check_operator, sentences
 from dialogs.tailoring import edition_of
 from settings import Settings, load_operator, load_settings
 
@@ -31,8 +31,8 @@ def reload_dialogs(
     settings = guarded(load_settings)
     operator = guarded(lambda: load_operator(settings.operator))
     problems = check_operator(operator, fits(guarded(lambda: profiles(settings.gateways))))
-    for problem in problems:
-        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    for problem in sentences(problems):
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
     if problems:
         console.print("what is running stays as it is", style="red")
         raise typer.Exit(1)

@@ -19,7 +19,7 @@ from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
 from commands.tables import print_table
 from dialogs.catalogue import declared
-from dialogs.check import check
+from dialogs.check import check, sentences
 from dialogs.texts import CATALOGUES, Texts, read_catalogue
 from dialogs.translations import message_fault, source_messages
 from settings import GatewaySettings, Operator, load_operator
@@ -106,7 +106,7 @@ def faults(language: str, operator: Operator, catalogue: Catalog | None = None) 
     one = operator.model_copy(update={"languages": (language,)})
     texts = Texts((language,), operator.timezone, read=read_catalogue if catalogue is None else lambda _: catalogue)
     problems = check(declared(one), one, texts, fits(demo_profiles()))
-    return list(dict.fromkeys(str(problem) for problem in problems if problem.dialog != "catalogue"))
+    return sentences(dict.fromkeys(problem for problem in problems if problem.dialog != "catalogue"))
 
 
 def _take(console: Console, language: str, path: Path, operator: Operator) -> None:

@@ -36,6 +36,8 @@ SMALLEST = tuple(Screen(state="", text=character * most, ends=True) for characte
 OPTIONS_MOST = 97
 #: what of the engine moves money: money steps call it, and nothing else
 MOVERS = frozenset({"post", "pay"})
+#: characters of a screen that are shown with what is wrong with it
+SHOWN_MOST = 60
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -50,6 +52,14 @@ class Problem(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         where = " ".join(part for part in (self.state or self.dialog, self.language, self.gateway) if part)
         return f"{where}: {self.what}"
+
+
+def sentences(problems: Iterable[Problem]) -> list[str]:
+    """Problems as people read them: what several gateways have in common is said once."""
+    gateways: dict[Problem, list[str]] = {}
+    for one in problems:
+        gateways.setdefault(msgspec.structs.replace(one, gateway=""), []).append(one.gateway)
+    return [str(msgspec.structs.replace(one, gateway=", ".join(named))) for one, named in gateways.items()]
 
 
 #: (screen, most pages) → (gateway, reason) for every gateway on which the screen does not do
@@ -210,9 +220,8 @@ def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iter
             for gateway, reason in found:
                 if gateway not in told:  # one example is enough
                     told.add(gateway)
-                    yield Problem(
-                        dialog.name, state.name, f"does not fit: {reason}: {screen.text!r}", language, gateway
-                    )
+                    shown = screen.text if len(screen.text) <= SHOWN_MOST else f"{screen.text[:SHOWN_MOST]}…"
+                    yield Problem(dialog.name, state.name, f"does not fit: {reason}: {shown!r}", language, gateway)
 
 
 def _translated(dialog: Dialog, state: State, texts: Texts) -> Iterator[Problem]:

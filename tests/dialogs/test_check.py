@@ -13,7 +13,7 @@ from channels.layout import misfit
 from channels.turn import Budget
 from dialogs import check as checking
 from dialogs.catalogue import declared
-from dialogs.check import Problem, check
+from dialogs.check import SHOWN_MOST, Problem, check, sentences
 from dialogs.drawing import mermaid as draw
 from dialogs.refusals import SENTENCES
 from dialogs.said import Screen
@@ -235,3 +235,11 @@ def test_the_drawing_holds_every_state_and_step(operator: Operator) -> None:
                     and line.endswith(target.replace(".", "__"))
                     for line in drawn.splitlines()
                 )
+
+
+def test_what_several_gateways_have_in_common_is_said_once_with_the_screens_beginning(operator: Operator) -> None:
+    long = Menu(name="t.home", text=text("x" * 500), links=(Link("end", text("y" * 200), "t.end"),))
+    told = sentences(problems(operator, long, END))
+    (unfit,) = [one for one in told if one.startswith(f"t.home en {', '.join(BUDGETS)}: does not fit: option '1 yyy")]
+    assert unfit.endswith(f"is longer than a page: '{'x' * SHOWN_MOST}…'")
+    assert sentences([Problem("t", "t.home", "leads to no end")]) == ["t.home: leads to no end"]

@@ -119,6 +119,14 @@ async def test_each_deduction_is_told_with_before_and_after(calling: Calling, en
     (await player.say("1")).stands_in("usage.outlook").sees("70 MB left: 2 days at your usual pace.")
 
 
+async def test_a_bundle_that_was_bought_is_told_by_its_name_and_not_by_its_code(calling: Calling) -> None:
+    player = await (await calling(money=20_000)).say("3", "4", "1")
+    told = await (await player.again("s2")).say("7", "1")
+    told.stands_in("usage.why").sees(
+        "Bundle (Social 150 MB 1 day): KES 10.00 of Airtime, KES 200.00 > KES 190.00. Ref "
+    )
+
+
 async def test_nothing_used_is_said_so(calling: Calling) -> None:
     player = await (await calling()).say("7")
     player.sees("Nothing used today.")

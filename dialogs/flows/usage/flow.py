@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from dialogs.flows.usage.switches import consent_name, switch_states
-from dialogs.names import product_name
+from dialogs.names import find_product, product_name
 from dialogs.samples import MOMENT, REFERENCE, money_sample
-from dialogs.values import LastDay, Quantity, Text, counted, lines, text
+from dialogs.values import LastDay, Names, Quantity, Text, counted, lines, text
 from dialogs.words import Choose, Context, Data, Dialog, Item, Link, Menu
 from engine.words import Deduction, Meter, Outlook, Unit
 from settings import Operator
@@ -96,19 +98,25 @@ def _why(operator: Operator) -> Menu:
         after=most,
         tariff=max((one.code for one in operator.rates), key=len, default="standard"),
     )
+    bought = [replace(sample, kind="purchase", what=one.code, tariff=None) for one in operator.products]
     return Menu(
         name="usage.why",
         text=show,
         load=load,
         links=(Link("outlook", text("How long will it last?"), "usage.outlook"),),
-        samples=({"deductions": [sample] * TOLD}, {"deductions": []}),
+        samples=(
+            {"deductions": [sample] * TOLD},
+            *({"deductions": [one] * TOLD} for one in bought),
+            {"deductions": []},
+        ),
     )
 
 
 def _deduction(operator: Operator, one: Deduction) -> Text:
     """When, what for and by which tariff, how much of which bucket, before and after."""
     currency = operator.currency
-    what = ", ".join([name for name in (one.what, one.tariff) if name])
+    bought = find_product(operator.products, one.what or "")
+    what = ", ".join([name for name in (one.what, one.tariff) if name]) if bought is None else Names(bought.name)
     kind = _KINDS.get(one.kind, OTHER)
     return text(
         "{time} {kind}: {amount} of {product}, {before} > {after}. Ref {reference}",
