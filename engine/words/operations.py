@@ -95,6 +95,11 @@ class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
     reason: str
     expires_at: datetime | None = None
 
+    def meant(self) -> tuple[Any, ...]:
+        """Without an end it is what it was before corrections could have one, and so it is told from others as then."""
+        said = super().meant()
+        return said if self.expires_at is not None else said[:-1]
+
 
 class Expire(Operation, frozen=True, kw_only=True, tag="expire"):
     """Take what is left in buckets whose time is over into breakage."""
