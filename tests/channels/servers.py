@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psycopg
 
 from tests.channels.phone import MSISDN
-from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "serviceCode": "*123#"}
@@ -56,10 +54,3 @@ async def hop(http: aiohttp.ClientSession, base: str, text: str) -> str:
     """One hop of a session at the server."""
     async with http.post(f"{base}/ussd/africastalking", data=HOP | {"text": text}) as response:
         return await response.text()
-
-
-async def somebody_waits_for_a_lock(database_url: str) -> None:
-    """Return once a session of this database waits for another one's row."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with psycopg.connect(database_url, autocommit=True) as watcher:
-        await until(lambda: watcher.execute(waiting).fetchone() != (0,))

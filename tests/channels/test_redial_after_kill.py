@@ -14,7 +14,8 @@ from channels.ussd.voices import load_voice
 from engine.api import Engine
 from engine.words import Subscriber
 from tests.channels.phone import MSISDN, money
-from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running, somebody_waits_for_a_lock
+from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running
+from tests.waiting import somebody_waits_for_a_lock
 
 #: short, so that the lock of the killed process is soon over
 GATEWAYS = ("deadline_seconds = 3.0", "[gateways.arkesel]", 'adapter = "arkesel"', "deadline_seconds = 3.0")

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from engine.api import Engine
 from tests.channels.phone import FACE_VALUE, money
-from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running, somebody_waits_for_a_lock
-from tests.waiting import until
+from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running
+from tests.waiting import somebody_waits_for_a_lock, until
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tests.engine.shop import credit, open_line
 from tests.network.api import ALL_KEY, Api, digest
 from tests.network.nchf.network import MB, ROOT, asking, group, msisdn, opening
 from tests.network.tmf.system import BALANCES, action, of
+from tests.waiting import somebody_waits_for_a_lock
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -147,7 +148,7 @@ async def test_killed_between_commit_and_answer_the_request_sent_again_is_charge
             # The account's row holds the update up; once it is let go the commit may come before or after the kill.
             await owner.execute("SELECT FROM account FOR UPDATE")
             lost = asyncio.create_task(api.post(f"{ref}/update", report))
-            await somebody_waits(database_url)
+            await somebody_waits_for_a_lock(database_url)
             await owner.rollback()
         await server.kill()
         await asyncio.gather(lost, return_exceptions=True)
@@ -179,13 +180,6 @@ async def test_a_top_up_is_told_to_the_core_by_the_other_process(
         finally:
             bot.terminate()
             assert await asyncio.wait_for(bot.wait(), 40) == 0
-
-
-async def somebody_waits(database_url: str) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher, asyncio.timeout(20):
-        while await (await watcher.execute(waiting)).fetchone() == (0,):  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0.01)
 
 
 def test_the_line_of_the_golden_messages_is_the_one_that_is_opened(line: Subscriber) -> None:
