@@ -85,8 +85,13 @@ class DisputePages:
             layers=sorted(layers.items(), key=lambda one: _place(one[0])),
             may_assign=open_still and person.may(ACTING),
             may_decide=open_still and person.may(DECIDING),
-            # Only a payment can be charged back.
-            outcomes=[code for code in OUTCOMES if code != "chargeback_accepted" or case.payment_id is not None],
+            # Only a payment can be charged back; what a bank has taken nobody gives back.
+            outcomes=[
+                code
+                for code in OUTCOMES
+                if (code != "chargeback_accepted" or case.payment_id is not None)
+                and not (code == "refund" and case.by_bank)
+            ],
         )
 
     async def _assign(self, request: web.Request, person: Attendant) -> web.Response:

@@ -17,7 +17,6 @@ import msgspec
 
 from engine.words import PaymentMethod
 
-
 #: ``provider_code`` of a ``pending`` that says nothing of the payment yet: the answer will be posted to us
 ASKED = "asked"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -30,7 +29,6 @@ from engine.recharge.gateways.acquirer.settlement import read_file
 from engine.recharge.gateways.amounts import unfit
 from engine.recharge.gateways.contract import (
     BadCallback,
-    BadRow,
     Callback,
     CallbackRequest,
     ChargeRequest,
@@ -39,7 +37,6 @@ from engine.recharge.gateways.contract import (
     Outcome,
     PaymentRef,
     RefundRequest,
-    SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent, nothing_sent, unknown
 from engine.recharge.gateways.options import Tools
@@ -64,6 +61,8 @@ STANDING = {
 
 class Gateway:
     """One contract with one bank."""
+
+    read_settlement = staticmethod(read_file)
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         self.name = name
@@ -256,10 +255,6 @@ class Gateway:
     def read_callback(self, request: CallbackRequest) -> Callback:  # noqa: ARG002 - whatever it is
         """A bank never calls over HTTP."""
         raise BadCallback("this gateway takes no callbacks", 404)
-
-    def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
-        """The bank's settlement file."""
-        return read_file(lines)
 
 
 def _voided(reference: str) -> Outcome:

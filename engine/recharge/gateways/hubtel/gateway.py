@@ -84,10 +84,6 @@ class Gateway:
             return nothing_sent(NotSent("no_session"))
         return Outcome(state=GatewayState.PENDING, gateway_ref=session)
 
-    async def confirm(self, payment: PaymentRef) -> Outcome:
-        """Nothing is held here."""
-        return await self.status(payment)
-
     async def cancel(self, payment: PaymentRef) -> Outcome:
         """A checkout ends by itself within minutes: what is not paid then was cancelled, or never answered."""
         outcome = await self.status(payment)
@@ -112,6 +108,9 @@ class Gateway:
         if reply.status == 404:
             return Outcome(state=GatewayState.PENDING, gateway_ref=session, provider_code="not_found")
         return self._read(reply, payment, session)
+
+    # Nothing is held here.
+    confirm = status
 
     def _read(self, reply: Reply, payment: PaymentRef, session: str) -> Outcome:
         data = reply.content.get("data")

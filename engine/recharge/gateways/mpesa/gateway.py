@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 import msgspec
@@ -20,7 +19,6 @@ from engine.recharge.gateways.callbacks import payment_id_of, read_json
 from engine.recharge.gateways.contract import (
     ASKED,
     BadCallback,
-    BadRow,
     Callback,
     CallbackRequest,
     ChargeRequest,
@@ -30,7 +28,6 @@ from engine.recharge.gateways.contract import (
     Outcome,
     PaymentRef,
     RefundRequest,
-    SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent, Reply, nothing_sent, unknown
 from engine.recharge.gateways.mpesa.client import Daraja
@@ -63,6 +60,7 @@ class Gateway:
     """One shortcode."""
 
     holds = False
+    read_settlement = staticmethod(read_statement)
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         self.name = name
@@ -117,14 +115,6 @@ class Gateway:
             return Outcome(state=GatewayState.PENDING, gateway_ref=checkout, provider_code=DONE)
         return _push_refused(reply)
 
-    async def confirm(self, payment: PaymentRef) -> Outcome:
-        """Nothing is held here."""
-        return await self.status(payment)
-
-    async def cancel(self, payment: PaymentRef) -> Outcome:
-        """A push cannot be called back: it ends when the payer's phone has asked for long enough."""
-        return await self.status(payment)
-
     async def refund(self, request: RefundRequest) -> Outcome:
         """Ask for a reversal. Daraja reverses a receipt once, so asking again does no harm."""
         payment = request.payment
@@ -166,6 +156,9 @@ class Gateway:
         except (NotSent, NoAnswer) as error:
             return unknown(error)
 
+    # Nothing is held here, and a push cannot be called back: it ends when the payer's phone has asked for long enough.
+    confirm = cancel = status
+
     def _result_url(self, what: str, payment_id: UUID, returned: int = 0) -> str:
         segment = f"{self._options.path_secret}-{what}-{payment_id.hex}"
         return self._tools.callback_url(self.name, f"{segment}-{returned}" if returned else segment)
@@ -197,10 +190,6 @@ class Gateway:
         secret = f"{self._options.path_secret}-".encode()
         begins = hmac.compare_digest(segment.encode(errors="replace")[: len(secret)], secret)
         return segment[len(secret) :] if self._options.path_secret and begins else None
-
-    def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
-        """The organisation's statement."""
-        return read_statement(lines)
 
 
 def _unfit(request: ChargeRequest) -> Outcome | None:

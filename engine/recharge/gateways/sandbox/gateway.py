@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -19,7 +19,6 @@ from engine.recharge.gateways.callbacks import (
 )
 from engine.recharge.gateways.contract import (
     BadCallback,
-    BadRow,
     Callback,
     CallbackRequest,
     ChargeRequest,
@@ -29,7 +28,6 @@ from engine.recharge.gateways.contract import (
     Outcome,
     PaymentRef,
     RefundRequest,
-    SettlementRow,
 )
 from engine.recharge.gateways.http import Caller, NoAnswer, NotSent, Reply, nothing_sent, unknown
 from engine.recharge.gateways.options import Tools
@@ -46,6 +44,8 @@ DIFFERS = "payment_differs"
 
 class Gateway:
     """One account at the sandbox."""
+
+    read_settlement = staticmethod(read_file)
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         self.name = name
@@ -151,10 +151,6 @@ class Gateway:
         """What was settled from one time up to another."""
         span = {"from": begins.astimezone(UTC).isoformat(), "to": ends.astimezone(UTC).isoformat()}
         return await self._caller.download("/v1/settlement.csv", params=span)
-
-    def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
-        """The sandbox's settlement file."""
-        return read_file(lines)
 
 
 def _outcome_of(reply: Reply) -> Outcome:

@@ -6,7 +6,7 @@ That is 3-D Secure, or their page on which a card is entered that nobody has sav
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
@@ -16,7 +16,6 @@ from configuration.options import Options, read_options
 from engine.recharge.gateways.amounts import unfit
 from engine.recharge.gateways.callbacks import check_size, read_json, verify_signature
 from engine.recharge.gateways.contract import (
-    BadRow,
     Callback,
     CallbackRequest,
     ChargeRequest,
@@ -25,7 +24,6 @@ from engine.recharge.gateways.contract import (
     Outcome,
     PaymentRef,
     RefundRequest,
-    SettlementRow,
 )
 from engine.recharge.gateways.http import NoAnswer, NotSent, Reply, nothing_sent, unknown
 from engine.recharge.gateways.options import Tools
@@ -54,6 +52,8 @@ DESCRIPTION_LENGTH = 500
 
 class Gateway:
     """One account at Stripe."""
+
+    read_settlement = staticmethod(read_report)
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         self.name = name
@@ -251,10 +251,6 @@ class Gateway:
     async def fetch_settlement(self, begins: datetime, ends: datetime) -> IO[str] | None:
         """The report of balance transactions; it takes Stripe minutes to make one."""
         return await fetch_report(self._stripe, begins, ends)
-
-    def read_settlement(self, lines: Iterable[str]) -> Iterator[SettlementRow | BadRow]:
-        """The report of balance transactions."""
-        return read_report(lines)
 
 
 async def _reached(call: Awaitable[Reply]) -> Reply | Outcome:
