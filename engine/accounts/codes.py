@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.notices.outbox import write_message
+from engine.storage.sharding import new_id
 from engine.words import LineRef, TooManyCodes
 from runtime.keyring import Keyring
 
@@ -33,6 +35,16 @@ class OneTimeCodes:
 
     async def give(self, line: LineRef) -> str:
         """A fresh code of six digits; it replaces an earlier one. Lives ten minutes. Raises ``TooManyCodes``."""
+        async with self._database.begin() as connection:
+            return await self._fresh(connection, line)
+
+    async def send(self, line: LineRef, topic: str) -> None:
+        """Text the line a fresh code, in the commit that makes it. Raises ``TooManyCodes``."""
+        async with self._database.begin() as connection:
+            code = await self._fresh(connection, line)
+            await write_message(connection, line.account, line.line_id, new_id(), topic=topic, body={"code": code})
+
+    async def _fresh(self, connection: AsyncConnection, line: LineRef) -> str:
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
         now = datetime.now(UTC)
         key_id = self._keyring.current
@@ -54,9 +66,8 @@ class OneTimeCodes:
             },
             where=sa.or_(sa.not_(same_day), kept.issued < CODES_A_DAY),
         )
-        async with self._database.begin() as connection:
-            if (await connection.execute(write.returning(kept.shard))).first() is None:
-                raise TooManyCodes
+        if (await connection.execute(write.returning(kept.shard))).first() is None:
+            raise TooManyCodes
         return code
 
     async def use(self, line: LineRef, code: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,9 +13,7 @@ from engine.accounts.codes import OneTimeCodes
 from engine.accounts.owning import only_line
 from engine.accounts.rules import plain_digits
 from engine.accounts.service import Accounts
-from engine.accounts.store import line_ref
 from engine.accounts.tables import erasure_code, line
-from engine.notices.outbox import write_message
 from engine.words import AccountRef, LineRef, LineStatus, Subscriber
 from runtime.keyring import Keyring
 
@@ -33,7 +31,6 @@ class Leaving:
     """The lines of accounts, and the end of accounts."""
 
     def __init__(self, database: AsyncEngine, accounts: Accounts, keyring: Keyring) -> None:
-        self._database = database
         self._reads = database.execution_options(isolation_level="AUTOCOMMIT")
         self._accounts = accounts
         self._codes = OneTimeCodes(database, keyring, erasure_code, "erasure-code")
@@ -68,23 +65,14 @@ class Leaving:
 
     async def send_code(self, subscriber: Subscriber) -> None:
         """Text the line a code that confirms its erasure; it replaces an earlier one. Raises ``TooManyCodes``."""
-        code = await self._codes.give(line_ref(subscriber))
-        async with self._database.begin() as connection:
-            await write_message(
-                connection,
-                subscriber.account,
-                subscriber.line_id,
-                uuid4(),
-                topic="security.erasure_code",
-                body={"code": code},
-            )
+        await self._codes.send(subscriber.line, "security.erasure_code")
 
     async def erase(self, subscriber: Subscriber, code: str) -> bool:
         """Forget the person of an account, as ``Accounts.erase_person`` does, if this is the code that the line got.
 
         False for a wrong, old or used code; each try counts.
         """
-        if not await self._codes.use(line_ref(subscriber), plain_digits(code)):
+        if not await self._codes.use(subscriber.line, plain_digits(code)):
             return False
         await self._accounts.erase_person(subscriber.account, by="portal")
         return True

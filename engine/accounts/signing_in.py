@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.codes import OneTimeCodes
 from engine.accounts.rules import parse_msisdn, plain_digits
 from engine.accounts.service import Accounts
-from engine.accounts.store import line_ref
 from engine.accounts.tables import sign_in_code
-from engine.notices.outbox import write_message
 from engine.words import BadNumber, LineStatus, Subscriber, TooManyCodes, UnknownLine
 from runtime.keyring import Keyring
 
@@ -20,7 +18,6 @@ class SignIn:
     """The sign-in codes of one operator's lines. Who asks never learns whether a number is a customer's."""
 
     def __init__(self, database: AsyncEngine, accounts: Accounts, keyring: Keyring, country: str) -> None:
-        self._database = database
         self._accounts = accounts
         self._country = country
         self._codes = OneTimeCodes(database, keyring, sign_in_code, "sign-in-code")
@@ -30,20 +27,13 @@ class SignIn:
         line = await self._find(msisdn)
         if line is None:
             return
-        try:
-            code = await self._codes.give(line_ref(line))
-        except TooManyCodes:
-            return
-        message_id: UUID = uuid4()
-        async with self._database.begin() as connection:
-            await write_message(
-                connection, line.account, line.line_id, message_id, topic="security.sign_in_code", body={"code": code}
-            )
+        with suppress(TooManyCodes):
+            await self._codes.send(line.line, "security.sign_in_code")
 
     async def check(self, msisdn: str, code: str) -> Subscriber | None:
         """The line, if this is the code that it was sent; the code is used up. None for whatever reason."""
         line = await self._find(msisdn)
-        if line is None or not await self._codes.use(line_ref(line), plain_digits(code)):
+        if line is None or not await self._codes.use(line.line, plain_digits(code)):
             return None
         return line
 

@@ -80,8 +80,9 @@ async def test_only_the_texted_code_deletes_and_then_nothing_leads_to_the_person
         await server.line()
     async with caller.http.get(f"{server.url}/portal") as answer:
         assert answer.url.path == "/portal/sign-in"
-    # The books stay whole: what was booked is still there.
-    assert {one.answer.kind for one in await server.engine.operations(account)} == {"adjust", "purchase"}
+    # The books stay whole: what was booked is still there, and that the line's sessions end.
+    booked = {one.answer.kind for one in await server.engine.operations(account)}
+    assert booked == {"adjust", "purchase", "release_overdue"}
 
 
 async def test_a_line_that_shares_an_account_cannot_delete_it(server: Running) -> None:
