@@ -78,7 +78,7 @@ def _renamed(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str,
 
 
 def _csv(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
-    rows = csv.reader(map(_one_record, file))
+    rows = csv.reader(map(_one_record, _lines(file)))
     header = next(rows, None)
     if header is None:
         raise csv.Error("is empty: not even a header")
@@ -95,13 +95,24 @@ def _csv(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
 
 def _one_record(line: str) -> str:
     """A line, or nothing where reading it would take in those that follow: a quotation mark that is not closed."""
-    return line if len(line) <= LONGEST_LINE and line.count('"') % 2 == 0 else "\n"
+    return line if line.count('"') % 2 == 0 else ""
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Line by line; an empty one in place of each that is no record for its length, which is never whole in memory."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) < LONGEST_LINE or line[-1] in "\r\n":
+            yield line
+            continue
+        while (rest := file.readline(LONGEST_LINE)) and rest[-1] not in "\r\n":
+            pass
+        yield ""
 
 
 def _json_lines(file: IO[str], skip: int) -> Iterator[Mapping[str, Any] | str]:
     # Empty lines are counted as lines: a file has to be the same whenever it is read on.
-    for line in islice(file, skip, None):
-        if len(line) > LONGEST_LINE:
+    for line in islice(_lines(file), skip, None):
+        if not line:
             yield "longer than a record can be"
             continue
         try:

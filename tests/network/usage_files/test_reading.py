@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_quotation_mark_that_is_not_closed_spoils_its_own_line_only(tmp_path: 
         ("a", "b"), UNREAD, ("c", "d"), ('e "f"', "g"), UNREAD, ("h", "i"),
     ]  # fmt: skip
     assert list(lines(path, {}, skip=4)) == read[4:]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_line_that_does_not_end_is_one_bad_line_and_never_whole_in_memory(tmp_path: Path, ending: str) -> None:
+    for name, first, good in (("a.csv.gz", f"one{ending}", "x"), ("a.jsonl.gz", "", '{"one": "x"}')):
+        path = tmp_path / name
+        with gzip.open(path, "wb") as file:
+            file.write(first.encode())
+            for _ in range(8):
+                file.write(bytes(1_000_000))
+            file.write(f"{ending}{good}{ending}".encode())
+        tracemalloc.start()
+        read = list(lines(path, {}))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert isinstance(read[0], str) and read[1:] == [{"one": "x"}]
+        assert most < 4_000_000
 
 
 def test_json_that_is_nested_too_deep_spoils_its_own_line_only(tmp_path: Path) -> None:
