@@ -87,6 +87,17 @@ async def test_a_gift_that_is_touched_or_old_stays(charging: Engine, database_ur
     assert (await charging.post(undoing(sender, receiver, old))).code == Code.UNDO_TOO_LATE
 
 
+async def test_nothing_is_taken_back_from_an_account_that_is_frozen(
+    charging: Engine, owner: psycopg.Connection[Any]
+) -> None:
+    sender, receiver = await open_line(charging, money=5_000), await open_line(charging)
+    given = gift(sender, receiver, 500)
+    assert (await charging.post(given)).ok
+    owner.execute("UPDATE account SET frozen_at = now() WHERE account_id = %s", [receiver.account.account_id])
+    assert (await charging.post(undoing(sender, receiver, given))).code == Code.NOTHING_TO_UNDO
+    assert await totals(charging, receiver) == [500]
+
+
 async def test_gifts_are_refused_with_the_reason(charging: Engine) -> None:
     sender, receiver = await open_line(charging, money=50_000), await open_line(charging)
     closed = await open_line(charging, status=LineStatus.BARRED)
