@@ -140,7 +140,7 @@ class Gifts:
         outside = _outside(rules, amount, currency)
         if outside is not None:
             return outside
-        receiver = await self._receivers.find(person, fields.get("number", ""))
+        receiver = await self._receivers.find(person, fields.get("number", ""), SENTENCES[Code.RECEIVER_UNKNOWN])
         if isinstance(receiver, Text):
             return receiver
         if receiver.account == person.subscriber.account:

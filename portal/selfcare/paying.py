@@ -173,7 +173,7 @@ class Paying:
         if wrong:
             return await problem(wrong)
         number = fields.get("number", "").strip()
-        payee = await self._receivers.find(person, number) if number else line
+        payee = await self._receivers.find(person, number, NOT_ASKED[Refused.LINE]) if number else line
         if isinstance(payee, Text):
             return await problem(self._desk.say(person, payee))
         page = CardPage(keep="keep" in fields) if way.new_card else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from channels.quota import Quota
-from dialogs.refusals import SENTENCES
 from dialogs.values import Text, text
-from engine.words import BadNumber, Code, LineStatus, Subscriber, UnknownLine
+from engine.words import BadNumber, LineStatus, Subscriber, UnknownLine
 from portal.selfcare.person import Desk, Person
 
 #: numbers that one line may try in an hour: nobody shall find out here who is a customer
@@ -19,12 +18,12 @@ class Receivers:
         self._desk = desk
         self._quota = quota
 
-    async def find(self, person: Person, number: str) -> Subscriber | Text:
-        """The line of a number, or why there is none that anything could be given to."""
+    async def find(self, person: Person, number: str, nobody: Text) -> Subscriber | Text:
+        """The line of a number; ``nobody`` where there is none that anything could be given to."""
         if await self._quota.count("portal_receiver", str(person.subscriber.line_id), HOUR) > TRIED:
             return text("Too many tries. Please try again in an hour.")
         try:
             found = await self._desk.engine.subscriber(number)
         except (BadNumber, UnknownLine):
-            return SENTENCES[Code.RECEIVER_UNKNOWN]
-        return SENTENCES[Code.RECEIVER_UNKNOWN] if found.status is LineStatus.TERMINATED else found
+            return nobody
+        return nobody if found.status is LineStatus.TERMINATED else found
