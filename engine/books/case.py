@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -40,19 +39,20 @@ class Case:
     now: datetime
     reference: str
     transfers: list[Transfer] = field(default_factory=list)
+    # Buckets by their id as a number: a UUID is hashed in Python, which a charge from three buckets did 64 times.
     #: bucket → its new amount, for buckets that were there before
-    amounts: dict[UUID, int] = field(default_factory=dict)
+    amounts: dict[int, int] = field(default_factory=dict)
     #: bucket → what open reservations now hold of it
-    reserved: dict[UUID, int] = field(default_factory=dict)
+    reserved: dict[int, int] = field(default_factory=dict)
     #: unit → what money has paid for, and what money holds for sessions more than before
     bought: dict[Unit, int] = field(default_factory=dict)
     held_by_money: dict[Unit, int] = field(default_factory=dict)
     #: unit → what the line has used today and this month, this operation included, as far as that is counted
     metered: dict[Unit, tuple[int, int]] = field(default_factory=dict)
     #: bucket → its new expiry
-    expiries: dict[UUID, datetime | None] = field(default_factory=dict)
+    expiries: dict[int, datetime | None] = field(default_factory=dict)
     #: buckets made by this operation, as they stand
-    opened: dict[UUID, Bucket] = field(default_factory=dict)
+    opened: dict[int, Bucket] = field(default_factory=dict)
     #: the line as it is to be stored, if it changes
     line: LineFacts | None = None
     #: the voucher that this operation redeems
@@ -75,15 +75,24 @@ class Case:
 
     def amount(self, bucket: Bucket) -> int:
         """What a bucket holds now, changes of this case included."""
-        made = self.opened.get(bucket.bucket_id) if self.opened else None
-        return made.amount if made is not None else self.amounts.get(bucket.bucket_id, bucket.amount)
+        made = self.opened.get(bucket.bucket_id.int) if self.opened else None
+        return made.amount if made is not None else self.amounts.get(bucket.bucket_id.int, bucket.amount)
+
+    def held(self, bucket: Bucket) -> int:
+        """What open reservations hold of it now."""
+        return self.reserved.get(bucket.bucket_id.int, bucket.reserved)
+
+    def end(self, bucket: Bucket) -> datetime | None:
+        """When it expires now; None: never."""
+        return self.expiries.get(bucket.bucket_id.int, bucket.expires_at)
 
     def _set(self, bucket: Bucket, amount: int) -> None:
-        made = self.opened.get(bucket.bucket_id) if self.opened else None
+        key = bucket.bucket_id.int
+        made = self.opened.get(key)
         if made is None:
-            self.amounts[bucket.bucket_id] = amount
+            self.amounts[key] = amount
         else:
-            self.opened[bucket.bucket_id] = msgspec.structs.replace(made, amount=amount)
+            self.opened[key] = msgspec.structs.replace(made, amount=amount)
 
     def buckets(self) -> list[Bucket]:
         """Those that were there and those that this case made, as they stand."""
@@ -91,11 +100,11 @@ class Case:
 
     def free(self, bucket: Bucket) -> int:
         """What may be spent of it: reserved amounts belong to network sessions."""
-        return self.amount(bucket) - self.reserved.get(bucket.bucket_id, bucket.reserved)
+        return self.amount(bucket) - self.held(bucket)
 
     def live(self, bucket: Bucket) -> bool:
         """Whether a bucket has started and its time, changes of this case included, is not over."""
-        expires_at = self.expiries.get(bucket.bucket_id, bucket.expires_at) if self.expiries else bucket.expires_at
+        expires_at = self.end(bucket)
         return bucket.starts_at <= self.now and (expires_at is None or expires_at > self.now)
 
     def debit(self, bucket: Bucket, amount: int, to: Ledger) -> None:
@@ -114,15 +123,15 @@ class Case:
 
     def hold(self, bucket: Bucket, amount: int) -> None:
         """Reserve ``amount`` more of a bucket for a session, or let go if it is below nothing."""
-        held = self.reserved.get(bucket.bucket_id, bucket.reserved) + amount
+        held = self.held(bucket) + amount
         if not 0 <= held <= self.amount(bucket):
             raise ValueError(f"{held} would be reserved of {self.amount(bucket)} in bucket {bucket.bucket_id}")
-        self.reserved[bucket.bucket_id] = held
+        self.reserved[bucket.bucket_id.int] = held
 
     def extend(self, bucket: Bucket, expires_at: datetime | None) -> None:
         """Let a bucket live until ``expires_at``; never shortens its life."""
         if bucket.expires_at is not None and (expires_at is None or expires_at > bucket.expires_at):
-            self.expiries[bucket.bucket_id] = expires_at
+            self.expiries[bucket.bucket_id.int] = expires_at
 
     def open(
         self,
@@ -153,7 +162,7 @@ class Case:
             rolled_from=None if rolled_from is None else rolled_from.bucket_id,
             rolled=0 if rolled_from is None else rolled_from.rolled + 1,
         )
-        self.opened[bucket.bucket_id] = bucket
+        self.opened[bucket.bucket_id.int] = bucket
         self.transfers.append(Transfer(source, Ledger.BALANCE, unit, amount, bucket.bucket_id))
         return bucket
 
@@ -171,10 +180,10 @@ class Case:
                 product=bucket.product,
                 before=bucket.amount,
                 after=self.amount(bucket),
-                expires_at=self.expiries.get(bucket.bucket_id, bucket.expires_at),
+                expires_at=self.end(bucket),
             )
             for bucket in self.facts.buckets
-            if bucket.bucket_id in self.amounts
+            if bucket.bucket_id.int in self.amounts
         ]
         made = [
             Effect(

@@ -100,10 +100,10 @@ def _rows(cases: Sequence[Case], make: Callable[[Case], Iterator[Row]]) -> list[
 
 def _held(case: Case) -> Iterator[Row]:
     for held in case.facts.buckets:
-        found = held.bucket_id
+        found = held.bucket_id.int
         if found in case.amounts or found in case.reserved or found in case.expiries:
-            what = (case.amount(held), case.reserved.get(found, held.reserved))
-            yield (*case.operation.account, found, *what, case.expiries.get(found, held.expires_at))
+            now = (case.amount(held), case.held(held), case.end(held))
+            yield (*case.operation.account, held.bucket_id, *now)
 
 
 def _opened(case: Case) -> Iterator[Row]:

@@ -117,7 +117,7 @@ def _ends(case: Case) -> dict[Unit, datetime | None]:
     for bucket in case.buckets():
         if case.amount(bucket) <= 0 or not case.live(bucket):
             continue
-        end = case.expiries.get(bucket.bucket_id, bucket.expires_at) if case.expiries else bucket.expires_at
+        end = case.end(bucket)
         known = ends.get(bucket.unit, end)
         ends[bucket.unit] = None if end is None or known is None else max(end, known)
     return ends

@@ -100,9 +100,7 @@ def _newly_held(case: Case, unit: Unit) -> int:
     if not case.reserved:
         return 0
     return case.held_by_money.get(unit, 0) + sum(
-        case.reserved[bucket.bucket_id] - bucket.reserved
-        for bucket in case.buckets()
-        if bucket.unit is unit and bucket.bucket_id in case.reserved
+        case.held(bucket) - bucket.reserved for bucket in case.buckets() if bucket.unit is unit
     )
 
 

@@ -120,7 +120,7 @@ class Desk:
             msgspec.structs.replace(
                 bucket,
                 amount=case.amount(bucket),
-                reserved=case.reserved.get(bucket.bucket_id, bucket.reserved),
+                reserved=case.held(bucket),
             )
             for bucket in case.buckets()
         ]
