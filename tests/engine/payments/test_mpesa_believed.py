@@ -16,6 +16,7 @@ from sandbox.payments.ledger import Payment as Made
 from tests.engine.payments.house import House
 from tests.engine.payments.test_mpesa_payments import begun_by_payer, came
 from tests.houses import Houses
+from tests.waiting import until
 
 RECEIPT = "SJK7QW9XYZ"
 
@@ -107,7 +108,7 @@ async def test_a_receipt_that_is_another_payments_is_not_believed_and_asking_set
     await mpesa.plays("lost")
     payment = await mpesa.pay(second, 5_000)
     push = made_for(mpesa, payment)
-    await asyncio.sleep(0.2)  # the payer's PIN
+    await until(lambda: push.state == "captured")
     assert known.gateway_ref is not None
     assert await posted(mpesa, keyring, payment, push.id, receipt=known.gateway_ref, shillings=50) == "reference"
     await mpesa.hurry()
@@ -121,8 +122,9 @@ async def test_an_amount_that_a_callback_makes_up_credits_what_was_pushed(mpesa:
     line = await mpesa.line()
     await mpesa.plays("lost")
     payment = await mpesa.pay(line, 5_000)
-    await asyncio.sleep(0.2)
-    await posted(mpesa, keyring, payment, made_for(mpesa, payment).id, receipt=RECEIPT, shillings=90_000)
+    push = made_for(mpesa, payment)
+    await until(lambda: push.state == "captured")
+    await posted(mpesa, keyring, payment, push.id, receipt=RECEIPT, shillings=90_000)
     assert (await mpesa.ended(payment)).state is PaymentState.SETTLED
     assert await mpesa.money(line) == await mpesa.taken() == 5_000
 

@@ -154,7 +154,7 @@ async def test_a_fulfilment_that_is_lost_is_found_by_asking_and_may_come_later(s
     person = await shop.person()
     await person.confirmed()
     order = await person.checks_out()
-    await asyncio.sleep(0.1)
+    await until(lambda: order.state == "captured")
     await shop.house.hurry()
     payment = await shop.house.ended(await person.payment())
     assert (payment.state, payment.gateway_ref) == (PaymentState.SETTLED, "8d44")
