@@ -62,6 +62,7 @@ def migrate(config: ConfigOption = None) -> None:
     """Bring the schema of all databases up to date, as their owners, and let each book be written where it lives."""
     settings = load_settings(config)
     migrate_books(settings.owner_url, settings.book_owner_urls)
+    typer.echo("the schema is that of this version")
 
 
 def main() -> None:
