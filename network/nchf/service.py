@@ -40,9 +40,13 @@ _FOREIGN_FORMS = ("nai-", "gci-", "gli-", "extid-", "extgroupid-")
 
 _DECODER = msgspec.json.Decoder(wire.ChargingDataRequest)
 
+#: refusals that one field is the reason of → that and what is wrong with it
+_FIELDS = {
+    Code.KEY_CONFLICT: ("invocationSequenceNumber", "came before with another content"),
+    Code.KEY_EXPIRED: ("invocationTimeStamp", "too long ago"),
+}
 #: refusals of the whole request → status and cause (TS 32.291 §6.1.7.3); all others deny the service
 _CAUSES = {
-    Code.KEY_CONFLICT: (400, FAILED, "this sequence number came before with another content"),
     Code.ACCOUNT_UNKNOWN: (404, "USER_UNKNOWN", "no such subscriber"),
     Code.LINE_TERMINATED: (403, "END_USER_REQUEST_REJECTED", "the line is closed"),
     Code.FAILED: (500, SYSTEM_FAILURE, "this request could not be booked"),
@@ -141,8 +145,8 @@ class ChargingData:
             notify=asked.notify_uri or "",
         )
         answer = await self._engine.post(operation)
-        if answer.code == Code.KEY_EXPIRED:
-            raise wrong(FAILED, "invocationTimeStamp", "too long ago")
+        if answer.code in _FIELDS:
+            raise wrong(FAILED, *_FIELDS[Code(answer.code)])
         if not answer.ok:
             raise Problem(*_CAUSES.get(Code(answer.code), (403, "END_USER_REQUEST_DENIED", answer.code)))
         return answer

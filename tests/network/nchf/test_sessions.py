@@ -106,6 +106,7 @@ async def test_a_sequence_number_with_another_content_is_a_conflict_without_effe
     await api.post(f"{ref}/update", asking(1, group(totalVolume=MB)))
     other = await api.post(f"{ref}/update", asking(1, group(totalVolume=2 * MB)))
     assert (other.status, other.body["cause"]) == (400, "CHARGING_FAILED")
+    assert [one["param"] for one in other.body["invalidParams"]] == ["invocationSequenceNumber"]
     assert other.headers["Content-Type"].startswith("application/problem+json")
     assert await left(engine, line) == 99 * MB
 
