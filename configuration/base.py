@@ -19,12 +19,15 @@ class SettingsError(Exception):
         super().__init__("\n".join([f"{where}: {len(lines)} setting(s) refused", *lines]))
 
 
-def problems_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Each refusal by its setting's path; never the refused value, which may be a secret."""
+def problems_of(error: ValidationError, whole: str = "settings") -> list[tuple[str, str]]:
+    """Each refusal by its setting's path; never the refused value, which may be a secret.
+
+    ``whole``: what is named where settings do not go together.
+    """
     reasons = {"missing": "is not set", "extra_forbidden": "no such setting"}
     return [
         (
-            ".".join(str(part) for part in problem["loc"]) or "settings",
+            ".".join(str(part) for part in problem["loc"]) or whole,
             reasons.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
         )
         for problem in error.errors(include_url=False, include_input=False)

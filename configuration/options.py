@@ -33,4 +33,4 @@ def read_options(model: type[Model], options: Options) -> Model:
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        raise WrongOptions(problems_of(error)) from None
+        raise WrongOptions(problems_of(error, "together")) from None
