@@ -23,7 +23,7 @@ from channels.sms.configured import text_profiles
 from channels.turn import Budget
 from channels.ussd.configured import profiles
 from channels.ussd.voice import Misread
-from channels.ussd.voices import load_voice
+from commands.gateway import named_gateway, voice_of
 from commands.installation import guarded
 from commands.phones import Phone, Seen, ServedPhone, TextPhone, UssdPhone
 from commands.scratch import SAMPLE, scratch
@@ -48,6 +48,10 @@ def play(
     dial: Annotated[str, typer.Option(help="What is dialled first: *123*2*50#, or behind the code 2*50.")] = "",
     septets: Annotated[int, typer.Option(help="What a screen holds.")] = 182,
     secret: Annotated[str, typer.Option(help="With --url: the gateway's secret path segment.")] = "",
+    adapter: Annotated[
+        str | None, typer.Option(help="The adapter, where the gateway's name does not begin with it.")
+    ] = None,
+    file: Annotated[str | None, typer.Option(help="The gateway's data file.")] = None,
 ) -> None:
     """Talk with the dialogs as on a phone; what is typed may come from a script on stdin, a line for each answer."""
     configure_logs("play", logging.ERROR)
@@ -56,7 +60,7 @@ def play(
     number = msisdn or (known.demo.subscribers[0].msisdn if known.demo.subscribers else None)
     if number is None:
         raise typer.BadParameter("the operator's file has no sample line: --msisdn names one")
-    given = GatewaySettings(adapter=gateway.partition("-")[0], septets=septets, secret_path=secret)
+    given = named_gateway(gateway, adapter=adapter, file=file, septets=septets, secret=secret)
     session = _Session(Console(), known.service_code, dial)
     if url is not None:
         guarded(lambda: asyncio.run(_on_server(session, url, gateway, given, operator=known, msisdn=number)))
@@ -134,7 +138,8 @@ class _Session:
 async def _on_server(
     session: _Session, url: str, name: str, gateway: GatewaySettings, *, operator: Operator, msisdn: str
 ) -> None:
-    voice, secret = load_voice(gateway.adapter, {}), f"/{gateway.secret_path}" if gateway.secret_path else ""
+    budget, voice = profiles({name: gateway})[name].budget, voice_of(gateway)
+    secret = f"/{gateway.secret_path}" if gateway.secret_path else ""
     path = f"{url.rstrip('/')}/ussd/{name}{secret}"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
 
@@ -143,7 +148,7 @@ async def _on_server(
             return ServedPhone(http, path, voice(_name(), msisdn, operator.service_code))
 
         try:
-            await session.run(fresh, profiles({name: gateway})[name].budget)
+            await session.run(fresh, budget)
         except Misread as error:
             raise ValueError(f"the answer is none of {gateway.adapter}: {error.args[0]}") from None
 

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from channels.turn import Profile
 from channels.ussd.adapters import shipped
-from channels.ussd.configured import profiles
+from channels.ussd.configured import doors, profiles
+from channels.ussd.outbound import load as load_outbound
 from channels.ussd.voices import NoVoice, VoiceFactory, load_voice
 from commands.announcing import base_url
 from commands.conformance import Finding, Line, conformance
@@ -44,13 +45,14 @@ def list_gateways() -> None:
     except SettingsError:
         console.print("adapters:", ", ".join(shipped()))
         return
+    called = {door.name for door in guarded(lambda: doors(settings, load_operator(settings.operator)))}
     table = Table("name", "adapter", "path", "septets", "UCS-2", "session", "deadline")
     for name, profile in guarded(lambda: profiles(settings.gateways)).items():
         gateway = settings.gateways[name]
         table.add_row(
             name,
             gateway.adapter,
-            f"/ussd/{name}{'/…' if gateway.secret_path else ''}",
+            f"/ussd/{name}{'/…' if gateway.secret_path else ''}" if name in called else "bot.py connects",
             str(profile.budget.septets),
             str(profile.budget.ucs2),
             f"{profile.session_seconds} s",
@@ -79,12 +81,7 @@ def check_gateway(
     if url is None:
         checked, voice = guarded(lambda: _configured(name))
     else:
-        plain = GatewaySettings(
-            adapter="spelled" if file else adapter or name.partition("-")[0],
-            septets=septets,
-            secret_path=secret,
-            options={"file": file} if file else {},
-        )
+        plain = named_gateway(name, adapter=adapter, file=file, septets=septets, secret=secret)
         checked, voice = guarded(lambda: _plain(name, plain, url))
     subscribers = checked.operator.demo.subscribers
     if msisdn is None and not subscribers:
@@ -103,24 +100,36 @@ def check_gateway(
         raise typer.Exit(1)
 
 
+def named_gateway(name: str, *, adapter: str | None, file: str | None, septets: int, secret: str) -> GatewaySettings:
+    """A gateway as the command line tells of it: by its data file, by its adapter, or by a name that begins with it."""
+    return GatewaySettings(
+        adapter="spelled" if file else adapter or name.partition("-")[0],
+        septets=septets,
+        secret_path=secret,
+        options={"file": file} if file else {},
+    )
+
+
 def _configured(name: str) -> tuple[Checked, VoiceFactory]:
     settings = load_settings()
     gateway = settings.gateways.get(name)
     if gateway is None:
         raise typer.BadParameter(f"no gateway {name} in the settings: there are {', '.join(sorted(settings.gateways))}")
     operator = load_operator(settings.operator)
-    return Checked(gateway, profiles({name: gateway})[name], operator, base_url(settings)), _voice(gateway)
+    return Checked(gateway, profiles({name: gateway})[name], operator, base_url(settings)), voice_of(gateway)
 
 
 def _plain(name: str, gateway: GatewaySettings, url: str) -> tuple[Checked, VoiceFactory]:
-    return Checked(gateway, profiles({name: gateway})[name], load_operator(SAMPLE), url.rstrip("/")), _voice(gateway)
+    return Checked(gateway, profiles({name: gateway})[name], load_operator(SAMPLE), url.rstrip("/")), voice_of(gateway)
 
 
-def _voice(gateway: GatewaySettings) -> VoiceFactory:
+def voice_of(gateway: GatewaySettings) -> VoiceFactory:
+    """What makes sessions as the gateway would. Raises ``typer.BadParameter``."""
     try:
         return load_voice(gateway.adapter, gateway.options)
     except NoVoice as error:
-        raise typer.BadParameter(f"nobody can speak as {error.args[0]}: it has no voice") from None
+        why = "bot.py connects to it" if load_outbound(gateway.adapter) else "it has no voice"
+        raise typer.BadParameter(f"nobody can call as {error.args[0]}: {why}") from None
     except WrongOptions as error:
         raise typer.BadParameter("; ".join(f"{option}: {reason}" for option, reason in error.problems)) from None
 

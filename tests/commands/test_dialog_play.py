@@ -105,3 +105,17 @@ def test_a_script_dials_and_plays_the_dialogs_in_the_terminal() -> None:
     shown = re.findall(r"main_menu\.home|balance\.show", done.output)
     assert shown == ["balance.show", "balance.show", "main_menu.home", "balance.show"]
     assert "*456# is not this service: *123# is" in done.output
+
+
+@pytest.mark.parametrize(
+    ("gateway", "why"),
+    [
+        (["--gateway", "aggregator"], "there is no adapter 'aggregator'"),
+        (["--gateway", "centre", "--adapter", "smpp"], "nobody can call as smpp: bot.py connects to it"),
+        (["--gateway", "aggregator", "--file", "/nowhere/aggregator.toml"], "/nowhere/aggregator.toml cannot be read"),
+    ],
+)
+def test_a_gateway_that_nobody_can_speak_as_is_refused_in_a_sentence(gateway: list[str], why: str) -> None:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(dialog.app, ["play", "--url", "http://127.0.0.1:9", *gateway])
+    assert done.exit_code == 2
+    assert why in done.output
