@@ -20,8 +20,12 @@ SHORT_RUN = re.compile(r"\d{4,}")
 #: what follows "?" or sits before "@" in a URL
 QUERY = re.compile(r"(?<=\?)[\w%.~+-]+=[^\s\"']*")
 USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]+(?=@)")
-#: UUIDs, and the date of an ISO 8601 time
-IDENTIFIER = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?=[T ])")
+#: UUIDs, with hyphens or as hexadecimal digits that are not all decimal, and the date of an ISO 8601 time
+IDENTIFIER = re.compile(
+    r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"
+    r"|\b(?=[0-9]*[a-f])[0-9a-f]{32}\b"
+    r"|\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?=[T ])"
+)
 
 
 def mask(text: str, key: str = "") -> str:

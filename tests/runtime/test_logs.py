@@ -56,6 +56,12 @@ def test_amounts_ids_and_plain_values_stay_readable() -> None:
     assert event == {"amount": 5_000_000_000, "key": str(key), "seconds": 0.12345678, "replayed": True}
 
 
+def test_an_id_in_hexadecimal_digits_stays_readable_and_a_run_of_decimal_ones_does_not() -> None:
+    name = "rasid.0123456789abcdef01234567890123ab.receivables"
+    assert mask(name, "name") == name
+    assert mask("0" * 32, "name") == "•" * 32
+
+
 def test_each_line_is_one_json_object_whoever_logs_it() -> None:
     program = """
 import logging, structlog
