@@ -109,8 +109,12 @@ class Disputes:
         The money is none of this: it was booked. ``reference``: the payment's.
         """
         case_id, by = case_of(payment_id, dispute.name), f"{BY_GATEWAY}{gateway}"
-        reason = f"{dispute.name}: {major(dispute.amount, currency)} {currency}"
-        case = await self._keep(case_id, Disputed(account, settle_key(payment_id), payment_id), reference, reason, by)
+        try:
+            case, _ = await self.find(str(case_id))
+        except NotThere:
+            about = Disputed(account, settle_key(payment_id), payment_id)
+            reason = f"{dispute.name}: {major(dispute.amount, currency)} {currency}"
+            case = await self._keep(case_id, about, reference, reason, by)
         if not dispute.ended or case.state is CaseState.RESOLVED:
             return
         outcome, why = (Outcome.REFUSED, "won") if dispute.won else (Outcome.CHARGEBACK_ACCEPTED, "lost")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -126,15 +126,22 @@ async def _messages(connection: AsyncConnection, account: AccountRef, key: UUID)
 
 
 async def _callbacks(connection: AsyncConnection, account: AccountRef, payment_id: UUID) -> list[Evidence]:
-    """What the provider called to say under the provider's own name of the payment."""
-    ref = sa.select(payment.c.gateway, payment.c.gateway_ref).where(
+    """What the provider called to say under the provider's own name of the payment, from a day before it on."""
+    ref = sa.select(payment.c.gateway, payment.c.gateway_ref, payment.c.created_at).where(
         *_of(payment, account), payment.c.payment_id == payment_id
     )
     row = (await connection.execute(ref)).first()
     if row is None or row.gateway_ref is None:
         return []
-    said = (gateway_event.c.gateway == row.gateway, gateway_event.c.body["gateway_ref"].astext == row.gateway_ref)
-    return await _read(connection, "callback", gateway_event, *said)
+    said = gateway_event.c
+    return await _read(
+        connection,
+        "callback",
+        gateway_event,
+        said.received_at > row.created_at - timedelta(days=1),
+        said.gateway == row.gateway,
+        said.body["outcome"]["gateway_ref"].astext == row.gateway_ref,
+    )
 
 
 async def _read(

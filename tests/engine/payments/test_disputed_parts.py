@@ -14,7 +14,7 @@ from engine.words import LineStatus, Payment, PaymentState, Subscriber
 from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
 from sandbox.payments.server import PaymentsSandbox
-from sandbox.payments.shapes import charge_of, dispute_of
+from sandbox.payments.shapes import charge_of, dispute_of, intent_of
 from settings import Operator
 from tests.engine.payments.house import House, opened
 from tests.engine.payments.stripe import charged, event, made, post, refunded, spend, state
@@ -230,6 +230,22 @@ async def test_staff_moves_no_money_by_the_case_of_a_bank(cards: House) -> None:
     assert await post(cards, disputed(one, 2_000, "won")) == 200
     assert await cards.money(line) == 5_000
     await cards.right()
+
+
+async def test_the_case_of_a_bank_holds_what_its_gateway_called_to_say(cards: House) -> None:
+    _, payment, one = await paid(cards)
+    intent = event("evt_paid", "payment_intent.succeeded", intent_of(one, ""))
+    for body in (intent, disputed(one, 2_000)):
+        assert await post(cards, body) == 200
+    [case] = await cards.engine.disputes.list()
+    _, evidence = await cards.engine.disputes.find(case.number)
+    called = [one.body["event_id"] for one in evidence if one.layer == "callback"]
+    assert sorted(called) == ["evt_dp_1_needs_response", "evt_paid"]
+    # What was booked of it is there, too.
+    kinds = [one.body["kind"] for one in evidence if one.layer == "operation"]
+    assert "settle" in kinds and str(payment.payment_id) in str(
+        [one.body for one in evidence if one.layer == "gateway"]
+    )
 
 
 async def test_all_of_a_payment_that_a_bank_takes_is_a_case_too(cards: House) -> None:
