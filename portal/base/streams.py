@@ -29,6 +29,8 @@ class Streams:
 
     async def follow(self, request: web.Request, push: Push) -> web.StreamResponse:
         """Answer with a stream, until ``push`` has sent all that it will or the browser is gone."""
+        if request.transport is None:  # whoever asked has gone on to another page meanwhile
+            return web.Response()
         async with sse_response(request) as stream:
             self._open.add(stream)
             pushing = asyncio.create_task(self._pushed(stream, push))
