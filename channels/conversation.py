@@ -84,7 +84,7 @@ class Conversation:
             return await self._close(turn)
         if not (turn.session_id and turn.msisdn):
             # The gateway told them with an earlier hop, and what was kept of it is gone.
-            return self._notice("session_lost")
+            return self._notice("session_lost", await self._language(turn))
         trace, line = Trace(self._store.hop(turn)), self._store.line(turn)
         profile = self._profiles[turn.gateway]
         try:
@@ -93,7 +93,7 @@ class Conversation:
             log.info("turn_refused", gateway=turn.gateway, reason=error.reason)
             trace.outcome = "malformed"
             self._meters.observe(turn, trace)
-            return self.unreadable()
+            return self._notice("bad_input", await self._language(turn))
         try:
             reply = await self._with_session(turn, line, profile, trace)
         except SessionsDown:
@@ -106,6 +106,13 @@ class Conversation:
     def unreadable(self) -> Reply:
         """What is said to who typed what cannot be read."""
         return self._notice("bad_input")
+
+    async def _language(self, turn: Turn) -> str | None:
+        """What the line speaks, where that can be known."""
+        try:
+            return (await self._reading(turn)).language if turn.msisdn else None
+        except Exception:  # noqa: BLE001 - whatever broke, the person is told in some language
+            return None
 
     def _traced(self, turn: Turn) -> str:
         """What a turn's trace is kept under: with a gateway the session, whose hops follow one another."""
@@ -173,7 +180,7 @@ class Conversation:
     async def _without_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
         """Redis is down: a cumulative gateway tells the whole session with each hop, others must dial again."""
         if not turn.cumulative and turn.event is not Event.NEW:
-            return self._notice("session_lost")
+            return self._notice("session_lost", await self._language(turn))
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
         alone = replace(turn, remembered=False)
         answer = self._answer(alone, Begun(), self._reading(turn), profile, trace)

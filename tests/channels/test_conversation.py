@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from engine.api import Engine
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.keyring import Keyring
 from tests.channels.doors import BrokenDoor, SlowDoor
-from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
+from tests.channels.phone import FACE_VALUE, MSISDN, OTHER, Phone, Talk, money
 
 
 async def test_dialling_shows_the_menu(talk: Talk, line: str) -> None:
@@ -225,6 +226,16 @@ async def test_a_text_that_is_no_dialogue_gets_an_end_screen(talk: Talk, line: s
     reply = await phone.conversation.turn(phone.turn(text))
     assert reply.ends
     assert reply.label == "notice.bad_input"
+
+
+async def test_what_cannot_be_gone_on_with_is_said_in_the_lines_language(talk: Talk, engine: Engine) -> None:
+    await engine.create_line(OTHER, language="sw")
+    phone = Phone(talk(), OTHER)
+    lost = await phone.conversation.turn(replace(phone.turn("1", Event.RESUME), session_id="", cumulative=False))
+    assert (lost.label, lost.text) == ("notice.session_lost", "Muda wako umekwisha. Tafadhali piga *123# tena.")
+    unread = await phone.conversation.turn(phone.turn("1" * 2001))
+    assert unread.label == "notice.bad_input"
+    assert not unread.text.startswith("We could not read that.")
 
 
 async def test_an_unknown_option_shows_the_screen_again(talk: Talk, line: str) -> None:
