@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from babel.core import negotiate_locale
 from babel.messages.catalog import Catalog
@@ -15,7 +16,7 @@ from babel.messages.pofile import read_po
 
 from dialogs.flows.language.flow import OWN_NAMES
 from dialogs.texts import Texts, compile_catalogue
-from dialogs.values import Together
+from dialogs.values import Money, Quantity, Together
 
 #: the languages that pages speak, by what they call themselves; dialogs speak more
 LANGUAGES = {code: OWN_NAMES[code] for code in ("en", "fr", "sw", "ar")}
@@ -45,6 +46,11 @@ class PageTexts(Texts):
                 pages = compile_catalogue(read_page_catalogue(language))
                 pages.add_fallback(spoken)
                 self._spoken[language] = pages
+
+    def write(self, language: str, value: Any) -> str:
+        """As ``Texts.write``; a sign stays on its number's left where people write from the right (UAX #9)."""
+        below = isinstance(value, Money | Quantity) and value.amount < 0
+        return f"{LEFT_TO_RIGHT_MARK if below and language in RIGHT_TO_LEFT else ''}{super().write(language, value)}"
 
     def _together(self, language: str, value: Together) -> str:
         """Where people write from the right, each part keeps its own order, and they stand in theirs (UAX #9, FSI)."""

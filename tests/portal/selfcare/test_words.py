@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 
 from dialogs.texts import Texts, read_catalogue
 from dialogs.translations import message_fault, needs_translation
-from dialogs.values import Quantity, Together
+from dialogs.values import Money, Quantity, Together
 from engine.words import Unit
 from portal.base.words import PageTexts, read_page_catalogue
 
@@ -42,6 +42,13 @@ def test_every_message_of_the_pages_is_translated_and_no_translation_is_left_ove
 )
 def test_a_browser_is_spoken_to_as_it_asks(accepted: str, spoken: str) -> None:
     assert PageTexts(("en", "sw", "ar"), "Africa/Nairobi").preferred(accepted) == spoken
+
+
+def test_a_sign_stays_on_the_left_of_its_number_where_people_write_from_the_right() -> None:
+    pages = PageTexts(("en", "ar"), "Asia/Qatar")
+    assert pages.write("ar", Money(-38_000, "QAR")).startswith("\u200e-380.00")
+    assert pages.write("ar", Money(38_000, "QAR")).startswith("380.00")
+    assert pages.write("en", Money(-38_000, "QAR")) == "-QAR 380.00"
 
 
 def test_each_of_several_amounts_keeps_its_order_where_people_write_from_the_right() -> None:
