@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import permutations
 
 import pytest
@@ -11,23 +10,11 @@ import pytest
 from engine.disputes.rules import CaseRefused
 from engine.disputes.tables import Outcome
 from engine.words import LineStatus, Payment, PaymentState, Subscriber
-from runtime.keyring import Keyring
 from sandbox.payments.ledger import Payment as Made
-from sandbox.payments.server import PaymentsSandbox
 from sandbox.payments.shapes import charge_of, dispute_of, intent_of
-from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.payments.stripe import charged, event, made, post, refunded, spend, state
 from tests.engine.payments.test_going_back import alarms, held_by_gateways
-
-
-@pytest.fixture
-async def cards(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes cards by Stripe, which tells it nothing unless a test does."""
-    async with opened(database_url, operator, keyring, sandbox, only=("stripe",)) as one:
-        yield one
 
 
 async def paid(cards: House) -> tuple[Subscriber, Payment, Made]:

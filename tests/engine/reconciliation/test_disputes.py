@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 
 from engine.words import Payment, PaymentState, Subscriber
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.payments.stripe import charged, made, post
 from tests.engine.payments.test_disputed_parts import cases, disputed
 from tests.engine.reconciliation.files import kinds, square, today
+from tests.engine.reconciliation.test_crediting import by_rule
+from tests.houses import Houses
 
 HEADER = "created_utc,reporting_category,gross,fee,currency,payment_intent_id,payment_metadata[payment_id]"
 
 
 @pytest.fixture
-async def cards(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def cards(houses: Houses, operator: Operator) -> House:
     """A house that takes cards by Stripe, which tells it nothing unless a test does, and believes its statements."""
-    rules = operator.reconciliation.model_copy(update={"credit": "stated"})
-    stated = operator.model_copy(update={"reconciliation": rules})
-    async with opened(database_url, stated, keyring, sandbox, only=("stripe",)) as one:
-        yield one
+    return await houses(by_rule(operator, "stated"), only=("stripe",))
 
 
 async def paid(cards: House) -> tuple[Subscriber, Payment]:

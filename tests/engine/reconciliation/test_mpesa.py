@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,11 +11,10 @@ import pytest
 from engine.recharge.gateways.references import account_number
 from engine.reconciliation.tables import Resolution
 from engine.words import Payment, PaymentState
-from runtime.keyring import Keyring
-from sandbox.payments.server import PaymentsSandbox
 from settings import Operator
-from tests.engine.payments.house import House, opened
+from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import kinds, square, today
+from tests.houses import Houses
 
 TITLE = "Organization statement"
 HEADER = (
@@ -74,15 +72,6 @@ async def test_another_amount_under_the_same_account_is_another_payment(house: H
     assert await square(house) == [(7_000, 5_000, 0, 2_000)]
 
 
-@pytest.fixture
-async def mpesa(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
-    """A house that takes M-Pesa only."""
-    async with opened(database_url, operator, keyring, sandbox, only=("mpesa",)) as one:
-        yield one
-
-
 async def reversed_in_part(house: House) -> tuple[Payment, list[str]]:
     """A payment of which the organisation's people have reversed a part in the portal, and the statement's lines."""
     payment = await house.ended(await house.pay(await house.line(), 5_000))
@@ -106,14 +95,10 @@ async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_staff_from_th
 
 
 @pytest.fixture
-async def trusting(
-    database_url: str, operator: Operator, keyring: Keyring, sandbox: PaymentsSandbox
-) -> AsyncIterator[House]:
+async def trusting(houses: Houses, operator: Operator) -> House:
     """A house that takes M-Pesa only, and what its statement says of money that was given back for true."""
     rules = operator.reconciliation.model_copy(update={"given_back": "stated"})
-    stated = operator.model_copy(update={"reconciliation": rules})
-    async with opened(database_url, stated, keyring, sandbox, only=("mpesa",)) as one:
-        yield one
+    return await houses(operator.model_copy(update={"reconciliation": rules}), only=("mpesa",))
 
 
 async def test_a_part_that_was_reversed_in_the_portal_is_booked_by_rule_where_the_statement_is_enough(
