@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.accounts.owning import known_to
 from engine.accounts.tables import AccountKind, account, line
 from engine.balances import advances, transfers
 from engine.balances.facts import StandingFacts
@@ -23,6 +24,9 @@ from settings import Operator
 
 #: How long a renewal waits that the account or its line may not have now.
 REFUSED_WAIT = timedelta(hours=1)
+
+#: Gifts of the last day that are looked through for one that can be taken back.
+GIFTS = 50
 
 
 def _is(row: sa.Row[Any]) -> sa.ColumnElement[bool]:
@@ -173,7 +177,10 @@ class Agreements:
         return 0 if rules is None else transfers.fee_of(rules, amount)
 
     async def last_gift(self, subscriber: Subscriber) -> Gift | None:
-        """The latest gift of this account that can still be taken back, as far as time goes; None if there is none."""
+        """The latest gift that can still be taken back, as far as time goes; None if there is none.
+
+        A line sees its own, the account's owner those of all its lines.
+        """
         shard, account_id = subscriber.account
         undone = operation.alias()
         query = (
@@ -184,6 +191,7 @@ class Agreements:
                 operation.c.kind == "transfer",
                 operation.c.code == Code.OK,
                 operation.c.booked_at > datetime.now(UTC) - timedelta(days=1),
+                known_to(subscriber, operation.c.line_id),
                 ~sa.exists().where(
                     undone.c.shard == shard,
                     undone.c.account_id == account_id,
@@ -192,11 +200,12 @@ class Agreements:
                 ),
             )
             .order_by(operation.c.booked_at.desc())
-            .limit(1)
+            .limit(GIFTS)
         )
         async with self._reads.connect() as connection:
-            stored = (await connection.execute(query)).scalar_one_or_none()
-        return None if stored is None else self._gift(msgspec.json.decode(stored, type=Answer))
+            answers = [msgspec.json.decode(stored, type=Answer) for stored in await connection.scalars(query)]
+        # The time in which one can be taken back differs from unit to unit.
+        return next((gift for answer in answers if (gift := self._gift(answer)) is not None), None)
 
     def _gift(self, answer: Answer) -> Gift | None:
         details = answer.details

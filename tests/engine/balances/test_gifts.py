@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from engine.api import Engine
+from engine.api import Engine, open_engine
 from engine.books.invariants import check_all
 from engine.words import (
     Advance,
@@ -25,6 +25,7 @@ from engine.words import (
     Undo,
     Unit,
 )
+from runtime.keyring import Keyring
 from settings import Operator
 from tests.engine.shop import asking, credit, open_line, redeeming, sell_vouchers
 
@@ -205,6 +206,35 @@ async def test_a_line_that_may_not_spend_is_looked_at_again_later(charging: Engi
     assert await charging.agreements.renew_due() == 1
     assert await charging.agreements.renew_due() == 0
     assert await totals(charging, line) == [product.price]
+
+
+async def test_a_line_sees_its_own_gift_to_take_back_and_the_owner_those_of_all(charging: Engine) -> None:
+    owner, receiver = await open_line(charging, money=5_000), await open_line(charging)
+    child = await open_line(charging, account=owner.account)
+    given = gift(owner, receiver, 1_000)
+    assert (await charging.post(given)).ok
+    assert await charging.agreements.last_gift(child) is None
+    given = gift(child, receiver, 500)
+    assert (await charging.post(given)).ok
+    for line in (child, owner):
+        last = await charging.agreements.last_gift(line)
+        assert last is not None and last.key == given.key
+
+
+async def test_a_gift_that_cannot_be_taken_back_hides_no_earlier_one_that_can(
+    rated: Operator, database_url: str, keyring: Keyring
+) -> None:
+    final = tuple(rules.model_copy(update={"undo_minutes": 0}) if rules.unit == "octets" else rules
+                  for rules in rated.transfers)  # fmt: skip
+    engine = await open_engine(database_url, rated.model_copy(update={"transfers": final}), keyring)
+    sender, receiver = await open_line(engine, money=5_000), await open_line(engine)
+    await credit(engine, sender, 10 * MB, Unit.OCTETS)
+    money = gift(sender, receiver, 1_000)
+    for one in (money, gift(sender, receiver, MB, Unit.OCTETS)):
+        assert (await engine.post(one)).ok
+    last = await engine.agreements.last_gift(sender)
+    await engine.close()
+    assert last is not None and last.key == money.key
 
 
 async def test_a_suspended_line_may_stop_a_renewal_and_begin_none(charging: Engine) -> None:
