@@ -24,6 +24,7 @@ import typer
 from redis.asyncio import Redis
 from rich.console import Console
 
+from channels.ussd.configured import doors
 from commands.access import open_network
 from commands.announcing import Samples, announce, base_url
 from commands.keeper import KeptProcess, keep_server, stop_all
@@ -114,13 +115,15 @@ async def _serve(
         api_key = _api_key()
         settings = load_settings()
         _check_port(settings)
+        sample = load_operator(settings.operator)
+        # Refused here, by name: the server would end on it again and again.
+        doors(settings, sample)
         if settings.telegram is None:
             settings = await sandbox.enter_async_context(_bot_api(settings))
         if not settings.payment_gateways:
             settings = await sandbox.enter_async_context(payment_providers(settings, folder))
         if api_key is not None and not settings.simulator_core:
             settings = await sandbox.enter_async_context(_packet_core(settings, api_key))
-        sample = load_operator(settings.operator)
         settings = open_network(settings, sample)
         await asyncio.to_thread(migrate_books, settings.owner_url, settings.book_owner_urls)
         samples = await _seed(settings, sample)

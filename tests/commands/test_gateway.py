@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -258,3 +260,23 @@ def test_with_settings_the_list_says_what_each_gateway_holds(tmp_path: Path, mon
     assert done.exit_code == 0, done.output
     assert "/ussd/gh" in done.output
     assert "120" in done.output
+
+
+def test_the_demo_refuses_a_gateway_that_cannot_be_served_before_it_starts_anything(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('title = "Wrong"\n', encoding="utf-8")
+    gateway = {"adapter": "spelled", "options": {"file": str(wrong)}}
+    # Nobody listens at these addresses: it does not come to that.
+    elsewhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "demo", "--port", str(unused_tcp_port), "--state", str(tmp_path / "state")],
+        env={**os.environ, **elsewhere, "RASID_GATEWAYS": json.dumps({"own": gateway})},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert "gateways.own.options.file.source: wrong.toml: Field required" in done.stderr
