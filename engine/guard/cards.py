@@ -34,8 +34,9 @@ class Cards:
         """Keep a card for a line: ``token`` is what its gateway charges it by, sealed here and never shown again.
 
         ``expires_at`` is the first moment at which the card is no longer valid. Saving a card again (same brand, last
-        four and expiry) replaces its token. Raises ``ValueError`` for what is no card, and ``LookupError`` where the
-        account's person was erased or the line keeps as many as it may.
+        four and expiry) replaces its token; those that are no longer valid, which nobody is shown, go. Raises
+        ``ValueError`` for what is no card, and ``LookupError`` where the account's person was erased or the line keeps
+        as many as it may.
         """
         if not (last_four.isascii() and last_four.isdigit() and len(last_four) == 4):
             raise ValueError("last_four: four digits are meant")
@@ -48,7 +49,8 @@ class Cards:
             if key is None or key.wrapped_key is None:
                 raise LookupError("no such account, or its person was erased")
             same = sa.and_(_of(ref), *(saved_card.c[name] == getattr(card, name) for name in _LOOKS))
-            await connection.execute(sa.delete(saved_card).where(same))
+            ended = sa.and_(_of(ref), saved_card.c.expires_at <= datetime.now(UTC))
+            await connection.execute(sa.delete(saved_card).where(sa.or_(same, ended)))
             kept = (await connection.execute(sa.select(sa.func.count()).where(_of(ref)))).scalar_one()
             if kept >= CARDS_MOST:
                 raise LookupError(f"a line keeps at most {CARDS_MOST} cards")

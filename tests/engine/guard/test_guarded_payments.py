@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from redis.asyncio import Redis
 
 from engine.guard.velocity import Windows
-from engine.words import Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
+from engine.words import CARDS_MOST, Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import FraudRules, MethodRules, Operator, PaymentRules, Velocity
 from tests.engine.payments.test_mpesa_believed import made_for
 from tests.engine.payments.test_mpesa_pushes import told, worked
@@ -151,6 +151,23 @@ async def test_a_listing_ends_when_its_time_is_over(guarded: Houses, operator: O
     await house.engine.lists.put(ListKind.SUBSCRIBER, line, Listed.BLOCK, by="amina", why="a day off", until=ended)
     assert await house.engine.lists.find(ListKind.SUBSCRIBER, line) is None
     assert (await house.pay(line)).state is not PaymentState.DECLINED
+
+
+async def test_cards_that_ended_take_no_room(guarded: Houses, operator: Operator) -> None:
+    house = await guarded(rules(operator))
+    line = await house.line()
+    now = datetime.now(UTC)
+
+    async def save(last_four: str, ends: datetime) -> None:
+        await house.engine.cards.save(line, "stripe", "pm_x", brand="Visa", last_four=last_four, expires_at=ends)
+
+    for place in range(CARDS_MOST):
+        await save(f"000{place}", now + timedelta(days=1))
+    with pytest.raises(LookupError):
+        await save("9999", now + timedelta(days=1))
+    await house.run("UPDATE saved_card SET expires_at = now() - interval '1 day'")
+    await save("9999", now + timedelta(days=1))
+    assert [card.last_four for card in await house.engine.saved_cards(line)] == ["9999"]
 
 
 async def test_who_is_trusted_is_not_held(guarded: Houses, operator: Operator) -> None:
