@@ -27,8 +27,9 @@ WINDOW, FAN_LIMIT = 32, 500
 PAUSE = 0.2
 #: after which another process takes what this one claimed; above the patience of everything that is told
 LEASE = timedelta(seconds=30)
-#: tried again after a second, then after ever longer, and given up after an hour
-RETRIES = Retries(first=timedelta(seconds=1), longest=timedelta(minutes=1), end=timedelta(hours=1))
+#: tried again after a second, then after ever longer, and given up after an hour; who has to hear what changed since
+#: waits no longer than the longest
+RETRIES = Retries(first=timedelta(seconds=1), longest=timedelta(seconds=20), end=timedelta(hours=1))
 
 #: tells a session of its counters' new statuses, counter → status; says what is wrong, if anything
 Teller = Callable[[OpenSession, Mapping[str, str]], Awaitable[str | None]]
@@ -66,6 +67,9 @@ class Changes:
 
     async def _account(self, one: Delivery) -> None:
         statuses, line = _changed(one)
+        if one.attempts > 1 and await self._overtaken(one, set(statuses), line):
+            await self._engine.events.delivered(one)
+            return
         # Lines that share a balance have rules of their own: that one is served less is no news of the others.
         more = {counter: status for counter, status in statuses.items() if status == "active"}
         sessions = await self._engine.sessions.open_sessions(AccountRef(one.shard, one.account_id))
@@ -78,6 +82,19 @@ class Changes:
             return
         state = await self._engine.events.failed(one, error, RETRIES)
         log.warning("change_not_taken", interface=self._interface, state=state, attempts=one.attempts, error=error)
+
+    async def _overtaken(self, one: Delivery, counters: set[str], line: UUID | None) -> bool:
+        """Whether all that it tells was told otherwise since.
+
+        One access server that is away must not keep sessions at others from hearing how things stand now, nor have them
+        told again how they stood.
+        """
+        for other, said in await self._engine.events.behind(one):
+            if other == line:
+                counters -= {"line", *(rule["counter"] for rule in said["rules"])}
+                # Its speed goes with data that is served; of data that is not there is none.
+                counters -= {"speed"} if any(rule["counter"] == "data" for rule in said["rules"]) else set()
+        return not counters
 
 
 def _changed(one: Delivery) -> tuple[dict[str, str], UUID | None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
@@ -201,6 +201,13 @@ class Events:
             )
             for row in sorted(rows, key=lambda row: row.event_id)
         ]
+
+    async def behind(self, one: Delivery) -> Sequence[tuple[UUID | None, Mapping[str, Any]]]:
+        """What waits behind it, the first hundred: line and what the event says. Later state may make it needless."""
+        asked = {"shard": one.shard, "account": one.account_id, "event": one.event_id}
+        asked |= {"subscription": one.subscription_id}
+        async with self._reads.connect() as connection:
+            return [(line, body) for line, body in await connection.execute(sa.text(store.BEHIND), asked)]
 
     async def delivered(self, *taken: Delivery) -> None:
         """Their subscriber has them."""

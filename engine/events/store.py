@@ -50,6 +50,14 @@ CLAIM = """
               e.topic, e.body, e.line_id, e.operation_key, e.created_at"""
 
 
+#: What waits behind one event of its account for the same subscriber.
+BEHIND = """
+    SELECT e.line_id, e.body FROM event_delivery d JOIN event e USING (shard, account_id, event_id)
+    WHERE d.shard = :shard AND d.account_id = :account AND d.subscription_id = :subscription AND d.state = 'due'
+      AND d.event_id > :event
+    ORDER BY d.event_id LIMIT 100"""
+
+
 async def fan_out(connection: AsyncConnection, limit: int, now: datetime) -> int:
     """Give waiting events to the queues of their subscribers; returns how many. 0 while another process is at it."""
     mine = sa.select(sa.func.pg_try_advisory_xact_lock(AdvisoryLock.FAN_OUT))

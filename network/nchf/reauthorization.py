@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -80,7 +82,10 @@ class Reauthorization:
         return len(claimed)
 
     async def _tell(self, http: aiohttp.ClientSession, one: Delivery) -> None:
-        body = _told(one)
+        if one.attempts > 1 and await self._overtaken(one):
+            await self._engine.events.delivered(one)
+            return
+        body = _told(_changed(one))
         listening = [] if body is None else await self._listening(one, ended=body is _NO_MORE)
         errors = await asyncio.gather(*(self._notify(http, session, body or b"") for session in listening))
         error = next(filter(None, errors), None)
@@ -89,6 +94,15 @@ class Reauthorization:
         else:
             state = await self._engine.events.failed(one, error, RETRIES)
             log.warning("reauthorization_not_taken", state=state, attempts=one.attempts, error=error)
+
+    async def _overtaken(self, one: Delivery) -> bool:
+        """Whether what waits behind it tells the same sessions how things stand now.
+
+        One network function that is away must not keep others from hearing that.
+        """
+        line = _line_of(one)
+        said = [(other, _told(changed)) for other, changed in await self._engine.events.behind(one)]
+        return any(body is _AGAIN or (body is _NO_MORE and other == line) for other, body in said)
 
     async def _listening(self, one: Delivery, *, ended: bool) -> list[OpenSession]:
         """The account's sessions, whose balance it is; of a line that is served no more its own."""
@@ -120,14 +134,18 @@ class Reauthorization:
         return None if status // 100 == 2 or status in GONE else f"status {status}"
 
 
+def _changed(one: Delivery) -> Mapping[str, Any]:
+    changed: Mapping[str, Any] = msgspec.json.decode(one.body)["event"]["provisioning"]
+    return changed
+
+
 def _line_of(one: Delivery) -> UUID | None:
-    line = msgspec.json.decode(one.body)["event"]["provisioning"].get("line")
+    line = _changed(one).get("line")
     return None if line is None else UUID(line["id"])
 
 
-def _told(one: Delivery) -> bytes | None:
+def _told(changed: Mapping[str, Any]) -> bytes | None:
     """What its sessions are to do. That something is used up, a session learns with its next quota."""
-    changed = msgspec.json.decode(one.body)["event"]["provisioning"]
     if changed.get("served") is False:
         return _NO_MORE
     return _AGAIN if any(rule["status"] == "active" for rule in changed["rules"]) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ import structlog
 
 from engine.words import OpenSession
 from network.radius.packet import Attribute, Malformed, Packet, PacketCode, make_request, read_packet, response_proven
+from runtime.breaker import Breaker
 from settings import RadiusClient, RadiusSettings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,7 @@ class ChangeClient(asyncio.DatagramProtocol):
         self._transports: dict[int, asyncio.DatagramTransport] = {}
         self._asked: dict[tuple[str, int, int], asyncio.Future[bytes]] = {}
         self._next = 0
+        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
 
     async def close(self) -> None:
         """Let the sockets go."""
@@ -51,9 +54,15 @@ class ChangeClient(asyncio.DatagramProtocol):
         named = None if client is None else filter_of(client, statuses)
         if client is None or named is None or not client.coa_port:
             return None
+        # One that is away is left alone for some seconds: thousands of its sessions may have something to hear.
+        breaker = self._breakers[where["host"]]
+        if not breaker.allows():
+            return "nobody is there"
         answer = await self._ask(client, where, named)
         if answer is None:
+            breaker.failed()
             return "no answer"
+        breaker.succeeded()
         if answer.code in _TAKEN:
             return None
         cause = answer.integer(Attribute.ERROR_CAUSE) if answer.code in _REFUSED else None

@@ -85,6 +85,20 @@ async def test_a_network_function_that_is_away_does_not_hold_up_the_others(
         await core.wait(lambda: core.names() == ["one"])
 
 
+async def test_a_network_function_that_is_away_keeps_no_other_of_the_account_from_hearing_how_things_stand_now(
+    api: Api, engine: Engine, core: NetworkFunction
+) -> None:
+    line = await open_line(engine)
+    async with telling(engine):
+        await api.post(ROOT, opening(line, group(wanted={}), notifyUri="http://127.0.0.1:9/nobody"))
+        await api.post(ROOT, opening(line, group(wanted={}), notifyUri=core.uri("one")))
+        await credit(engine, line, 10 * MB, Unit.OCTETS)
+        await core.wait(lambda: core.names() == ["one"])
+        await engine.accounts.set_status(line, LineStatus.BARRED, reason="fraud", by="alice")
+        await core.wait(lambda: told(core)[-1] == ("one", "ABORT_CHARGING"))
+    assert told(core)[:2] == [("one", "REAUTHORIZATION"), ("one", "ABORT_CHARGING")]
+
+
 async def test_a_followed_queue_is_nobody_s_subscription(engine: Engine) -> None:
     queue = await engine.events.follow("nchf-reauthorization", ["provisioning.changed"])
     assert await engine.events.follow("nchf-reauthorization", ["provisioning.changed"]) == queue

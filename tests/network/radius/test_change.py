@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +13,11 @@ from pyrad import packet
 
 from engine.words import Adjust, OpenSession, Subscriber, Unit
 from network.changes import Changes
+from network.radius import change
 from network.radius.change import ChangeClient, filter_of
 from settings import RadiusSettings
 from tests.engine.shop import asking, credit, open_line
-from tests.network.radius.conftest import House
+from tests.network.radius.conftest import House, OpenNas
 from tests.network.radius.nas import DICTIONARY, SECRET, Nas
 
 
@@ -127,6 +128,45 @@ async def test_what_is_refused_is_tried_again(nas: Nas, poor: Subscriber, author
     await use_up(nas, poor)
     first, second = await authority.next(), await authority.next()
     assert first.id != second.id and second["Filter-Id"] == ["rasid-exhausted"]
+
+
+async def test_an_access_server_that_is_away_keeps_no_other_from_hearing_how_things_stand_now(
+    house: House, nas: Nas, poor: Subscriber, open_nas: OpenNas
+) -> None:
+    other = await open_nas(house.port, "bng-2")
+    await other.ask("Start", Calling_Station_Id=poor.msisdn, Acct_Session_Id="efgh")
+    heard: dict[str, list[str]] = {"bng/bng-1": [], "bng/bng-2": []}
+
+    async def tell(session: OpenSession, statuses: Mapping[str, str]) -> str | None:
+        heard[session.node].append(statuses["data"])
+        return "no answer" if session.node == "bng/bng-2" else None
+
+    changes = Changes(house.engine, "radius", tell)
+    await use_up(nas, poor)
+    await changes.tell_due()
+    await house.engine.post(asking(Adjust, poor, unit=Unit.OCTETS, amount=5_000_000, reason="paid"))
+    async with asyncio.timeout(20):
+        while heard["bng/bng-1"][-1] != "active":
+            await changes.tell_due()
+            await asyncio.sleep(0.05)
+    assert heard == {"bng/bng-1": ["exhausted", "active"], "bng/bng-2": ["exhausted", "active"]}
+
+
+async def test_an_access_server_that_never_answers_is_left_alone_for_a_while(
+    house: House,
+    poor: Subscriber,
+    authority: Authority,
+    radius_settings: RadiusSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(change, "SENT_AGAIN", (0.02,))
+    (session,) = await house.engine.sessions.open_sessions(poor.account)
+    authority.answers = [None]
+    client = ChangeClient(radius_settings)
+    said = [await client.tell(session, {"data": "active"}) for _ in range(8)]
+    await client.close()
+    assert said == ["no answer"] * 5 + ["nobody is there"] * 3
+    assert authority.asked.qsize() == 5
 
 
 async def told(settings: RadiusSettings, session: OpenSession, status: str) -> str | None:
