@@ -49,8 +49,10 @@ class PageTexts(Texts):
 
     def write(self, language: str, value: Any) -> str:
         """As ``Texts.write``; a sign stays on its number's left where people write from the right (UAX #9)."""
+        written = super().write(language, value)
         below = isinstance(value, Money | Quantity) and value.amount < 0
-        return f"{LEFT_TO_RIGHT_MARK if below and language in RIGHT_TO_LEFT else ''}{super().write(language, value)}"
+        telephone = isinstance(value, str) and value.startswith("+")
+        return f"{LEFT_TO_RIGHT_MARK}{written}" if language in RIGHT_TO_LEFT and (below or telephone) else written
 
     def _together(self, language: str, value: Together) -> str:
         """Where people write from the right, each part keeps its own order, and they stand in theirs (UAX #9, FSI)."""

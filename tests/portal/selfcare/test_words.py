@@ -47,6 +47,7 @@ def test_a_browser_is_spoken_to_as_it_asks(accepted: str, spoken: str) -> None:
 def test_a_sign_stays_on_the_left_of_its_number_where_people_write_from_the_right() -> None:
     pages = PageTexts(("en", "ar"), "Asia/Qatar")
     assert pages.write("ar", Money(-38_000, "QAR")).startswith("\u200e-380.00")
+    assert pages.write("ar", "+97433123001") == "\u200e+97433123001"
     assert pages.write("ar", Money(38_000, "QAR")).startswith("380.00")
     assert pages.write("en", Money(-38_000, "QAR")) == "-QAR 380.00"
 
