@@ -46,7 +46,7 @@ from dialogs.notices import Notices
 from dialogs.said import Screen
 from dialogs.steps import Step
 from dialogs.typed import fits_shape
-from dialogs.words import Ask, Choose, Confirm, Context
+from dialogs.words import Ask, Choose, Confirm, Context, MoneyStep
 from engine.api import Engine
 from engine.words import Subscriber
 from runtime.keyring import Keyring
@@ -282,7 +282,7 @@ class TextConversation(Conversation):
     def _pages(self, screen: Screen, context: Context, profile: Profile) -> list[str]:
         """Who types numbers into a text is told to; buttons tell it themselves."""
         if screen.options and not cast(TextProfile, profile).buttons:
-            confirms = isinstance(self._machine.states[screen.state], Confirm)
+            confirms = isinstance(self._machine.states[screen.state], MoneyStep)
             texts = self._machine.texts
             line = texts.say(texts.language(context.language), CONFIRM_LINE if confirms else CHOOSE_LINE)
             screen = msgspec.structs.replace(screen, text=f"{screen.text}\n{line}")

@@ -68,7 +68,7 @@ async def recorded(made: Scratch) -> Recording:
     await say(made, "recorded-5", "3", "0", "1", "0", "2")
     texter = TextPhone(opened.talk.texts, "simulator", LINE, "recorded-3")
     await texter.dial()
-    for typed in ("4", "2", PIN, "9153"):
+    for typed in ("4", "2", PIN, "9153", "MENU", "2", "2", "1"):
         await texter.say(typed)
     await recorder.step()
     hops = await fetch(opened.redis, opened.keyring, LINE)
@@ -87,6 +87,8 @@ async def test_a_recording_holds_no_secret_and_plays_again_unchanged(tmp_path: P
     assert recording.habits == Habits(("social_day",), 1, 10_000, for_another=True)
     for first in ("4 Again: Social 150 MB", "To ..0002", "Again: KES 100.00"):
         assert first in written
+    assert recording.hops[-1].state == "pay.confirm"
+    assert recording.hops[-1].shown.splitlines()[1] == "Reply 1 to confirm:", "as before any other money step"
     assert {"<pin>", "<voucher>", "<number>"} <= {typed for hop in recording.hops for typed in hop.typed}
     path = tmp_path / "session.toml"
     path.write_text(written, encoding="utf-8")
