@@ -26,7 +26,7 @@ from tests.waiting import somebody_waits_for_a_lock, until
 )
 async def test_what_cannot_be_served_stops_the_start_by_name(variables: Variables, line: str, named: str) -> None:
     async with running("ussd_server.py", variables(line)) as process:
-        _, written = await asyncio.wait_for(process.communicate(), 30)
+        _, written = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 2, written.decode()
         assert named in written.decode()
         assert "Traceback" not in written.decode()
@@ -50,7 +50,7 @@ async def test_a_server_says_how_each_part_is_and_stops_cleanly(variables: Varia
                 assert response.status == 200
                 assert words in await response.text()
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_the_simulator_is_off_unless_it_is_switched_on(variables: Variables) -> None:
@@ -105,4 +105,4 @@ async def test_the_bot_delivers_and_stops_cleanly(
     async with running("bot.py", environment) as bot:
         await until(lambda: redis_client.keys("sim:inbox:*"))
         bot.terminate()
-        assert await asyncio.wait_for(bot.wait(), 30) == 0
+        assert await asyncio.wait_for(bot.wait(), 60) == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
+from engine.audit import store
 from engine.audit.rules import Kind, Signer
 from engine.audit.service import Chain
 from runtime.keyring import Keyring
@@ -177,6 +179,23 @@ async def test_a_broken_link_is_found_without_an_export(  # noqa: PLR0917
         assert await chain.seal() == 1
     owner.execute(sql)
     assert [one for one in await verified(export=False) if what in one.what and one.shard == 0]
+
+
+async def test_a_root_that_was_signed_beside_the_chain_does_not_follow(
+    *, history, trail, chain, signer, database, owner, verified
+):
+    for _ in range(2):
+        await trail.record("more", by="bob", why="test")
+        assert await chain.seal() == 1
+    async with database.connect() as connection:
+        (second,) = [root async for root in store.roots_of(connection, 0, None) if root.seq == 2]
+    # Of another installation with the same key, say: all of it is true but for what came before.
+    other = signer.sign(second._replace(prev_hash=hashlib.sha256(b"another history").digest()))
+    owner.execute(
+        "UPDATE audit_root SET prev_hash = %s, signature = %s WHERE shard = 0 AND seq = 2",
+        (other.prev_hash, other.signature),
+    )
+    assert "root does not follow from the one before it" in {one.what for one in await verified(export=False)}
 
 
 async def test_a_root_that_the_export_lacks_is_found(history, folder, verified):
