@@ -155,7 +155,8 @@ class Parts:
             raise
 
     async def end(self, seconds: float) -> None:
-        """Let them finish what is under way, and break off what takes longer. Raises ``Broken``."""
+        """Stop: let them finish what is under way, and break off what takes longer. Raises ``Broken``."""
+        self._stop.set()
         await asyncio.wait(self._tasks, timeout=seconds)
         for task in self._tasks:
             task.cancel()
