@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -77,6 +78,12 @@ async def test_who_pays_for_another_number_sees_that_payment_and_finds_the_numbe
     for msisdn, may in ((other, 200), (third, 404)):
         async with calling(server, msisdn) as one:
             assert (await one.get(f"/payments/{payment.payment_id}"))[0] == may
+    for _ in range(100):
+        await server.engine.resume_payments()
+        if (await server.engine.subscriber(other)).total(Unit.MONEY) == receiver.total(Unit.MONEY) + 7_500:
+            break
+        await asyncio.sleep(0.1)
+    assert "Paid and credited." in (await caller.get(f"/payments/{payment.payment_id}"))[1]
 
 
 @looped
