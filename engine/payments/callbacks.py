@@ -20,7 +20,7 @@ async def callback(payments: Payments, name: str, request: web.Request) -> web.R
     A body above ``BODY_LIMIT`` bytes is read no further than that, and refused by the gateway's own reading; so is one
     that is broken off, or not compressed as its header says: nothing of it is read.
     """
-    body = bytearray()
+    body, broken = bytearray(), False
     try:
         async for chunk in request.content.iter_any():
             body += chunk
@@ -28,6 +28,9 @@ async def callback(payments: Payments, name: str, request: web.Request) -> web.R
                 break
     except (web.RequestPayloadError, ConnectionError):
         body.clear()
+        broken = True
+        # Or the server reads on to the same fault, and tells of it as its own.
+        request.content.feed_eof()
     reply = await payments.take_callback(
         name,
         CallbackRequest(
@@ -38,4 +41,7 @@ async def callback(payments: Payments, name: str, request: web.Request) -> web.R
             received_at=datetime.now(UTC),
         ),
     )
-    return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+    response = web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+    if broken:
+        response.force_close()
+    return response
