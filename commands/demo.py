@@ -27,6 +27,7 @@ from rich.console import Console
 from channels.ussd.configured import doors
 from commands.access import open_network
 from commands.announcing import Samples, announce, base_url
+from commands.gateways import GATEWAYS
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
 from commands.seed import seed
@@ -46,21 +47,6 @@ from settings import Operator, Right, Settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("ussd_server.py", "bot.py")
-#: Some networks and aggregators grant fewer characters than the 182 of one USSD string; the simulator can show each.
-#: They count characters, so the 80 UCS-2 units of the string (3GPP TS 23.038: 160 octets) stay what they are.
-GATEWAYS = {
-    "africastalking": {"adapter": "africastalking", "septets": 182, "ucs2": 80},
-    "africastalking-160": {"adapter": "africastalking", "septets": 160, "ucs2": 80},
-    "africastalking-120": {"adapter": "africastalking", "septets": 120, "ucs2": 80},
-    "infobip": {"adapter": "infobip", "septets": 182, "ucs2": 80},
-    "restcomm": {"adapter": "restcomm", "septets": 182, "ucs2": 80},
-    # What these grant is not written down, so the least that is common: 160.
-    **{
-        name: {"adapter": name, "septets": 160, "ucs2": 80}
-        for name in ("hubtel", "arkesel", "junebug", "comviva", "truroute")
-    },
-    "nalo": {"adapter": "nalo", "septets": 120, "ucs2": 80},
-}
 READY_WITHIN = 60.0
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from commands.dialog_hammer import hammer
 from commands.dialog_play import play
 from commands.dialog_record import diff, record, replay
 from commands.dialog_reload import reload_dialogs
-from commands.dialog_translate import demo_profiles, spoken, translate
+from commands.dialog_translate import spoken, translate
+from commands.gateways import demo_profiles
 from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
 from dialogs.catalogue import declared, machine_of

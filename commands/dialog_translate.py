@@ -12,9 +12,8 @@ from babel.messages.pofile import PoFileError, read_po, write_po
 from rich.console import Console
 from rich.table import Table
 
-from channels.turn import Profile
-from channels.ussd.configured import fits, profiles
-from commands.demo import GATEWAYS
+from channels.ussd.configured import fits
+from commands.gateways import demo_profiles
 from commands.installation import guarded, refuse
 from commands.scratch import SAMPLE
 from commands.tables import print_table
@@ -22,7 +21,7 @@ from dialogs.catalogue import declared
 from dialogs.check import check, sentences
 from dialogs.texts import CATALOGUES, Texts, read_catalogue
 from dialogs.translations import message_fault, source_messages
-from settings import GatewaySettings, Operator, load_operator
+from settings import Operator, load_operator
 
 #: characters that a translator is told a catalogue's line may have
 LINE_WIDTH = 110
@@ -68,11 +67,6 @@ def spoken() -> tuple[str, ...]:
     """Every language that operators may name."""
     codes: tuple[str, ...] = get_args(get_args(Operator.model_fields["languages"].annotation)[0])
     return codes
-
-
-def demo_profiles() -> dict[str, Profile]:
-    """The demo's gateways, on which dialogs are checked where no settings name others."""
-    return profiles({name: GatewaySettings.model_validate(given) for name, given in GATEWAYS.items()})
 
 
 def _catalogue(language: str) -> Catalog:
