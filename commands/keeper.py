@@ -62,7 +62,10 @@ async def keep_server(name: str, is_down: Callable[[], bool], start: Callable[[]
         await asyncio.sleep(0.2)
         if is_down():
             log.warning("server_ended", name=name)
-            await start()
+            try:
+                await start()
+            except process.EmbeddedError as error:  # the next look tries again
+                log.warning("server_not_started", name=name, reason=str(error))
 
 
 async def stop_all(tasks: Sequence[asyncio.Task[None]]) -> None:
