@@ -87,7 +87,7 @@ ACROSS, DOWN = 28, 4
 STYLE = """
 text { font: 11px ui-monospace, monospace; fill: #1f2937 }
 .name { font: bold 11px system-ui, sans-serif }
-.heat { font: 10px system-ui, sans-serif; fill: #7f1d1d }
+.heat { font: 10px system-ui, sans-serif; fill: #450a0a }
 .edge { fill: none; stroke: #94a3b8; stroke-width: 1.2 }
 .back { stroke-dasharray: 3 3; stroke: #cbd5e1 }
 .label { font: 10px system-ui, sans-serif; fill: #475569 }
