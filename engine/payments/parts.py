@@ -61,7 +61,7 @@ def in_part(stored: Stored, outcome: Outcome) -> Outcome:
 def in_other_money(stored: Stored, outcome: Outcome) -> bool:
     """Whether what is said to have gone back, or come again, is in another currency than what was paid: not booked."""
     back = outcome.state in (G.REFUNDED, G.CHARGEBACK, G.REINSTATED)
-    return back and stored.captured is not None and outcome.currency not in (None, stored.money[1])
+    return back and outcome.currency not in (None, stored.money[1])
 
 
 def told_back(outcome: Outcome) -> bool:

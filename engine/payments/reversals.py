@@ -128,6 +128,8 @@ def restore(case: Case, operation: Restore) -> Verdict:
     part = "left" in reversal.details
     if payment.state is not PaymentState.CHARGED_BACK and not (part and payment.state is PaymentState.SETTLED):
         return Verdict(STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
+    if payment.state is PaymentState.SETTLED and payment.reason == CHARGEBACK:
+        return Verdict(Code.PAYMENT_CLOSED)  # the rest is being taken: that must not be forgotten
     amount = int(reversal.details["amount"])
     gone = payment.amount if payment.state is PaymentState.CHARGED_BACK else payment.returned
     taken = sum(leg.amount for leg in reversal.transfers if leg.credit is Ledger.GATEWAY)

@@ -83,6 +83,19 @@ async def test_a_part_of_a_bills_payment_that_a_bank_takes_is_owed_again_until_i
     assert not again.ok
 
 
+async def test_a_part_that_is_won_does_not_hide_that_the_rest_is_being_taken(charging: Engine, owner) -> None:
+    line = await open_line(charging)
+    await settled(charging, owner, line, 5_000)
+    (payment_id,) = owner.execute("SELECT payment_id FROM payment").fetchone()
+    taken = asking(Reverse, line, payment_id=payment_id, reason="chargeback", chargeback=True, returned=2_000)
+    assert (await charging.post(taken)).ok
+    owner.execute("UPDATE payment SET reason = 'chargeback', next_check_at = now()")
+    won = await charging.post(asking(Restore, line, payment_id=payment_id, reversal_key=taken.key))
+    assert won.code == Code.PAYMENT_CLOSED
+    found = owner.execute("SELECT state, reason, next_check_at IS NULL, returned FROM payment").fetchone()
+    assert found == ("settled", "chargeback", False, 2_000)
+
+
 async def test_paying_a_bill_lifts_the_bar_of_who_was_overdue_and_no_other(charging: Engine, owner) -> None:
     for overdue, status in ((True, LineStatus.ACTIVE), (False, LineStatus.BARRED)):
         line = await billed(charging, 1_000)
