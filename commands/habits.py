@@ -86,6 +86,10 @@ class Remembered(Favourites):
         """As ``Favourites.keep_recharged``."""
         await self._now.keep_recharged(line, other, payment, key=key)
 
+    async def has_recharged(self, line: LineRef, payment_id: UUID) -> bool:
+        """As ``Favourites.has_recharged``."""
+        return await self._now.has_recharged(line, payment_id)
+
     def _of(self, line: LineRef) -> _Before:
         return self._before.get(line, _Before((), (), None))
 
