@@ -26,7 +26,7 @@ payment = sa.Table(
     # What the provider says it took for us, once it does.
     sa.Column("captured", sa.BigInteger),
     sa.Column("captured_currency", sa.CHAR(3)),
-    # What it has given back since by itself, in parts, as far as that is booked.
+    # What has gone back since in parts, as far as that is booked: given back by itself, or taken by a bank.
     sa.Column("returned", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
