@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -55,6 +56,8 @@ class Case:
     opened: dict[int, Bucket] = field(default_factory=dict)
     #: the line as it is to be stored, if it changes
     line: LineFacts | None = None
+    #: other lines of the account as they are to be stored, of those that change
+    siblings: list[LineFacts] = field(default_factory=list)
     #: the voucher that this operation redeems
     claimed: VoucherFacts | None = None
     #: (topic, body) of outbox rows
@@ -68,10 +71,14 @@ class Case:
         """Let the commit write a row to one of the sheets that areas have of their own."""
         self.rows.setdefault(sheet, []).append(row)
 
-    def announce(self, topic: str, body: Mapping[str, Any]) -> None:
-        """Let outside systems hear of this: codes, ids and amounts, never a number."""
+    def announce(self, topic: str, body: Mapping[str, Any], *, line_id: UUID | None = None) -> None:
+        """Let outside systems hear of this: codes, ids and amounts, never a number. Of the operation's own line."""
         text = msgspec.json.encode(body).decode()
-        self.write("announced", new_id(), self.operation.line_id, self.operation.key, topic, text)
+        self.write("announced", new_id(), line_id or self.operation.line_id, self.operation.key, topic, text)
+
+    def lines(self) -> list[LineFacts]:
+        """The lines that are to be stored."""
+        return self.siblings if self.line is None else [self.line, *self.siblings]
 
     def amount(self, bucket: Bucket) -> int:
         """What a bucket holds now, changes of this case included."""

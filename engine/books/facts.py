@@ -101,6 +101,8 @@ class Facts:
     frozen: bool
     postpaid: bool = False
     line: LineFacts | None = None
+    #: the account's other lines that are served, and may use what it holds
+    siblings: list[LineFacts] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
     voucher: VoucherFacts | None = None
     original: OriginalFacts | None = None

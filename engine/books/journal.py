@@ -60,7 +60,7 @@ def written(decided: Sequence[Decided]) -> dict[str, list[Row]]:
         "held": _rows(done, _held),
         "opened": _rows(done, _opened),
         "claimed": _rows(done, _claimed),
-        "lines": [(*case.operation.account, *case.line) for case, _ in decided if case.line is not None],
+        "lines": [(*case.operation.account, *line) for case, _ in decided for line in case.lines()],
         "done": [_operation(one) for one in decided],
         "moved": transfers,
         "totals": _totals(transfers),

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from engine.balances.rules import promised_end
 from engine.books.case import Case
+from engine.books.facts import LineFacts
 from engine.provisioning.tables import Counter
 from engine.usage.meters import meter_now, month_end
 from engine.usage.paying import money_pays
-from engine.words import LineStatus, Unit
+from engine.words import SERVED, Unit
 
 #: The unit that a counter's service is paid in, beside money.
 _PAID_IN = {Counter.VOICE: Unit.SECONDS, Counter.MESSAGES: Unit.MESSAGES, Counter.DATA: Unit.OCTETS}
@@ -24,38 +25,54 @@ _Told = tuple[Counter, str, datetime | None]
 
 
 def provision(case: Case) -> None:
-    """Write the rules that this operation changes, and tell the network of them.
+    """Write the rules that this operation changes, of all lines that use the account, and tell the network of them.
 
-    What the line was last told stands with the line, so that an operation which changes nothing costs a comparison.
+    What a line was last told stands with it, so that an operation which changes nothing costs a comparison.
     """
-    line = case.line or case.facts.line
-    if line is None:
+    own = case.line or case.facts.line
+    if own is None and not case.facts.siblings:
         return
-    served = line.status in (LineStatus.ACTIVE, LineStatus.PREACTIVE)
-    ends = _ends(case) if served else {}
+    ends = _ends(case)
+    if own is not None:
+        speed = _speed(case, own.policy) if case.operator.fair_use else None
+        case.line = _provisioned(case, own, ends, speed) or case.line
+    for line in case.facts.siblings:
+        # What they have used themselves has not changed.
+        speed = _told_speed(line.policy, case.now) if case.operator.fair_use else None
+        changed = _provisioned(case, line, ends, speed)
+        if changed is not None:
+            case.siblings.append(changed)
+
+
+def _provisioned(
+    case: Case, line: LineFacts, ends: dict[Unit, datetime | None], speed: tuple[str, datetime | None] | None
+) -> LineFacts | None:
+    """The line as it is to be stored, its rules written and told; None if they are what they were."""
+    served = line.status in SERVED
+    ends = ends if served else {}
     rated = {rate.unit for rate in case.operator.rates}
     told: list[_Told] = [
         # An operator without rates rates elsewhere: then money is taken to pay.
-        (counter, *_served(ends, unit, money=not rated or (unit in rated and money_pays(case, unit))))
+        (counter, *_served(ends, unit, money=not rated or (unit in rated and money_pays(case, unit, line))))
         for counter, unit in _PAID_IN.items()
     ]
-    if case.operator.fair_use:
-        told.append((Counter.SPEED, *_speed(case, line.policy)))
+    if speed is not None:
+        told.append((Counter.SPEED, *speed))
     if not served or any(said.startswith(f"{Counter.LINE} ") for said in line.policy):
         # Nobody need be told of a line that was always served. Of one that is not, even where nothing is left: sessions
         # that cost nothing go on.
         told.append((Counter.LINE, ACTIVE if served else ENDED, None))
     policy = tuple(_said(*one) for one in told)
     if policy == line.policy:
-        return
-    case.line = line._replace(policy=policy)
+        return None
     case.write("provisioned", line.line_id, policy, case.operation.key)
     rules = _rules(told, [one for one, said in zip(told, policy, strict=True) if said not in line.policy])
     # A line that is barred or ended is served no more, whatever is left; an empty one may be again at any moment.
     if not served:
-        case.announce("provisioning.changed", {"rules": rules, "served": False})
+        case.announce("provisioning.changed", {"rules": rules, "served": False}, line_id=line.line_id)
     elif rules:
-        case.announce("provisioning.changed", {"rules": rules})
+        case.announce("provisioning.changed", {"rules": rules}, line_id=line.line_id)
+    return line._replace(policy=policy)
 
 
 def _rules(told: list[_Told], changed: list[_Told]) -> list[dict[str, str | None]]:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from engine.balances.rules import ORDINARY, payable
 from engine.books.case import Case
+from engine.books.facts import LineFacts
 from engine.books.tables import Ledger
 from engine.usage.meters import room
 from engine.usage.tables import ReservationState
@@ -76,9 +77,12 @@ class Paid(NamedTuple):
     overrun: int
 
 
-def money_pays(case: Case, unit: Unit) -> bool:
-    """Whether money may pay for use of a unit: where consent is asked for, only with it. Postpaid accounts gave it."""
-    policy, line = case.operator.policy, case.line or case.facts.line
+def money_pays(case: Case, unit: Unit, line: LineFacts | None = None) -> bool:
+    """Whether money may pay for use of a unit: where consent is asked for, only with it. Postpaid accounts gave it.
+
+    Of another ``line`` than the operation's own, if that is said.
+    """
+    policy, line = case.operator.policy, line or case.line or case.facts.line
     if case.facts.postpaid or unit not in policy.opt_in_units:
         return True
     said = None if line is None else line.out_of_bundle

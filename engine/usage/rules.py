@@ -16,12 +16,12 @@ from engine.usage.quota import bounds, quota_size, validity
 from engine.usage.tables import ReservationState
 from engine.usage.tariffs import UnknownRatingGroup, category_of, next_change, zero_rated
 from engine.words import (
+    SERVED,
     Charge,
     Code,
     FinalUnit,
     GroupAnswer,
     GroupReport,
-    LineStatus,
     ResultCode,
     SessionAct,
     SessionRequest,
@@ -35,13 +35,11 @@ _MEASURED = (Unit.OCTETS, Unit.SECONDS, Unit.MESSAGES)
 #: What is told within so short a time is told as it happens.
 ONLINE = timedelta(minutes=1)
 
-_SERVED = frozenset({LineStatus.ACTIVE, LineStatus.PREACTIVE})
-
 
 def served(case: Case) -> bool:
     """Whether this line may use anything more."""
     line = case.facts.line
-    return not case.facts.frozen and (line is None or line.status in _SERVED)
+    return not case.facts.frozen and (line is None or line.status in SERVED)
 
 
 def session(case: Case, asked: SessionRequest) -> Verdict:

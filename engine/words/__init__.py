@@ -7,6 +7,7 @@ timezone-aware UTC. Everything here is plain data: no I/O, nothing that knows a 
 from __future__ import annotations
 
 from engine.words.accounts import (
+    SERVED,
     AccountRef,
     Bucket,
     LineRef,
@@ -135,6 +136,7 @@ __all__ = [
     "CARDS_MOST",
     "MAY_ASK",
     "MAY_DECIDE",
+    "SERVED",
     "AccountRef",
     "Adjust",
     "Advance",

@@ -34,6 +34,10 @@ class LineStatus(StrEnum):
     TERMINATED = "terminated"
 
 
+#: in which a line may use what its account holds
+SERVED = (LineStatus.PREACTIVE, LineStatus.ACTIVE)
+
+
 class AccountRef(NamedTuple):
     """Where an account lives. Sorting references sorts by (shard, account): the order in which rows are locked."""
 
