@@ -12,6 +12,13 @@ from tests.dialogs.conftest import Calling
 from tests.dialogs.player import Player
 from tests.engine.payments.house import House
 from tests.engine.shop import sell_vouchers
+from tests.houses import Houses
+
+
+@pytest.fixture
+async def house(houses: Houses) -> House:
+    """A house with gateways that some tests let hang."""
+    return await houses(patience=1.0)
 
 
 async def dialling(house: House, machine: Machine, line: Subscriber, session: str = "s1") -> Player:
@@ -76,7 +83,7 @@ async def test_a_session_played_again_is_the_same_payment(house: House, machine:
 
 
 async def test_a_payment_that_nobody_knows_of_yet_is_asked_about_as_asked_for(house: House, machine: Machine) -> None:
-    await house.plays("late")
+    await house.plays("late", seconds=30.0)
     line = await house.line()
     await (await dialling(house, machine, line)).say("2", "1", "1")
     second = await (await dialling(house, machine, line, "s2")).say("2", "1")
