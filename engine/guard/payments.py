@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import NamedTuple
@@ -69,12 +69,18 @@ class PaymentGuard:
         started = perf_counter()
         now = datetime.now(UTC)
         asking = [one for one in batch if one.asks]
+        digests = {one.payment_id: self._digests(one) for one in asking}
         # Before the first statement: no transaction is open while Redis is waited for.
-        counted = await self._windows.seen([Seen(one.payment_id, self._digests(one)) for one in asking], now)
+        counted = await self._windows.seen([Seen(payment_id, own) for payment_id, own in digests.items()], now)
         found, listed = await payment_store.known(
             connection,
             [(*one.account, one.line_id, one.payment_id, one.method.value) for one in batch],
-            [row for place, one in enumerate(batch) if one.asks for row in self._looked_for(place, one)],
+            [
+                (place, shard_of(digest), digest)
+                for place, one in enumerate(batch)
+                if one.asks
+                for digest in self._looked_for(one, digests[one.payment_id])
+            ],
             now=now,
             day=now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0),
         )
@@ -92,7 +98,7 @@ class PaymentGuard:
         self._meters["facts"].observe(perf_counter() - started)
         rulings = self._through_layers(cases)
         rows = [
-            self._row(batch[place], case, ruling)
+            self._row(batch[place], case, ruling, digests[batch[place].payment_id].get(ListKind.PAYER.value))
             for place, case, ruling in zip(places, cases, rulings, strict=True)
             if found[place] is not None
         ]
@@ -109,31 +115,20 @@ class PaymentGuard:
             self._meters[name].observe(perf_counter() - started)
         return rulings
 
-    def payer_digest(self, payer: str) -> bytes:
-        """What a payer's number or token is recognised by."""
-        return list_digest(self._keyring, ListKind.PAYER, payer)
-
-    def _digests(self, one: Intent) -> dict[str, bytes]:
-        """What an attempt counts for."""
-        digests = {kind.value: list_digest(self._keyring, kind, who) for kind, who in _who(one)}
-        digests[ListKind.SUBSCRIBER.value] = _line_digest(self._keyring, one)
+    def _digests(self, one: Intent, key_id: int | None = None) -> dict[str, bytes]:
+        """What an attempt counts for, under the current key unless told otherwise."""
+        digests = {kind.value: list_digest(self._keyring, kind, who, key_id) for kind, who in _who(one)}
+        digests[ListKind.SUBSCRIBER.value] = line_digest(self._keyring, one.account, one.line_id, key_id)
         return digests
 
-    def _looked_for(self, place: int, one: Intent) -> list[tuple[int, int, bytes]]:
+    def _looked_for(self, one: Intent, current: Mapping[str, bytes]) -> list[bytes]:
         """What may stand on a list, under every key in force."""
-        digests = [
-            digest
-            for key_id in self._keyring.ids
-            for digest in (
-                _line_digest(self._keyring, one, key_id),
-                *(list_digest(self._keyring, kind, who, key_id) for kind, who in _who(one)),
-            )
-        ]
-        return [(place, shard_of(digest), digest) for digest in digests]
+        older = [self._digests(one, key_id) for key_id in self._keyring.ids if key_id != self._keyring.current]
+        return [digest for digests in (current, *older) for digest in digests.values()]
 
-    def _row(self, one: Intent, case: PaymentCase, ruling: Ruling) -> payment_store.Row:
+    @staticmethod
+    def _row(one: Intent, case: PaymentCase, ruling: Ruling, payer: bytes | None) -> payment_store.Row:
         inputs = msgspec.json.encode(case.inputs()).decode()
-        payer = self.payer_digest(one.payer) if one.payer else None
         said = (ruling.verdict.value, ruling.layer, ruling.code, ruling.score, ruling.reasons, inputs, payer, case.now)
         return (*one.account, new_id(), one.payment_id, *said)
 
@@ -169,7 +164,3 @@ def list_digest(keyring: Keyring, kind: ListKind, who: str, key_id: int | None =
 def line_digest(keyring: Keyring, account: AccountRef, line_id: UUID | None, key_id: int | None = None) -> bytes:
     """The same of a line: by its id, since a number may go to another line."""
     return list_digest(keyring, ListKind.SUBSCRIBER, f"{account.account_id}|{line_id}", key_id)
-
-
-def _line_digest(keyring: Keyring, one: Intent, key_id: int | None = None) -> bytes:
-    return line_digest(keyring, one.account, one.line_id, key_id)

