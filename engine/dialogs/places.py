@@ -64,10 +64,7 @@ class Places:
         use = (
             sa.update(recovery_code)
             .where(
-                kept.shard == line.shard,
-                kept.account_id == line.account_id,
-                kept.line_id == line.line_id,
-                kept.code == code,
+                _of(line, code),
                 kept.expires_at > datetime.now(UTC),
                 sa.func.coalesce(kept.used_by, by) == by,
             )
@@ -84,10 +81,7 @@ class Places:
         leave = (
             sa.update(recovery_code)
             .where(
-                kept.shard == line.shard,
-                kept.account_id == line.account_id,
-                kept.line_id == line.line_id,
-                kept.code == code,
+                _of(line, code),
                 kept.used_by == by,
             )
             .values(used_by=None)
@@ -100,3 +94,9 @@ class Places:
         old = sa.delete(recovery_code).where(recovery_code.c.expires_at < datetime.now(UTC))
         async with self._database.begin() as connection:
             return (await connection.execute(old)).rowcount
+
+
+def _of(line: LineRef, code: str) -> sa.ColumnElement[bool]:
+    kept = recovery_code.c
+    owner = (kept.shard == line.shard, kept.account_id == line.account_id, kept.line_id == line.line_id)
+    return sa.and_(*owner, kept.code == code)
