@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 CLAIM_LIMIT, CLAIMS_AT_ONCE = 100, 6
 #: seconds a claimed message is ours; a worker that dies leaves it to others after that
 LEASE_SECONDS = 60
-#: seconds between looks at an empty outbox: shortest and longest. An alert leaves within a second of its commit
+#: seconds between looks at an outbox that does not fill a claim: shortest, and longest once it stays empty. An alert
+#: leaves within a second of its commit
 IDLE_SHORTEST, IDLE_LONGEST = 0.05, 0.25
 #: seconds of a carrier's rate that are claimed ahead, and that a message waits for its turn before it is given back
 AHEAD_SECONDS, TURN_SECONDS = 0.5, 5.0
@@ -86,16 +87,16 @@ class DeliveryWorker:
                 # Postgres away, most likely. Leases run out by themselves, so nothing is lost.
                 log.exception("delivery_failed")
                 idle = IDLE_LONGEST
-            if not messages:
+            if messages:
+                task = asyncio.create_task(self._work(messages))
+                working.add(task)
+                task.add_done_callback(working.discard)
+                if len(working) >= CLAIMS_AT_ONCE:
+                    await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            if len(messages) < CLAIM_LIMIT:
+                # A claim costs the same for one message and for a hundred: let some gather.
                 await pause(stop, idle * random.uniform(0.8, 1.2))
-                idle = min(idle * 1.3, IDLE_LONGEST)
-                continue
-            idle = IDLE_SHORTEST
-            task = asyncio.create_task(self._work(messages))
-            working.add(task)
-            task.add_done_callback(working.discard)
-            if len(working) >= CLAIMS_AT_ONCE:
-                await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            idle = IDLE_SHORTEST if messages else min(idle * 1.3, IDLE_LONGEST)
         if working:
             await asyncio.wait(working)
 

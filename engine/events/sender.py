@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: events given to queues in one go, and deliveries to one subscriber on their way at a time
 FAN_LIMIT, WINDOW = 500, 64
-#: seconds between two looks at the queue when nothing is due: the network shall hear within a second of what was paid
-PAUSE = 0.2
+#: seconds between two looks at the queue: the network shall hear within a second of what was paid
+PAUSE = 0.1
 #: seconds that a subscriber may take for one call, connecting included
 PATIENCE = 10.0
 #: seconds after which another process takes what this one claimed; far above ``PATIENCE``
@@ -98,7 +98,7 @@ class EventSender:
             while not stop.is_set():
                 more = False
                 try:
-                    more = await self._events.fan_out(FAN_LIMIT) > 0
+                    more = await self._events.fan_out(FAN_LIMIT) >= FAN_LIMIT
                     for target in await self._events.due():
                         self._serve(http, target)
                 except Exception:
