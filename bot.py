@@ -27,7 +27,7 @@ from channels.push import Pushes
 from channels.routing import Router, router
 from channels.sms.configured import carriers as made_carriers
 from channels.sms.contract import Carrier, Tools
-from channels.talk import chat_carriers
+from channels.text_channels import chat_carriers
 from channels.ussd.configured import outbounds
 from channels.ussd.outbound import Outbound
 from engine.events.sender import EventSender
@@ -96,8 +96,8 @@ def connected(opened: Opened) -> tuple[dict[str, Outbound], dict[str, Carrier], 
         redis=opened.redis,
         keyring=opened.keyring,
         public_url=settings.public_url,
-        on_incoming=opened.talk.inbound.take,
-        on_report=opened.talk.inbound.report,
+        on_incoming=opened.text_channels.inbound.take,
+        on_report=opened.text_channels.inbound.report,
     )
     return gateways, made_carriers(settings, tools), chat_carriers(settings, tools)
 
@@ -122,7 +122,7 @@ def works(
     if any("charging" in key.rights for key in settings.api_keys.values()):
         yield Reauthorization(engine).run(stop)
     if settings.telegram is not None:
-        bot, lease = opened.talk.bot(settings.telegram), Lease(opened.redis, "telegram")
+        bot, lease = opened.text_channels.bot(settings.telegram), Lease(opened.redis, "telegram")
         yield listen(settings, bot, lease, commands(opened.texts), stop)
     for job in schedule(engine, settings):
         yield every(job, stop)

@@ -18,7 +18,7 @@ from channels.editions import Editions
 from channels.hops import HopLog
 from channels.recording import Recorder
 from channels.sessions import SessionStore, connect
-from channels.talk import Talking, talk
+from channels.text_channels import TextChannels, text_channels
 from channels.trace import TracePublisher
 from channels.ussd.configured import fits, profiles
 from dialogs.catalogue import machine_of
@@ -51,7 +51,7 @@ class Opened:
     #: who serves USSD
     conversation: Conversation
     #: who serves texts and chats
-    talk: Talking
+    text_channels: TextChannels
     #: who watches the operator's file
     editions: Editions
     #: who keeps what people were shown
@@ -65,7 +65,7 @@ class Opened:
 
     async def close(self) -> None:
         """Finish what was promised to people, then let all connections go."""
-        await asyncio.gather(self.conversation.drain(), self.talk.texts.drain())
+        await asyncio.gather(self.conversation.drain(), self.text_channels.texts.drain())
         await self.hops.flush()
         await self.engine.close()
         await self.redis.aclose()
@@ -82,7 +82,7 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices, known = machine_of(operator, texts), Notices(texts, operator), profiles(settings.gateways)
     hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine, operator)
-    talking = talk(
+    by_text = text_channels(
         settings,
         engine=engine,
         machine=machine,
@@ -108,13 +108,13 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
         engine=engine,
         machine=machine,
         notices=notices,
-        talking=talking.texts,
+        texts=by_text.texts,
         fits=fits(known),
         redis=redis,
     )
     # Each has a type of its own: one out of its place is seen by mypy.
     resources = (settings, operator, keyring, metrics, engine, redis, store)
-    return Opened(*resources, texts, machine, conversation, talking, editions, hops, recorder)
+    return Opened(*resources, texts, machine, conversation, by_text, editions, hops, recorder)
 
 
 async def _engine(settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis) -> Engine:

@@ -71,10 +71,10 @@ async def app(settings: Settings) -> web.Application:
     application[SERVICES] = services
     pointers = Pointers(services.redis, services.keyring)
     application.add_routes(routes(gateway_doors, services.conversation, pointers, services.metrics))
-    inbound = services.talk.inbound
+    inbound = services.text_channels.inbound
     application.add_routes(carrier_routes(carrier_doors, inbound, services.metrics, settings.public_url))
     if settings.telegram is not None and settings.telegram.mode == "webhook":
-        telegram.mount(application, services.talk.bot(settings.telegram), settings.telegram.secret_token)
+        telegram.mount(application, services.text_channels.bot(settings.telegram), settings.telegram.secret_token)
     application.add_routes(payment_routes(settings, services.engine))
     application.add_routes(health_routes(services))
     interfaces.mount(application, settings, services.engine, services.keyring)

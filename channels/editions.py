@@ -59,7 +59,7 @@ class Editions:
         engine: Engine,
         machine: Machine,
         notices: Notices,
-        talking: TextConversation,
+        texts: TextConversation,
         fits: Fits,
         redis: Redis,
     ) -> None:
@@ -68,7 +68,7 @@ class Editions:
         self._engine = engine
         self._machine = machine
         self._notices = notices
-        self._talking = talking
+        self._texts = texts
         self._fits = fits
         self._board = board(redis)
         self._seen = _stamp(path)
@@ -133,7 +133,7 @@ class Editions:
         machine.texts = texts
         self._machine.adopt(machine)
         self._notices.adopt(Notices(texts, operator))
-        self._talking.adopt(operator)
+        self._texts.adopt(operator)
         await self._engine.publish_catalogue()
 
 
@@ -143,7 +143,7 @@ def board(redis: Redis) -> Board[Word]:
 
 
 async def served(redis: Redis) -> list[Word]:
-    """What the running processes say that they serve. Raises what Redis raises."""
+    """What the running processes say that they serve. Raises ``OtherVersion``, and what Redis raises."""
     return sorted(await board(redis).said(), key=lambda one: one.process)
 
 

@@ -26,7 +26,7 @@ from channels.outcome import Outcome
 from channels.quota import Quota, QuotaDown
 from channels.session import Begun, Session, Thread
 from channels.sessions import SessionStore
-from channels.text_talk import Talk, fresh, live, over
+from channels.text_exchange import Exchange, fresh, live, over
 from channels.text_turn import SILENCE, Shown, TextProfile, TextTurn, choices
 from channels.trace import Listener, Trace, TracePublisher
 from channels.turn import Event, Profile, Turn
@@ -163,74 +163,75 @@ class TextConversation(Conversation):
             # One word of warning, then silence: nobody reads so many answers.
             told = SILENCE if await self._over("warned", turn, 1) else self._notice("too_many", subscriber.language)
             return Outcome(told, over(), keeps=False)
-        talk = Talk(turn, subscriber, profile, trace, live(session, profile))
+        exchange = Exchange(turn, subscriber, profile, trace, live(session, profile))
         if turn.opt is not None:
-            return self._aside(talk, None)
+            return self._aside(exchange, None)
         if stop or start or intent is Intent.HELP:
-            return self._aside(talk, "stopped" if stop else "started" if start else "help")
+            return self._aside(exchange, "stopped" if stop else "started" if start else "help")
         if intent is Intent.CONTINUE:
-            return await self._continued(talk)
-        beginning = self._beginning(keyword, talk)
+            return await self._continued(exchange)
+        beginning = self._beginning(keyword, exchange)
         if beginning is not None:
             whole = intent is Intent.RECHARGE and bool(beginning.typed)
-            return await self._begun(talk, beginning, direct=whole)
+            return await self._begun(exchange, beginning, direct=whole)
         # A button may be tapped twice, and the first tap have ended it all: then the end is the current screen.
-        standing = session if turn.on is not None and fresh(session, profile) else talk.live
+        standing = session if turn.on is not None and fresh(session, profile) else exchange.live
         if standing is not None:
-            return await self._answered(talk, standing)
+            return await self._answered(exchange, standing)
         if turn.on is not None or bare_number(turn.text) is not None:
-            return self._aside(talk, "text_ended")
-        return self._aside(talk, None if await self._over("help", turn, profile.hourly_helps) else "not_understood")
+            return self._aside(exchange, "text_ended")
+        return self._aside(exchange, None if await self._over("help", turn, profile.hourly_helps) else "not_understood")
 
-    def _beginning(self, keyword: Keyword | None, talk: Talk) -> Beginning | None:
+    def _beginning(self, keyword: Keyword | None, exchange: Exchange) -> Beginning | None:
         """Where a text begins a conversation: a keyword, or a voucher number that nobody has asked for."""
         if keyword is not None:
             return self._keywords.beginning(keyword)
-        number = None if talk.turn.on is not None else bare_number(talk.turn.text)
+        number = None if exchange.turn.on is not None else bare_number(exchange.turn.text)
         if number is None or len(number) <= ANSWER_DIGITS_MOST:
             return None
-        state = None if talk.live is None else self._machine.states.get(talk.live.place.state)
+        state = None if exchange.live is None else self._machine.states.get(exchange.live.place.state)
         # Beside options a number is one that is asked for only if it looks like one.
         listed = isinstance(state, Choose) and any(fits_shape(one, number) for one in state.typed)
-        asked = isinstance(state, Ask) or listed
-        return None if asked else Beginning(self._machine.home, (number,))
+        return None if listed or isinstance(state, Ask) else Beginning(self._machine.home, (number,))
 
-    async def _begun(self, talk: Talk, beginning: Beginning, *, direct: bool) -> Outcome:
+    async def _begun(self, exchange: Exchange, beginning: Beginning, *, direct: bool) -> Outcome:
         """A conversation begins with this message: its keys are derived from it."""
-        origin = talk.own_origin()
-        context = talk.context(self._engine, origin)
+        origin = exchange.own_origin()
+        context = exchange.context(self._engine, origin)
         step, page = await self._machine.begin(beginning.state, context), 0
         if beginning.typed:
             typed = Inputs(list(beginning.typed), restart=False)
-            step, page = await self._play(typed, Session(step.place), context, talk.profile)
-        return await self._shown(talk, context, origin, (step, page), direct=direct)
+            step, page = await self._play(typed, Session(step.place), context, exchange.profile)
+        return await self._shown(exchange, context, origin, (step, page), direct=direct)
 
-    async def _continued(self, talk: Talk) -> Outcome:
+    async def _continued(self, exchange: Exchange) -> Outcome:
         """Go on where the line has left off, in this conversation or wherever else: same place, same keys."""
-        line, live = self._store.line(talk.turn), talk.live
+        line, live = self._store.line(exchange.turn), exchange.live
         if live is not None and not self._machine.left_behind(live.place):
             live = None
         left = await self._store.left(line)
         if live is None or (left is not None and left.name != line.name):
-            context = talk.context(self._engine, talk.own_origin())
+            context = exchange.context(self._engine, exchange.own_origin())
             back = await self._starts.come_back(left, context, ask=False)
             if back is not None:
-                return await self._shown(talk, context, back.origin, (back.step, 0))
-        return self._aside(talk, "nothing_left") if live is None else await self._answered(talk, live, again=True)
+                return await self._shown(exchange, context, back.origin, (back.step, 0))
+        if live is None:
+            return self._aside(exchange, "nothing_left")
+        return await self._answered(exchange, live, again=True)
 
-    async def _answered(self, talk: Talk, live: Session, *, again: bool = False) -> Outcome:
+    async def _answered(self, exchange: Exchange, live: Session, *, again: bool = False) -> Outcome:
         """An answer in a conversation; on a screen that has gone by, or ``again``, the current one is shown again."""
         thread, origin = cast(Thread, live.thread), UUID(bytes=live.origin)
-        context = talk.context(self._engine, origin)
-        if again or (talk.turn.on is not None and talk.turn.on != thread.shown):
+        context = exchange.context(self._engine, origin)
+        if again or (exchange.turn.on is not None and exchange.turn.on != thread.shown):
             step = await self._machine.show(live.place, context)
-            return await self._shown(talk, context, origin, (step, live.page), name=thread.shown)
-        played = await self._play(Inputs([talk.turn.text], restart=False), live, context, talk.profile)
-        return await self._shown(talk, context, origin, played, direct=thread.direct)
+            return await self._shown(exchange, context, origin, (step, live.page), name=thread.shown)
+        played = await self._play(Inputs([exchange.turn.text], restart=False), live, context, exchange.profile)
+        return await self._shown(exchange, context, origin, played, direct=thread.direct)
 
     async def _shown(
         self,
-        talk: Talk,
+        exchange: Exchange,
         context: Context,
         origin: UUID,
         played: tuple[Step, int],
@@ -244,11 +245,11 @@ class TextConversation(Conversation):
         if direct and isinstance(state, Confirm) and state.purpose == "recharge":
             step, page = await self._machine.say(step.place, YES, context), 0
             state = self._machine.states[step.screen.state]
-        talk.trace.mark("dialog")
-        talk.trace.state = state.name
-        sheets = self._pages(step.screen, context, talk.profile)
+        exchange.trace.mark("dialog")
+        exchange.trace.state = state.name
+        sheets = self._pages(step.screen, context, exchange.profile)
         page = min(page, len(sheets) - 1)
-        name = name or talk.trace.hop.hex()[:8]
+        name = name or exchange.trace.hop.hex()[:8]
         shown = Shown(
             text=sheets[page],
             ends=step.screen.ends,
@@ -257,9 +258,9 @@ class TextConversation(Conversation):
             options=choices(step.screen, more=page < len(sheets) - 1),
             secret=step.screen.secret,
             screen=name,
-            receipt=self._receipt(talk.trace),
+            receipt=self._receipt(exchange.trace),
         )
-        talk.trace.mark("layout")
+        exchange.trace.mark("layout")
         # Who has left the way to the confirmation is asked again, whatever comes.
         thread = Thread(time.time(), name, direct and isinstance(state, Ask))
         session = Session(step.place, page, ended=shown.ends, origin=origin.bytes, thread=thread)
@@ -269,21 +270,20 @@ class TextConversation(Conversation):
         """The receipt of what this text has done, which the answer tells of."""
         return self._engine.told.receipt(trace.operations[-1]) if trace.answer and trace.answer.ok else None
 
-    def _aside(self, talk: Talk, name: str | None) -> Outcome:
+    def _aside(self, exchange: Exchange, name: str | None) -> Outcome:
         """A word that leaves a conversation where it is; None for silence."""
-        session, texts = talk.live or over(), self._machine.texts
+        session, texts = exchange.live or over(), self._machine.texts
         if name is None:
             return Outcome(SILENCE, session)
-        said = texts.say(texts.language(talk.subscriber.language), self._said[name])
-        screen = Screen(state=f"notice.{name}", text=said, ends=talk.live is None)
-        text = pages(screen, talk.profile.budget)[0]
+        said = texts.say(texts.language(exchange.subscriber.language), self._said[name])
+        screen = Screen(state=f"notice.{name}", text=said, ends=exchange.live is None)
+        text = pages(screen, exchange.profile.budget)[0]
         return Outcome(Shown(text=text, ends=screen.ends, label=screen.state, body=said), session)
 
     def _pages(self, screen: Screen, context: Context, profile: Profile) -> list[str]:
         """Who types numbers into a text is told to; buttons tell it themselves."""
         if screen.options and not cast(TextProfile, profile).buttons:
-            confirms = isinstance(self._machine.states[screen.state], MoneyStep)
-            texts = self._machine.texts
+            texts, confirms = self._machine.texts, isinstance(self._machine.states[screen.state], MoneyStep)
             line = texts.say(texts.language(context.language), CONFIRM_LINE if confirms else CHOOSE_LINE)
             screen = msgspec.structs.replace(screen, text=f"{screen.text}\n{line}")
         return pages(screen, profile.budget)

@@ -77,7 +77,7 @@ async def target_of(made: Scratch) -> Target:
     apps = {**text_profiles(opened.settings, operator), CHAT: chat_profile(operator)}
     return Target(
         ussd=opened.conversation,
-        texts=opened.talk.texts,
+        texts=opened.text_channels.texts,
         gateways={name: known.budget for name, known in profiles(opened.settings.gateways).items()},
         apps={name: known.budget for name, known in apps.items()},
         msisdns=await populate(opened.engine, PEOPLE),

@@ -164,7 +164,7 @@ async def _on_scratch(
         def fresh() -> Phone:
             """A phone that nobody has dialled with, of the kind that is wanted."""
             if by in apps:
-                return TextPhone(opened.talk.texts, apps[by], msisdn, _name())
+                return TextPhone(opened.text_channels.texts, apps[by], msisdn, _name())
             return UssdPhone(opened.conversation, name, msisdn, _name(), cumulative=by == "ussd")
 
         session.tell(f"vouchers: {', '.join(made.vouchers[:3])}")

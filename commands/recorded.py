@@ -148,7 +148,7 @@ async def _said(phone: Phone, typed: list[str]) -> Seen:
 def _phone(made: Scratch, hop: RecordedHop, msisdn: str, name: str) -> Phone:
     if hop.channel in ("ussd", "terminal"):
         return UssdPhone(made.opened.conversation, next(iter(GATEWAYS)), msisdn, name, cumulative=hop.channel == "ussd")
-    return TextPhone(made.opened.talk.texts, CHAT if hop.gateway == CHAT else "simulator", msisdn, name)
+    return TextPhone(made.opened.text_channels.texts, CHAT if hop.gateway == CHAT else "simulator", msisdn, name)
 
 
 async def _open(made: Scratch, line: Subscriber, opening: Opening) -> None:

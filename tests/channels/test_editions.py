@@ -70,7 +70,7 @@ def process(path: Path, talk: Talk, texting: TextTalk, engine: Engine, redis_cli
         engine=engine,
         machine=ussd._machine,
         notices=ussd._notices,
-        talking=texts,
+        texts=texts,
         fits=anything_fits,
         redis=redis_client,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import channels.sessions
-import channels.text_talk
+import channels.text_exchange
 from channels.layout import septets
 from channels.text_turn import text_profile
 from engine.api import Engine
@@ -140,7 +140,7 @@ async def test_after_a_silence_a_bare_number_is_told_that_the_session_has_ended(
     texter = Texter(texting())
     await texter.text("BUY 1")
     later = time.time() + 601
-    monkeypatch.setattr(channels.text_talk.time, "time", lambda: later)
+    monkeypatch.setattr(channels.text_exchange.time, "time", lambda: later)
     assert (await texter.text("1")).text == "That session has ended. Text MENU to begin again."
     assert await money(engine) == 100_000
     assert (await texter.text("MENU")).label == "main_menu.home"

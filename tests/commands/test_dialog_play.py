@@ -39,7 +39,7 @@ async def test_the_same_choices_on_ussd_sms_telegram_and_the_terminal_are_the_sa
             for place, choices in enumerate(reversed(CHOICES)):
                 name = f"same-{kind}-{place}"
                 if kind in ("sms", CHAT):
-                    phone = TextPhone(opened.talk.texts, "simulator" if kind == "sms" else CHAT, msisdn, name)
+                    phone = TextPhone(opened.text_channels.texts, "simulator" if kind == "sms" else CHAT, msisdn, name)
                 else:
                     phone = UssdPhone(opened.conversation, "africastalking", msisdn, name, cumulative=kind == "ussd")
                 await phone.dial()

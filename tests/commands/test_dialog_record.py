@@ -66,7 +66,7 @@ async def recorded(made: Scratch) -> Recording:
     await say(made, "recorded-2", "5", "1", "0" + THIRD[4:], "20", "1")
     await say(made, "recorded-4", "5", "1", "1", "30", "1")
     await say(made, "recorded-5", "3", "0", "1", "0", "2")
-    texter = TextPhone(opened.talk.texts, "simulator", LINE, "recorded-3")
+    texter = TextPhone(opened.text_channels.texts, "simulator", LINE, "recorded-3")
     await texter.dial()
     for typed in ("4", "2", PIN, "9153", "MENU", "2", "2", "1"):
         await texter.say(typed)

@@ -1,4 +1,4 @@
-"""Whoever talks with us by text, in an SMS or a chat: the parts that serve them, made once for each process."""
+"""The channels by text, SMS and chats: the parts that serve them, made once for each process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from settings import Settings, TelegramSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Talking:
+class TextChannels:
     """Conversations by text, what carriers hand in, and chats."""
 
     texts: TextConversation
@@ -47,7 +47,7 @@ def chat_carriers(settings: Settings, tools: Tools) -> dict[str, Carrier]:
     return {APP: TelegramCarrier(APP, {"token": telegram.token, "base_url": telegram.base_url}, tools)}
 
 
-def talk(
+def text_channels(
     settings: Settings,
     *,
     engine: Engine,
@@ -58,7 +58,7 @@ def talk(
     keyring: Keyring,
     metrics: Metrics,
     listeners: Sequence[Listener] = (),
-) -> Talking:
+) -> TextChannels:
     """The parts over one engine. Opens nothing."""
     operator, quota = engine.operator, Quota(redis, keyring)
     texts = TextConversation(
@@ -85,4 +85,4 @@ def talk(
         notices=notices,
         operator=operator,
     )
-    return Talking(texts, Inbound(engine, texts), chats)
+    return TextChannels(texts, Inbound(engine, texts), chats)

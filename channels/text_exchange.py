@@ -19,7 +19,7 @@ from engine.words import Subscriber
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class Exchange:
     """One text with all that belongs to it."""
 
     turn: TextTurn
