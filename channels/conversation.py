@@ -179,7 +179,7 @@ class Conversation:
 
     async def _without_session(self, turn: Turn, profile: Profile, trace: Trace) -> Reply:
         """Redis is down: a cumulative gateway tells the whole session with each hop, others must dial again."""
-        if not turn.cumulative and turn.event is not Event.NEW:
+        if not turn.may_begin:
             return self._notice("session_lost", await self._language(turn))
         deadline = asyncio.get_running_loop().time() + profile.deadline_seconds - MARGIN_SECONDS
         alone = replace(turn, remembered=False)
@@ -248,7 +248,7 @@ class Conversation:
         session, own = begun.session, own_origin(turn)
         origin, start = origin_in(session, own), None
         fed = inputs(turn, session, lambda length: self._store.hop(turn, length))
-        if fed.restart and not turn.cumulative and turn.event is not Event.NEW:
+        if fed.restart and not turn.may_begin:
             return self._refusal("session_lost", subscriber.language)
         context = Context(
             engine=cast(Engine, Watched(self._engine, trace)),

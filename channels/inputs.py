@@ -39,11 +39,11 @@ def inputs(turn: Turn, session: Session | None, hop: Callable[[int], bytes]) -> 
     (a shortcut that was dialled, a session lost from Redis, a hop that does not continue the last one) the segments
     are played from the start; derived idempotency keys make a second playing harmless.
     """
-    segments = turn.text.split("*") if turn.text else []
     if not turn.cumulative:
         if session is not None and not session.ended and turn.event is not Event.NEW:
             return Inputs([turn.text], restart=False)
-        return Inputs(segments, restart=True)
+        return Inputs(_segments(turn.text if turn.dialled is None else turn.dialled), restart=True)
+    segments = _segments(turn.text)
     if session is not None and not session.ended and segments:
         seen = session.seen_length
         if seen == 0:
@@ -52,3 +52,7 @@ def inputs(turn: Turn, session: Session | None, hop: Callable[[int], bytes]) -> 
             return Inputs([turn.text[seen + 1 :]], restart=False)
     late = session is not None and len(turn.text) < session.seen_length
     return Inputs(segments, restart=True, keeps=not late)
+
+
+def _segments(text: str) -> list[str]:
+    return text.split("*") if text else []

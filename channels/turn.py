@@ -38,7 +38,11 @@ class Turn:
     #: ``channels.pointers`` finds it by the session
     msisdn: str = field(repr=False)
     text: str = field(repr=False)
+    #: None where the gateway does not say
     event: Event | None = None
+    #: what was dialled behind the code if this is its session's first hop, which it is if nobody knows the session;
+    #: None where the gateway says which hop is the first, and for what cannot be one
+    dialled: str | None = field(default=None, repr=False)
     cumulative: bool = False
     #: what was dialled, as the gateway names it: ``*123#``
     service_code: str = ""
@@ -62,7 +66,12 @@ class Turn:
     @property
     def unnumbered(self) -> bool:
         """Nothing in the hop tells a retry from the same input typed twice."""
-        return not self.cumulative and not self.sequence and self.event is not None
+        return not self.cumulative and not self.sequence
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether a session that nobody knows can begin with this hop; otherwise it has been lost."""
+        return self.cumulative or self.event is Event.NEW or self.dialled is not None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -1,13 +1,16 @@
 """Comviva's USSD gateway as Airtel runs it, to the letter.
 
 Hop: GET with ``SessionID MSISDN MSC input`` and, where the operator set them, ``userid password``. ``input`` is the
-dialled string on the first hop and afterwards what was typed last: it does not pile up. Answer: 200, ``text/plain``,
-the body is the screen; the header ``Freeflow`` says ``FC`` (flow continues) or ``FB`` (flow breaks), ``charge`` (``Y``
-or ``N``) and ``amount`` what the session costs the person.
+dialled string on the first hop, without its ``*`` and ``#`` as Airtel sends it, and afterwards what was typed last: it
+does not pile up. Nothing says which hop is the first: it is the one whose session is not known. Answer: 200,
+``text/plain``, the body is the screen; the header ``Freeflow`` says ``FC`` (flow continues) or ``FB`` (flow breaks),
+``charge`` (``Y`` or ``N``) and ``amount`` what the session costs the person.
 
 End of session: GET to the same address with ``clean`` and ``error``, ``SessionID`` and ``msisdn``. Answer: 200, empty.
 
 Hops have no number, so the same input within a moment is a retry. Timers: none is published; 180 s are usual.
+
+Source: Flares 1.5.0, HTTP pull interface 1.2.0, as vumi/transports/airtel speaks it and its tests record it.
 """
 
 from __future__ import annotations
@@ -59,11 +62,12 @@ class Gateway(Adapter):
             failed = fields.get("error", "").strip() not in {"", "0"}
             return SessionEnd(self._turn(fields, "msisdn", "", Event.CLOSE), "failed" if failed else "cleaned")
         said = typed(fields, "input")
-        # A session begins with a dialled string, and people answer screens with none.
-        begins = not said.strip() or said.strip().startswith("*")
-        if begins:
-            return self._turn(fields, "MSISDN", dialled(said, self._service_code), Event.NEW)
-        return self._turn(fields, "MSISDN", said, Event.RESUME)
+        bare, code = said.strip(), self._service_code
+        if bare.startswith("*"):
+            return self._turn(fields, "MSISDN", dialled(bare, code), Event.NEW)
+        # The code may also be what was typed on a screen: an amount, say.
+        may_begin = not bare or f"{bare}*".startswith(f"{code}*")
+        return self._turn(fields, "MSISDN", said, None, dialled(bare, code) if may_begin else None)
 
     def write(self, reply: Reply, turn: Turn) -> Response:  # noqa: ARG002 - the same whoever is answered
         """The screen; in the headers whether the session goes on and what it costs."""
@@ -83,12 +87,6 @@ class Gateway(Adapter):
         """200, empty."""
         return Response(200, PLAIN, b"")
 
-    async def send(self, reply: Reply, turn: Turn) -> None:
-        """Nothing: the answer is the response."""
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
     def _knows(self, fields: Mapping[str, str]) -> bool:
         wanted = {"userid": self._options.userid, "password": self._options.password}
         return all(
@@ -97,7 +95,9 @@ class Gateway(Adapter):
             if value
         )
 
-    def _turn(self, fields: Mapping[str, str], msisdn: str, text: str, event: Event) -> Turn:
+    def _turn(
+        self, fields: Mapping[str, str], msisdn: str, text: str, event: Event | None, first: str | None = None
+    ) -> Turn:
         return Turn(
             channel="ussd",
             gateway=self._name,
@@ -105,5 +105,6 @@ class Gateway(Adapter):
             msisdn=number(fields, msisdn),
             text=text,
             event=event,
+            dialled=first,
             service_code=f"*{self._service_code}#",
         )

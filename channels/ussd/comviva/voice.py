@@ -14,8 +14,8 @@ class Voice(voice.Voice):
     """One session."""
 
     def dial(self, beyond: str = "") -> Call:
-        """The first hop."""
-        return self._hop(self.dialled(beyond))
+        """The first hop: what was dialled, without its ``*`` and ``#``."""
+        return self._hop(self.dialled(beyond).strip("*#"))
 
     def say(self, typed: str) -> Call:
         """The next hop."""

@@ -57,7 +57,8 @@ async def restcomm(client: Client, text: str, session: str) -> Heard:
 
 
 async def comviva(client: Client, text: str, session: str) -> Heard:
-    fields = {"SessionID": session, "MSISDN": MSISDN[1:], "MSC": "9876", "input": text}
+    # What was dialled comes without its * and #, so nothing in a hop tells whether it is the first.
+    fields = {"SessionID": session, "MSISDN": MSISDN[1:], "MSC": "9876", "input": text.strip("*#")}
     response = await client.get("/ussd/comviva", params=fields)
     body = await response.read()
     return Heard(response.status, body, body.decode(), response.headers["Freeflow"] == "FB")
@@ -163,6 +164,19 @@ async def test_restcomm_s_abort_closes_the_session_and_is_counted(serving: Serve
     assert response.status == 200
     assert (await restcomm(client, "1", "12")).ends
     assert 'gateway="restcomm",outcome="user_abort"} 1.0' in metrics.render().decode()
+
+
+async def test_what_comviva_s_caller_types_may_be_the_very_code(serving: ServeAdapter, line: str) -> None:
+    client = await serving("comviva", Comviva("comviva", "123", {}))
+    home = await comviva(client, "*123#", "12")
+    asked = await comviva(client, "2", "12")
+    typed = await comviva(client, "123", "12")
+    assert not typed.ends and typed.text not in (home.text, asked.text), "an answer, and a wrong one"
+
+
+async def test_comviva_s_first_hop_of_a_code_that_is_not_served_is_no_session(serving: ServeAdapter, line: str) -> None:
+    client = await serving("comviva", Comviva("comviva", "123", {}))
+    assert (await comviva(client, "*124#", "12")).ends
 
 
 async def test_comviva_s_cleanup_closes_the_session_and_is_answered_with_nothing(
