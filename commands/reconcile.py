@@ -18,7 +18,7 @@ from commands.installation import By, Result, Why, guarded, open_all
 from commands.reconciled import print_figures, table_of, told, write_reports
 from commands.tables import print_table
 from engine.api import Engine
-from engine.reconciliation.cases import Discrepancy, Wanted
+from engine.reconciliation.cases import Discrepancy, Selection
 from engine.reconciliation.tables import Resolution
 from settings import load_settings
 
@@ -132,7 +132,7 @@ def list_open(
     csv: Csv = None,
 ) -> None:
     """What is open, oldest day first."""
-    wanted = Wanted(gateway=gateway, first=_date(since), resolved=resolved)
+    wanted = Selection(gateway=gateway, first=_date(since), resolved=resolved)
 
     async def work(engine: Engine) -> list[Discrepancy]:
         """What is shown, after the files that were asked for are written."""

@@ -12,7 +12,7 @@ from commands.installation import major_units
 from commands.tables import print_table
 from engine.api import Engine
 from engine.reconciliation import report
-from engine.reconciliation.cases import Discrepancy, Wanted
+from engine.reconciliation.cases import Discrepancy, Selection
 from engine.reconciliation.runs import Figure
 from engine.reconciliation.staging import Run
 
@@ -33,7 +33,7 @@ async def told(engine: Engine, run: Run, html: Path | None, csv: Path | None) ->
         console.print(f"line {bad.line}: {bad.reason}", style="red", markup=False, highlight=False)
     if run.broken > SHOWN:
         console.print(f"and {run.broken - SHOWN:,} more lines", style="red", highlight=False)
-    wanted = Wanted(gateway=run.gateway, first=run.first_day, last=run.last_day)
+    wanted = Selection(gateway=run.gateway, first=run.first_day, last=run.last_day)
     found = await engine.reconciliation.discrepancies(wanted, limit=SHOWN)
     if found:
         print_table(table_of(found))
@@ -43,7 +43,7 @@ async def told(engine: Engine, run: Run, html: Path | None, csv: Path | None) ->
     return bool(found or run.broken or run.unanswered)
 
 
-async def write_reports(engine: Engine, wanted: Wanted, html: Path | None, csv: Path | None) -> None:
+async def write_reports(engine: Engine, wanted: Selection, html: Path | None, csv: Path | None) -> None:
     """Write the reports that were asked for."""
     reconciliation = engine.reconciliation
     if csv is not None:

@@ -28,7 +28,7 @@ from engine.faces.staffing import Staffing
 from engine.mediation.service import Opened
 from engine.payments.gateways import Gateways, no_gateways
 from engine.recharge.tables import BatchState
-from engine.reconciliation.cases import Wanted
+from engine.reconciliation.cases import Selection
 from engine.reconciliation.tables import Resolution
 from engine.usage.history import purpose_of
 from runtime.keyring import Keyring
@@ -51,8 +51,8 @@ __all__ = [
     "Resolution",
     "Retries",
     "ScreenUse",
+    "Selection",
     "SignedReceipt",
-    "Wanted",
     "open_engine",
     "purpose_of",
 ]

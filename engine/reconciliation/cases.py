@@ -81,7 +81,7 @@ async def stated_back(connection: AsyncConnection, gateway: str, gateway_ref: st
     return int(stated[0]), int(stated[1])
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Which discrepancies are meant; None leaves it open."""
 
     gateway: str | None = None
@@ -105,7 +105,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find(
-    connection: AsyncConnection, wanted: Wanted, *, after: Discrepancy | None = None, limit: int
+    connection: AsyncConnection, wanted: Selection, *, after: Discrepancy | None = None, limit: int
 ) -> list[Discrepancy]:
     """Discrepancies by day and name; ``after`` is the last one of the page before."""
     one = discrepancy.c

@@ -15,7 +15,7 @@ from engine.payments.parts import returned_event
 from engine.payments.service import Payments
 from engine.recharge.gateways.contract import Event, GatewayState, Outcome
 from engine.reconciliation import cases, store
-from engine.reconciliation.cases import Discrepancy, Wanted
+from engine.reconciliation.cases import Discrepancy, Selection
 from engine.reconciliation.rules import Days
 from engine.reconciliation.staging import Sealer
 from engine.reconciliation.tables import Resolution, State
@@ -50,7 +50,7 @@ class Crediting:
         """Credit the exact matches of these days that nobody has decided about, by the rule. Returns how many were."""
         if {self._rules.credit, self._given_back} == {"never"}:
             return 0
-        wanted = Wanted(gateway=gateway, first=of.first, last=of.last, creditable=True)
+        wanted = Selection(gateway=gateway, first=of.first, last=of.last, creditable=True)
         credited, last = 0, None
         while True:
             async with self._database.connect() as connection:

@@ -16,7 +16,7 @@ from engine.payments.service import Payments
 from engine.recharge.gateways.offers import OffersStatements
 from engine.reconciliation import cases, matching, runs, store
 from engine.reconciliation.asking import ask
-from engine.reconciliation.cases import Change, Discrepancy, Wanted
+from engine.reconciliation.cases import Change, Discrepancy, Selection
 from engine.reconciliation.crediting import Crediting
 from engine.reconciliation.rules import Days, days, likeliest
 from engine.reconciliation.runs import Figure, PastRun
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 FETCH_DAYS = 3
 #: discrepancies that are read at a time
 PAGE = 500
-ANY_OPEN = Wanted()
+ANY_OPEN = Selection()
 
 
 class Reconciliation:
@@ -176,13 +176,13 @@ class Reconciliation:
             return await runs.figures(connection, gateway, first)
 
     async def discrepancies(
-        self, wanted: Wanted = ANY_OPEN, *, after: Discrepancy | None = None, limit: int = PAGE
+        self, wanted: Selection = ANY_OPEN, *, after: Discrepancy | None = None, limit: int = PAGE
     ) -> list[Discrepancy]:
         """What differs, oldest day first; ``after`` is the last one of the page before."""
         async with self._books.billing.connect() as connection:
             return await cases.find(connection, wanted, after=after, limit=limit)
 
-    async def each(self, wanted: Wanted) -> AsyncIterator[Discrepancy]:
+    async def each(self, wanted: Selection) -> AsyncIterator[Discrepancy]:
         """All of them, however many, page by page."""
         page = await self.discrepancies(wanted)
         while page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.words import MAY_ASK, BadRequest, LineStatus, RequestKind, Role, Wanted
+from engine.words import MAY_ASK, BadRequest, LineStatus, RequestDraft, RequestKind, Role
 from settings import StaffRules
 
 #: to which statuses staff may take a line here; ending one is an act of the operator's systems
@@ -13,7 +13,7 @@ LARGEST = 10**15
 WHY_FEWEST, WHY_MOST = 3, 500
 
 
-def check_wanted(wanted: Wanted, role: Role, why: str) -> None:
+def check_wanted(wanted: RequestDraft, role: Role, why: str) -> None:
     """Raise ``BadRequest`` for what this role may not ask for, or what makes no sense."""
     if role not in MAY_ASK[wanted.kind]:
         raise BadRequest("role")
@@ -34,7 +34,7 @@ def check_why(why: str) -> None:
         raise BadRequest("why")
 
 
-def is_enough_alone(wanted: Wanted, moved_today: int, rules: StaffRules) -> bool:
+def is_enough_alone(wanted: RequestDraft, moved_today: int, rules: StaffRules) -> bool:
     """Whether one person is enough for this.
 
     ``moved_today``: what they moved of its unit within 24 hours without a second one. Many small ones are a big one.

@@ -24,12 +24,12 @@ from engine.words import (
     BadRequest,
     Code,
     Operation,
+    RequestDraft,
     RequestKind,
     RequestState,
     StaffMember,
     StaffRequest,
     Unit,
-    Wanted,
 )
 from runtime.logs import mask
 from settings import Operator
@@ -68,7 +68,7 @@ class Requests:
 
     # -- asking and deciding ---
 
-    async def ask(self, member: StaffMember, wanted: Wanted, *, why: str, once: UUID) -> StaffRequest:
+    async def ask(self, member: StaffMember, wanted: RequestDraft, *, why: str, once: UUID) -> StaffRequest:
         """Ask for something. It is done at once where one person is enough, and waits for a second one otherwise.
 
         ``once`` names the form that asked: sent twice it is one request. Raises ``BadRequest``.
@@ -144,7 +144,7 @@ class Requests:
             # Who held them when it was asked is known no more.
             raise BadRequest("anew")
 
-    async def _measured(self, wanted: Wanted) -> Wanted:
+    async def _measured(self, wanted: RequestDraft) -> RequestDraft:
         """What is given back, as an amount: the limit is for that."""
         if wanted.kind is RequestKind.PAYMENT and wanted.subject is not None:
             payment = await self._payments.payment(wanted.subject)

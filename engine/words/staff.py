@@ -189,7 +189,7 @@ class BadRequest(EngineError):
     """
 
 
-class Wanted(NamedTuple):
+class RequestDraft(NamedTuple):
     """What is asked for; see ``StaffRequest``."""
 
     kind: RequestKind

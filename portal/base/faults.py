@@ -55,24 +55,30 @@ def faults(show: Shown) -> Middleware:
 
     @web.middleware
     async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Redirects pass; what has begun to be sent cannot be taken back."""
+        """Redirects pass. An answer that has begun breaks off, so that nobody takes a part of it for the whole."""
         try:
             return await handler(request)
-        except web.HTTPException as refused:
-            if refused.status < 400:
+        except Exception as error:
+            if request.writer.output_size > 0:
+                raise ConnectionResetError("the answer had begun") from error
+            if isinstance(error, web.HTTPException) and error.status < 400:
                 raise
-            status, detail, headers = refused.status, refused.text or "", _kept(refused)
-        except AWAY as error:
-            log.warning("page_unavailable", error=type(error).__name__)
-            status, detail, headers = 503, "", {"Retry-After": RETRY_AFTER}
-        except Exception:
-            if request.writer.output_size > 0:  # too late: an answer has begun
-                raise
-            log.exception("page_failed")
-            status, detail, headers = 500, "", {}
+            status, detail, headers = _told(error)
         return await _answer(request, show, status, detail, headers)
 
     return tell
+
+
+def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Status, detail and headers of the answer to what was raised."""
+    if isinstance(error, web.HTTPException):
+        kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+        return error.status, error.text or "", kept
+    if isinstance(error, AWAY):
+        log.warning("page_unavailable", error=type(error).__name__)
+        return 503, "", {"Retry-After": RETRY_AFTER}
+    log.error("page_failed", exc_info=error)
+    return 500, "", {}
 
 
 async def _answer(
@@ -87,8 +93,3 @@ async def _answer(
     said = heading.message if not detail or detail.startswith(default) else detail
     problem = {"title": heading.message, "status": status, "detail": said}
     return web.json_response(problem, status=status, headers=headers, content_type="application/problem+json")
-
-
-def _kept(refused: web.HTTPException) -> dict[str, str]:
-    """The headers that belong to the refusal itself."""
-    return {name: refused.headers[name] for name in ("Allow", "Retry-After") if name in refused.headers}

@@ -119,7 +119,6 @@ class DashboardPages:
             ],
             "carriers": [(name, *CARRIER_STATES[rank]) for name, rank in look.carriers.items()],
             "proof": look.proof,
-            "account": lambda ref: f"{ref.shard}-{ref.account_id.hex}",
             "rate": rate,
             "seconds": seconds,
         }

@@ -19,11 +19,11 @@ from dialogs.names import product_name
 from dialogs.values import LastDay, Money, Quantity, Text, counted, text
 from engine.api import Engine
 from engine.words import Role, StaffMember, Unit
+from portal.base.forms import fields_of, no_nul
 from portal.base.guard import from_our_own_page
 from portal.base.sessions import Began, Sessions, Visit
 from portal.base.words import LANGUAGES, RIGHT_TO_LEFT
-from portal.console.asked import in_language, no_nul
-from portal.console.navigation import NAVIGATION, Entry
+from portal.console.navigation import NAVIGATION, Entry, in_language
 from portal.console.words import ConsoleTexts
 from settings import ConsoleSettings, Operator
 
@@ -186,12 +186,7 @@ class Desk:
 
     async def form(self, request: web.Request, person: Attendant) -> Mapping[str, str]:
         """What a form of ours sent. Raises 403 for one that another site, or an older session, made; 400 for none."""
-        try:
-            sent = await request.post()
-        except (ValueError, LookupError) as error:  # not in the encoding that it says it is in
-            raise web.HTTPBadRequest(text="form: not readable") from error
-        fields = {name: value[:FIELD_MOST] for name, value in sent.items() if isinstance(value, str)}
-        no_nul(*fields.values())
+        fields = await fields_of(request, FIELD_MOST)
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.warning("console_form_refused", path=request.path)
             raise web.HTTPForbidden(text=self.say(person, text("This page is too old. Please open it again.")))

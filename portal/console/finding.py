@@ -12,7 +12,7 @@ from portal.console.board import Board
 from portal.console.desk import STAFF, Attendant, Desk, Route, get, post
 from portal.console.names import PAYMENT_STATES
 from portal.console.refs import write_line
-from portal.console.request_names import KINDS, OPERATION_KINDS, VOUCHER_STATES
+from portal.console.request_names import KINDS, OPERATION_KINDS, OUTCOMES, VOUCHER_STATES
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +62,7 @@ class FindPages:
             payment_states=PAYMENT_STATES,
             operation_kinds=OPERATION_KINDS,
             voucher_states=VOUCHER_STATES,
+            outcomes=OUTCOMES,
         )
 
 

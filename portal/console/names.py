@@ -78,6 +78,7 @@ PAYMENT_REASONS: dict[str, tuple[Text, str]] = {
     "unreachable": (text("Gateway not reached"), ""),
     "unresolved": (text("Nobody found out"), ""),
     "refund_refused": (text("The gateway does not give it back"), ""),
+    "return_failed": (text("The gateway does not give it back"), ""),
     "line_closed": (text("The line was closed"), ""),
     "line_unknown": (text("There is no such line."), ""),
 }
@@ -104,6 +105,13 @@ DIFFERENCES: dict[str, tuple[Text, str]] = {
     "duplicate": (text("Duplicate"), "warn"),
     "timing": (text("Timing"), "calm"),
 }
+#: what is known here of what differs: the payment's state, or why there is none (``engine.reconciliation.rules``)
+DIFFERENCE_REASONS: dict[str, tuple[Text, str]] = {
+    **PAYMENT_STATES,
+    "payment_unknown": (text("No such payment here"), ""),
+    "told_twice": (text("Stated twice"), ""),
+    "not_stated": (text("Not stated by the gateway"), ""),
+}
 DIFFERENCE_STATES: dict[str, tuple[Text, str]] = {
     "open": (text("Open"), "warn"),
     "assigned": (text("Assigned"), "calm"),
@@ -116,6 +124,12 @@ RESOLUTIONS: dict[str, tuple[Text, str]] = {
     "corrected": (text("Corrected by the gateway"), "good"),
     "explained": (text("Explained"), "good"),
     "written_off": (text("Written off"), "warn"),
+}
+#: what was done with a discrepancy, before a colon (``Change.what``); behind it stands to whom, or how it was resolved
+CHANGES: dict[str, tuple[Text, str]] = {
+    **DIFFERENCE_STATES,
+    "found": (text("Found"), ""),
+    "cleared": RESOLUTIONS["cleared"],
 }
 BATCH_STATES: dict[str, tuple[Text, str]] = {
     "created": (text("Created"), ""),

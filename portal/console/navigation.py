@@ -1,8 +1,11 @@
-"""The console's navigation: one entry for each page that is found by it."""
+"""The console's navigation: one entry for each page that is found by it, and every page in another language."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from aiohttp import web
 
 from dialogs.values import Text, text
 
@@ -49,3 +52,13 @@ NAVIGATION: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
     ),
     (text("Staff"), (Entry("/staff", text("People"), "people"), Entry("/me", text("My account"), "person"))),
 )
+
+
+def in_language(request: web.Request, back: str) -> Callable[[str], str]:
+    """Makes the link to this page in the language of a code, with everything that was chosen on it.
+
+    What a form did has no address to come back to: from there it leads to ``back``.
+    """
+    if request.method == "GET":
+        return lambda code: str(request.rel_url.update_query(lang=code))
+    return lambda code: f"{back}?lang={code}"

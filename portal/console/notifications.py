@@ -13,6 +13,7 @@ from portal.console.board import Board
 from portal.console.desk import ACTING, STAFF, Attendant, Desk, Route, get, post
 from portal.console.paging import ROWS, read_key, write_key
 from portal.console.reasons import NotDone
+from portal.console.request_names import TOPICS
 
 CAMPAIGNING = frozenset({Role.ADMIN, Role.AUDITOR, Role.SUPPORT})
 
@@ -46,6 +47,7 @@ class NotificationPages:
             rows=rows[:ROWS],
             following="" if last is None else write_key(last.created_at, last.message_id),
             first=after is None,
+            topics=TOPICS,
         )
 
     async def _message(self, request: web.Request, person: Attendant) -> web.Response:

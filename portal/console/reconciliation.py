@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.api import Resolution, Wanted
+from engine.api import Resolution, Selection
 from engine.words import Role
 from portal.console.board import Board
 from portal.console.desk import Attendant, Desk, Route, get, post
@@ -72,10 +72,11 @@ class ReconciliationPages:
 
     async def _file(self, request: web.Request, _person: Attendant) -> web.StreamResponse:
         """Every discrepancy that is asked for, amounts in minor units."""
+        wanted = _wanted(request)
 
         async def rows() -> AsyncIterator[Sequence[Any]]:
             """A line for each, as they come."""
-            async for one in self._reconciliation.each(_wanted(request)):
+            async for one in self._reconciliation.each(wanted):
                 yield (
                     *(one.discrepancy_id, one.gateway, one.day, one.kind, one.reason, one.name, one.payment_id),
                     *(one.stated, one.stated_currency, one.stated_at, one.booked, one.booked_currency, one.booked_at),
@@ -178,8 +179,8 @@ class ReconciliationPages:
         return await self._board.act(request, person, self._show, work)
 
 
-def _wanted(request: web.Request) -> Wanted:
-    return Wanted(
+def _wanted(request: web.Request) -> Selection:
+    return Selection(
         gateway=request.query.get("gateway") or None,
         first=read_day(request, "since"),
         last=read_day(request, "until"),

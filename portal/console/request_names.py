@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dialogs.refusals import SENTENCES
 from dialogs.values import Text, text
 from engine.words import RequestKind, RequestState, Unit
 from portal.selfcare.shown import KINDS as OPERATIONS
@@ -44,6 +45,13 @@ PROBLEMS: dict[str, Text] = {
     "own": text("Whoever asks for something does not decide on it."),
     "hands": text("One administrator may know the passwords of both of you. Somebody else has to approve this."),
     "anew": text("Whoever asked was given a new password since. It has to be asked for again."),
+}
+#: what a request or booking came to: the one door's codes, and what else hinders a request (``engine.staff.doing``)
+OUTCOMES: dict[str, tuple[Text, str]] = {
+    **{code.value: (said, "") for code, said in SENTENCES.items()},
+    "unknown": (PROBLEMS["subject"], ""),
+    "status_refused": (PROBLEMS["status"], ""),
+    "nothing_to_send": (text("There is nothing that could be sent."), ""),
 }
 LINE_STATES: dict[str, tuple[Text, str]] = {
     "preactive": (text("Not used yet"), "calm"),

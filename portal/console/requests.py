@@ -15,16 +15,17 @@ from engine.words import (
     LineRef,
     LineStatus,
     LineView,
+    RequestDraft,
     RequestKind,
     RequestState,
     Unit,
-    Wanted,
 )
+from portal.base.amounts import read_amount
 from portal.console.board import Board
 from portal.console.desk import ACTING, STAFF, Attendant, Desk, Route, get, post
 from portal.console.paging import ROWS, read_key, write_key
-from portal.console.refs import LINE, read_line, read_quantity, write_line
-from portal.console.request_names import KINDS, LINE_STATES, PROBLEMS, STATES, UNITS
+from portal.console.refs import LINE, read_line, write_line
+from portal.console.request_names import KINDS, LINE_STATES, OUTCOMES, PROBLEMS, STATES, UNITS
 
 KIND = "{kind:refund|payment|adjust|status|unlock|pin|receipt}"
 REQUEST = "{request_id:[0-9a-f]{32}}"
@@ -166,6 +167,7 @@ class RequestPages:
             kinds=KINDS,
             states=STATES,
             line_states=LINE_STATES,
+            outcomes=OUTCOMES,
         )
 
     async def _decide(self, request: web.Request, person: Attendant) -> web.Response:
@@ -187,14 +189,16 @@ def _subject(request: web.Request) -> UUID | None:
         raise web.HTTPBadRequest(text="subject: not a booking") from error
 
 
-def _wanted(kind: RequestKind, view: LineView, fields: Mapping[str, str], subject: UUID | None) -> Wanted:
+def _wanted(kind: RequestKind, view: LineView, fields: Mapping[str, str], subject: UUID | None) -> RequestDraft:
     """What a form asks for; what makes no sense is left out, and refused by the engine."""
     line: LineRef = view.line
     if kind is RequestKind.ADJUST:
         unit = Unit(fields["unit"]) if fields.get("unit") in list(Unit) else None
-        amount = None if unit is None else read_quantity(unit, fields.get("amount", ""), view.currency)
+        amount = None if unit is None else read_amount(unit, fields.get("amount", ""), view.currency)
         down = fields.get("way") == "down"
-        return Wanted(kind, line, unit, -amount if down and amount is not None else amount)
+        return RequestDraft(kind, line, unit, -amount if down and amount is not None else amount)
     if kind is RequestKind.STATUS:
-        return Wanted(kind, line, status=LineStatus(fields["status"]) if fields.get("status") in CHOICES else None)
-    return Wanted(kind, line, subject=subject)
+        return RequestDraft(
+            kind, line, status=LineStatus(fields["status"]) if fields.get("status") in CHOICES else None
+        )
+    return RequestDraft(kind, line, subject=subject)

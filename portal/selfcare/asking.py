@@ -20,6 +20,9 @@ from settings import Operator
 #: who asks, in the books
 SOURCE = "portal:web"
 
+#: digits of the largest number that a page of ours puts into a form
+DIGITS_MOST = 15
+
 
 def fresh() -> str:
     """What makes one form's operation: the page holds it, so a form that is sent twice is done once."""
@@ -63,7 +66,7 @@ async def gate(desk: Desk, person: Person, purpose: str, fields: Mapping[str, st
 
 def number_of(name: str, said: str) -> int:
     """A whole number that a page of ours put into its form. Raises 400 for anything else."""
-    if not (said.isascii() and said.isdigit()):
+    if not (said.isascii() and said.isdigit() and len(said) <= DIGITS_MOST):
         raise web.HTTPBadRequest(text=f"{name}: not what the page held")
     return int(said)
 

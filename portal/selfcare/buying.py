@@ -114,7 +114,7 @@ class Buying:
         outlooks = await self._desk.engine.usage.outlook(person.subscriber)
         compared = offers(self._desk.engine.products(), person.subscriber.currency, outlooks)
         kinds = [kind for kind in KINDS if any(one.kind == kind for one in compared)]
-        only = request.query.get("only", "")
+        only = next((kind for kind in kinds if kind == request.query.get("only")), "")
         return self._desk.page(
             request,
             person,

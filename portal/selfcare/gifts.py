@@ -11,14 +11,12 @@ from dialogs.asking import masked
 from dialogs.refusals import SENTENCES
 from dialogs.values import Quantity, Text, text
 from engine.words import Code, Subscriber, Transfer, Undo, Unit
+from portal.base.amounts import read_amount
 from portal.selfcare.asking import asked, do, fresh, gate, key_of, needs_pin, number_of
-from portal.selfcare.paying import read_amount
 from portal.selfcare.person import Desk, Person
 from portal.selfcare.receivers import Receivers
 from settings import TransferRules
 
-#: how much of a unit one is that people type; money is typed with its decimals
-SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 UNITS = {
     Unit.MONEY: text("Money, in {currency}"),
     Unit.OCTETS: text("Data, in MB"),
@@ -27,7 +25,7 @@ UNITS = {
 }
 
 
-class Wanted(NamedTuple):
+class Gift(NamedTuple):
     """A gift that could be given."""
 
     unit: Unit
@@ -128,13 +126,13 @@ class Gifts:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    async def _wanted(self, person: Person, fields: Mapping[str, str]) -> Wanted | Text:
+    async def _wanted(self, person: Person, fields: Mapping[str, str]) -> Gift | Text:
         """What a form asks for, or why it cannot be given."""
         rules = next((one for one in self._rules if one.unit == fields.get("unit")), None)
         if rules is None:
             return SENTENCES[Code.TRANSFER_NOT_ALLOWED]
         unit, currency = Unit(rules.unit), person.subscriber.currency
-        amount = self._amount(unit, fields.get("amount", ""), currency)
+        amount = read_amount(unit, fields.get("amount", ""), currency)
         if amount is None:
             return SENTENCES[Code.AMOUNT_INVALID]
         outside = _outside(rules, amount, currency)
@@ -145,15 +143,7 @@ class Gifts:
             return receiver
         if receiver.account == person.subscriber.account:
             return SENTENCES[Code.RECEIVER_SAME]
-        return Wanted(unit, amount, self._desk.engine.agreements.gift_fee(unit, amount), receiver)
-
-    @staticmethod
-    def _amount(unit: Unit, typed: str, currency: str) -> int | None:
-        if unit is Unit.MONEY:
-            return read_amount(typed, currency)
-        typed = typed.strip()
-        whole = typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7
-        return int(typed) * SIZES[unit] if whole else None
+        return Gift(unit, amount, self._desk.engine.agreements.gift_fee(unit, amount), receiver)
 
 
 def _outside(rules: TransferRules, amount: int, currency: str) -> Text | None:

@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from dialogs.refusals import hindrance
+from engine.words import UnknownLine
 from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
 from portal.selfcare.shown import gauges, taken
@@ -50,6 +51,8 @@ class Home:
         async def look() -> Seen:
             """The gauges of now; told again only where they differ from those before."""
             line = await self._desk.engine.subscriber(person.subscriber.msisdn)
+            if line.line_id != person.subscriber.line_id:  # the number is somebody else's by now
+                raise UnknownLine
             now = gauges(line, (await self._desk.engine.overview(line)).outlooks)
             return Seen(now, lambda: self._desk.part(request, person, "gauges.html", gauges=now))
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
-from babel.numbers import get_currency_precision
 
 from dialogs.values import Text, text
 from engine.words import Meter, Period, Unit
-from portal.selfcare.paying import read_amount
+from portal.base.amounts import read_amount, size_of
 from portal.selfcare.person import Desk, Person
 
 #: limits that can be set on a page, and how they are asked for
@@ -20,7 +19,6 @@ CAPS: dict[tuple[Unit, Period], Text] = {
     (Unit.MONEY, Period.DAY): text("Money a day, in {currency}"),
     (Unit.MONEY, Period.MONTH): text("Money a month, in {currency}"),
 }
-MEGABYTE = 1_000_000
 
 
 class Limit(NamedTuple):
@@ -35,11 +33,11 @@ def limits(desk: Desk, person: Person, meters: Iterable[Meter]) -> list[Limit]:
     """Each limit that can be set, as it is now."""
     now = {(one.unit, Period.DAY): one.day_cap for one in meters}
     now |= {(one.unit, Period.MONTH): one.month_cap for one in meters}
-    shown = []
+    currency, shown = person.subscriber.currency, []
     for (unit, period), label in CAPS.items():
         cap = now.get((unit, period))
-        said = desk.say(person, Text(label.message, {"currency": person.subscriber.currency}))
-        shown.append(Limit(f"{unit}.{period}", said, "" if cap is None else f"{cap / _size(unit, person):.10g}"))
+        said = desk.say(person, Text(label.message, {"currency": currency}))
+        shown.append(Limit(f"{unit}.{period}", said, "" if cap is None else f"{cap / size_of(unit, currency):.10g}"))
     return shown
 
 
@@ -56,15 +54,5 @@ def wished_limit(person: Person, fields: Mapping[str, str]) -> tuple[Unit, Perio
     if which not in CAPS:
         raise web.HTTPBadRequest(text="which: no such limit")
     typed = fields.get("most", "").strip()
-    amount = _amount(person, which[0], typed)
+    amount = read_amount(which[0], typed, person.subscriber.currency)
     return None if typed and amount is None else (*which, amount)
-
-
-def _size(unit: Unit, person: Person) -> int:
-    return MEGABYTE if unit is Unit.OCTETS else 10 ** get_currency_precision(person.subscriber.currency)
-
-
-def _amount(person: Person, unit: Unit, typed: str) -> int | None:
-    if unit is Unit.MONEY:
-        return read_amount(typed, person.subscriber.currency)
-    return int(typed) * MEGABYTE if typed.isascii() and typed.isdigit() and 0 < int(typed) < 10**7 else None

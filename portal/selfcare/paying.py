@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
 from aiohttp import web
-from babel.numbers import get_currency_precision
 
 from dialogs.asking import masked
 from dialogs.flows.pay.choices import card_name, method_name
@@ -32,7 +30,9 @@ from engine.words import (
     PaymentState,
     Refused,
     SavedCard,
+    Unit,
 )
+from portal.base.amounts import read_amount
 from portal.selfcare.asking import SOURCE, fresh, gate, key_of, needs_pin, number_of, see
 from portal.selfcare.live import Live, Seen
 from portal.selfcare.person import Desk, Person
@@ -68,17 +68,6 @@ def state_of(payment: Payment) -> Text:
         return not_paid({"reason": payment.reason or "other"})
     by_card = _BY_CARD.get(payment.state) if payment.method is PaymentMethod.CARD else None
     return by_card or STATES[payment.state]
-
-
-def read_amount(typed: str, currency: str) -> int | None:
-    """Minor units of what a person typed, exactly; None if it is no such amount."""
-    try:
-        minor = Decimal(typed.strip()).scaleb(get_currency_precision(currency))
-        # Looked at first: of 1e999999 the whole part alone is a long reckoning, or none.
-        small = minor.is_finite() and -10 < minor.adjusted() < 13
-        return int(minor) if small and minor > 0 and minor == minor.to_integral_value() else None
-    except ArithmeticError:
-        return None
 
 
 _PAYMENT_ID = re.compile(r"[0-9a-f-]{36}")
@@ -163,7 +152,9 @@ class Paying:
         problem = partial(self._ask, request, person)
         line = person.subscriber
         typed = fields.get("amount", "").strip()
-        amount = read_amount(typed, line.currency) if typed else number_of("quick", fields.get("quick", "0"))
+        amount = (
+            read_amount(Unit.MONEY, typed, line.currency) if typed else number_of("quick", fields.get("quick", "0"))
+        )
         if not amount:
             return await problem(self._desk.say(person, text("This amount is not possible.")))
         way = next((one for one in await self._ways(person) if one.value == fields.get("way")), None)

@@ -19,6 +19,7 @@ from dialogs.names import product_name
 from dialogs.values import Clock, LastDay, Money, Quantity, Text, counted, text
 from engine.api import Engine
 from engine.words import BadNumber, LineStatus, Subscriber, Unit, UnknownLine
+from portal.base.forms import fields_of
 from portal.base.guard import from_our_own_page
 from portal.base.sessions import Kept, Sessions, Visit
 from portal.base.words import LEFT_TO_RIGHT_MARK, RIGHT_TO_LEFT, PageTexts
@@ -122,9 +123,8 @@ class Desk:
         return self.texts.preferred(request.headers.get("Accept-Language", ""))
 
     async def form(self, request: web.Request, person: Person) -> Mapping[str, str]:
-        """What a form of ours sent. Raises 403 for one that another site, or an older session, made."""
-        sent = await request.post()
-        fields = {name: value[:FIELD_MOST] for name, value in sent.items() if isinstance(value, str)}
+        """What a form of ours sent. Raises 403 for one that another site, or an older session, made; 400 for none."""
+        fields = await fields_of(request, FIELD_MOST)
         if not from_our_own_page(request) or fields.get("form") != self.sessions.form_token(person.visit):
             log.info("portal_form_refused")
             raise web.HTTPForbidden(text="form: made by another site, or for an older session")

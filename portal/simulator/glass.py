@@ -16,8 +16,11 @@ import msgspec
 from babel.numbers import format_currency, get_currency_precision
 from redis.asyncio import Redis
 
+from dialogs.refusals import refusal
 from engine.api import Engine
-from engine.words import AccountRef, Bucket, Subscriber
+from engine.words import AccountRef, Bucket, Code, Subscriber
+from portal.base.words import LANGUAGES, PageTexts
+from portal.selfcare.shown import KINDS
 from settings import Operator
 
 Json = dict[str, Any]
@@ -30,9 +33,10 @@ class Glass:
         self._engine = engine
         self._redis = redis
         self._operator = operator
+        self._texts = PageTexts(tuple(LANGUAGES), operator.timezone)
 
-    async def session(self, session_id: str) -> list[Json]:
-        """Every hop of a gateway's session, oldest first, each operation with what it moved."""
+    async def session(self, session_id: str, language: str) -> list[Json]:
+        """Every hop of a gateway's session, oldest first, each operation with what it moved, in words of a language."""
         explained: dict[str, Json | None] = {}
         hops = [json.loads(item) for item in await self._redis.lrange(f"trace:{session_id}", 0, -1)]
         for hop in hops:
@@ -40,7 +44,7 @@ class Glass:
                 key = operation["key"]
                 if key not in explained:
                     shard, account = operation["account"]
-                    explained[key] = await self._explain(AccountRef(int(shard), UUID(account)), UUID(key))
+                    explained[key] = await self._explain(AccountRef(int(shard), UUID(account)), UUID(key), language)
             hop["operations"] = [{"key": each["key"], **(explained[each["key"]] or {})} for each in hop["operations"]]
         return hops
 
@@ -84,20 +88,24 @@ class Glass:
         value = Decimal(amount).scaleb(-get_currency_precision(currency))
         return format_currency(value, currency, format="¤¤ #,##0.00;-¤¤ #,##0.00", locale="en", currency_digits=True)
 
-    async def _explain(self, account: AccountRef, key: UUID) -> Json | None:
+    async def _explain(self, account: AccountRef, key: UUID, language: str) -> Json | None:
         found = await self._engine.explain(account, key)
         if found is None:
             return None
         story: Json = msgspec.to_builtins(found)
         for transfer in story["transfers"]:
             transfer["text"] = self.amount(transfer["unit"], transfer["amount"])
+        answer, code = story["answer"], story["code"]
+        refused = {**answer.get("details", {}), "code": code, "currency": self._operator.currency}
         return {
             "kind": story["kind"],
-            "code": story["code"],
+            "name": self._texts.say(language, KINDS[story["kind"]]),
+            "code": code,
+            "refused": "" if code == Code.OK else self._texts.say(language, refusal(refused)),
             "reference": story["reference"],
             "booked_at": story["booked_at"],
             "transfers": story["transfers"],
-            "effects": [self._effect(effect) for effect in story["answer"].get("effects", ())],
+            "effects": [self._effect(effect) for effect in answer.get("effects", ())],
         }
 
     def _effect(self, effect: Json) -> Json:

@@ -175,7 +175,7 @@ class Pages:
 
     async def trace(self, request: web.Request) -> web.Response:
         """``GET trace/<gateway session id>``: what each hop of a session did so far, oldest first."""
-        return web.json_response(await self._glass.session(request.match_info["session"]))
+        return web.json_response(await self._glass.session(request.match_info["session"], language_of(request)))
 
 
 def _payer_name(operator: Operator, language: str) -> str:

@@ -5,9 +5,8 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     form.dataset.sent = "yes";
   });
 }
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
-});
+// A page that the browser had kept and shows again is asked for anew: what it follows has gone on, or is over.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 // "/" leads to the search box, as in other tools.
 addEventListener("keydown", (event) => {

@@ -4,8 +4,6 @@ import { byId, make } from "./dom.js";
 import { say } from "./words.js";
 
 const MOST = 60;
-/** Kinds of operations, as people call them; others are told under their own name. */
-const KINDS = { recharge: say("Recharge"), purchase: say("Bundle bought"), gift: say("Gift"), advance: say("Advance"), undo: say("Taken back"), settle: say("Payment credited") };
 
 export class Story {
   /** One line: `tone` is plain, good, warn or bad; `phone` the handset that it is about. */
@@ -43,13 +41,13 @@ export class Story {
     const again = done.find((each) => each.firstHop);
     if (again) return this.tell("good", say("This was done before (reference {reference}): it is told again, and nothing more is booked.", { reference: again.reference ?? "" }), phone);
     const refused = hop.operations.find((each) => each.code && each.code !== "ok");
-    if (refused) this.tell("warn", say("Refused: {code}. Nothing was booked.", { code: refused.code.replaceAll("_", " ") }), phone);
+    if (refused) this.tell("warn", say("Refused: {reason}", { reason: refused.refused }), phone);
     return undefined;
   }
 
-  operation({ kind, transfers, reference }) {
+  operation({ name, transfers, reference }) {
     const money = transfers?.find((each) => each.unit === "money")?.text ?? transfers?.[0]?.text ?? "";
-    return say("{kind} {amount}, reference {reference}.", { kind: KINDS[kind] ?? kind ?? "", amount: money, reference: reference ?? "–" });
+    return say("{what}, reference {reference}.", { what: [name, money].filter(Boolean).join(" "), reference: reference ?? "–" });
   }
 
   /** What a line holds has changed. */

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from engine.reconciliation.cases import Wanted
+from engine.reconciliation.cases import Selection
 from engine.reconciliation.staging import Run
 from engine.words import Payment, PaymentState
 from tests.engine.payments.house import House
@@ -58,7 +58,7 @@ def local(house: House, at: datetime) -> date:
 
 async def kinds(house: House, **more: Any) -> list[tuple[str, str]]:
     """What is open: kind and reason."""
-    return [(one.kind.value, one.reason) for one in await house.engine.reconciliation.discrepancies(Wanted(**more))]
+    return [(one.kind.value, one.reason) for one in await house.engine.reconciliation.discrepancies(Selection(**more))]
 
 
 async def square(house: House) -> list[tuple[int, int, int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.reconciliation.cases import Discrepancy, Wanted
+from engine.reconciliation.cases import Discrepancy, Selection
 from engine.reconciliation.tables import Resolution, State
 from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import of, paid, reconciled, row, square
@@ -102,11 +102,11 @@ async def test_pages_of_discrepancies_hold_each_once_in_order(house: House) -> N
     lines = [row(f"ref-{number:03}", number) for number in range(1, 24)]
     await reconciled(house, *lines)
     desk, seen, last = house.engine.reconciliation, [], None
-    while page := await desk.discrepancies(Wanted(), after=last, limit=5):
+    while page := await desk.discrepancies(Selection(), after=last, limit=5):
         seen += [one.name for one in page]
         last = page[-1]
     assert seen == [f"ref-{number:03}" for number in range(1, 24)]
-    assert [one.name async for one in desk.each(Wanted(gateway="sandbox"))] == seen
+    assert [one.name async for one in desk.each(Selection(gateway="sandbox"))] == seen
 
 
 async def test_runs_tell_what_was_read_and_by_whom(house: House) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from engine.reconciliation.cases import Wanted
+from engine.reconciliation.cases import Selection
 from engine.reconciliation.tables import Resolution
 from engine.words import Payment, PaymentState, Subscriber
 from settings import Operator, ReconciliationRules
@@ -15,7 +15,7 @@ from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import kinds, of, reconciled, row, square
 from tests.houses import Houses
 
-EVERYTHING = Wanted(resolved=True)
+EVERYTHING = Selection(resolved=True)
 
 
 def by_rule(operator: Operator, credit: str) -> Operator:

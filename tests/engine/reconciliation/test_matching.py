@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from engine.reconciliation.cases import Wanted
+from engine.reconciliation.cases import Selection
 from engine.words import PaymentState
 from tests.engine.payments.house import House
 from tests.engine.reconciliation.files import (
@@ -157,7 +157,7 @@ async def test_a_corrected_file_closes_what_it_corrects(house: House) -> None:
     await reconciled(house, of(payment, at=at, amount=4_000))
     assert await kinds(house) == [("amount", "settled")]
     await reconciled(house, of(payment, at=at))
-    [ended] = await house.engine.reconciliation.discrepancies(Wanted(resolved=True))
+    [ended] = await house.engine.reconciliation.discrepancies(Selection(resolved=True))
     assert (ended.resolution, ended.live) == ("cleared", False)
     assert await square(house) == [(5_000, 5_000, 0, 0)]
 

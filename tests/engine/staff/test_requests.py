@@ -21,13 +21,13 @@ from engine.words import (
     LineRef,
     LineStatus,
     Purchase,
+    RequestDraft,
     RequestKind,
     RequestState,
     Role,
     StaffMember,
     Subscriber,
     Unit,
-    Wanted,
 )
 from tests.engine.staff.conftest import NUMBER
 
@@ -36,8 +36,8 @@ People = dict[str, StaffMember]
 ALONE = 50_000
 
 
-def adjust(line: Subscriber, amount: int) -> Wanted:
-    return Wanted(RequestKind.ADJUST, ref(line), Unit.MONEY, amount)
+def adjust(line: Subscriber, amount: int) -> RequestDraft:
+    return RequestDraft(RequestKind.ADJUST, ref(line), Unit.MONEY, amount)
 
 
 def ref(line: Subscriber) -> LineRef:
@@ -222,7 +222,7 @@ async def test_what_its_process_left_undone_is_done_once_by_the_next(
 
 async def test_a_purchase_is_given_back_whole_and_once(engine: Engine, line: Subscriber, people: People) -> None:
     bought = await buy(engine, line)
-    wanted = Wanted(RequestKind.REFUND, ref(line), subject=bought)
+    wanted = RequestDraft(RequestKind.REFUND, ref(line), subject=bought)
     first = await engine.requests.ask(people["support"], wanted, why="wrong bundle", once=uuid4())
     second = await engine.requests.ask(people["support"], wanted, why="wrong bundle", once=uuid4())
     assert (first.state, first.amount, first.outcome) == (RequestState.DONE, 2_000, "ok")
@@ -244,13 +244,13 @@ async def test_another_account_s_operation_cannot_be_named(engine: Engine, line:
     for kind in (RequestKind.REFUND, RequestKind.PAYMENT, RequestKind.RECEIPT):
         with pytest.raises(BadRequest, match="subject"):
             await engine.requests.ask(
-                people["support"], Wanted(kind, ref(other), subject=bought), why="mistaken", once=uuid4()
+                people["support"], RequestDraft(kind, ref(other), subject=bought), why="mistaken", once=uuid4()
             )
 
 
 async def test_a_receipt_is_sent_once_more_in_the_same_words(engine: Engine, line: Subscriber, people: People) -> None:
     bought = await buy(engine, line)
-    wanted = Wanted(RequestKind.RECEIPT, ref(line), subject=bought)
+    wanted = RequestDraft(RequestKind.RECEIPT, ref(line), subject=bought)
     done = await engine.requests.ask(people["support"], wanted, why="phone was off", once=uuid4())
     assert done.outcome == "ok"
     async with engine._database.connect() as connection:
@@ -262,14 +262,14 @@ async def test_a_receipt_is_sent_once_more_in_the_same_words(engine: Engine, lin
 async def test_barring_takes_two_and_unlocking_one_as_the_operator_says(
     engine: Engine, line: Subscriber, people: People
 ) -> None:
-    barred = Wanted(RequestKind.STATUS, ref(line), status=LineStatus.BARRED)
+    barred = RequestDraft(RequestKind.STATUS, ref(line), status=LineStatus.BARRED)
     asked = await engine.requests.ask(people["support"], barred, why="stolen phone", once=uuid4())
     assert asked.state is RequestState.PENDING
     assert (await engine.subscriber(NUMBER)).status is not LineStatus.BARRED
     await engine.requests.decide(people["admin"], asked.request_id, approve=True, why="police report seen")
     assert (await engine.subscriber(NUMBER)).status is LineStatus.BARRED
     unlocked = await engine.requests.ask(
-        people["support"], Wanted(RequestKind.UNLOCK, ref(line)), why="caller knew the PUK", once=uuid4()
+        people["support"], RequestDraft(RequestKind.UNLOCK, ref(line)), why="caller knew the PUK", once=uuid4()
     )
     assert unlocked.state is RequestState.DONE
 

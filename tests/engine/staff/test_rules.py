@@ -17,7 +17,18 @@ from engine.staff.rules import (
     check_password,
     fresh_secret,
 )
-from engine.words import MAY_ASK, MAY_DECIDE, BadRequest, BadStaff, LineRef, LineStatus, RequestKind, Role, Unit, Wanted
+from engine.words import (
+    MAY_ASK,
+    MAY_DECIDE,
+    BadRequest,
+    BadStaff,
+    LineRef,
+    LineStatus,
+    RequestDraft,
+    RequestKind,
+    Role,
+    Unit,
+)
 from settings import StaffRules
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -68,18 +79,18 @@ def test_what_is_no_code_is_refused(code: str) -> None:
 def test_many_small_corrections_never_move_more_alone_than_one_may(amounts: list[int]) -> None:
     moved = 0
     for amount in amounts:
-        if is_enough_alone(Wanted(RequestKind.ADJUST, LINE, Unit.MONEY, amount), moved, RULES):
+        if is_enough_alone(RequestDraft(RequestKind.ADJUST, LINE, Unit.MONEY, amount), moved, RULES):
             moved += abs(amount)
     assert moved <= 1_000
 
 
 def test_a_unit_without_a_limit_always_needs_a_second_person() -> None:
-    assert not is_enough_alone(Wanted(RequestKind.ADJUST, LINE, Unit.OCTETS, 1), 0, RULES)
+    assert not is_enough_alone(RequestDraft(RequestKind.ADJUST, LINE, Unit.OCTETS, 1), 0, RULES)
 
 
 def test_what_moves_nothing_needs_a_second_person_where_the_operator_says_so() -> None:
-    assert not is_enough_alone(Wanted(RequestKind.STATUS, LINE, status=LineStatus.BARRED), 0, RULES)
-    assert is_enough_alone(Wanted(RequestKind.UNLOCK, LINE), 0, RULES)
+    assert not is_enough_alone(RequestDraft(RequestKind.STATUS, LINE, status=LineStatus.BARRED), 0, RULES)
+    assert is_enough_alone(RequestDraft(RequestKind.UNLOCK, LINE), 0, RULES)
 
 
 @pytest.mark.parametrize("kind", list(RequestKind))
@@ -90,15 +101,15 @@ def test_an_auditor_asks_for_nothing_and_decides_nothing(kind: RequestKind) -> N
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        (Wanted(RequestKind.ADJUST, LINE, Unit.MONEY, 0), "amount"),
-        (Wanted(RequestKind.ADJUST, LINE, Unit.MONEY, 10**16), "amount"),
-        (Wanted(RequestKind.ADJUST, LINE, None, 5), "amount"),
-        (Wanted(RequestKind.STATUS, LINE, status=LineStatus.TERMINATED), "status"),
-        (Wanted(RequestKind.STATUS, LINE), "status"),
-        (Wanted(RequestKind.REFUND, LINE), "subject"),
+        (RequestDraft(RequestKind.ADJUST, LINE, Unit.MONEY, 0), "amount"),
+        (RequestDraft(RequestKind.ADJUST, LINE, Unit.MONEY, 10**16), "amount"),
+        (RequestDraft(RequestKind.ADJUST, LINE, None, 5), "amount"),
+        (RequestDraft(RequestKind.STATUS, LINE, status=LineStatus.TERMINATED), "status"),
+        (RequestDraft(RequestKind.STATUS, LINE), "status"),
+        (RequestDraft(RequestKind.REFUND, LINE), "subject"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(wanted: Wanted, reason: str) -> None:
+def test_what_makes_no_sense_is_refused_by_name(wanted: RequestDraft, reason: str) -> None:
     with pytest.raises(BadRequest) as refused:
         check_wanted(wanted, Role.ADMIN, "a reason")
     assert refused.value.args == (reason,)
@@ -107,4 +118,4 @@ def test_what_makes_no_sense_is_refused_by_name(wanted: Wanted, reason: str) -> 
 @pytest.mark.parametrize("why", ["", "  ", "ab", " x ", "x" * 501])
 def test_nothing_is_done_without_a_reason(why: str) -> None:
     with pytest.raises(BadRequest, match="why"):
-        check_wanted(Wanted(RequestKind.UNLOCK, LINE), Role.ADMIN, why)
+        check_wanted(RequestDraft(RequestKind.UNLOCK, LINE), Role.ADMIN, why)

@@ -43,7 +43,7 @@ async def test_what_no_page_of_ours_asks_for_is_refused_and_breaks_nothing(conso
         f"/payments?after=9999-12-31T23:59:59-14:00{KEY}",
         f"/lines/{line}?after=0001-01-01T00:00:00%2B00:00{KEY}",
         *(f"/reconciliation/figures?since={day}" for day in ("0001-01-01", "9999-12-31")),
-        "/ledger?until=9999-12-31",
+        *("/ledger?until=9999-12-31", "/reconciliation.csv?since=yesterday", "/ledger/journal.csv?since=x"),
     ]
     assert {path: status for path in wrong if (status := (await admin.get(path))[0]) != 400} == {}
     assert (await admin.get(f"/lines/40000-{line.partition('-')[2]}"))[0] == 404

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from engine.words import Subscriber, Unit
 from sandbox.payments.server import PaymentsSandbox
@@ -18,15 +16,6 @@ from tests.portal.providers import ACCOUNTS
 from tests.portal.selfcare.conftest import EXAMPLES, QATAR, Caller, Running, calling
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    """The sandbox's providers."""
-    server = PaymentsSandbox(accounts=ACCOUNTS, pace=0.2)
-    await server.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisDown
 from dialogs.values import Text
 from engine.words import EngineUnavailable
 from portal.base.faults import faults
-from tests.portal.selfcare.conftest import Running, calling
+from tests.portal.selfcare.conftest import Caller, Running, calling
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,11 +33,19 @@ async def fail(request: web.Request) -> web.Response:
     }[request.match_info["what"]]
 
 
+async def half(request: web.Request) -> web.StreamResponse:
+    """Fails in the middle of a file."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"time,kind\r\n")
+    return await fail(request)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def failing() -> AsyncIterator[str]:
     """A server on which everything fails."""
     app = web.Application(middlewares=[faults(show)])
-    app.add_routes([web.get("/{what}", fail)])
+    app.add_routes([web.get("/half/{what}", half), web.get("/{what}", fail)])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -55,6 +64,38 @@ async def test_a_fault_is_told_without_what_caused_it(failing: str, what: str, s
             told = json.loads(await answer.text())
             assert answer.status == told["status"] == status and answer.content_type == "application/problem+json"
             assert "0712345001" not in str(told)
+
+
+@pytest.mark.parametrize("what", ["redis", "books", "bug", "large"])
+async def test_a_file_that_breaks_off_is_seen_to_and_nothing_is_written_behind_it(failing: str, what: str) -> None:
+    port = int(failing.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /half/{what} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n".encode())
+    sent = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    # Chunked (RFC 9112 §7.1): what is whole ends with a chunk of no length.
+    assert sent.endswith(b"b\r\ntime,kind\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("/renewals", {"product": "a\0b", "price": "1"}),
+        ("/renewals", {"product": "daily_100mb", "price": "9" * 40}),
+        ("/pay", {"way": "mobile_money", "quick": "9" * 40}),
+    ],
+)
+async def test_what_no_page_of_ours_sends_is_refused_and_breaks_nothing(
+    caller: Caller, action: str, fields: dict[str, str]
+) -> None:
+    status, _, page = await caller.send(action, action, **fields)
+    assert status == 400 and "<h1>" in page
+
+
+async def test_a_form_in_no_known_encoding_is_refused(caller: Caller) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}
+    async with caller.http.post(f"{caller.base}/portal/sign-in", data=b"number=1", headers=headers) as answer:
+        assert answer.status == 400
 
 
 async def test_a_page_that_does_not_exist_says_so_in_the_persons_language(server: Running) -> None:

@@ -12,7 +12,6 @@ from playwright.async_api import Page, expect
 
 from engine.words import Adjust, Charge, PinVerdict, Unit
 from portal.selfcare.history import cell
-from portal.selfcare.paying import read_amount
 from tests.portal.selfcare.conftest import KENYA, QATAR, Running, is_accessible, spend
 
 browsed = pytest.mark.needs("chromium")
@@ -175,15 +174,6 @@ async def test_the_file_says_what_the_books_say(inside: Page, server: Running) -
 )
 def test_no_cell_is_a_formula(value: str, written: str) -> None:
     assert cell(value) == written
-
-
-@pytest.mark.parametrize(
-    ("typed", "currency", "minor"),
-    [("5", "KES", 500), ("5.25", "KES", 525), ("5.255", "KES", None), ("0", "KES", None), ("NaN", "KES", None),
-     ("-1", "KES", None), ("1e3", "XOF", 1000), ("x", "KES", None), ("Infinity", "KES", None), ("1e99", "KES", None)],
-)  # fmt: skip
-def test_amounts_are_read_exactly_or_not_at_all(typed: str, currency: str, minor: int | None) -> None:
-    assert read_amount(typed, currency) == minor
 
 
 @browsed

@@ -21,15 +21,6 @@ browsed = pytest.mark.needs("chromium")
 looped = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    """The sandbox's card network."""
-    server = PaymentsSandbox(accounts=ACCOUNTS)
-    await server.start()
-    yield server
-    await server.stop()
-
-
 @pytest.fixture
 def settings(settings: Settings, sandbox: PaymentsSandbox) -> Settings:
     """With a gateway to it; where payers come back to is set once the portal listens."""

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from engine.words import PaymentState, Unit
-from portal.selfcare.paying import STATES, read_amount
+from portal.selfcare.paying import STATES
 from sandbox.payments.server import PaymentsSandbox
 from settings import Settings
-from tests.portal.providers import ACCOUNTS, paying_at
+from tests.portal.providers import paying_at
 from tests.portal.selfcare.conftest import Caller, Running, calling, is_accessible
 
 browsed = pytest.mark.needs("chromium")
 looped = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    """The sandbox's providers, with payers who are quick."""
-    server = PaymentsSandbox(accounts=ACCOUNTS, pace=0.2)
-    await server.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture
@@ -91,20 +80,6 @@ async def test_nobody_is_asked_to_pay_for_a_number_that_is_nobodys(server: Runni
     status, _, page = await caller.send("/pay", "/pay", amount="75", way="mobile_money", number="0712999999")
     assert status == 422 and 'value="75"' in page and 'value="0712999999"' in page
     assert await server.engine.payments_of((await server.line()).account) == []
-
-
-@pytest.mark.parametrize("typed", ["1e999999999", "1e-999999999", "9" * 64, "NaN", "Infinity", "-1", "0", "1.005"])
-def test_what_is_no_amount_of_money_is_none(typed: str) -> None:
-    assert read_amount(typed, "KES") is None
-
-
-def test_an_amount_is_read_exactly() -> None:
-    assert [read_amount(one, "KES") for one in ("0.01", " 75.50", "1e2", "99999999999.99")] == [
-        1,
-        7_550,
-        10_000,
-        10**13 - 1,
-    ]
 
 
 def test_every_state_of_a_payment_has_a_sentence() -> None:

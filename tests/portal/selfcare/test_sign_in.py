@@ -139,6 +139,14 @@ async def test_who_gets_a_number_later_is_not_signed_in_by_its_old_line(
             assert answer.url.path == "/portal/sign-in"
 
 
+async def test_an_open_page_shows_nothing_of_who_gets_the_number_later(server: Running) -> None:
+    async with calling(server) as old, old.http.get(f"{server.url}/portal/live") as stream:
+        await stream.content.readuntil(b"event: part")
+        await server.engine.accounts.erase_person((await server.line()).account, by="test")
+        await server.engine.create_line(server.msisdn, None, "en")
+        assert b"event: part" not in await asyncio.wait_for(stream.content.read(), 5)
+
+
 async def test_what_an_open_page_asks_by_itself_does_not_make_the_session_last(server: Running) -> None:
     _, cookie = await session_of(server)
     sessions = Sessions(server.services.redis, server.services.keyring, "portal", Kept(began_at=0))

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 
 from sandbox.payments.server import PaymentsSandbox
 from settings import Settings
 from tests.portal.console.conftest import Console
-from tests.portal.providers import ACCOUNTS, paying_at
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def sandbox() -> AsyncIterator[PaymentsSandbox]:
-    """The sandbox's providers, with payers who are quick."""
-    server = PaymentsSandbox(accounts=ACCOUNTS, pace=0.02)
-    await server.start()
-    yield server
-    await server.stop()
+from tests.portal.providers import paying_at
 
 
 @pytest.fixture
