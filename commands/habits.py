@@ -82,10 +82,6 @@ class Remembered(Favourites):
         before = self._of(line).recharge if PaymentMethod.MOBILE_MONEY in methods else None
         return await self._now.last_recharge(line, methods) or before
 
-    async def keep_recharged(self, line: LineRef, other: LineRef, payment: Payment, *, key: UUID) -> None:
-        """As ``Favourites.keep_recharged``."""
-        await self._now.keep_recharged(line, other, payment, key=key)
-
     async def has_recharged(self, line: LineRef, payment_id: UUID) -> bool:
         """As ``Favourites.has_recharged``."""
         return await self._now.has_recharged(line, payment_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +12,11 @@ from dialogs.values import Quantity, Text, text
 from dialogs.words import Context, Wrong
 from engine.words import AccountRef, BadNumber, LineRef, LineStatus, Subscriber, Unit, UnknownLine
 
-#: a mobile number as people type it, in their country or with the country's code; never as long as a voucher's
-NUMBER, SAMPLE_NUMBER = r"\+?\d{7,13}", "0712345678"
+#: a mobile number as people type or paste it, in their country or with the country's code; fewer digits than a voucher
+NUMBER, SAMPLE_NUMBER = r"\+?\(?\d(?:[ ()./-]{0,2}\d){6,12}", "0712345678"
 NO_NUMBER = text("That is no mobile number.")
-#: whole units; 98 turns pages
-AMOUNT, SAMPLE_AMOUNT = r"(?!98$)[1-9]\d{0,6}", "100"
+#: whole units
+AMOUNT, SAMPLE_AMOUNT = r"[1-9]\d{0,6}", "100"
 #: how many of its smallest parts one typed whole has; money's are its currency's
 _SIZES = {Unit.OCTETS: 1_000_000, Unit.SECONDS: 60, Unit.MESSAGES: 1}
 #: how much of a number the other side, the answer and the session see
@@ -28,10 +29,16 @@ async def line_typed(context: Context, typed: str, nobody: Text) -> Subscriber |
     What is kept of it is ``kept_line``, never the number.
     """
     try:
-        found = await context.engine.subscriber(typed)
+        found = await context.engine.subscriber(re.sub(r"[^\d+]", "", typed))
     except (BadNumber, UnknownLine):
         return Wrong(nobody)
     return Wrong(nobody) if found.status is LineStatus.TERMINATED else found
+
+
+async def number_of(context: Context, line: LineRef) -> str | None:
+    """The number of a line, for the screen that shows it; None where it is gone. No session keeps it."""
+    contact = (await context.engine.accounts.reveal([line])).get(line.line_id)
+    return None if contact is None else contact.msisdn
 
 
 def kept_line(line: LineRef) -> list[Any]:

@@ -11,6 +11,8 @@ from settings import Operator
 #: a moment that is written at full length: not a midnight anywhere
 MOMENT = datetime(2026, 12, 28, 21, 47, tzinfo=UTC)
 REFERENCE = "7F3K2M"
+#: as long as numbers become, of an operator of ours
+SHOWN_NUMBER = "+254712345678"
 
 
 def midnight_sample(operator: Operator) -> datetime:

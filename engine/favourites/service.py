@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.favourites import store
-from engine.favourites.tables import recharged_other
 from engine.words import AccountRef, LineRef, Payment, PaymentMethod, PaymentState
 
 #: older habits are none
@@ -81,20 +79,6 @@ class Favourites:
             if payment is not None and _repeats(payment, methods):
                 return payment, LineRef(*other)
         return None if own is None else (own, None)
-
-    async def keep_recharged(self, line: LineRef, other: LineRef, payment: Payment, *, key: UUID) -> None:
-        """Remember that a line has asked for a payment for another one. ``key``: the intent's; safe to call twice."""
-        row = {
-            **line._asdict(),
-            "key": key,
-            "payment_id": payment.payment_id,
-            "other_shard": other.shard,
-            "other_account_id": other.account_id,
-            "other_line_id": other.line_id,
-            "asked_at": payment.created_at,
-        }
-        async with self._reads.connect() as connection:
-            await connection.execute(insert(recharged_other).values(row).on_conflict_do_nothing())
 
     async def has_recharged(self, line: LineRef, payment_id: UUID) -> bool:
         """Whether a line has asked for this payment for another one."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from engine.favourites.tables import recharged_other
 from engine.payments.names import Locator
 from engine.payments.store import (
     EVIDENCE,
@@ -28,10 +29,15 @@ from engine.storage.bulk import arrays, insert_sql, unfolded
 _OPENED = tuple(name for name in Stored._fields if name != "attempts")
 _NAMED = (*LOCATED, "until")
 _ASKED = (*LOCATED, "asked_at")
+_OTHERS = (
+    *("shard", "account_id", "line_id", "key"),
+    *("other_shard", "other_account_id", "other_line_id", "payment_id", "asked_at"),
+)
 
 _INSERT_PAYMENTS = f"{insert_sql(payment, _OPENED)} ON CONFLICT DO NOTHING RETURNING payment_id"
 _INSERT_NAMED = f"{insert_sql(payment_locator, _NAMED)} ON CONFLICT DO NOTHING"
 _INSERT_ASKED = f"{insert_sql(payment_asked, _ASKED)} ON CONFLICT DO NOTHING"
+_INSERT_OTHERS = f"{insert_sql(recharged_other, _OTHERS)} ON CONFLICT DO NOTHING"
 _MARK_SHARED = f"""
     INSERT INTO payment_locator (shard, digest, owner_shard, account_id, payment_id, until)
     SELECT l.shard, l.digest || {MARK}, l.owner_shard, l.account_id, l.payment_id, v.until
@@ -48,10 +54,14 @@ _ASKED_OF = f"""
 
 
 class Named(NamedTuple):
-    """What payments are found by, as rows: locators with the time until which they are kept, and who was asked."""
+    """What payments are found by, as rows: locators with the time until which they are kept, and who was asked.
+
+    ``others``: the lines that have asked for payments of other lines.
+    """
 
     locators: list[Row]
     asked: list[Row]
+    others: list[Row]
 
 
 async def open_payments(
@@ -69,6 +79,8 @@ async def open_payments(
         await ask(connection, _MARK_SHARED, names)
         if named.asked:
             await ask(connection, _INSERT_ASKED, arrays(payment_asked, _ASKED, sorted(named.asked)))
+        if named.others:
+            await ask(connection, _INSERT_OTHERS, arrays(recharged_other, _OTHERS, sorted(named.others)))
         await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, evidence))
         stored = await ask(connection, READ, arrays(payment, KEY, keys))
         await connection.commit()

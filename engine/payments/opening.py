@@ -21,7 +21,7 @@ from engine.payments.writer import Writer
 from engine.recharge.gateways.contract import DeclineReason, Payer
 from engine.recharge.gateways.references import account_number, payer_digest
 from engine.storage.sharding import new_id
-from engine.words import AccountRef, PaymentMethod, PaymentRefused, PaymentState, Refused, Ruled
+from engine.words import AccountRef, LineRef, PaymentMethod, PaymentRefused, PaymentState, Refused, Ruled
 from runtime.keyring import Keyring
 from settings import Operator
 
@@ -51,6 +51,8 @@ class Wanted(NamedTuple):
     own_number: bool = True
     #: what the person pays from, as its channel knows it
     device: str = ""
+    #: the line that asks for it, where that is another one, with its key for it
+    asked_by: tuple[LineRef, UUID] | None = None
 
     def intent(self) -> Intent:
         """As the guard looks at it."""
@@ -133,7 +135,7 @@ class Opening:
         now = datetime.now(UTC)
         looked = await self._guard.decide(connection, [wanted.intent() for wanted in batch])
         results: list[Opened | PaymentRefused] = [_refusal(one) for one in looked]
-        places, payments, named, evidence = [], [], Named([], []), []
+        places, payments, named, evidence = [], [], Named([], [], []), []
         for place, (wanted, one) in enumerate(zip(batch, looked, strict=True)):
             if one.known is None or (one.ruling is not None and one.ruling.verdict is Ruled.REFUSE):
                 continue
@@ -207,6 +209,9 @@ class Opening:
             one = names.by_payer(self._keyring, payer, stored.amount, stored.currency)
             shard, account_id, payment_id = stored.key
             named.asked.append((one.shard, one.digest, shard, account_id, payment_id, now))
+        if wanted.asked_by is not None:
+            line, key = wanted.asked_by
+            named.others.append((*line, key, *stored.account, stored.line_id, stored.payment_id, now))
 
 
 def _refusal(one: Looked) -> PaymentRefused:

@@ -38,6 +38,7 @@ from engine.words import (
     Answer,
     CardPage,
     CheckoutSession,
+    LineRef,
     Payment,
     PaymentMethod,
     PaymentRefused,
@@ -97,6 +98,7 @@ class Payments:
         self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
 
         # The names that callers use, each bound to the part that does the work.
+        self.start = gateways.start
         self.methods = gateways.methods
         self.takes_new_cards = gateways.takes_new_cards
         self.payment = self._finder.payment
@@ -108,10 +110,6 @@ class Payments:
         self.take_callback = self._inbox.take
         self.take_statement = self._inbox.take_statement
         self.resume_due = self._recovery.resume_due
-
-    async def start(self) -> None:
-        """Open what the gateways need."""
-        await self._gateways.start()
 
     async def close(self) -> None:
         """Finish what is under way, then let everything go."""
@@ -129,8 +127,7 @@ class Payments:
         """
         before = datetime.now(UTC) - timedelta(days=self._operator.payments.keep_days)
         async with self._database.begin() as connection:
-            gone = await connection.execute(sa.select(sa.func.forget_payment_traces(before, limit)))
-            return int(gone.scalar_one())
+            return int(await connection.scalar(sa.select(sa.func.forget_payment_traces(before, limit))) or 0)
 
     # -- asking for one ---
 
@@ -148,6 +145,7 @@ class Payments:
         checkout: CheckoutSession | None = None,
         device: str = "",
         source: str,
+        asked_by: LineRef | None = None,
         product: str | None = None,
         wait_seconds: float = 3.0,
     ) -> Payment:
@@ -156,9 +154,10 @@ class Payments:
         With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
         With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
         ``amount``: minor units. ``device``: what the person pays from, as its channel knows it. ``product``: what is
-        bought with it at once. The same ``key`` again is the same payment: nobody is asked twice. Answers with the
-        payment as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes by
-        message. One that the guard holds back is in review, and nobody is asked before staff has looked.
+        bought with it at once. ``asked_by``: the line that asks, and hears of a refusal. The same ``key`` again is the
+        same payment: nobody is asked twice. Answers with the payment as it stands once the gateway has said something,
+        or after ``wait_seconds``; what comes later comes by message. One that the guard holds back is in review, and
+        nobody is asked before staff has looked.
 
         Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
@@ -179,6 +178,7 @@ class Payments:
             card_ends=None if card is None else card.expires_at,
             own_number=bool(msisdn) and msisdn == subscriber.msisdn,
             device=device,
+            asked_by=None if asked_by is None or asked_by == subscriber.line else (asked_by, key),
         )
         stored, new = await self._opening.store(wanted)
         if new and stored.state != PaymentState.REVIEW:
@@ -265,9 +265,7 @@ class Payments:
         What it names as taken by banks, or won back of them, is booked under those names.
         """
         stored = await self._finder.one(names.by_id(payment_id))
-        if stored is None:
-            return WentBack(0, 0)
-        return await self._recovery.gone_back(stored)
+        return WentBack(0, 0) if stored is None else await self._recovery.gone_back(stored)
 
     # -- staff ---
 

@@ -100,7 +100,8 @@ def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: da
         message_id = uuid5(after.payment_id, topic)
         owner = (after.shard, message_id, after.account_id, after.line_id)
         due_at = now + timedelta(seconds=WAITS if topic == TOPIC else 0)
-        turns.messages.append((*owner, topic, body, int(policy(topic).priority), due_at, now))
+        message = (*owner, topic, body, int(policy(topic).priority), due_at, now)
+        turns.messages.append((message, (after.payment_id, after.created_at)))
     if step.event is not None:
         turns.finished.append((*step.event, None))
 

@@ -17,6 +17,7 @@ from engine.accounts.tables import line
 from engine.books.tables import outbox
 from engine.events import alarms
 from engine.events.tables import event
+from engine.favourites.tables import recharged_other
 from engine.payments.names import Locator
 from engine.payments.stored import Stored
 from engine.payments.tables import gateway_event, payment, payment_event, payment_locator
@@ -47,13 +48,23 @@ _HEARD = (
     "done_at",
     "refused",
 )
+_ABOUT = ("payment_id", "asked_at")
 _TOLD = ("shard", "message_id", "account_id", "line_id", "topic", "body", "priority", "due_at", "created_at")
 
 _INSERT_LOCATORS = f"{insert_sql(payment_locator, LOCATED)} ON CONFLICT DO NOTHING"
 # A name that several payments were opened under is marked, by a row beside it: what it finds would be a stranger's.
 MARK = r"'\x01'::bytea"
 INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING"
-_INSERT_MESSAGES = f"{insert_sql(outbox, _TOLD)} ON CONFLICT DO NOTHING"
+# A refusal is told to the line that has asked for the payment, where that is another one.
+_INSERT_MESSAGES = f"""
+    INSERT INTO outbox ({", ".join(_TOLD)})
+    SELECT coalesce(r.shard, m.shard), m.message_id, coalesce(r.account_id, m.account_id),
+        coalesce(r.line_id, m.line_id), m.topic, m.body::jsonb, m.priority, m.due_at, m.created_at
+    FROM (SELECT * FROM {unfolded(outbox, _TOLD, numbered=True)}) m
+    JOIN {unfolded(recharged_other, _ABOUT, numbered=True)} USING (place)
+    LEFT JOIN recharged_other r
+        ON m.topic = 'payment.declined' AND r.payment_id = v.payment_id AND r.asked_at = v.asked_at
+    ON CONFLICT DO NOTHING"""
 _INSERT_HEARD = insert_sql(gateway_event, _HEARD)
 _INSERT_NAMES = insert_sql(payment_locator, LOCATED)
 _INSERT_ALARMS = insert_sql(event, alarms.COLUMNS)
@@ -244,7 +255,8 @@ class Turns(NamedTuple):
 
     payments: list[Row]
     evidence: list[Row]
-    messages: list[Row]
+    #: each with the payment that it is about, and when that was asked for
+    messages: list[tuple[Row, Row]]
     finished: list[Finished]
     #: names of alarms, each with its facts
     alarms: list[tuple[str, dict[str, Any]]]
@@ -263,7 +275,9 @@ async def _send(connection: Connection, turns: Turns, now: datetime) -> None:
     if turns.evidence:
         await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
     if turns.messages:
-        await ask(connection, _INSERT_MESSAGES, arrays(outbox, _TOLD, turns.messages))
+        told, about = zip(*turns.messages, strict=True)
+        given = arrays(outbox, _TOLD, told) | arrays(recharged_other, _ABOUT, about)
+        await ask(connection, _INSERT_MESSAGES, given)
     if turns.alarms:
         told = [alarms.row(*one, now) for one in turns.alarms]
         await ask(connection, _INSERT_ALARMS, arrays(event, alarms.COLUMNS, told))

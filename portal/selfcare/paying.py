@@ -170,11 +170,10 @@ class Paying:
         page = CardPage(keep="keep" in fields) if way.new_card else None
         key = key_of(person, f"pay|{amount}|{way.value}|{page}|{payee.line_id}", fields)
         payer = {"msisdn": line.msisdn} if way.method is PaymentMethod.MOBILE_MONEY else {"card": way.card}
-        engine = self._desk.engine
         try:
-            payment = await engine.pay(payee, way.method, amount, key=key, source=SOURCE, page=page, **payer)
-            if payee.line_id != line.line_id:
-                await engine.favourites.keep_recharged(line.line, payee.line, payment, key=key)
+            payment = await self._desk.engine.pay(
+                payee, way.method, amount, key=key, asked_by=line.line, source=SOURCE, page=page, **payer
+            )
         except PaymentRefused as refused:
             said = not_paid({"code": refused.args[0], "limit": refused.limit, "currency": line.currency})
             return await problem(self._desk.say(person, said))

@@ -15,7 +15,9 @@ from engine.api import Engine, open_engine
 from runtime.keyring import Keyring
 from settings import Operator, load_operator
 from tests.dialogs.player import Player
+from tests.engine.payments.house import House
 from tests.engine.shop import open_line
+from tests.houses import Houses
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -55,3 +57,9 @@ async def qatar_engine(database_url: str, qatar: Operator, keyring: Keyring) -> 
     opened = await open_engine(database_url, qatar, keyring)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def house(houses: Houses) -> House:
+    """A house with gateways that some tests let hang."""
+    return await houses(patience=1.0)

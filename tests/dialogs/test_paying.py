@@ -7,30 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dialogs.machine import Machine
-from engine.words import LineStatus, PaymentState, Subscriber, Unit
+from engine.words import PaymentState
 from tests.dialogs.conftest import Calling
+from tests.dialogs.paying import credited, dialling
 from tests.dialogs.player import Player
 from tests.engine.payments.house import House
 from tests.engine.shop import sell_vouchers
-from tests.houses import Houses
-
-
-@pytest.fixture
-async def house(houses: Houses) -> House:
-    """A house with gateways that some tests let hang."""
-    return await houses(patience=1.0)
-
-
-async def dialling(house: House, machine: Machine, line: Subscriber, session: str = "s1") -> Player:
-    """The recharge menu of a line."""
-    return await (await Player(house.engine, machine, line.msisdn, session).dial()).say("2")
-
-
-async def credited(house: House, line: Subscriber) -> int:
-    """What the line holds once all its payments have ended."""
-    for payment in await house.engine.payments_of(line.account):
-        await house.ended(payment)
-    return (await house.engine.subscriber(line.msisdn)).total(Unit.MONEY)
 
 
 async def test_without_gateways_recharge_asks_for_the_voucher_at_once(calling: Calling) -> None:
@@ -133,35 +115,6 @@ async def test_the_last_recharge_is_the_first_option(house: House, machine: Mach
     assert await credited(house, line) == 50_000
 
 
-async def test_another_number_is_shown_before_it_is_paid_for_and_its_holder_is_credited(
-    house: House, machine: Machine
-) -> None:
-    line, other = await house.line(), await house.line()
-    player = await (await dialling(house, machine, line)).say("3")
-    (await player.say("0799999999")).sees("This number cannot be recharged.")
-    local = "0" + other.msisdn.removeprefix("+254")
-    await player.say(local, "1", "1")
-    player.stands_in("pay.confirm").sees(f"Pay KES 50.00 by M-Pesa for {other.msisdn}?")
-    assert other.msisdn.removeprefix("+254") not in str(player.place)
-    await player.say("1")
-    assert await credited(house, other) == 5_000
-    assert await credited(house, line) == 0
-    (payment,) = await house.engine.payments_of(other.account)
-    assert await house.engine.paid_by(payment, line.msisdn)
-
-
-async def test_who_pays_for_another_finds_the_payment_by_its_reference_and_a_stranger_does_not(
-    house: House, machine: Machine
-) -> None:
-    line, other, stranger = await house.line(), await house.line(), await house.line()
-    payment = await house.ended(await house.pay(other, 5_000, msisdn=line.msisdn))
-    asking = await (await dialling(house, machine, line)).say("4", "1")
-    (await asking.stands_in("payments.find").say(payment.reference.lower())).stands_in("payments.show")
-    asking.sees("KES 50.00", "paid", payment.reference)
-    curious = await (await dialling(house, machine, stranger)).say("4", "1", payment.reference)
-    curious.stands_in("payments.find").sees("This payment was not found.")
-
-
 async def test_ones_payments_are_listed_with_how_far_they_have_come(house: House, machine: Machine) -> None:
     line = await house.line()
     await house.ended(await house.pay(line, 5_000))
@@ -224,14 +177,6 @@ async def test_a_payment_that_is_held_back_says_so(house: House, machine: Machin
     assert await house.taken() == 0
 
 
-async def test_a_line_closed_meanwhile_is_not_paid_for(house: House, machine: Machine) -> None:
-    line, other = await house.line(), await house.line()
-    player = await (await dialling(house, machine, line)).say("3", other.msisdn, "1", "1")
-    await house.engine.accounts.set_status(other, LineStatus.TERMINATED, reason="test", by="alice")
-    (await player.say("1")).stands_in("pay.refused").sees("This number cannot be recharged.")
-    assert await house.taken() == 0
-
-
 async def test_a_new_card_is_paid_with_by_a_link_that_is_texted(house: House, machine: Machine) -> None:
     line = await house.line()
     player = await dialling(house, machine, line)
@@ -246,13 +191,6 @@ async def test_a_new_card_is_paid_with_by_a_link_that_is_texted(house: House, ma
     (card,) = await house.engine.saved_cards(line)
     assert (card.brand, card.last_four) == ("Visa", "4242")
     assert payment.state is PaymentState.PENDING
-
-
-async def test_a_new_card_is_offered_for_the_own_number_alone(house: House, machine: Machine) -> None:
-    other = await house.line()
-    player = await (await dialling(house, machine, await house.line())).say("3", other.msisdn)
-    player.stands_in("pay.means").sees("1 M-Pesa")
-    assert "New card" not in player.screen.text + " ".join(one.label for one in player.screen.options)
 
 
 def numbered(player: Player, label: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from dialogs.asking import kept_line, masked
+from dialogs.asking import kept_line, masked, number_of
 from dialogs.values import Money, Text, text
 from dialogs.words import Context, Item
 from engine.words import Payment, PaymentMethod, SavedCard
@@ -111,10 +111,8 @@ async def last_paid(context: Context, methods: frozenset[PaymentMethod]) -> Last
     taken_by = context.engine.checkout(payment.gateway)
     if other is None:
         return Last(payment, taken_by)
-    contact = (await context.engine.accounts.reveal([other])).get(other.line_id)
-    if contact is None or contact.msisdn is None:
-        return None
-    return Last(payment, taken_by, kept_line(other), masked(contact.msisdn))
+    number = await number_of(context, other)
+    return None if number is None else Last(payment, taken_by, kept_line(other), masked(number))
 
 
 def with_card(card: SavedCard) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from dialogs.asking import line_kept
+from dialogs.asking import line_kept, masked, number_of
 from dialogs.flows.pay.choices import card_name, cards, chosen_card, method_name, till
 from dialogs.flows.pay.new_card import CHOSEN, page_of
-from dialogs.samples import MOMENT, REFERENCE, money_sample
+from dialogs.samples import MOMENT, REFERENCE, SHOWN_NUMBER, money_sample
 from dialogs.values import Money, Text, text
 from dialogs.words import Before, Context, Data, Go, Pay
-from engine.words import Payment, PaymentMethod, PaymentRefused, PaymentState, Refused, Subscriber
+from engine.words import Payment, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import Operator
 
 #: seconds that the person waits for the gateway's first word
@@ -21,7 +21,6 @@ SAMPLE_CARD = {"method": "card", "card": str(UUID(int=0)), "brand": "Mastercard"
 SAMPLE_PHONE = {"method": "mobile_money", "card": "", "till": ""}
 #: as long as the name of a channel's own checkout may be
 SAMPLE_TILL = {**SAMPLE_PHONE, "till": "Hubtel Money"}
-SHOWN_NUMBER = "+254712345678"
 
 
 def confirm(operator: Operator) -> Pay:
@@ -84,19 +83,17 @@ async def _payee_and_card(context: Context, operator: Operator, data: Data) -> d
         if known["saved"] is None:
             return Go("pay.refused", {"code": Refused.CARD_UNKNOWN.value, "currency": operator.currency}, done=True)
     if "other" in data:
-        line = line_kept(data["other"])
-        contact = (await context.engine.accounts.reveal([line])).get(line.line_id)
-        if contact is None or contact.msisdn is None:
+        number = await number_of(context, line_kept(data["other"]))
+        if number is None:
             return Go("pay.refused", {"code": Refused.LINE.value, "currency": operator.currency}, done=True)
-        known |= {"payee": await context.engine.subscriber(contact.msisdn), "number": contact.msisdn}
+        known |= {"payee": await context.engine.subscriber(number), "number": number}
     return known
 
 
 async def _ask(context: Context, data: Data, key: UUID) -> Payment:
-    payee: Subscriber = data["payee"]
     by_card = data["method"] == PaymentMethod.CARD
-    payment = await context.engine.pay(
-        payee,
+    return await context.engine.pay(
+        data["payee"],
         PaymentMethod(data["method"]),
         data["amount"],
         key=key,
@@ -105,11 +102,9 @@ async def _ask(context: Context, data: Data, key: UUID) -> Payment:
         page=page_of(data),
         checkout=context.checkout if data.get("till") else None,
         source=context.source,
+        asked_by=context.subscriber.line,
         wait_seconds=WAIT,
     )
-    if "other" in data:
-        await context.engine.favourites.keep_recharged(context.subscriber.line, payee.line, payment, key=key)
-    return payment
 
 
 async def _before(context: Context, data: Data, key: UUID) -> Before | None:
@@ -131,6 +126,7 @@ def _result(context: Context, data: Data, outcome: Payment | PaymentRefused) -> 
     return {
         "till": asked and state is PaymentState.PENDING,
         "link": page_of(data) is not None,
+        "number": masked(data["number"]) if "number" in data else "",
         "brand": data.get("till") or "",
         "state": state.value,
         "reason": outcome.reason or "other",

@@ -36,7 +36,13 @@ def asked(operator: Operator) -> Till:
             )
         if data.get("link"):
             return text("We text you a link to pay {amount} by card. Ref {reference}", **values)
-        if method == PaymentMethod.MOBILE_MONEY:
+        by_phone = method == PaymentMethod.MOBILE_MONEY
+        if data.get("number"):
+            values["number"] = data["number"]
+            if by_phone:
+                return text("Approve {amount} on your phone. We will text {number}. Ref {reference}", **values)
+            return text("{amount} is being paid. We will text {number}. Ref {reference}", **values)
+        if by_phone:
             return text("Approve {amount} on your phone. We will text you. Ref {reference}", **values)
         return text("{amount} is being paid. We will text you. Ref {reference}", **values)
 
@@ -53,4 +59,5 @@ def asked(operator: Operator) -> Till:
     samples = [{**known, "state": state.value, "method": method.value} for state in S for method in ways]
     samples.append({**known, "state": S.UNKNOWN.value, "method": ways[0].value, "brand": "Hubtel Money"})
     samples.append({**known, "state": S.PENDING.value, "method": ways[1].value, "link": True})
+    samples += [{**known, "state": S.PENDING.value, "method": method.value, "number": "..8888"} for method in ways]
     return Till(name="pay.asked", text=show, samples=tuple(samples), asks=asks)

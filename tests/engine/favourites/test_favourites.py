@@ -96,9 +96,9 @@ async def test_the_last_recharge_is_the_lines_own_or_one_that_it_paid_for_anothe
     own = await house.ended(await house.pay(line, 5_000))
     assert await favourites.last_recharge(line.line, BY_PHONE) == (own, None)
     key = uuid4()
-    paid = await house.ended(await house.pay(other, 7_000, key=key, msisdn=line.msisdn))
     for _ in range(2):
-        await favourites.keep_recharged(line.line, other.line, paid, key=key)
+        paid = await house.pay(other, 7_000, key=key, msisdn=line.msisdn, asked_by=line.line)
+    paid = await house.ended(paid)
     assert await favourites.last_recharge(line.line, BY_PHONE) == (paid, other.line)
     assert await favourites.receivers(line.line) == [other.line]
     assert await favourites.last_recharge(line.line, frozenset({PaymentMethod.CARD})) is None
@@ -110,17 +110,15 @@ async def test_a_recharge_that_failed_is_not_the_last_one(house: House) -> None:
     favourites = house.engine.favourites
     line, other = await house.line(), await house.line()
     await house.plays("decline")
-    failed = await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn))
+    failed = await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn, asked_by=line.line))
     assert failed.state is PaymentState.DECLINED
-    await favourites.keep_recharged(line.line, other.line, failed, key=uuid4())
     assert await favourites.last_recharge(line.line, BY_PHONE) is None
 
 
 async def test_whom_a_line_recharged_is_forgotten_with_the_other_traces_of_payments(house: House) -> None:
     favourites = house.engine.favourites
     line, other = await house.line(), await house.line()
-    paid = await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn))
-    await favourites.keep_recharged(line.line, other.line, paid, key=uuid4())
+    await house.ended(await house.pay(other, 7_000, msisdn=line.msisdn, asked_by=line.line))
     await house.engine.payments.tidy()
     assert await favourites.receivers(line.line) == [other.line]
     await house.run("UPDATE recharged_other SET asked_at = asked_at - interval '401 days'")
