@@ -26,6 +26,7 @@ ACTS: dict[str, Text] = {
     "guard.block": text("Put on the block list"),
     "guard.allow": text("Put on the allow list"),
     "guard.taken_off": text("Taken off a list"),
+    "keys.renew": text("Secrets sealed under the newest key"),
     "line.add": text("Line to be opened"),
     "line.added": text("Line opened"),
     "line.adjust": text("Balance corrected"),
