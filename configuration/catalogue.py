@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from configuration.base import Strict
 
 #: a menu line keeps room for its number and the price
 LONGEST_NAME = 20
+
+#: what buckets are called that no product granted: one with such a code would be taken for it
+OWN_CODES = frozenset({"adjustment", "airtime", "credit_line", "gift", "overrun"})
 
 
 class Grant(Strict):
@@ -33,7 +36,14 @@ class Product(Strict):
     days: int = Field(ge=1, le=3660)
     grants: tuple[Grant, ...] = Field(min_length=1)
     #: lower is used first
-    priority: int = 100
+    priority: int = Field(default=100, ge=0, le=1000)
+
+    @field_validator("code")
+    @classmethod
+    def _names_no_other_bucket(cls, code: str) -> str:
+        if code in OWN_CODES:
+            raise ValueError(f"{code} is what buckets are called that no product granted")
+        return code
 
 
 class VoucherRules(Strict):
@@ -41,7 +51,7 @@ class VoucherRules(Strict):
 
     digits: int = Field(default=14, ge=12, le=18)
     #: a recharge keeps the main balance alive for this many days
-    validity_days: int = Field(default=90, ge=1)
+    validity_days: int = Field(default=90, ge=1, le=3660)
     #: wrong numbers a line may try within ``window_hours`` before it is locked
     free_tries: int = Field(default=5, ge=1)
     window_hours: int = Field(default=24, ge=1)

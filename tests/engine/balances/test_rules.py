@@ -9,11 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
+from configuration.catalogue import OWN_CODES
 from engine.balances import ends, rules
+from engine.balances.tables import AIRTIME
+from engine.balances.transfers import GIFT
 from engine.books.case import Case
 from engine.books.facts import Facts
 from engine.books.tables import Ledger
+from engine.receivables.rules import CREDIT_LINE
 from engine.usage import rules as usage
+from engine.usage.paying import OVERRUN
 from engine.words import AccountRef, Bucket, Charge, Code, Unit
 from settings import Operator
 
@@ -114,6 +119,10 @@ def test_expiry_takes_exactly_what_is_over_and_not_reserved(operator: Operator, 
     }
     assert _changed(case) == over
     assert all(moved.credit is Ledger.BREAKAGE for moved in case.transfers)
+
+
+def test_no_product_may_be_called_what_the_engine_calls_buckets_of_its_own() -> None:
+    assert {rules.ADJUSTMENT, AIRTIME, CREDIT_LINE, GIFT, OVERRUN} == OWN_CODES
 
 
 def test_a_case_never_debits_more_than_is_free(operator: Operator) -> None:
