@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from engine.recharge.gateways.amounts import read_amount, whole
+from engine.recharge.gateways.amounts import precision, read_amount, whole
 from engine.recharge.gateways.callbacks import table, word
 from engine.recharge.gateways.contract import BadCallback, Event, GatewayState, Outcome
 from engine.recharge.gateways.mpesa.client import NAIROBI
@@ -139,7 +139,7 @@ def _cents(content: dict[str, Any], name: str) -> int:
         if isinstance(value, str):
             cents = read_amount(value, CURRENCY)
         elif isinstance(value, int | Decimal) and not isinstance(value, bool):
-            cents = whole(Decimal(value).scaleb(2), CURRENCY)
+            cents = whole(Decimal(value).scaleb(precision(CURRENCY)), CURRENCY)
         else:
             raise ValueError("missing or not a number")  # noqa: TRY004, TRY301 - told like the others
     except (ValueError, ArithmeticError) as error:
@@ -153,7 +153,7 @@ def _moment(content: dict[str, Any], name: str) -> datetime:
     text = word(content, name, MOMENT)
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=NAIROBI).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadCallback(f"{name}: not a time") from None
 
 
