@@ -163,6 +163,8 @@ def check_callback(callback: str, allowed: WebhookSettings) -> None:
     try:
         parts = urlsplit(callback)
         port = parts.port
+        # What the resolver makes of a name: a label that is too long is nobody's.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         raise CallbackRefused("callback: this is no URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or len(callback) > 2000:

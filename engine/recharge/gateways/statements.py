@@ -90,9 +90,9 @@ def moment(row: Row, column: str, zone: tzinfo = UTC, formats: Collection[str] =
     for attempt in (datetime.fromisoformat, *(_by(form) for form in formats)):
         try:
             at = attempt(text)
-        except ValueError:
+            return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+        except (ValueError, OverflowError):
             continue
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
     raise ValueError(f"{column}: not a time")
 
 

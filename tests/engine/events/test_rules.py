@@ -121,6 +121,8 @@ def test_waits_double_up_to_an_hour_and_end_after_three_days(attempts):
         "https://[64:ff9b::7f00:1]/",
         "https://[2002:7f00:1::]/",
         "https://example.com/" + "x" * 2000,
+        "https://" + "x" * 64 + ".example.com/",
+        "https://example..com/",
     ],
 )
 def test_what_must_not_be_called_is_refused(callback):

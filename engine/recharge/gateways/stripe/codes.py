@@ -154,12 +154,13 @@ def disputes_of(listed: Iterable[Any], currency: str) -> tuple[Dispute, ...]:
     """Disputes as Stripe writes them, in ``currency``; of those that only ask, and of what makes no sense, nothing."""
     found = []
     for one in listed:
-        status, amount = str(one.get("status")), one.get("amount")
-        if status.startswith(WARNING) or not isinstance(amount, int) or not isinstance(one.get("id"), str):
+        told = one if isinstance(one, Mapping) else {}
+        status, amount, name = str(told.get("status")), told.get("amount"), told.get("id")
+        if status.startswith(WARNING) or not isinstance(amount, int) or not isinstance(name, str):
             continue
         with suppress(ValueError):
             minor = from_stripe(amount, currency)
-            found.append(Dispute(name=one["id"], amount=minor, ended=status in ENDED, won=status == WON))
+            found.append(Dispute(name=name, amount=minor, ended=status in ENDED, won=status == WON))
     return tuple(found)
 
 

@@ -124,6 +124,13 @@ def test_a_signed_callback_that_makes_no_sense_is_refused_all_the_same(body: byt
     assert refused(callback(body, sandbox_signature=signed(body))).status == 400
 
 
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-21T10:42:11", "0001-01-01T00:00:00+03:00", 7])
+def test_a_time_that_makes_no_sense_is_left_out(moment: Any) -> None:
+    body = paid(changed_at=moment)
+    (event,) = offline().read_callback(callback(body, sandbox_signature=signed(body))).events
+    assert (event.outcome.state, event.outcome.at) == (GatewayState.CAPTURED, None)
+
+
 # --- settlement file ---
 
 
@@ -143,9 +150,10 @@ def test_broken_rows_are_named_by_line_and_the_rest_is_done() -> None:
         "x" * 30_000,
         "",
         "sb_10,,refunded,-5,KES,0,2026-11-21T10:42:11Z",
+        "sb_11,,captured,5,KES,0,0001-01-01T00:00:00+03:00",
     ]
     rows = list(offline().read_settlement(line + "\n" for line in lines))
-    assert [row.line for row in rows if isinstance(row, BadRow)] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert [row.line for row in rows if isinstance(row, BadRow)] == [3, 4, 5, 6, 7, 8, 9, 10, 11, 14]
     done = [row for row in rows if isinstance(row, SettlementRow)]
     assert [(row.line, row.amount, row.state) for row in done] == [
         (2, 5000, GatewayState.CAPTURED),
