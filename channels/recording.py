@@ -100,7 +100,7 @@ class Recorder:
             return given if AMOUNT.fullmatch(given) else NUMBER if given.strip("+").isdigit() else OTHER
         asks_number = isinstance(state, Choose) and any(one.shape == NUMBER_ASKED for one in state.typed)
         if asks_number and not KEY.fullmatch(given):
-            return NUMBER if given.strip("+").isdigit() else OTHER
+            return NUMBER if re.sub(r"[ ()+./-]", "", given).isdigit() else OTHER
         keyword = self._keywords.read(given)
         if keyword is not None:
             rest = [_digits(word) if word.isdecimal() else OTHER for word in keyword.rest]

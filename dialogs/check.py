@@ -147,11 +147,13 @@ def _functions(state: State) -> list[Any]:
     """The functions a state is declared with."""
     values: list[Any] = [state.load, state.text]
     if isinstance(state, Choose):
-        values += [state.items, state.act]
+        values += [state.items, state.act, state.first]
+    if isinstance(state, MoneyStep):
+        values += [state.brief, state.anew]
     if isinstance(state, Confirm):
-        values += [state.operation, state.result, state.brief]
+        values += [state.operation, state.result]
     if isinstance(state, Pay):
-        values += [state.before, state.result, state.brief]
+        values += [state.before, state.result]
     typed = [state.typed] if isinstance(state, Ask) else state.typed if isinstance(state, (Menu, Choose)) else []
     values += [one.accept for one in typed]
     return [value for value in values if hasattr(value, "__code__")]
@@ -177,7 +179,7 @@ def _unambiguous(state: State, home: str) -> Iterator[str]:
             leads = {"", state.to, *state.also}
             yield from (f"leads to {item.to}, which is not among its targets" for item in items if item.to not in leads)
     if isinstance(state, Ask):
-        yield from _typed((state.typed,), 0)
+        yield from _typed((state.typed,), 0, pages=False)
 
 
 def _options(ids: list[str]) -> Iterator[str]:
@@ -187,9 +189,13 @@ def _options(ids: list[str]) -> Iterator[str]:
         yield "has two options of one id"
 
 
-def _typed(typed: Sequence[Typed], options: int) -> Iterator[str]:
-    """Free input against the navigation keys, the option numbers, the separator and other free input."""
-    taken = (BACK_KEY, HOME_KEY, MORE_KEY, *(str(number) for number in range(1, options + 1)))
+def _typed(typed: Sequence[Typed], options: int, *, pages: bool = True) -> Iterator[str]:
+    """Free input against the navigation keys, the option numbers, the separator and other free input.
+
+    What has no ``pages`` leaves the key that turns them free.
+    """
+    turning = (MORE_KEY,) if pages else ()
+    taken = (BACK_KEY, HOME_KEY, *turning, *(str(number) for number in range(1, options + 1)))
     for place, one in enumerate(typed):
         shape = re.compile(one.shape)
         if shape.fullmatch(one.sample) is None:
@@ -209,7 +215,7 @@ def _screens(dialog: Dialog, state: State, machine: Machine, fits: Fits) -> Iter
     The first sample of the first screen is the usual one: nothing stands in the line's way.
     """
     small = {gateway for screen in SMALLEST for gateway, _ in fits(screen, ONE_PAGE)}
-    most = ONE_PAGE if isinstance(state, (Say, MoneyStep)) else MANY_PAGES
+    most = ONE_PAGE if isinstance(state, (Say, MoneyStep, Ask)) else MANY_PAGES
     for language in machine.texts.languages:
         told: set[str] = set()
         for sample in state.samples:

@@ -138,11 +138,12 @@ class Keywords:
         state = BEGINNINGS.get(keyword.intent)
         if state is None:
             return None
-        if not offered(state, self._rules):
-            return Beginning(BEGINNINGS[Intent.MENU])
         if keyword.intent is Intent.RECHARGE:
             number = "".join([word for word in keyword.rest if word.isdecimal()])
-            return Beginning(VOUCHER, (number,)) if len(number) > len(MORE_KEY) else Beginning(state)
+            if len(number) > len(MORE_KEY) and offered(VOUCHER, self._rules):
+                return Beginning(VOUCHER, (number,))
+        if not offered(state, self._rules):
+            return Beginning(BEGINNINGS[Intent.MENU])
         if keyword.intent is Intent.BUY and keyword.rest:
             return Beginning(state, (self._bundle(keyword.rest),))
         if keyword.intent is Intent.SEND:

@@ -191,9 +191,11 @@ class Machine:
     async def _back(self, state: State, place: Place, context: Context) -> Step:
         if state.name == self.home and isinstance(state, Menu) and state.exit is not None:
             return await self._enter(place, Go(state.exit, done=True), context)
-        if not place.trail:
+        # A screen that is declared no longer is no way back.
+        known = [passed for passed in place.trail if passed[0] in self.states]
+        if not known:
             return await self._enter(Place(visits=place.visits), Go(self.home), context)
-        *trail, (name, data) = place.trail
+        *trail, (name, data) = known
         return await self._enter(Place(data=data, trail=trail, visits=place.visits), Go(name), context)
 
     async def _take(self, shown: Shown, given: str, context: Context) -> Go | Wrong:

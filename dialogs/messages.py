@@ -3,7 +3,8 @@
 Bodies hold codes and amounts only:
 ``recharge.done`` amount, balance, expires_at, reference; ``purchase.done`` product, price, balance, expires_at,
 reference; ``payment.done``, ``payment.reversed`` and ``payment.part_returned`` amount, balance, reference;
-``payment.declined`` and ``payment.action`` amount, currency, reference, the latter the ``url`` that the payer follows;
+``payment.declined`` and ``payment.action`` amount, currency, reference, the former the ``reason`` and the latter the
+``url`` that the payer follows;
 ``refund.done`` amount, unit, balance, reference; ``alert.low_balance`` unit, left, threshold;
 ``alert.expired`` unit, amount, product; ``alert.expiring`` unit, left, product, expires_at; ``alert.cap_reached``
 unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by who writes it), balance, reference;
@@ -25,6 +26,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from dialogs.names import product_name
+from dialogs.refusals import DECLINED
 from dialogs.texts import Texts
 from dialogs.translations import PLACEHOLDER
 from dialogs.values import Clock, LastDay, Money, Quantity, Text, text
@@ -71,6 +73,7 @@ VALUES: dict[str, Callable[[Message, Operator], Any]] = {
     "product": lambda message, operator: product_name(operator, message.body["product"]),
     "day": _day,
     "time": lambda message, operator: Clock(_moment("locked_until")(message, operator)),
+    "why": lambda message, _operator: DECLINED[message.body["reason"]],
     "app": lambda message, _operator: APPS.get(message.body["app"], message.body["app"]),
     "link": _plain("url"),
     "said": _plain("text"),
@@ -118,6 +121,12 @@ def _not_renewed(body: Body) -> Text:
     return text("{product} was not renewed: {missing} missing for {price}.")
 
 
+def _declined(body: Body) -> Text:
+    if body.get("reason") in DECLINED.keys() - {"other"}:
+        return text("Your payment of {amount} did not go through. {why} Ref {reference}")
+    return text("Your payment of {amount} did not go through. Ref {reference}")
+
+
 def _share_used(body: Body) -> Text:
     if not body["left"]:
         return text("{product} is used up. Dial {code}.")
@@ -132,7 +141,7 @@ TOPICS: dict[str, Topic] = {
     "payment.part_returned": text(
         "{amount} of your payment goes back to the payer. Balance {balance}. Ref {reference}"
     ),
-    "payment.declined": text("Your payment of {amount} did not go through. Ref {reference}"),
+    "payment.declined": _declined,
     "payment.action": text("To pay {amount}: {link}"),
     "refund.done": text("Refunded {amount}. Balance {balance}. Ref {reference}"),
     "alert.low_balance": text("Only {left} left. Dial {code} to recharge."),

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from dialogs.samples import MOMENT, money_sample
-from dialogs.values import Clock, Money, Text, text
-from dialogs.words import Context, Data
+from dialogs.values import Clock, Money, Text, lines, text
+from dialogs.words import Context, Data, Link, Menu
 from engine.words import Answer, Code, LineStatus, Refused, Subscriber, Unit
 from settings import Operator
 
@@ -55,7 +55,19 @@ SENTENCES: dict[Code, Text] = {
     Code.FAILED: text("It did not work and nothing was done. Please try later."),
 }
 
-_NO_PAYMENT = text("This payment is not possible. Please call us.")
+#: what a line cannot mend by itself
+_STAFF_HELPS = frozenset(
+    {
+        Code.ACCOUNT_UNKNOWN,
+        Code.ACCOUNT_FROZEN,
+        Code.LINE_SUSPENDED,
+        Code.LINE_BARRED,
+        Code.LINE_TERMINATED,
+        Code.VOUCHER_BLOCKED,
+    }
+)
+
+NO_PAYMENT = text("This payment is not possible. Please call us.")
 #: why a payment is not asked for; limits are told with their amount
 NOT_ASKED: dict[Refused, Text] = {
     Refused.AMOUNT: SENTENCES[Code.AMOUNT_INVALID],
@@ -70,8 +82,8 @@ NOT_ASKED: dict[Refused, Text] = {
     Refused.DAILY_LIMIT: text("You have paid as much as one day allows."),
     Refused.BALANCE_LIMIT: text("The balance would be too high."),
     Refused.TOO_MANY_WAITING: text("Other payments are still open. Please wait for them."),
-    Refused.BLOCKED: _NO_PAYMENT,
-    Refused.RISK: _NO_PAYMENT,
+    Refused.BLOCKED: NO_PAYMENT,
+    Refused.RISK: NO_PAYMENT,
     Refused.RISK_UNKNOWN: text("Payments are not possible now. Nothing was charged. Please try later."),
 }
 #: why a payment that was asked for did not go through
@@ -81,7 +93,7 @@ DECLINED: dict[str, Text] = {
     "timeout": text("The payment was not approved in time."),
     "wrong_pin": text("The PIN was wrong. Nothing was charged."),
     "limit": text("The payer's limit is reached."),
-    "fraud": _NO_PAYMENT,
+    "fraud": NO_PAYMENT,
     "unreachable": text("The payment service does not answer. Nothing was charged."),
     "other": text("The payment did not go through."),
 }
@@ -98,6 +110,21 @@ HINDRANCES: dict[str, Text] = {
 def hindrance(subscriber: Subscriber) -> Text | None:
     """What hinders this line from spending, or None."""
     return HINDRANCES.get("frozen" if subscriber.frozen else subscriber.status)
+
+
+def help_line(operator: Operator) -> Text:
+    """Whom to call where no choice helps."""
+    return text("Help: {number}", number=operator.support_number)
+
+
+def refused(name: str, operator: Operator, *links: Link) -> Menu:
+    """The screen ``name`` that says why an operation was refused, and where to go from there."""
+
+    def why(data: Data) -> Text:
+        """With whom to call, where only staff can help."""
+        return lines(refusal(data), help_line(operator) if data["code"] in _STAFF_HELPS else None)
+
+    return Menu(name=name, text=why, links=links, samples=refusal_samples(operator))
 
 
 def kept_refusal(context: Context, answer: Answer) -> dict[str, Any]:

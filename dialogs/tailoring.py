@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from configuration.operator import LIVE
-from dialogs.translations import PLACEHOLDER, source_messages
+from dialogs.translations import forms_fault, source_messages
 from dialogs.words import Choose, Data, Dialog, Item, Link, Menu, Say, State, Typed
 from settings import DialogRules, Operator
 
@@ -117,8 +117,6 @@ def _text_faults(operator: Operator) -> Iterator[tuple[str, str, str]]:
             if isinstance(said, tuple) != (many is not None):
                 yield "texts", language, f"{message!r} takes {'one text' if many is None else 'its plural forms'}"
                 continue
-            wanted = set(PLACEHOLDER.findall(many or message))
-            for form in said if isinstance(said, tuple) else (said,):
-                spoken = set(PLACEHOLDER.findall(form))
-                if spoken != wanted and not (many is not None and spoken == wanted - {"count"}):
-                    yield "texts", language, f"placeholders {sorted(spoken)} instead of {sorted(wanted)}: {form!r}"
+            fault = forms_fault(said if isinstance(said, tuple) else (said,), message, many)
+            if fault is not None:
+                yield "texts", language, fault

@@ -16,6 +16,7 @@ from dialogs.values import Text, Together
 from dialogs.words import Ask, Choose, Menu, MoneyStep, State
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_BRACE = re.compile("[{}]")
 
 
 def translation_faults(state: State, texts: Texts) -> Iterator[tuple[str, str]]:
@@ -51,12 +52,19 @@ def message_fault(catalogue: Catalog, message: str, plural: str | None) -> str |
         return f"not translated: {message!r}"
     if plural is not None and not isinstance(entry.string, tuple):
         return f"no plural forms: {message!r}"
+    return forms_fault(_forms(entry.string), message, plural)
+
+
+def forms_fault(forms: Iterable[str], message: str, plural: str | None) -> str | None:
+    """Why these forms cannot be said instead of a message, or None: other placeholders, or braces that are none."""
     wanted = set(PLACEHOLDER.findall(plural or message))
-    for form in _forms(entry.string):
-        # A form for none, one or two may say the number in a word.
+    for form in forms:
         spoken = set(PLACEHOLDER.findall(form))
+        # A form for none, one or two may say the number in a word.
         if spoken != wanted and not (plural is not None and spoken == wanted - {"count"}):
             return f"placeholders {sorted(spoken)} instead of {sorted(wanted)}: {form!r}"
+        if _BRACE.search(PLACEHOLDER.sub("", form)):
+            return f"a brace that holds no placeholder: {form!r}"
     return None
 
 

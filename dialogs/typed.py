@@ -15,12 +15,18 @@ def _shape(pattern: str) -> re.Pattern[str]:
 
 
 def typed_text(raw: str) -> str:
-    """What was typed, without surrounding spaces and direction marks, digits of any script as 0 to 9."""
+    """What was typed, without surrounding spaces and direction marks, digits and spaces of any script as plain ones."""
     plain = raw.strip()
     if plain.isascii():
         return plain
     kept = [character for character in plain if unicodedata.category(character) != "Cf"]
-    return "".join([str(unicodedata.decimal(one)) if one.isdecimal() else one for one in kept]).strip()
+    return "".join([_plain(character) for character in kept]).strip()
+
+
+def _plain(character: str) -> str:
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    return " " if character.isspace() else character
 
 
 def option_typed(given: str, most: int) -> int | None:

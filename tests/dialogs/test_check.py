@@ -20,7 +20,7 @@ from dialogs.said import Screen
 from dialogs.texts import Texts, read_catalogue
 from dialogs.translations import message_fault, source_messages
 from dialogs.values import text
-from dialogs.words import Choose, Context, Data, Dialog, Go, Item, Link, Menu, Say, State, Typed
+from dialogs.words import Ask, Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say, State, Typed
 from engine.words import Code
 from settings import Operator
 
@@ -110,6 +110,24 @@ def test_an_input_that_can_be_meant_in_two_ways_is_refused(
 ) -> None:
     typed = Typed(shape=shape, sample=sample, accept=accept, leads=("t.end",))
     assert any(one.state == "t.home" and says in one.what for one in problems(operator, home(typed=(typed,)), END))
+
+
+def test_free_input_alone_on_its_screen_may_be_what_turns_pages_elsewhere(operator: Operator) -> None:
+    typed = Typed(shape=r"9\d", sample="91", accept=accept, leads=("t.end",))
+    asked = Ask(name="t.ask", text=text("How much?"), typed=typed, wrong=text("Write a whole number."))
+    assert problems(operator, home(Link("ask", text("Yes"), "t.ask")), asked, END) == []
+    long = replace(asked, text=lambda data: text("{name}", name=data["name"]), samples=({"name": "x" * 183},))
+    found = problems(operator, home(Link("ask", text("Yes"), "t.ask")), long, END)
+    assert {one.state for one in found} == {"t.ask"} and "takes 2 pages" in found[0].what
+
+
+def test_money_that_would_move_while_prices_are_read_anew_is_refused(operator: Operator) -> None:
+    dialogs = list(declared(operator))
+    (bundles,) = [one for one in dialogs if one.name == "bundles"]
+    spending = tuple(replace(one, anew=spend) if isinstance(one, Confirm) else one for one in bundles.states)
+    dialogs[dialogs.index(bundles)] = Dialog(name="bundles", states=spending)
+    found = check(dialogs, operator, Texts(operator.languages, operator.timezone), fits)
+    assert [str(one) for one in found] == ["bundles.confirm: moves money outside a confirm step"]
 
 
 def test_two_short_cuts_of_one_shape_are_refused(operator: Operator) -> None:

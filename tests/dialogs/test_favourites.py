@@ -78,7 +78,7 @@ async def test_the_last_numbers_are_options_where_one_is_asked_for_and_are_shown
     player = await sent(player, *(one.msisdn for one in friends))
     ends = [f"..{one.msisdn[-4:]}" for one in friends]
     player.sees("Send to which number? Choose or type it:", f"1 To {ends[0]}", f"2 To {ends[1]}")
-    (await player.say("2", "20")).stands_in("transfer.confirm").sees(f"to {ends[1]}?")
+    (await player.say("2", "20")).stands_in("transfer.confirm").sees(f"to {friends[1].msisdn}?")
     await player.say("1")
     assert (await engine.subscriber(friends[1].msisdn)).total(Unit.MONEY) == 3_000
 
@@ -87,7 +87,7 @@ async def test_another_number_can_still_be_typed_and_what_is_none_is_said_so(cal
     one, other = await open_line(engine), await open_line(engine)
     player = await sent(await calling(money=90_000), one.msisdn)
     (await player.say("7")).stands_in("transfer.number").sees("That is no mobile number.")
-    (await player.say(other.msisdn, "20")).stands_in("transfer.confirm").sees(f"..{other.msisdn[-4:]}")
+    (await player.say(other.msisdn, "20")).stands_in("transfer.confirm").sees(other.msisdn)
 
 
 async def test_a_gift_of_a_session_that_is_played_again_goes_to_the_same_number(
@@ -126,6 +126,6 @@ async def test_the_last_recharge_for_another_is_repeated_with_amount_method_and_
     again = await (await player.again("s2")).say("2")
     number, option = again.screen.numbered()[0]
     assert option.label == f"Again: KES 100.00, M-Pesa, {end}"
-    (await again.say(str(number))).stands_in("pay.confirm").sees("KES 100.00", payment.reference)
+    (await again.say(str(number))).stands_in("pay.confirm").sees(f"KES 100.00 to {other.msisdn}", payment.reference)
     (await again.say("0", "3")).stands_in("pay.number").sees("Choose or type the number to recharge:", f"1 To {end}")
     (await again.say("1", "1", "1")).stands_in("pay.confirm").sees(f"for {other.msisdn}?")

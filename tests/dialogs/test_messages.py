@@ -11,6 +11,7 @@ import pytest
 from channels.layout import septets, transliterate, units
 from dialogs.messages import TOPICS, render_message
 from dialogs.notices import Notices
+from dialogs.refusals import DECLINED
 from dialogs.texts import Texts
 from engine.words import Message
 from settings import Operator
@@ -114,6 +115,20 @@ def test_what_is_no_longer_sold_for_its_price_is_said_so_and_not_that_nothing_is
     said = render_message(message("renewal.failed", language, missing=0), every, operator)
     assert "*123#" in said
     assert said != render_message(message("renewal.failed", language), every, operator)
+    in_septets = septets(transliterate(said))
+    assert in_septets <= 160 if in_septets is not None else units(said) <= 70
+
+
+@pytest.mark.parametrize("reason", [*DECLINED, "line_closed"])
+@pytest.mark.parametrize("language", ["en", "fr", "sw", "ar", "pt", "ha"])
+def test_a_payment_that_did_not_go_through_is_told_with_the_reason_if_one_is_known(
+    every: Texts, operator: Operator, language: str, reason: str
+) -> None:
+    said = render_message(message("payment.declined", language, reason=reason), every, operator)
+    assert (every.say(language, DECLINED.get(reason, DECLINED["other"])) in said) is (
+        reason not in ("other", "line_closed")
+    )
+    assert "7F3K2M" in said
     in_septets = septets(transliterate(said))
     assert in_septets <= 160 if in_septets is not None else units(said) <= 70
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dialogs.machine import Machine
-from engine.words import LineStatus, Subscriber
+from engine.words import LineStatus
 from tests.dialogs.paying import credited, dialling
-from tests.dialogs.player import Player
 from tests.engine.payments.house import House
 
 
@@ -38,29 +37,31 @@ async def test_who_pays_for_another_finds_the_payment_by_its_reference_and_a_str
     curious.stands_in("payments.find").sees("This payment was not found.")
 
 
-async def paid(house: House, machine: Machine, play: str) -> tuple[Player, Subscriber, Subscriber]:
-    """Who has paid KES 50 for another line, both lines, and the payment at its end."""
+async def texted_after(house: House, machine: Machine, *, approve: bool) -> list[tuple[str, str]]:
+    """Somebody asks to pay KES 50 for another line, hangs up and answers on their phone: what lines are texted then."""
     line, other = await house.line(), await house.line()
-    await house.plays(play, seconds=0.5)
-    player = await (await dialling(house, machine, line)).say("3", other.msisdn, "1", "1", "1")
-    await credited(house, other)
-    return player, line, other
-
-
-TEXTED = "SELECT topic, line_id FROM outbox"
+    desk = house.sandbox.base_url
+    async with house.http.post(f"{desk}/phones", json={"numbers": [line.msisdn]}):
+        player = await (await dialling(house, machine, line)).say("3", other.msisdn, "1", "1", "1")
+    async with house.http.post(f"{desk}/phones", json={"numbers": [line.msisdn]}) as held:
+        (prompt,) = (await held.json())["prompts"]
+    async with house.http.post(f"{desk}/prompts/{prompt['face']}/{prompt['id']}", json={"approve": approve}):
+        await credited(house, other)
+    named = {line.line_id: "who paid", other.line_id: "who is credited"}
+    player.stands_in("pay.asked").sees(f"Approve KES 50.00 on your phone. We will text ..{other.msisdn[-4:]}. Ref ")
+    return [(topic, named[to]) for topic, to in await house.rows("SELECT topic, line_id FROM outbox")]
 
 
 async def test_who_paid_hears_that_it_did_not_go_through_and_who_never_asked_hears_nothing(
     house: House, machine: Machine
 ) -> None:
-    _, line, _ = await paid(house, machine, "decline")
-    assert await house.rows(TEXTED) == [("payment.declined", line.line_id)]
+    told = await texted_after(house, machine, approve=False)
+    assert told == [("payment.declined", "who paid")]
 
 
 async def test_who_is_credited_is_texted_and_who_paid_knows_that(house: House, machine: Machine) -> None:
-    player, _, other = await paid(house, machine, "late")
-    player.stands_in("pay.asked").sees(f"Approve KES 50.00 on your phone. We will text ..{other.msisdn[-4:]}. Ref ")
-    assert await house.rows(TEXTED) == [("payment.done", other.line_id)]
+    told = await texted_after(house, machine, approve=True)
+    assert told == [("payment.done", "who is credited")]
 
 
 async def test_a_payment_for_ones_own_number_typed_as_anothers_is_ones_own(house: House, machine: Machine) -> None:

@@ -95,7 +95,7 @@ async def test_qatar_is_served_in_arabic_with_latin_digits(qatar_engine: Engine,
     player = await Player(qatar_engine, machine, subscriber.msisdn).dial()
     player.sees("60.00 ر.ق", "1 رصيد", "2 شحن")
     arabic = number.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
-    (await player.say(arabic)).stands_in("recharge.confirm").sees(f"شحن بالبطاقة {number[-4:]}..؟")
+    (await player.say(arabic)).stands_in("recharge.confirm").sees(f"شحن بالقسيمة {number[-4:]}..؟")
     (await player.say("١")).stands_in("recharge.done").sees("شُحن 25.00 ر.ق. رصيدك 85.00 ر.ق حتى ", "مرجع ")
     second = await (await player.again("s2")).say("3", "7", "1")
     second.stands_in("bundles.refused").sees("رصيدك غير كاف: ينقصك 40.00 ر.ق")

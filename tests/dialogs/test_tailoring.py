@@ -9,7 +9,7 @@ import pytest
 
 from dialogs.catalogue import declared, machine_of
 from dialogs.check import check_operator
-from dialogs.keywords import Intent, Keyword, Keywords
+from dialogs.keywords import VOUCHER, Beginning, Intent, Keyword, Keywords
 from dialogs.said import Screen
 from dialogs.tailoring import edition_of
 from dialogs.texts import Texts
@@ -73,6 +73,7 @@ def test_texts_are_the_operators_own_in_the_language_that_has_them(operator: Ope
         ({"texts": {"fr": {"Bundles": "Offres"}}}, "is not among languages"),
         ({"texts": {"en": {"Bundels": "Deals"}}}, "nothing says 'Bundels'"),
         ({"texts": {"en": {"Balance: {balance}": "Balance"}}}, "placeholders [] instead of ['balance']"),
+        ({"texts": {"en": {"Balance: {balance}": "{balance} left {"}}}, "a brace that holds no placeholder"),
         ({"texts": {"en": {"Bundles": ("a", "b")}}}, "takes one text"),
         ({"texts": {"en": {"A PIN has {count} digit.": "x"}}}, "takes its plural forms"),
     ],
@@ -86,6 +87,13 @@ def test_a_keyword_of_a_dialog_left_out_leads_to_the_menu(operator: Operator) ->
     without = wanting(operator, disabled=("advance",))
     beginning = Keywords(Texts.of(without), without).beginning(Keyword(Intent.ADVANCE))
     assert beginning is not None and beginning.state == "main_menu.home"
+
+
+def test_a_voucher_by_keyword_is_taken_where_nobody_pays_by_dialog(operator: Operator) -> None:
+    without = wanting(operator, disabled=("pay", "payments"))
+    keywords = Keywords(Texts.of(without), without)
+    assert keywords.beginning(Keyword(Intent.RECHARGE, ("12345678901234",))) == Beginning(VOUCHER, ("12345678901234",))
+    assert keywords.beginning(Keyword(Intent.RECHARGE)) == Beginning("main_menu.home")
 
 
 def test_an_edition_is_named_by_what_may_change_alone(operator: Operator) -> None:
@@ -120,3 +128,16 @@ async def test_a_confirmation_under_way_asks_again_after_an_edit_and_moves_money
     await player.say("1")
     player.stands_in("bundles.done")
     assert (await engine.subscriber(line.msisdn)).total(Unit.MONEY) == 48_000
+
+
+async def test_back_leads_past_a_screen_that_is_declared_no_longer(engine: Engine, operator: Operator) -> None:
+    line = await open_line(engine, 50_000)
+    machine = machine_of(operator)
+    player = await Player(engine, machine, line.msisdn).dial()
+    await player.say("1", "2", "1")
+    player.stands_in("bundles.confirm")
+    fewer = machine_of(operator)
+    del fewer.states["bundles.list"]
+    machine.adopt(fewer)
+    (await player.say("0")).stands_in("balance.show")
+    (await player.say("0")).stands_in("main_menu.home")

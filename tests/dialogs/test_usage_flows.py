@@ -1,4 +1,4 @@
-"""Sending and taking back, borrowing, usage and its switches: what people say and see, and what the books hold."""
+"""Borrowing, usage and its switches: what people say and see, and what the books hold."""
 
 from __future__ import annotations
 
@@ -35,56 +35,6 @@ async def lending(
 
 async def total(engine: Engine, line: Subscriber | Player, unit: Unit = Unit.MONEY) -> int:
     return (await engine.subscriber(line.msisdn)).total(unit)
-
-
-async def test_money_is_sent_after_its_fee_was_shown(calling: Calling, engine: Engine) -> None:
-    friend, player = await open_line(engine), await calling(money=20_000)
-    await player.say("5", "1", friend.msisdn, "50")
-    player.stands_in("transfer.confirm").sees("Send KES 50.00 to ..", "Fee KES 2.00.")
-    assert friend.msisdn[-4:] in player.shown() and friend.msisdn not in player.shown()
-    assert await total(engine, player) == 20_000
-    (await player.say("1")).stands_in("transfer.done").sees("KES 50.00 sent to ..", "Balance KES 148.00. Ref ")
-    assert (await total(engine, player), await total(engine, friend)) == (14_800, 5_000)
-
-
-async def test_a_number_that_cannot_receive_is_told_at_once(calling: Calling, engine: Engine) -> None:
-    player = await calling(money=20_000)
-    await player.say("5", "1", "0799999999")
-    player.stands_in("transfer.number").sees("This number cannot receive.")
-    (await player.say(player.msisdn)).stands_in("transfer.number").sees("This is your own number.")
-
-
-@pytest.mark.parametrize(("typed", "said"), [("1", "The least is KES 5.00."), ("5000", "The most is KES 1,000.00.")])
-async def test_limits_are_told_before_the_confirm_screen(
-    calling: Calling, engine: Engine, typed: str, said: str
-) -> None:
-    friend, player = await open_line(engine), await calling(money=20_000)
-    (await player.say("5", "1", friend.msisdn, typed)).stands_in("transfer.amount").sees(said)
-
-
-async def test_data_is_sent_and_taken_back_whole(calling: Calling, engine: Engine) -> None:
-    friend, player = await open_line(engine), await calling(money=500)
-    await credit(engine, await engine.subscriber(player.msisdn), 100 * MB, Unit.OCTETS)
-    await player.say("5", "2", friend.msisdn, "20", "1")
-    assert await total(engine, friend, Unit.OCTETS) == 20 * MB
-    again = await player.again("s2")
-    await again.say("5", "3")
-    again.stands_in("transfer.gift").sees("20 MB to ..")
-    (await again.say("1")).stands_in("transfer.undo").sees("Take back 20 MB from ..")
-    (await again.say("1")).stands_in("transfer.undone").sees("20 MB taken back. Balance 100 MB.")
-    assert (await total(engine, friend, Unit.OCTETS), await total(engine, player)) == (0, 500)
-
-
-async def test_without_a_gift_there_is_nothing_to_take_back(calling: Calling) -> None:
-    (await (await calling()).say("5", "3")).stands_in("transfer.refused").sees("There is nothing to take back.")
-
-
-async def test_a_session_that_was_lost_sends_once(calling: Calling, engine: Engine) -> None:
-    friend, player = await open_line(engine), await calling(money=20_000)
-    await player.say("5", "1", friend.msisdn, "50", "1")
-    done = player.shown()
-    assert (await player.replay()).shown() == done
-    assert await total(engine, friend) == 5_000
 
 
 async def test_who_may_not_borrow_hears_it(calling: Calling) -> None:
@@ -166,19 +116,6 @@ async def test_a_bundle_renews_from_a_yes_until_a_yes(calling: Calling, engine: 
     last = await (await player.again("s3")).say("7", "4", "1", "1")
     last.stands_in("usage.saved")
     assert await engine.agreements.renewals(line) == []
-
-
-async def test_the_pin_is_asked_for_where_the_operator_wants_it(
-    engine: Engine, operator: Operator, texts: Texts
-) -> None:
-    pins = operator.pins.model_copy(update={"required_for": ("transfer",)})
-    machine = Machine(declared(operator.model_copy(update={"pins": pins})), texts)
-    friend, line = await open_line(engine), await open_line(engine, money=20_000)
-    await engine.set_pin(line, "2580")
-    player = await Player(engine, machine, line.msisdn).dial()
-    (await player.say("5", "1", friend.msisdn, "50")).stands_in("transfer.pin")
-    (await player.say("1357")).stands_in("transfer.pin").sees("Wrong PIN.")
-    (await player.say("2580")).stands_in("transfer.confirm")
 
 
 @pytest.mark.parametrize(

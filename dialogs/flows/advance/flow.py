@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
-from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples
+from dialogs.refusals import SENTENCES, kept_refusal, refused
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Text, text
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
@@ -18,14 +18,9 @@ from settings import Operator
 def advance(operator: Operator) -> Dialog:
     """Who may borrow nothing now hears why."""
     confirm = _confirm(operator)
-    refused = Menu(
-        name="advance.refused",
-        text=refusal,
-        links=(Link("recharge", text("Recharge"), "pay.home"),),
-        samples=refusal_samples(operator),
-    )
+    no = refused("advance.refused", operator, Link("recharge", text("Recharge"), "pay.home"))
     gate = pin_gate("advance.pin", "advance", confirm.name, operator)
-    return Dialog(name="advance", states=(_offer(operator), _none(operator), gate, confirm, _done(operator), refused))
+    return Dialog(name="advance", states=(_offer(operator), _none(operator), gate, confirm, _done(operator), no))
 
 
 def _samples(operator: Operator) -> tuple[tuple[int, int], ...]:
@@ -60,11 +55,7 @@ def _offer(operator: Operator) -> Choose:
         return tuple(
             Item(
                 str(amount),
-                text(
-                    "{amount}, pay back {owed}",
-                    amount=Money(amount, operator.currency),
-                    owed=Money(amount + fee, operator.currency),
-                ),
+                _offered(operator, {"amount": amount, "fee": fee}),
                 {"fee": fee},
             )
             for amount, fee in data["amounts"]
@@ -108,6 +99,11 @@ def _shown(operator: Operator, data: Data) -> dict[str, Any]:
     }
 
 
+def _offered(operator: Operator, data: Data) -> Text:
+    shown = _shown(operator, data)
+    return text("{amount}, pay back {owed}", amount=shown["amount"], owed=shown["owed"])
+
+
 def _confirm(operator: Operator) -> Confirm:
     def operation(context: Context, data: Data, key: UUID) -> Advance:
         """With the fee that was on the screen: the engine refuses another."""
@@ -132,7 +128,7 @@ def _confirm(operator: Operator) -> Confirm:
         text=lambda data: text(
             "{amount} now, fee {fee}. Your next recharge pays back {owed}.", **_shown(operator, data)
         ),
-        brief=lambda data: text("Advance of {amount}", amount=Money(int(data["amount"]), operator.currency)),
+        brief=lambda data: _offered(operator, data),
         yes=text("Accept"),
         anew=_anew,
         operation=operation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dialogs.flows.recharge.flow import voucher_number
-from dialogs.refusals import HINDRANCES, hindrance
+from dialogs.refusals import HINDRANCES, help_line, hindrance
 from dialogs.samples import money_sample
 from dialogs.values import Money, Text, lines, text
 from dialogs.words import Context, Data, Dialog, Link, Menu, Say
@@ -25,7 +25,7 @@ def main_menu(operator: Operator) -> Dialog:
     def greeting(data: Data) -> Text:
         """Who we are and how much there is, before anything is asked."""
         balance = text("{operator}: {balance}", operator=operator.name, balance=data["balance"])
-        return lines(balance, data["hindrance"]) if data["hindrance"] is not None else balance
+        return balance if data["hindrance"] is None else lines(balance, data["hindrance"], help_line(operator))
 
     longest = money_sample(operator)
     home = Menu(

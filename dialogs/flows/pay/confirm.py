@@ -39,8 +39,10 @@ def confirm(operator: Operator) -> Pay:
 
     def brief(data: Data) -> Text:
         """For the question whether to pay the same once more."""
-        values = {"amount": Money(data["amount"], operator.currency), "name": _name(operator, data)}
-        return text("{amount} {name}", **values)
+        amount = Money(data["amount"], operator.currency)
+        if "number" in data:
+            return text("{amount} to {number}", amount=amount, number=data["number"])
+        return text("{amount} {name}", amount=amount, name=_name(operator, data))
 
     most = {"amount": money_sample(operator).amount, "currency": operator.currency}
     told = [{"done_at": MOMENT, "reference": REFERENCE, "was_done": done} for done in (False, True)]

@@ -25,9 +25,9 @@ from dialogs.flows.pay.result import asked
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.recharge.flow import voucher_number
 from dialogs.recent import number_asked
-from dialogs.refusals import NOT_ASKED, not_paid, not_paid_samples
+from dialogs.refusals import NO_PAYMENT, NOT_ASKED, help_line, not_paid, not_paid_samples
 from dialogs.samples import MOMENT, REFERENCE, money_sample
-from dialogs.values import Money, text
+from dialogs.values import Money, Text, lines, text
 from dialogs.words import Ask, Choose, Context, Data, Dialog, Go, Item, Link, Menu, Typed, Wrong
 from engine.words import LineRef, Payment, PaymentMethod, PaymentState, Refused, SavedCard, Unit
 from settings import Operator
@@ -36,9 +36,15 @@ from settings import Operator
 def pay(operator: Operator) -> Dialog:
     """The first screen of a recharge offers voucher and payment; where nothing can be paid with, the voucher alone."""
     step = confirm(operator)
+
+    def why(data: Data) -> Text:
+        """With whom to call, where only staff can help."""
+        said = not_paid(data)
+        return lines(said, help_line(operator)) if said is NO_PAYMENT else said
+
     refused = Menu(
         name="pay.refused",
-        text=not_paid,
+        text=why,
         links=(Link("again", text("Try again"), "pay.home"),),
         samples=not_paid_samples(operator),
     )

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
-from dialogs.refusals import kept_refusal, refusal, refusal_samples
+from dialogs.refusals import kept_refusal, refused
 from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import Clock, LastDay, Money, Text, counted, text
-from dialogs.words import Ask, Confirm, Context, Data, Dialog, Go, Link, Menu, Say, Typed, Wrong
+from dialogs.words import Ask, Confirm, Context, Data, Dialog, Go, Link, Say, Typed, Wrong
 from engine.words import Answer, BadVoucherNumber, Recharge, Unit, VoucherToken
 from settings import Operator
 
@@ -49,14 +49,9 @@ def recharge(operator: Operator) -> Dialog:
         ),
         samples=({"done_at": MOMENT.isoformat(), "reference": REFERENCE},),
     )
-    refused = Menu(
-        name="recharge.refused",
-        text=refusal,
-        links=(Link("again", text("Try again"), "recharge.number"),),
-        samples=refusal_samples(operator),
-    )
+    no = refused("recharge.refused", operator, Link("again", text("Try again"), "recharge.number"))
     gate = pin_gate("recharge.pin", "recharge", confirm.name, operator)
-    return Dialog(name="recharge", states=(number, gate, confirm, _done(operator), already, refused))
+    return Dialog(name="recharge", states=(number, gate, confirm, _done(operator), already, no))
 
 
 def voucher_number(operator: Operator) -> Typed:

@@ -15,13 +15,14 @@ from dialogs.asking import (
     line_kept,
     line_typed,
     masked,
+    number_of,
     outside,
 )
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
 from dialogs.recent import number_asked
-from dialogs.refusals import SENTENCES, kept_refusal, refusal, refusal_samples, too_low
-from dialogs.samples import MOMENT, REFERENCE, money_sample
+from dialogs.refusals import SENTENCES, kept_refusal, refused, too_low
+from dialogs.samples import MOMENT, REFERENCE, SHOWN_NUMBER, money_sample
 from dialogs.values import Money, Quantity, Text, text
 from dialogs.words import (
     Ask,
@@ -33,7 +34,6 @@ from dialogs.words import (
     Go,
     Item,
     Link,
-    Menu,
     Say,
     Typed,
     Wrong,
@@ -57,11 +57,11 @@ _ASKED = {
 def transfer(operator: Operator) -> Dialog:
     """Where the operator allows no gifts, the first screen says so."""
     confirm = _confirm(operator)
-    refused = Menu(
-        name="transfer.refused",
-        text=refusal,
-        links=(Link("again", text("Try again"), "transfer.what"),),
-        samples=refusal_samples(operator),
+    no = refused(
+        "transfer.refused",
+        operator,
+        Link("again", text("Try again"), "transfer.what"),
+        Link("recharge", text("Recharge"), "pay.home"),
     )
     return Dialog(
         name="transfer",
@@ -72,7 +72,7 @@ def transfer(operator: Operator) -> Dialog:
             pin_gate("transfer.pin", "transfer", confirm.name, operator),
             confirm,
             _done(operator),
-            refused,
+            no,
             *undo_states(operator),
         ),
     )
@@ -176,12 +176,25 @@ def _operation(context: Context, data: Data, key: UUID) -> Transfer:
 
 
 def _confirm(operator: Operator) -> Confirm:
+    async def load(context: Context, data: Data) -> dict[str, Any] | Go:
+        """The whole number: one wrong digit costs the whole amount."""
+        number = await number_of(context, line_kept(data["receiver"]))
+        gone = {"code": Code.RECEIVER_UNKNOWN.value, "currency": operator.currency}
+        return {"to": number} if number is not None else Go("transfer.refused", gone, done=True)
+
     def detail(data: Data) -> Text:
         """Says that there is no fee, too: silence would leave it open."""
-        shown = _shown(data, operator.currency)
+        shown = {**_shown(data, operator.currency), "number": data["to"]}
         if not data["fee"]:
             return text("Send {amount} to {number}? No fee.", amount=shown["amount"], number=shown["number"])
         return text("Send {amount} to {number}? Fee {fee}.", **shown)
+
+    def brief(data: Data) -> Text:
+        """For the question whether to send the same once more: what it costs again."""
+        shown = _shown(data, operator.currency)
+        if not data["fee"]:
+            return text("{amount} to {number}", amount=shown["amount"], number=shown["number"])
+        return text("{amount} to {number}, fee {fee}", **shown)
 
     async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
         """What the next screen says of it."""
@@ -202,12 +215,10 @@ def _confirm(operator: Operator) -> Confirm:
         name="transfer.confirm",
         purpose="transfer",
         text=detail,
+        load=load,
+        redirects=("transfer.refused",),
         anew=anew,
-        brief=lambda data: text(
-            "{amount} to {number}",
-            amount=Quantity(Unit(data["unit"]), data["amount"], operator.currency),
-            number=data["number"],
-        ),
+        brief=brief,
         yes=text("Send"),
         operation=_operation,
         result=result,
@@ -218,13 +229,14 @@ def _confirm(operator: Operator) -> Confirm:
 
 
 def _samples(operator: Operator) -> tuple[dict[str, Any], ...]:
-    """The most that may be sent of each unit, with a fee and without."""
-    fee = money_sample(operator).amount // 10
-    rules = _rules(operator)
-    most = [(one.unit, one.most) for one in rules] or [(Unit.MONEY.value, money_sample(operator).amount)]
+    """The most that may be sent of each unit, with its fee and without; anything where nothing may be sent."""
+    most = [
+        (one.unit, one.most, one.fee + (-(-one.most * one.fee_percent // 100) if Unit(one.unit) is Unit.MONEY else 0))
+        for one in _rules(operator)
+    ]
     return tuple(
-        {"unit": unit, "amount": amount, "fee": cost, "number": masked("8888")}
-        for unit, amount in most
+        {"unit": unit, "amount": amount, "fee": cost, "number": masked(SHOWN_NUMBER), "to": SHOWN_NUMBER}
+        for unit, amount, fee in most or [(Unit.MONEY.value, 1, 1)]
         for cost in (fee, 0)
     )
 

@@ -9,10 +9,10 @@ from uuid import UUID
 from dialogs.asking import AMOUNT, SAMPLE_AMOUNT, amount_typed, asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import product_name
-from dialogs.refusals import kept_refusal, refusal, refusal_samples
+from dialogs.refusals import kept_refusal, refused
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Quantity, Text, text
-from dialogs.words import Ask, Choose, Confirm, Context, Data, Go, Item, Link, Menu, Say, State, Typed, Wrong
+from dialogs.words import Ask, Choose, Confirm, Context, Data, Go, Item, Link, Say, State, Typed, Wrong
 from engine.words import Answer, AutoRenew, Operation, OutOfBundle, Period, SetCap, Unit
 from settings import Operator
 
@@ -38,14 +38,9 @@ def switch_states(operator: Operator) -> tuple[State, ...]:
         text=lambda data: text("Saved. Ref {reference}", reference=data["reference"]),
         samples=({"reference": REFERENCE},),
     )
-    refused = Menu(
-        name="usage.refused",
-        text=refusal,
-        links=(Link("usage", text("My usage"), "usage.home"),),
-        samples=refusal_samples(operator),
-    )
+    no = refused("usage.refused", operator, Link("usage", text("My usage"), "usage.home"))
     asked = (_limits(operator), _limit_choice(), _limit_amount(operator), _renewals(operator))
-    return (*asked, *limit, *consent, *renewal, saved, refused)
+    return (*asked, *limit, *consent, *renewal, saved, no)
 
 
 def _switch(
