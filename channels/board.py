@@ -20,10 +20,17 @@ Word = TypeVar("Word")
 
 
 class _Said(msgspec.Struct):
-    """One process's word, and when it was said (seconds since 1970)."""
+    """One process's word, and when it was said (seconds since 1970); a process of another version may say none."""
 
     at: float
-    word: msgspec.Raw
+    word: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class OtherVersion(ValueError):
+    """A running process is of another version: what it says cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__("a running process is of another version than this one: restart it, then look again")
 
 
 class Board(Generic[Word]):
@@ -53,10 +60,13 @@ class Board(Generic[Word]):
             log.info("word_left", board=self._key, error=type(error).__name__)
 
     async def said(self) -> list[Word]:
-        """What all living processes say. Raises what Redis raises."""
+        """What all living processes say. Raises ``OtherVersion``, and what Redis raises."""
         found = await self._redis.hgetall(self._key)
         words = {process: msgspec.json.decode(said, type=_Said) for process, said in found.items()}
         old = [process for process, said in words.items() if time.time() - said.at >= self._stale_seconds]
         if old:
             await self._redis.hdel(self._key, *old)
-        return [self._decoder.decode(said.word) for process, said in words.items() if process not in old]
+        try:
+            return [self._decoder.decode(said.word) for process, said in words.items() if process not in old]
+        except msgspec.ValidationError as error:
+            raise OtherVersion from error

@@ -10,7 +10,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from channels.board import Board
+from channels.board import Board, OtherVersion
 from channels.routing import Router
 from channels.ussd.outbound import Outbound
 from runtime.breaker import BreakerState
@@ -55,7 +55,7 @@ class CarrierHealth:
             for states in await self._board.said():
                 for name, state in states.items():
                     worst[name] = max(worst.get(name, state), state, key=RANK.__getitem__)
-        except (RedisError, OSError):
+        except (RedisError, OSError, OtherVersion):
             return {}
         return worst
 
