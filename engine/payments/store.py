@@ -275,9 +275,9 @@ async def _send(connection: Connection, turns: Turns, now: datetime) -> None:
     if turns.evidence:
         await ask(connection, INSERT_EVIDENCE, arrays(payment_event, EVIDENCE, turns.evidence))
     if turns.messages:
-        told, about = zip(*turns.messages, strict=True)
-        given = arrays(outbox, _TOLD, told) | arrays(recharged_other, _ABOUT, about)
-        await ask(connection, _INSERT_MESSAGES, given)
+        messages, about = zip(*turns.messages, strict=True)
+        rows = arrays(outbox, _TOLD, messages) | arrays(recharged_other, _ABOUT, about)
+        await ask(connection, _INSERT_MESSAGES, rows)
     if turns.alarms:
         told = [alarms.row(*one, now) for one in turns.alarms]
         await ask(connection, _INSERT_ALARMS, arrays(event, alarms.COLUMNS, told))
