@@ -126,6 +126,8 @@ def test_a_path_that_only_begins_like_ours_is_nothing_of_ours(segment: str) -> N
         {"TransAmount": "1e3"},
         {"TransAmount": "99999999999999999999"},
         {"TransTime": "20261340"},
+        {"TransTime": "20261340000000"},
+        {"TransTime": "00010101000000"},
         {"BillRefNumber": "\x00"},
         {"BillRefNumber": "x" * 41},
         {"TransID": ""},

@@ -15,11 +15,12 @@ from engine.recharge.gateways.contract import (
     BadCallback,
     BadRow,
     CallbackRequest,
+    Dispute,
     Event,
     GatewayState,
     SettlementRow,
 )
-from engine.recharge.gateways.stripe.codes import outcome_of
+from engine.recharge.gateways.stripe.codes import disputes_of, outcome_of
 from engine.recharge.gateways.stripe.gateway import Gateway
 from engine.recharge.gateways.stripe.money import from_stripe, to_stripe
 from sandbox.payments.server import PaymentsSandbox
@@ -188,6 +189,13 @@ def test_a_signed_event_that_makes_no_sense_is_refused_all_the_same(body: bytes)
 def test_a_status_that_nobody_knows_is_unknown() -> None:
     assert outcome_of({"id": "pi_1", "status": "new", "amount": 1, "currency": "usd"}).state is GatewayState.UNKNOWN
     assert outcome_of({}).state is GatewayState.UNKNOWN
+
+
+def test_of_disputes_what_makes_no_sense_is_left_out() -> None:
+    whole = {"id": "dp_1", "status": "lost", "amount": 700}
+    asks = whole | {"status": "warning_needs_response"}
+    told = disputes_of([None, "dp_0", {}, whole | {"amount": "7"}, whole | {"id": 7}, asks, whole], "USD")
+    assert told == (Dispute(name="dp_1", amount=700, ended=True),)
 
 
 # --- settings and report ---
