@@ -1,1 +1,1 @@
-"""Buckets and the catalogue: what a line may use, and what can be bought."""
+"""Buckets and the catalogue: what a line may use, buy, give, borrow and renew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -192,16 +193,14 @@ def refund(case: Case, operation: Refund) -> Verdict:
         return Verdict(Code.GRANT_USED)
     for transfer in granted:
         case.debit(by_id[transfer.bucket_id], transfer.amount, transfer.debit)
+    given_back: Counter[Unit] = Counter()
     for transfer in paid:
         _give_back(case, transfer, by_id[transfer.bucket_id])
-    details = {
-        "unit": paid[0].unit,
-        "amount": sum(transfer.amount for transfer in paid),
-        "balance": case.total(paid[0].unit),
-        "reason": operation.reason,
-    }
-    case.messages.append(("refund.done", details | {"reference": case.reference}))
-    return Verdict(Code.OK, details)
+        given_back[transfer.unit] += transfer.amount
+    for unit, amount in given_back.items():
+        told = {"unit": unit, "amount": amount, "balance": case.total(unit), "reference": case.reference}
+        case.messages.append(("refund.done", told))
+    return Verdict(Code.OK, {"given_back": dict(given_back), "reason": operation.reason})
 
 
 def _give_back(case: Case, transfer: Transfer, bucket: Bucket) -> None:

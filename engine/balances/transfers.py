@@ -1,7 +1,7 @@
 """Gifts from line to line and their undoing: pure decisions over one case and the receiver's.
 
-What is given goes through the clearing account, which nets to zero in the commit. It keeps its end and its categories,
-and lies in buckets of its own: only so can it be told whether it is still unspent.
+What is given goes through the clearing account, which nets to zero in the commit. It keeps its end, and lies in buckets
+of its own: only so can it be told whether it is still unspent.
 """
 
 from __future__ import annotations
@@ -111,7 +111,6 @@ def _give(receiver: Case, source: Bucket, amount: int) -> None:
         Ledger.CLEARING,
         product=GIFT,
         expires_at=source.expires_at,
-        categories=source.categories,
         priority=source.priority if source.unit is not Unit.MONEY else ORDINARY,
     )
 

@@ -1,1 +1,1 @@
-"""Value coming in: vouchers now, payments through gateways later."""
+"""Value coming in: vouchers, and the payment gateways through which money does."""

@@ -16,8 +16,8 @@ from engine.words.operations import Operation
 class Transfer(Operation, frozen=True, kw_only=True, tag="transfer"):
     """Give money or units to another line. ``fee`` is what the person was shown, minor units: another one refuses.
 
-    What is given keeps its end and its categories. ``sender_shown`` and ``receiver_shown`` are the two numbers as the
-    other one may read them: masked.
+    What is given keeps its end; what only some traffic may use is not given. ``sender_shown`` and ``receiver_shown``
+    are the two numbers as the other one may read them: masked.
     """
 
     unit: Unit

@@ -65,7 +65,8 @@ class Purchase(Operation, frozen=True, kw_only=True, tag="purchase"):
 class Charge(Operation, frozen=True, kw_only=True, tag="charge"):
     """Deduct usage from buckets by priority, then earliest expiry, then oldest: all of it or nothing.
 
-    ``category`` is the traffic category (rating group) used; buckets limited to others are left alone.
+    What units do not cover is paid with money, by its rate and where it may. ``category`` is the traffic category
+    (rating group) used; buckets limited to others are left alone.
     """
 
     unit: Unit
@@ -85,9 +86,10 @@ class Refund(Operation, frozen=True, kw_only=True, tag="refund"):
 
 
 class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
-    """A correction by staff: ``amount`` > 0 credits the main bucket of ``unit``, < 0 deducts. The reason is kept.
+    """A correction by staff: ``amount`` > 0 credits, < 0 deducts. The reason is kept.
 
-    What is credited with an end of its own, ``expires_at``, has a bucket of its own.
+    Money goes to the main bucket; other units, and money with an end of its own (``expires_at``), to a bucket of
+    corrections.
     """
 
     unit: Unit
@@ -102,7 +104,7 @@ class Adjust(Operation, frozen=True, kw_only=True, tag="adjust"):
 
 
 class Expire(Operation, frozen=True, kw_only=True, tag="expire"):
-    """Take what is left in buckets whose time is over into breakage."""
+    """Take what is left in buckets whose time is over into breakage, or let it live on where the policy says so."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

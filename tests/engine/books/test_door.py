@@ -20,6 +20,7 @@ from engine.words import (
     Code,
     DeliveryState,
     LineStatus,
+    OutOfBundle,
     Purchase,
     Refund,
     Unit,
@@ -221,6 +222,21 @@ async def test_a_purchase_pays_and_grants_and_a_refund_takes_both_back(engine: E
         await engine.post(asking(Refund, line, refunded_key=bought.key, reason="again"))
     ).code == Code.ALREADY_REFUNDED
     assert await check_all(engine._database) == []
+
+
+async def test_what_units_and_money_paid_comes_back_as_units_and_as_money(charging: Engine) -> None:
+    line = await open_line(charging, money=100)
+    await credit(charging, line, 1_000_000, Unit.OCTETS)
+    assert (await charging.post(asking(OutOfBundle, line, allowed=True))).ok
+    used = asking(Charge, line, unit=Unit.OCTETS, amount=2_000_000)
+    assert (await charging.post(used)).ok
+    paid = 100 - (await charging.subscriber(line.msisdn)).total(Unit.MONEY)
+    refund = await charging.post(asking(Refund, line, refunded_key=used.key, reason="complaint"))
+    assert refund.details["given_back"] == {"octets": 1_000_000, "money": paid}
+    told = [m.body for m in await charging.claim_messages(20, 30) if m.topic == "refund.done"]
+    assert {(said["unit"], said["amount"], said["balance"]) for said in told} == {
+        ("octets", 1_000_000, 1_000_000), ("money", paid, 100),
+    }  # fmt: skip
 
 
 async def test_use_that_cost_nothing_is_not_refunded(charging: Engine) -> None:

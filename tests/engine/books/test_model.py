@@ -43,7 +43,7 @@ class Model:
             moved[effect.unit] += effect.after - effect.before
         if isinstance(operation, Charge):
             # Of calls and texts, what no bundle covers is paid with money.
-            assert moved[operation.unit] == -operation.amount or -operation.amount < moved[operation.unit] <= 0
+            assert -operation.amount <= moved[operation.unit] <= 0
             assert moved[operation.unit] == -operation.amount or moved[Unit.MONEY] < 0
         elif isinstance(operation, Adjust):
             assert moved[operation.unit] == operation.amount
