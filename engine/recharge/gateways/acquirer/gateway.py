@@ -11,6 +11,7 @@ import random
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from configuration.options import Options, read_options
@@ -171,13 +172,10 @@ class Gateway:
         if code not in APPROVED:
             return Outcome(state=GatewayState.DECLINED, reason=reason_of(code), provider_code=code)
         given = self._moved(answer, GatewayState.REFUNDED)
-        return Outcome(
-            state=given.state,
-            gateway_ref=request.payment.gateway_ref,
-            amount=None if given.amount is None else given.amount + request.returned,
-            currency=given.currency,
-            provider_code=given.provider_code,
-        )
+        if given.amount is None:
+            return given
+        returned = given.amount + request.returned
+        return msgspec.structs.replace(given, gateway_ref=request.payment.gateway_ref, amount=returned)
 
     async def status(self, payment: PaymentRef) -> Outcome:
         """Ask the bank, or where it answers no questions take back what was never answered.

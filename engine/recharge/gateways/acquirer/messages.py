@@ -92,8 +92,7 @@ class Speaker:
     def charge(self, request: ChargeRequest) -> Message:
         """0200, or 0100 where the amount is only reserved."""
         private = _private(TK=request.payer.token, RF=request.reference)
-        key = request.payment_id
-        message = self._financial(key, key, "charge", request.amount)
+        message = self._financial(request.payment_id, "charge", request.amount)
         return {"t": self.charge_type} | message | {"3": PURCHASE, "48": private}
 
     @property
@@ -103,27 +102,27 @@ class Speaker:
 
     def confirm(self, payment: PaymentRef) -> Message:
         """0220: the reserved amount is taken."""
-        message = self._financial(payment.payment_id, payment.payment_id, "confirm", payment.amount)
+        message = self._financial(payment.payment_id, "confirm", payment.amount)
         return {"t": "0220"} | message | {"3": PURCHASE, "90": self._original(payment.payment_id)}
 
     def reversal(self, payment_id: UUID, amount: int, *, repeat: bool) -> Message:
         """0400, and 0401 when it is said again."""
-        message = self._financial(payment_id, payment_id, "reverse", amount)
+        message = self._financial(payment_id, "reverse", amount)
         return {"t": "0401" if repeat else "0400"} | message | {"3": PURCHASE, "90": self._original(payment_id)}
 
     def refund(self, request: RefundRequest) -> Message:
         """0200 with the processing code of a refund, naming the payment."""
         payment_id = request.payment.payment_id
-        message = self._financial(request.refund_id, request.refund_id, "refund", request.amount)
+        message = self._financial(request.refund_id, "refund", request.amount)
         private = _private(OR=rrn(payment_id))
         return {"t": "0200"} | message | {"3": REFUND, "48": private, "90": self._original(payment_id)}
 
     def inquiry(self, payment: PaymentRef) -> Message:
         """0600: what became of a payment."""
-        message = self._financial(payment.payment_id, payment.payment_id, "inquire", payment.amount)
+        message = self._financial(payment.payment_id, "inquire", payment.amount)
         return {"t": "0600"} | message | {"3": INQUIRY, "90": self._original(payment.payment_id)}
 
-    def _financial(self, key: UUID, named: UUID, step: str, amount: int) -> Message:
+    def _financial(self, key: UUID, step: str, amount: int) -> Message:
         options, now = self._options, datetime.now(UTC)
         return {
             "4": f"{amount:012d}",
@@ -133,7 +132,7 @@ class Speaker:
             "22": ON_FILE,
             "25": REMOTE,
             "32": options.acquirer_id,
-            "37": rrn(named),
+            "37": rrn(key),
             "41": options.terminal_id.ljust(8),
             "42": options.merchant_id.ljust(15),
             "49": options.currency_number,
