@@ -1,0 +1,311 @@
+"""Advances, renewals, gifts and credit lines: who may, for how much, from when on. Pure decisions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from engine.balances.facts import AdvanceFacts, GivenFacts, RenewalFacts, StandingFacts
+from engine.balances.rules import ORDINARY, promised_end
+from engine.balances.tables import AIRTIME, RenewalState
+from engine.books.decisions import Decided
+from engine.books.facts import Facts, LineFacts, OriginalFacts, Transfer as Moved
+from engine.books.tables import Ledger
+from engine.receivables.rules import CREDIT_LINE
+from engine.usage.facts import MeterFacts
+from engine.usage.meters import day_of, month_of
+from engine.words import (
+    AccountRef,
+    Adjust,
+    Advance,
+    AutoRenew,
+    Bucket,
+    Code,
+    LineStatus,
+    Renew,
+    SetCreditLimit,
+    Transfer,
+    Undo,
+    Unit,
+)
+from settings import AdvanceRules, Grant, Operator, Product, RenewalRules, TransferRules
+from tests.engine.deciding import LINE, MOMENT, NOW, asked, decided, held, known
+
+PACK = Product(code="pack", name={}, price=500, days=10, grants=(Grant(unit="octets", amount=100),))
+GIFTS = TransferRules(
+    unit="money", least=100, most=1_000, per_day=2, most_per_day=1_500, fee=3, fee_percent=1, undo_minutes=10
+)
+ADVANCES = AdvanceRules(
+    amounts=(105, 200), fee_percent=10, balance_below=50, line_days=30, recharges=2, recharge_days=7
+)
+
+
+@pytest.fixture
+def shop(operator: Operator) -> Operator:
+    renewals = RenewalRules(back_off_hours=(1, 6))
+    given = {"products": (PACK,), "advances": ADVANCES, "transfers": (GIFTS,), "renewals": renewals, "rates": ()}
+    return operator.model_copy(update=given)
+
+
+def airtime(amount: int, **more: Any) -> Bucket:
+    return held(Unit.MONEY, amount, product=AIRTIME, **more)
+
+
+def capped(operator: Operator, cap: int) -> dict[Unit, MeterFacts]:
+    """A line that may spend so much in a day."""
+    zone = operator.timezone
+    return {Unit.MONEY: MeterFacts(Unit.MONEY, day_of(NOW, zone), 0, cap, month_of(NOW, zone), 0, None, None)}
+
+
+# -- advances ---------------------------------------------------------------------------------------------------------
+
+OPENED = NOW - timedelta(days=30)
+RECHARGED = (NOW - timedelta(days=1), NOW - timedelta(days=7), NOW - timedelta(days=8))
+
+
+def borrow(operator: Operator, amount: int = 105, fee: int = 11, money: int = 49, **more: Any) -> Decided:
+    found = {"standing": StandingFacts(OPENED, RECHARGED)} | more
+    return decided(operator, asked(Advance, amount=amount, fee=fee), known(airtime(money), **found))
+
+
+def test_the_fee_of_an_advance_is_rounded_up(shop: Operator) -> None:
+    assert borrow(shop).answer.details == {"amount": 105, "fee": 11, "owed": 116, "balance": 154}
+    assert borrow(shop, fee=10).answer.code == Code.FEE_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"money": 50}, Code.ADVANCE_NOT_ELIGIBLE),
+        ({"postpaid": True}, Code.ADVANCE_NOT_ELIGIBLE),
+        ({"standing": None}, Code.ADVANCE_NOT_ELIGIBLE),
+        ({"standing": StandingFacts(OPENED + MOMENT, RECHARGED)}, Code.ADVANCE_NOT_ELIGIBLE),
+        ({"standing": StandingFacts(OPENED, RECHARGED[1:])}, Code.ADVANCE_NOT_ELIGIBLE),
+        ({"amount": 100, "fee": 10}, Code.AMOUNT_INVALID),
+    ],
+)
+def test_who_has_enough_is_billed_or_came_yesterday_borrows_nothing(
+    shop: Operator, more: dict[str, Any], code: Code
+) -> None:
+    case, answer = borrow(shop, **more)
+    assert (answer.code, case.transfers) == (code, [])
+
+
+@pytest.mark.parametrize("status", [LineStatus.SUSPENDED, LineStatus.BARRED, LineStatus.TERMINATED])
+def test_who_may_not_spend_borrows_and_gives_nothing(shop: Operator, status: LineStatus) -> None:
+    refused = {f"line_{status}"}
+    line = LineFacts(LINE, status, 0, None, None)
+    assert {borrow(shop, line=line).answer.code, give(shop, line=line).answer.code} == refused
+
+
+def test_while_only_the_fee_is_owed_the_advance_is_open(shop: Operator) -> None:
+    owing = AdvanceFacts(UUID(int=5), LINE, 105, 11, 0, 1, NOW)
+    answer = borrow(shop, advances=[owing]).answer
+    assert (answer.code, answer.details) == (Code.ADVANCE_OPEN, {"owed": 1})
+
+
+def test_staffs_correction_pays_back_no_advance(shop: Operator) -> None:
+    owing = AdvanceFacts(UUID(int=5), LINE, 105, 11, 105, 11, NOW)
+    correction = asked(Adjust, unit=Unit.MONEY, amount=500, reason="test")
+    case, _ = decided(shop, correction, known(airtime(0), advances=[owing]))
+    assert (case.total(Unit.MONEY), case.rows.get("advances")) == (500, None)
+
+
+# -- renewals ---------------------------------------------------------------------------------------------------------
+
+CYCLE = NOW - timedelta(hours=1)
+
+
+def renewal(**more: Any) -> RenewalFacts:
+    return RenewalFacts(LINE, "pack", 500, RenewalState.ACTIVE, CYCLE, 0, CYCLE, None)._replace(**more)
+
+
+def renew(operator: Operator, kept: RenewalFacts, money: int = 500, **more: Any) -> Decided:
+    asking = {"cycle": CYCLE, "attempt": kept.attempt} | more.pop("asking", {})
+    operation = asked(Renew, product="pack", price=500, **asking)
+    return decided(operator, operation, known(airtime(money), renewal=kept, **more))
+
+
+def stored(decision: Decided) -> RenewalFacts:
+    (row,) = decision.case.rows["renewals"]
+    return RenewalFacts(*row)
+
+
+@pytest.mark.parametrize(("attempt", "since"), [(0, CYCLE - MOMENT), (1, NOW)])
+def test_what_is_renewed_on_time_follows_without_a_gap_and_what_is_late_begins_when_it_is_paid(
+    shop: Operator, attempt: int, since: datetime
+) -> None:
+    cycle = promised_end(NOW, -1, shop.timezone)
+    kept = renewal(attempt=attempt, cycle=cycle)
+    decision = renew(shop, kept, asking={"cycle": cycle})
+    end = promised_end(cycle - MOMENT if attempt == 0 else since, 10, shop.timezone)
+    assert [made.expires_at for made in decision.case.opened.values()] == [end]
+    assert stored(decision) == renewal(cycle=end, next_at=end)
+
+
+def test_a_renewal_that_comes_after_its_whole_next_cycle_begins_now(shop: Operator) -> None:
+    cycle = NOW - timedelta(days=40)
+    decision = renew(shop, renewal(cycle=cycle), asking={"cycle": cycle})
+    assert stored(decision).cycle == promised_end(NOW, 10, shop.timezone)
+
+
+@pytest.mark.parametrize("asking", [{"attempt": 1}, {"cycle": CYCLE + MOMENT}])
+def test_a_renewal_of_another_cycle_or_attempt_does_nothing(shop: Operator, asking: dict[str, Any]) -> None:
+    case, answer = renew(shop, renewal(), asking=asking)
+    assert (answer.code, case.transfers) == (Code.NOT_RENEWED, [])
+
+
+def test_nobody_is_renewed_at_a_price_that_they_did_not_agree_to(shop: Operator) -> None:
+    decision = renew(shop, renewal(price=499))
+    assert (decision.case.transfers, stored(decision).state) == ([], RenewalState.GIVEN_UP)
+
+
+def test_a_renewal_spends_no_more_than_the_lines_own_limit(shop: Operator) -> None:
+    decision = renew(shop, renewal(), meters=capped(shop, 499))
+    assert (decision.case.transfers, stored(decision).attempt) == ([], 1)
+    assert renew(shop, renewal(), meters=capped(shop, 500)).answer.details["renewed"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "after"),
+    [
+        (0, renewal(attempt=1, next_at=NOW + timedelta(hours=1))),
+        (1, renewal(attempt=2, next_at=NOW + timedelta(hours=6))),
+        (2, renewal(attempt=2, state=RenewalState.GIVEN_UP)),
+    ],
+)
+def test_a_refused_renewal_waits_longer_each_time_and_ends_after_the_last_wait(
+    shop: Operator, attempt: int, after: RenewalFacts
+) -> None:
+    decision = renew(shop, renewal(attempt=attempt), money=499)
+    assert stored(decision) == after
+    assert (decision.answer.details["missing"], decision.answer.details["given_up"]) == (1, attempt == 2)
+    assert bool(decision.case.messages) is (attempt == 0)
+
+
+def test_a_renewal_begins_when_the_last_bucket_of_its_product_ends(shop: Operator) -> None:
+    ends = [NOW + timedelta(days=days) for days in (1, 3, 2)]
+    buckets = [held(Unit.OCTETS, 1, product="pack", expires_at=end) for end in ends]
+    wish = asked(AutoRenew, product="pack", price=500, wanted=True)
+    assert stored(decided(shop, wish, known(*buckets))).cycle == ends[1]
+    dearer = asked(AutoRenew, product="pack", price=499, wanted=True)
+    assert decided(shop, dearer, known()).answer.code == Code.PRICE_CHANGED
+
+
+# -- gifts ------------------------------------------------------------------------------------------------------------
+
+RECEIVER = AccountRef(0, UUID(int=7))
+
+
+def give(operator: Operator, amount: int = 250, fee: int = 6, other: Facts | None = None, **more: Any) -> Decided:
+    gift = asked(
+        Transfer, unit=Unit.MONEY, amount=amount, fee=fee, receiver=RECEIVER, receiver_line=UUID(int=8),
+        sender_shown="0712...1", receiver_shown="0712...2",
+    )  # fmt: skip
+    return decided(operator, gift, known(airtime(5_000), **more), other or known())
+
+
+def test_a_gifts_fee_is_its_fixed_part_and_a_share_that_is_rounded_up(shop: Operator) -> None:
+    # 1 percent of 250 are 3 when rounded up.
+    assert give(shop).answer.ok
+    assert give(shop, fee=5).answer.code == Code.FEE_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"), [(99, Code.AMOUNT_INVALID), (100, Code.OK), (1_000, Code.OK), (1_001, Code.AMOUNT_INVALID)]
+)
+def test_a_gift_lies_within_its_bounds(shop: Operator, amount: int, code: Code) -> None:
+    assert give(shop, amount, fee=3 - (-amount // 100)).answer.code == code
+
+
+@pytest.mark.parametrize(
+    ("earlier", "code"),
+    [
+        ([(0, 1_250)], Code.OK),
+        ([(0, 1_251)], Code.TRANSFER_LIMIT),
+        ([(0, 1), (0, 1)], Code.TRANSFER_LIMIT),
+        ([(0, 1), (1, 1)], Code.OK),
+        ([(1, 1_500)], Code.OK),
+    ],
+)
+def test_a_day_has_so_many_gifts_and_so_much_and_yesterdays_do_not_count(
+    shop: Operator, earlier: list[tuple[int, int]], code: Code
+) -> None:
+    today = day_of(NOW, shop.timezone)
+    given = [GivenFacts(today - MOMENT if days else today, amount) for days, amount in earlier]
+    assert give(shop, given=given).answer.code == code
+
+
+@pytest.mark.parametrize(
+    ("receiver", "code"),
+    [
+        (known(), Code.OK),
+        (known(line=LineFacts(LINE, LineStatus.PREACTIVE, 0, None, None)), Code.OK),
+        (known(line=LineFacts(LINE, LineStatus.SUSPENDED, 0, None, None)), Code.OK),
+        (known(line=LineFacts(LINE, LineStatus.BARRED, 0, None, None)), Code.RECEIVER_UNKNOWN),
+        (known(line=LineFacts(LINE, LineStatus.TERMINATED, 0, None, None)), Code.RECEIVER_UNKNOWN),
+        (known(line=None), Code.RECEIVER_UNKNOWN),
+        (known(currency="USD"), Code.RECEIVER_UNKNOWN),
+    ],
+)
+def test_a_gift_goes_to_a_line_of_the_same_money_that_may_receive(shop: Operator, receiver: Facts, code: Code) -> None:
+    assert give(shop, other=receiver).answer.code == code
+
+
+def undo(operator: Operator, theirs: Bucket, mine: Bucket, *, age: timedelta = timedelta()) -> Decided:
+    back = asked(Undo, undone_key=UUID(int=4), receiver=RECEIVER, receiver_line=UUID(int=8))
+
+    def original(kind: str, debit: Ledger, credit: Ledger, bucket: Bucket) -> OriginalFacts:
+        moved = (Moved(debit, credit, Unit.MONEY, 250, bucket.bucket_id),)
+        return OriginalFacts(kind, Code.OK, moved, already_reversed=False, booked_at=NOW - age, details={})
+
+    given = original("transfer", Ledger.BALANCE, Ledger.CLEARING, mine)
+    got = original("received", Ledger.CLEARING, Ledger.BALANCE, theirs)
+    return decided(operator, back, known(mine, original=given), known(theirs, original=got))
+
+
+def test_a_gift_comes_back_until_its_minutes_are_over(shop: Operator) -> None:
+    theirs, mine = held(Unit.MONEY, 250, product="gift"), airtime(0)
+    assert undo(shop, theirs, mine, age=timedelta(minutes=10)).answer.ok
+    late = undo(shop, theirs, mine, age=timedelta(minutes=10) + MOMENT)
+    assert late.answer.code == Code.UNDO_TOO_LATE
+
+
+def test_a_gift_of_which_a_session_holds_some_stays(shop: Operator) -> None:
+    theirs = held(Unit.MONEY, 250, product="gift", reserved=1)
+    assert undo(shop, theirs, airtime(0)).answer.code == Code.GRANT_USED
+
+
+def test_what_comes_back_into_a_bucket_that_is_over_can_be_used_until_midnight(shop: Operator) -> None:
+    mine = airtime(0, expires_at=NOW)
+    case, _ = undo(shop, held(Unit.MONEY, 250, product="gift"), mine)
+    assert (case.total(Unit.MONEY), case.end(mine)) == (250, promised_end(NOW, 0, shop.timezone))
+
+
+# -- credit lines -----------------------------------------------------------------------------------------------------
+
+
+def limit(operator: Operator, wanted: int, *buckets: Bucket, before: int = 0, postpaid: bool = True) -> Decided:
+    facts = known(*buckets, credit_limit=before, postpaid=postpaid)
+    return decided(operator, asked(SetCreditLimit, limit=wanted, reason="test"), facts)
+
+
+def test_a_credit_line_is_used_after_the_persons_own_money(shop: Operator) -> None:
+    (made,) = limit(shop, 900).case.opened.values()
+    assert (made.product, made.amount, made.expires_at) == (CREDIT_LINE, 900, None)
+    assert made.priority > ORDINARY
+
+
+@pytest.mark.parametrize(("wanted", "code"), [(400, Code.OK), (399, Code.LIMIT_REFUSED), (-1, Code.LIMIT_REFUSED)])
+def test_a_limit_never_falls_below_what_is_owed(shop: Operator, wanted: int, code: Code) -> None:
+    # 400 of 900 are used.
+    left = held(Unit.MONEY, 500, product=CREDIT_LINE)
+    assert limit(shop, wanted, left, before=900).answer.code == code
+
+
+def test_a_prepaid_account_has_no_limit_and_no_limit_is_below_nothing(shop: Operator) -> None:
+    assert limit(shop, 900, postpaid=False).answer.code == Code.LIMIT_REFUSED
+    assert limit(shop, -1).answer.code == Code.LIMIT_REFUSED
