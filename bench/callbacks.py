@@ -24,7 +24,7 @@ import psycopg
 
 from bench import tpcb
 from bench.door import BooksBroken, check_books
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, over, sample, within
 from bench.house import House
 from bench.load import Driven, Exchange, drive
 from bench.machine import resident_mb, spending
@@ -244,22 +244,21 @@ async def measure(
 def _ratios(
     floors: dict[int, Series], at_once: dict[str, Series], halves: dict[str, Series], pushes: dict[str, Series]
 ) -> list[Ratio]:
-    best = [max(series.samples[run].rate for series in floors.values()) for run in range(len(floors[1].samples))]
     rates = [
         Ratio(
             name=f"callback to commit, {name} / best tpc-b",
-            values=[one.rate / floor for one, floor in zip(at_once[name].samples, best, strict=True)],
+            values=over(at_once[name], *floors.values()),
             target=target,
         )
         for name, target in TARGETS.items()
     ]
     waits = [
         Ratio(
-            name=f"{within:g} ms / p99 from callback to {what} at half the rate, {name}",
-            values=[within / one.p99_ms for one in told[name].samples if one.p99_ms],
+            name=f"{bound:g} ms / p99 from callback to {what} at half the rate, {name}",
+            values=within(bound, told[name]),
             target=1.0,
         )
-        for within, what, told in ((P99_WITHIN_MS, "commit", halves), (PUSHED_WITHIN_MS, "the network's push", pushes))
+        for bound, what, told in ((P99_WITHIN_MS, "commit", halves), (PUSHED_WITHIN_MS, "the network's push", pushes))
         for name in TARGETS
     ]
     return [*rates, *waits]

@@ -14,7 +14,7 @@ import psycopg
 
 from bench import tpcb
 from bench.door import LANES, check_books
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.figures import Chapter, Ratio, Sample, Series, over, within
 from bench.house import House
 from bench.people import Person, settle_people
 from bench.posting import post_all
@@ -66,23 +66,16 @@ async def measure(
         await check_books(url)
     finally:
         await engine.close()
-    best = [max(series.samples[run].rate for series in floors.values()) for run in range(runs)]
     ratios = [
         Ratio(
             name=f"charge, {callers} at once / best tpc-b",
-            values=[one.rate / floor for one, floor in zip(series.samples, best, strict=True)],
+            values=over(series, *floors.values()),
             target=TARGET if callers == CALLERS[-1] else None,
         )
         for callers, series in charges.items()
     ]
-    slowest = [one.p99_ms or 0.0 for one in charges[CALLERS[0]].samples]
-    ratios.append(
-        Ratio(
-            name=f"{PATIENCE_MS:.0f} ms / p99 of a charge at {CALLERS[0]}",
-            values=[PATIENCE_MS / p99 for p99 in slowest],
-            target=1.0,
-        )
-    )
+    name = f"{PATIENCE_MS:.0f} ms / p99 of a charge at {CALLERS[0]}"
+    ratios.append(Ratio(name=name, values=within(PATIENCE_MS, charges[CALLERS[0]]), target=1.0))
     facts = {"lines": lines, "buckets": len(PRODUCTS) + 1, "lanes": LANES, "violations": 0}
     return Chapter(series=[*floors.values(), *charges.values()], ratios=ratios, facts=facts)
 
@@ -163,18 +156,15 @@ async def measure_scale(
     series = [Series(subject=f"charge, {size:,} lines", load=CALLERS[-1], samples=[]) for size in sizes]
     async with (
         _crowd(house, operator, sizes[0], tell) as (few, small),
-        _crowd(house, operator, lines, tell) as (
-            many,
-            large,
-        ),
+        _crowd(house, operator, lines, tell) as (many, large),
     ):
         for run in range(runs):
             for one, engine, url, size in ((series[0], few, small, sizes[0]), (series[1], many, large, lines)):
                 tell(f"run {run + 1} of {runs}: {one.subject}")
                 await house.settle(url)
                 one.samples.append(await _uniform(house, engine, size, seconds))
-    values = [after.rate / before.rate for before, after in zip(series[0].samples, series[1].samples, strict=True)]
-    ratio = Ratio(name=f"charges with {lines:,} lines / with {sizes[0]:,}", values=values, target=SCALED)
+    name = f"charges with {lines:,} lines / with {sizes[0]:,}"
+    ratio = Ratio(name=name, values=over(series[1], series[0]), target=SCALED)
     return Chapter(series=series, ratios=[ratio], facts={"lines": lines, "few": sizes[0], "lanes": LANES})
 
 

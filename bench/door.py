@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from bench import tpcb
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.figures import Chapter, Ratio, Sample, Series, over
 from bench.house import House
 from bench.people import Person, fresh_vouchers, settle_people
 from bench.posting import post_all
@@ -117,11 +117,10 @@ async def measure(
                     subjects[load].samples.append(await shop.measure(load, seconds))
         tell("checking the books")
         await check_books(shop.url)
-    best = [max(series.samples[run].rate for series in floors.values()) for run in range(runs)]
     ratios = [
         Ratio(
             name=f"recharge, {load} at once / best tpc-b",
-            values=[one.rate / floor for one, floor in zip(series.samples, best, strict=True)],
+            values=over(series, *floors.values()),
             target=TARGET if load == CALLERS[-1] else None,
         )
         for load, series in subjects.items()

@@ -93,6 +93,19 @@ async def take_turns(runs: int, subjects: Sequence[Subject], tell: Callable[[str
             subject.series.samples.append(await subject.measure())
 
 
+def over(ours: Series, *floors: Series) -> list[float]:
+    """A subject's rate over its floor's, run by run; of several floors the best of each run counts."""
+    return [
+        one.rate / max(floor.rate for floor in beside)
+        for one, *beside in zip(ours.samples, *(floor.samples for floor in floors), strict=True)
+    ]
+
+
+def within(milliseconds: float, series: Series) -> list[float]:
+    """A bound over what the slowest of a hundred took, run by run: from 1 on they kept it."""
+    return [milliseconds / one.p99_ms for one in series.samples if one.p99_ms]
+
+
 def median_of(series: Series, field: str) -> float | None:
     """The median of a field of the samples (``rate``, ``p50_ms``, ``p99_ms``), None where it was not measured."""
     values = [value for one in series.samples if (value := getattr(one, field)) is not None]

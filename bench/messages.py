@@ -17,7 +17,7 @@ import psycopg
 from bench import submits
 from bench.carrier import ANSWER_SECONDS, PATH
 from bench.delivering import Office, Tell, open_office
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, over, sample, within
 from bench.house import House
 from bench.machine import cpu_seconds, resident_mb
 from bench.people import Person, copy_rows
@@ -196,27 +196,22 @@ async def _alerts(
 
 
 def _ratios(series: dict[str, Series]) -> list[Ratio]:
-    texts, posts = series["text delivered"].samples, series["bare post"].samples
-    smpp, bare = (series[name].samples for name in submits.SUBJECTS)
-    alerts, charges = series["alert after a charge"].samples, series["charge"].samples
+    texts, charges = (series[name].samples for name in ("text delivered", "charge"))
+    smpp, bare = (series[name] for name in submits.SUBJECTS)
     return [
         Ratio(name=f"texts a second / {TEXTS_TARGET:,}", values=[one.rate / TEXTS_TARGET for one in texts], target=1.0),
-        Ratio(name="text delivered / bare post", values=_over(texts, posts)),
+        Ratio(name="text delivered / bare post", values=over(series["text delivered"], series["bare post"])),
         Ratio(
             name=f"{ALERT_WITHIN:g} s / p99 of an alert at {CHARGES:,} charges a second",
-            values=[ALERT_WITHIN * 1000 / one.p99_ms for one in alerts if one.p99_ms],
+            values=within(ALERT_WITHIN * 1000, series["alert after a charge"]),
             target=1.0,
         ),
         # The load must have been there: 1 less the tail that the last charge takes.
         Ratio(name=f"charges a second / {CHARGES:,}", values=[one.rate / CHARGES for one in charges], target=0.95),
         Ratio(
             name=f"submit_sm a second / {submits.TARGET:,}",
-            values=[one.rate / submits.TARGET for one in smpp],
+            values=[one.rate / submits.TARGET for one in smpp.samples],
             target=1.0,
         ),
-        Ratio(name="submit_sm / bare socket", values=_over(smpp, bare)),
+        Ratio(name="submit_sm / bare socket", values=over(smpp, bare)),
     ]
-
-
-def _over(ours: list[Sample], floor: list[Sample]) -> list[float]:
-    return [one.rate / other.rate for one, other in zip(ours, floor, strict=True)]

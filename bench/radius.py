@@ -18,7 +18,7 @@ from typing import cast
 
 import psycopg
 
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, over, sample
 from bench.house import House
 from bench.machine import cpu_seconds, resident_mb
 from bench.nchf import give_data
@@ -186,8 +186,7 @@ async def measure(
             theirs.samples.append(await drive(bare_port, idle, secret.encode(), seconds, bare_pid))
         memory = {"server after load": resident_mb(served.process.pid)}
     await _check(town.url, sessions)
-    values = [one.rate / other.rate for one, other in zip(ours.samples, theirs.samples, strict=True)]
-    ratio = Ratio(name="RADIUS accounting / bare pyrad server", values=values, target=TARGET)
+    ratio = Ratio(name="RADIUS accounting / bare pyrad server", values=over(ours, theirs), target=TARGET)
     facts = {"sessions": lines, "lost": 0}
     return Chapter(series=[ours, theirs], ratios=[ratio], memory_mb=memory, facts=facts)
 

@@ -20,7 +20,7 @@ import psycopg
 
 from bench import tpcb
 from bench.door import LANES, check_books
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.figures import Chapter, Ratio, Sample, Series, over
 from bench.house import House
 from bench.people import Person, copy_rows, settle_people
 from bench.posting import post_all
@@ -150,11 +150,10 @@ async def measure(
         tell("checking the books")
         for till in tills.values():
             await till.check()
-    best = [max(series.samples[run].rate for series in floors.values()) for run in range(runs)]
     ratios = [
         Ratio(
             name=f"settlement, {name} / best tpc-b",
-            values=[one.rate / floor for one, floor in zip(subjects[name].samples, best, strict=True)],
+            values=over(subjects[name], *floors.values()),
             target=target,
         )
         for name, (_, target) in ARRANGEMENTS.items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import floor
-from bench.figures import Chapter, Ratio, Sample, Series, Subject, sample, take_turns
+from bench.figures import Chapter, Ratio, Sample, Series, Subject, over, sample, take_turns
 from bench.house import House
 from bench.load import Exchange, drive
 from bench.machine import resident_mb, spending
@@ -169,10 +169,7 @@ def _ratios(series: dict[tuple[str, int], Series]) -> list[Ratio]:
     return [
         Ratio(
             name=f"{name} on {connections} connections / fixed answer",
-            values=[
-                one.rate / fixed.rate
-                for one, fixed in zip(subject.samples, series["fixed answer", connections].samples, strict=True)
-            ],
+            values=over(subject, series["fixed answer", connections]),
             target=TARGET if name == "balance turn" else None,
         )
         for (name, connections), subject in series.items()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.figures import Chapter, Ratio, Sample, Series, sample
+from bench.figures import Chapter, Ratio, Sample, Series, sample, within
 from bench.house import House
 from bench.machine import spending
 from bench.people import Person, settle_people
@@ -64,15 +64,13 @@ async def measure(
         await steady.let_go()
         await database.dispose()
         await redis.aclose()
-    ratios = [_ratio(told) for told in series.values()]
+    ratios = [
+        Ratio(name=f"{P99_WITHIN_MS:g} ms / p99 of a batch of {size}", values=within(P99_WITHIN_MS, told), target=1.0)
+        for size, told in series.items()
+    ]
     cpu = [CPU_WITHIN_MS * 1000 / sum(one.cpu_us.values()) for one in series[BATCHES[-1]].samples]
     ratios.append(Ratio(name=f"{CPU_WITHIN_MS:g} ms / CPU time of one payment", values=cpu, target=1.0))
     return Chapter(series=list(series.values()), ratios=ratios, facts={"lines": lines})
-
-
-def _ratio(told: Series) -> Ratio:
-    values = [P99_WITHIN_MS / (one.p99_ms or P99_WITHIN_MS) for one in told.samples]
-    return Ratio(name=f"{P99_WITHIN_MS:g} ms / p99 of a batch of {told.load}", values=values, target=1.0)
 
 
 async def _decided(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,25 +10,16 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 
-from bench.figures import Chapter, Ratio, Sample, Series, as_json, percentile, spread
+from bench.figures import Chapter, Ratio, Sample, Series, as_json, over, percentile, spread, within
 from bench.load import Exchange, WrongAnswer, drive
-from bench.machine import ROOT
 from runtime.embedded.process import free_port
+from tests.bench.conftest import Measured
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_path: Path) -> None:
-    sizes = ["--runs", "1", "--seconds", "1", "--accounts", "200", "--lines", "50"]
-    run = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench", *sizes, "--out", str(tmp_path)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await run.communicate()
-    assert run.returncode == 0, said.decode()
-    results = json.loads((tmp_path / "results.json").read_text())
+async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(measured: Measured, tmp_path: Path) -> None:
+    results = await measured("--runs", "1", "--seconds", "1", "--accounts", "200", "--lines", "50")
     door, turns, messages = results["door"], results["turns"], results["messages"]
     settlements = results["settlements"]
     assert "campaign" not in results
@@ -71,16 +60,8 @@ async def test_a_tiny_run_measures_all_parts_and_keeps_results_and_charts(tmp_pa
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-async def test_a_campaign_that_is_killed_twice_writes_to_every_number_once_or_names_it(tmp_path: Path) -> None:
-    run = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench", "--only", "campaign", "--numbers", "2000", "--out", str(tmp_path)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await run.communicate()
-    assert run.returncode == 0, said.decode()
-    campaign = json.loads((tmp_path / "results.json").read_text())["campaign"]
+async def test_a_campaign_that_is_killed_twice_writes_to_every_number_once_or_names_it(measured: Measured) -> None:
+    campaign = (await measured("--only", "campaign", "--numbers", "2000"))["campaign"]
     facts = campaign["facts"]
     assert (facts["got it more than once"], facts["got none, not named"]) == (0, 0)
     assert facts["got it once"] + facts["got none, parked as unknown"] == 2000
@@ -148,6 +129,11 @@ def test_what_is_told_is_the_median_and_how_far_the_runs_lie_apart() -> None:
 @pytest.mark.parametrize(("target", "reached"), [(2.0, True), (2.01, False), (None, None)])
 def test_a_target_is_reached_by_the_median_not_by_the_best_run(target: float | None, reached: bool | None) -> None:
     assert Ratio(name="x", values=[1.0, 9.0, 2.0], target=target).reached is reached
+
+
+def test_a_rate_is_told_over_the_best_floor_of_its_own_run() -> None:
+    assert over(_series(10, 30), _series(5, 10), _series(2, 20)) == [2.0, 1.5]
+    assert within(10.0, _series(1, 2)) == [5.0, 5.0]
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

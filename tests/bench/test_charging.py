@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from bench.machine import ROOT
+from tests.bench.conftest import Measured
 
 RATIOS = {
     "charges": {
@@ -25,18 +22,20 @@ RATIOS = {
 @pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", RATIOS)
-async def test_a_tiny_run_tells_every_ratio(tmp_path: Path, part: str) -> None:
-    sizes = ["--runs", "1", "--seconds", "1", "--lines", "100", "--accounts", "300", "--rows", "10000"]
-    run = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench", "--only", part, *sizes, "--out", str(tmp_path)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await run.communicate()
-    assert run.returncode == 0, said.decode()
-    measured = json.loads((tmp_path / "results.json").read_text())[part]
-    assert {one["name"] for one in measured["ratios"]} == RATIOS[part]
-    assert all(one["rate"] > 0 for one in measured["series"])
+async def test_a_tiny_run_tells_every_ratio(measured: Measured, part: str) -> None:
+    sizes = ("--runs", "1", "--seconds", "1", "--lines", "100", "--accounts", "300", "--rows", "10000")
+    told = (await measured("--only", part, *sizes))[part]
+    assert {one["name"] for one in told["ratios"]} == RATIOS[part]
+    assert all(one["rate"] > 0 for one in told["series"])
     if part == "charges":
-        assert measured["facts"]["violations"] == 0
+        assert told["facts"]["violations"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_tiny_run_of_updates_is_whole(measured: Measured, tmp_path: Path) -> None:
+    told = (await measured("--only", "nchf", "--runs", "1", "--seconds", "1", "--lines", "50"))["nchf"]
+    assert [(one["subject"], one["load"]) for one in told["series"]] == [("update", 32), ("update", 128)]
+    assert all(one["rate"] > 0 for one in told["series"])
+    assert {one["target"] for one in told["ratios"]} == {1_500.0}
+    assert "## Nchf" in (tmp_path / "results.md").read_text()
