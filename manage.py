@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +18,7 @@ from commands import (
     doctor,
     events,
     gateway,
+    keys,
     ledger,
     line,
     notify,
@@ -44,6 +45,7 @@ app.add_typer(dispute.app, name="dispute")
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(events.app, name="events")
+app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
@@ -71,9 +73,15 @@ def main() -> None:
     try:
         app()
     except (SettingsError, EmbeddedError) as error:
-        sys.exit(str(error))
+        _refuse(str(error))
     except DBAPIError as error:
-        sys.exit(f"the database cannot be used: {why_unusable(error)}")
+        _refuse(f"the database cannot be used: {why_unusable(error)}")
+
+
+def _refuse(sentence: str) -> NoReturn:
+    """With the status of every command that cannot do what it was asked."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

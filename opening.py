@@ -71,14 +71,16 @@ class Opened:
         await self.redis.aclose()
 
 
-async def open_process(settings: Settings, operator: Operator | None = None) -> Opened:
+async def open_process(settings: Settings, operator: Operator | None = None, *, statement_seconds: int = 0) -> Opened:
     """Open Postgres and Redis and put the parts on them; ``operator`` where its file has been read already.
+
+    A statement that takes longer than ``statement_seconds`` is broken off; 0: none.
 
     Raises ``SettingsError`` and what connecting raises.
     """
     operator = operator or load_operator(settings.operator)
     keyring, metrics, redis = settings.keyring(), Metrics(), connect(settings.redis_url)
-    engine = await _engine(settings, operator, keyring, metrics, redis)
+    engine = await _engine(settings, operator, keyring, metrics, redis, statement_seconds)
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices, known = machine_of(operator, texts), Notices(texts, operator), profiles(settings.gateways)
     hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine, operator)
@@ -117,7 +119,9 @@ async def open_process(settings: Settings, operator: Operator | None = None) -> 
     return Opened(*resources, texts, machine, conversation, by_text, editions, hops, recorder)
 
 
-async def _engine(settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis) -> Engine:
+async def _engine(  # noqa: PLR0917 - one part of ``open_process``
+    settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis, statement_seconds: int
+) -> Engine:
     return await open_engine(
         settings.database_url,
         operator,
@@ -129,6 +133,7 @@ async def _engine(settings: Settings, operator: Operator, keyring: Keyring, metr
         redis=redis,
         webhooks=settings.webhooks,
         audit_export=settings.audit_export,
+        statement_seconds=statement_seconds,
     )
 
 

@@ -70,9 +70,7 @@ def load_settings(config: Path | str | None = None) -> Settings:
 
     Raises ``SettingsError``, which the root scripts print without a traceback.
     """
-    path = config or os.environ.get(PREFIX + "CONFIG")
-    where = f"settings ({path or 'environment'})"
-    content = _read_toml(Path(path), where) if path else {}
+    where, content = _file(config)
     # A table in the environment replaces the file's; left to itself, pydantic-settings would mix the two.
     content = {name: value for name, value in content.items() if PREFIX + name.upper() not in os.environ}
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "CONFIG"}
@@ -88,6 +86,23 @@ def load_settings(config: Path | str | None = None) -> Settings:
     if problems:
         raise SettingsError(where, problems)
     return settings
+
+
+def given_settings() -> frozenset[str]:
+    """Names of the installation's settings that somebody gave, in the file or in the environment.
+
+    Raises ``SettingsError``.
+    """
+    prefixed = {name.removeprefix(PREFIX).lower() for name in os.environ if name.startswith(PREFIX)}
+    plain = {field for name, field in PLAIN.items() if os.environ.get(name)}
+    return frozenset({*_file(None)[1], *prefixed, *plain})
+
+
+def _file(config: Path | str | None) -> tuple[str, dict[str, Any]]:
+    """What an error calls the settings, and what their file says; nothing where there is none."""
+    path = config or os.environ.get(PREFIX + "CONFIG")
+    where = f"settings ({path or 'environment'})"
+    return where, _read_toml(Path(path), where) if path else {}
 
 
 def load_operator(path: Path | str) -> Operator:
@@ -178,6 +193,7 @@ __all__ = [
     "Velocity",
     "VoucherRules",
     "WebhookSettings",
+    "given_settings",
     "load_operator",
     "load_settings",
 ]

@@ -93,7 +93,7 @@ def show_keys() -> None:
     """The public keys that roots and receipts are checked with, by id, as JSON: hand them to whoever wants to check."""
 
     async def work(installation: Installation) -> dict[int, bytes]:
-        """Of the keys in force, and of all before them."""
+        """Of the keys that the settings have; keep what was printed before one is taken out."""
         return Signer(installation.keyring).public_keys()
 
     typer.echo(export.keys_json(run(work)).decode(), nl=False)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, major_units, open_door, run
@@ -24,6 +25,7 @@ def make(
     month: Annotated[str, typer.Argument(help="The local month that is billed: 2026-10.")], by: By, why: Why = ""
 ) -> None:
     """Bill every postpaid account for a month that is over; what is billed already stays as it is."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
 
     async def work(installation: Installation) -> int:
         """How many bills were made, written down as this person's doing."""
@@ -32,7 +34,10 @@ def make(
             installation.trail.doing("bill.make", by=by, why=why, detail={"month": month}),
             open_door(installation) as door,
         ):
-            return await Bills(installation.database, installation.operator, door).make_bills(*period)
+            bills = Bills(installation.database, installation.operator, door)
+            with Progress(*columns, console=Console(stderr=True)) as progress:
+                bar = progress.add_task("accounts", total=None)
+                return await bills.make_bills(*period, lambda more: progress.advance(bar, more))
 
     Console().print(f"{run(work)} bills for {month}")
 
@@ -40,14 +45,12 @@ def make(
 @app.command("list")
 def list_bills(
     number: Annotated[str, typer.Argument(help="A line of the account, in international or national form.")],
-    *,
-    fixed: Annotated[bool, typer.Option("--fixed", help="The number is that of a fixed line.")] = False,
 ) -> None:
     """The bills of an account, newest first."""
 
     async def work(installation: Installation) -> list[Any]:
         """Five years of bills at the most."""
-        line = await installation.accounts.subscriber(number, fixed=fixed)
+        line = await installation.line(number)
         query = (
             sa.select(bill)
             .where(bill.c.shard == line.account.shard, bill.c.account_id == line.account.account_id)

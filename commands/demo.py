@@ -31,7 +31,7 @@ from commands.gateways import GATEWAYS
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
 from commands.seed import seed
-from commands.settings_file import write_settings
+from commands.settings_file import write_settings, written_by_a_demo
 from commands.staff import demo_staff
 from engine.api import open_engine
 from engine.books.databases import migrate_books
@@ -43,7 +43,7 @@ from runtime.logs import configure_logs
 from runtime.pausing import stop_event
 from sandbox.bot_api import BotApi
 from sandbox.core import PacketCore
-from settings import Operator, Right, Settings, load_operator, load_settings
+from settings import PREFIX, Operator, Right, Settings, given_settings, load_operator, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("ussd_server.py", "bot.py")
@@ -59,7 +59,9 @@ def demo(
 ) -> None:
     """Serve a sample operator until stopped, with Postgres and Redis of its own unless their addresses are set."""
     configure_logs("demo", logging.INFO if as_json else logging.WARNING)
-    tell, kept = Console(quiet=as_json), state is not None or _given("DATABASE_URL")
+    if written_by_a_demo(Path(os.environ.get("RASID_CONFIG", ""))):
+        del os.environ["RASID_CONFIG"]
+    tell, kept = Console(quiet=as_json), state is not None or "database_url" in given_settings()
     tell.print("Starting: Postgres, Redis, the servers and their neighbours …", style="dim")
     with _state_folder(state) as folder, _log_file(folder, as_json) as output:
         asyncio.run(_serve(folder, output, operator=operator, port=port, as_json=as_json))
@@ -69,7 +71,7 @@ def demo(
 @contextmanager
 def _state_folder(wanted: Path | None) -> Iterator[Path]:
     """The folder of this run. With a database of the user's own the keys must last as long as its rows do."""
-    if wanted is None and _given("DATABASE_URL"):
+    if wanted is None and "database_url" in given_settings():
         wanted = ROOT / ".rasid"
     if wanted is not None:
         wanted.mkdir(parents=True, exist_ok=True)
@@ -132,11 +134,11 @@ async def _servers(folder: Path) -> AsyncIterator[dict[str, EmbeddedPostgres | E
     """Postgres and Redis of our own where no address is set, put into the environment of the processes to come."""
     async with AsyncExitStack() as stack:
         started: dict[str, EmbeddedPostgres | EmbeddedRedis] = {}
-        if not _given("DATABASE_URL"):
+        if "database_url" not in given_settings():
             postgres = await stack.enter_async_context(EmbeddedPostgres(folder))
             os.environ["DATABASE_URL"] = postgres.socket_url
             started["postgres"] = postgres
-        if not _given("REDIS_URL"):
+        if "redis_url" not in given_settings():
             redis = await stack.enter_async_context(EmbeddedRedis(folder))
             os.environ["REDIS_URL"] = redis.socket_url
             started["redis"] = redis
@@ -177,36 +179,37 @@ async def _packet_core(settings: Settings, api_key: str) -> AsyncIterator[Settin
         await core.stop()
 
 
-def _given(name: str) -> bool:
-    return bool(os.environ.get(name) or os.environ.get(f"RASID_{name}"))
-
-
 def _set_environment(folder: Path, operator: Path | None, port: int | None) -> None:
-    """Every setting that the processes need; what the user has set stays, what they say on the command line wins."""
+    """Every setting that the processes need; what the user has set stays, what they say on the command line wins.
+
+    In the environment, where it is above the user's file: what that says is left out.
+    """
     if operator is not None:
         os.environ["RASID_OPERATOR"] = str(operator.resolve())
     if port is not None:
         os.environ["RASID_PORT"] = str(port)
+    given = given_settings()
     defaults = {
-        "RASID_OPERATOR": str(ROOT / "examples" / "kenya.toml"),
-        "RASID_HOST": "127.0.0.1",
-        "RASID_SIMULATOR": "true",
-        "RASID_PORTAL": "{}",
-        "RASID_CONSOLE": "{}",
-        "RASID_GATEWAYS": json.dumps(GATEWAYS),
-        "RASID_CARRIERS": json.dumps(_carriers()),
-        "RASID_AUDIT_EXPORT": str(folder / "audit"),
-        "RASID_FUNNEL_PERCENT": "100",
+        "operator": str(ROOT / "examples" / "kenya.toml"),
+        "host": "127.0.0.1",
+        "simulator": "true",
+        "portal": "{}",
+        "console": "{}",
+        "gateways": json.dumps(GATEWAYS),
+        "carriers": json.dumps(_carriers()),
+        "audit_export": str(folder / "audit"),
+        "funnel_percent": "100",
     }
+    if "keys" not in given:
+        defaults["keys"] = _kept_keys(folder / "keys.json")
     for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    if "RASID_KEYS" not in os.environ:
-        os.environ["RASID_KEYS"] = _kept_keys(folder / "keys.json")
+        if name not in given:
+            os.environ[PREFIX + name.upper()] = value
 
 
 def _api_key() -> str | None:
     """This run's key for the interfaces of other systems, allowed everything; None where the user set their own."""
-    if "RASID_API_KEYS" in os.environ:
+    if "api_keys" in given_settings():
         return None
     key = secrets.token_urlsafe(32)
     digest = hashlib.sha256(key.encode()).hexdigest()

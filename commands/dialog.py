@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Literal, NamedTuple
@@ -19,14 +18,14 @@ from commands.dialog_record import diff, record, replay
 from commands.dialog_reload import reload_dialogs
 from commands.dialog_translate import spoken, translate
 from commands.gateways import demo_profiles
-from commands.installation import guarded, refuse
+from commands.installation import anything_set, guarded, refuse
 from commands.scratch import SAMPLE
 from dialogs.catalogue import declared, machine_of
 from dialogs.check import Problem, check_operator, sentences
 from dialogs.drawing import mermaid, svg
 from dialogs.texts import Texts
 from dialogs.ways import longest, way_faults
-from settings import PREFIX, Operator, load_operator, load_settings
+from settings import Operator, load_operator, load_settings
 
 app = typer.Typer(help="Check, draw, play, reload and translate the dialogs.", no_args_is_help=True)
 app.command("play")(play)
@@ -121,13 +120,8 @@ def draw_dialogs(
         typer.echo(svg(machine_of(known), wanted, spoken))
 
 
-def _anything_set() -> bool:
-    """Whether this shell knows of an installation at all."""
-    return any(os.environ.get(name) for name in os.environ if name.startswith(PREFIX) or name == "DATABASE_URL")
-
-
 def _chosen(operator: Path | None) -> Chosen:
-    if operator is None and not _anything_set():
+    if operator is None and not anything_set():
         operator = SAMPLE
         Console(stderr=True).print(
             f"no settings: {SAMPLE.name} on the demo's gateways (--operator names another file)", style="dim"

@@ -43,7 +43,7 @@ def open_case(
 
     async def work(installation: Installation) -> tuple[Case, list[Evidence]]:
         """The case, and what was put into it."""
-        account = None if line is None else (await installation.accounts.subscriber(line)).account
+        account = None if line is None else (await installation.line(line)).account
         async with _disputes(installation) as disputes:
             case = await disputes.open(reference, reason, by, account=account, owner=owner, days=days)
             return await disputes.find(case.number)

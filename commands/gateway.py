@@ -17,11 +17,11 @@ from channels.ussd.outbound import load as load_outbound
 from channels.ussd.voices import NoVoice, VoiceFactory, load_voice
 from commands.announcing import base_url
 from commands.conformance import Finding, Line, conformance
-from commands.installation import guarded
+from commands.installation import anything_set, guarded
 from commands.scratch import SAMPLE
 from commands.tables import print_table
 from configuration.options import WrongOptions
-from settings import GatewaySettings, Operator, SettingsError, load_operator, load_settings
+from settings import GatewaySettings, Operator, load_operator, load_settings
 
 app = typer.Typer(help="USSD gateways: list them, check one against a running server.", no_args_is_help=True)
 
@@ -39,12 +39,10 @@ class Checked(NamedTuple):
 @app.command("list")
 def list_gateways() -> None:
     """The gateways of the settings; without settings, the adapters that come with the product."""
-    console = Console()
-    try:
-        settings = load_settings()
-    except SettingsError:
-        console.print("adapters:", ", ".join(shipped()))
+    if not anything_set():
+        Console().print("adapters:", ", ".join(shipped()))
         return
+    settings = guarded(load_settings)
     called = {door.name for door in guarded(lambda: doors(settings, load_operator(settings.operator)))}
     table = Table("name", "adapter", "path", "septets", "UCS-2", "session", "deadline")
     for name, profile in guarded(lambda: profiles(settings.gateways)).items():

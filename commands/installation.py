@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar
 
+import psycopg
 import typer
 from babel.numbers import get_currency_precision
 from redis.exceptions import RedisError
@@ -16,7 +18,7 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.rules import NumberTaken, StatusRefused
+from engine.accounts.rules import FIXED, MOBILE, NumberTaken, StatusRefused
 from engine.accounts.service import Accounts
 from engine.api import Engine, open_engine
 from engine.audit.service import Trail
@@ -26,10 +28,10 @@ from engine.payments.gateways import configured_gateways
 from engine.recharge.batch_rules import MoveRefused
 from engine.storage.unusable import why_unusable
 from engine.usage.service import Sessions
-from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, LineRef, UnknownLine
+from engine.words import BadNumber, BadPin, BadVoucherNumber, EngineError, LineRef, Subscriber, UnknownLine
 from runtime.keyring import Keyring
 from runtime.metrics import Metrics
-from settings import Operator, Settings, SettingsError, load_operator, load_settings
+from settings import PREFIX, Operator, Settings, SettingsError, load_operator, load_settings
 
 Result = TypeVar("Result")
 
@@ -65,6 +67,15 @@ class Installation(NamedTuple):
     #: what staff does is written down here
     trail: Trail
 
+    async def line(self, number: str) -> Subscriber:
+        """The line with a number, a mobile or a fixed one. Raises ``BadNumber`` and ``UnknownLine``."""
+        return await self.accounts.subscriber(number, kinds=MOBILE | FIXED)
+
+
+def anything_set() -> bool:
+    """Whether this shell knows of an installation at all."""
+    return any(os.environ.get(name) for name in os.environ if name.startswith(PREFIX) or name == "DATABASE_URL")
+
 
 @asynccontextmanager
 async def open_installation() -> AsyncIterator[Installation]:
@@ -83,6 +94,7 @@ async def open_installation() -> AsyncIterator[Installation]:
     accounts = Accounts(database, operator, keyring, changed)
     installation = Installation(database, operator, keyring, accounts, books, settings, Trail(database))
     try:
+        await books.check_schemas()
         yield installation
     finally:
         await accounts.close()
@@ -139,7 +151,7 @@ def guarded(work: Callable[[], Result]) -> Result:
         refuse(explain(error))
     except DBAPIError as error:
         refuse(f"the database refused: {why_unusable(error)}")
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg.Error) as error:
         refuse(f"the database refused: {error}")
     except RedisError as error:
         refuse(f"Redis cannot be used: {error}")

@@ -111,7 +111,7 @@ def statement(
             account_id = UUID(whose)
             account = AccountRef(shard_of(account_id.bytes), account_id)
         except ValueError:
-            account = (await installation.accounts.subscriber(whose)).account
+            account = (await installation.line(whose)).account
         return await _reports(installation).statement(account, begin, end)
 
     found = run(work)

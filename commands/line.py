@@ -20,7 +20,6 @@ from engine.words import Adjust, Answer, LineStatus, Operation, SetCreditLimit, 
 app = typer.Typer(help="Lines: open, look at, change.", no_args_is_help=True)
 
 Msisdn = Annotated[str, typer.Argument(help="The number, in international or national form.")]
-Fixed = Annotated[bool, typer.Option("--fixed", help="The number is that of a fixed line.")]
 
 
 @app.command()
@@ -32,7 +31,7 @@ def add(
     status: Annotated[LineStatus, typer.Option(help="How the line starts.")] = LineStatus.PREACTIVE,
     ask_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, without showing it.")] = False,
     postpaid: Annotated[bool, typer.Option("--postpaid", help="Billed by the month; see `line limit`.")] = False,
-    fixed: Fixed = False,
+    fixed: Annotated[bool, typer.Option("--fixed", help="The number is that of a fixed line.")] = False,
     why: Why = "",
     by: By,
 ) -> None:
@@ -52,9 +51,9 @@ def add(
 
 
 @app.command()
-def show(msisdn: Msisdn, *, fixed: Fixed = False) -> None:
+def show(msisdn: Msisdn) -> None:
     """Status, language and buckets of a line."""
-    _show(run(lambda installation: installation.accounts.subscriber(msisdn, fixed=fixed)))
+    _show(run(lambda installation: installation.line(msisdn)))
 
 
 @app.command()
@@ -68,11 +67,10 @@ def status(
 
     async def work(installation: Installation) -> Subscriber:
         """The line as it stands afterwards."""
-        accounts = installation.accounts
-        line = await accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.status", line, by, reason, before=line.status.value, to=to.value):
-            await accounts.set_status(line, to, reason=reason, by=by)
-        return await accounts.subscriber(msisdn)
+            await installation.accounts.set_status(line, to, reason=reason, by=by)
+        return await installation.line(msisdn)
 
     _show(run(work))
 
@@ -88,7 +86,7 @@ def sim(
 
     async def work(installation: Installation) -> Subscriber:
         """The line, its number unchanged."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.sim", line, by, why):
             await change_sim(installation.database, installation.keyring, line, imsi)
         return line
@@ -102,7 +100,7 @@ def pin_reset(msisdn: Msisdn, by: By, why: Why = "") -> None:
 
     async def work(installation: Installation) -> None:
         """With the trail first: whose PIN goes away unseen loses the account with it."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.pin_reset", line, by, why):
             await installation.accounts.clear_pin(line)
 
@@ -116,7 +114,7 @@ def unlock(msisdn: Msisdn, by: By, why: Why = "") -> None:
 
     async def work(installation: Installation) -> None:
         """Both counts begin anew."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.unlock", line, by, why):
             await installation.accounts.unlock(line)
 
@@ -138,7 +136,7 @@ def adjust(
 
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
         """Under a key that the ticket gives: the same ticket again books nothing more."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         minor = minor_units(amount, line.currency)
         asked = Adjust(**_asked(line, by, ticket), unit=Unit.MONEY, amount=-minor if take else minor, reason=reason)
         detail = {"amount": asked.amount, "ticket": ticket}
@@ -155,17 +153,16 @@ def limit(
     ticket: Annotated[str, typer.Option(help="The case this settles: the same ticket sets a limit once, ever.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the books.")],
     by: By,
-    fixed: Fixed = False,
 ) -> None:
     """Set how much a postpaid account may owe."""
 
     async def work(installation: Installation) -> tuple[Answer, Subscriber]:
         """Under a key that the ticket gives: the same ticket again changes nothing."""
-        line = await installation.accounts.subscriber(number, fixed=fixed)
+        line = await installation.line(number)
         minor = minor_units(amount, line.currency)
         asked = SetCreditLimit(**_asked(line, by, ticket), limit=minor, reason=reason)
         detail = {"limit": minor, "ticket": ticket}
-        return await _post(installation, "line.limit", line, asked, fixed=fixed, by=by, why=reason, detail=detail)
+        return await _post(installation, "line.limit", line, asked, by=by, why=reason, detail=detail)
 
     _show_booked(*run(work))
 
@@ -176,7 +173,7 @@ def unfreeze(msisdn: Msisdn, by: By, why: Why = "") -> None:
 
     async def work(installation: Installation) -> None:
         """The account of this line, and with it all its lines."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.unfreeze", line, by, why):
             await let_spend(installation.database, [line.account])
 
@@ -191,7 +188,7 @@ def erase(msisdn: Msisdn, by: By, why: Why = "") -> None:
 
     async def work(installation: Installation) -> None:
         """The account of this line, and with it all its lines."""
-        line = await installation.accounts.subscriber(msisdn)
+        line = await installation.line(msisdn)
         async with _doing(installation, "line.erase", line, by, why):
             await installation.accounts.erase_person(line.account, by=by)
 
@@ -210,13 +207,13 @@ def _asked(line: Subscriber, by: str, ticket: str) -> dict[str, Any]:
 
 
 async def _post(
-    installation: Installation, what: str, line: Subscriber, asked: Operation, *, fixed: bool = False, **trail: Any
+    installation: Installation, what: str, line: Subscriber, asked: Operation, **trail: Any
 ) -> tuple[Answer, Subscriber]:
     """Post what staff asks for, once it stands in the audit trail; and look at the line again."""
     await installation.trail.record(what, account=line.account, line_id=line.line_id, **trail)
     async with open_door(installation) as door:
         answer = await door.post(asked)
-    return answer, await installation.accounts.subscriber(line.msisdn, fixed=fixed)
+    return answer, await installation.line(line.msisdn)
 
 
 def _show_booked(answer: Answer, line: Subscriber) -> None:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -143,7 +144,17 @@ def resend(
 
 
 def numbers(segment: Path) -> Iterator[str]:
-    """The numbers of a segment, in the file's order. The first line may name the columns. Raises ``OSError``."""
+    """The numbers of a segment, in the file's order. The first line may name the columns.
+
+    Raises ``OSError``, and ``ValueError`` for what is no such file, or only the beginning of one.
+    """
+    try:
+        yield from _numbers(segment)
+    except (csv.Error, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise ValueError(f"{segment}: {error}") from None
+
+
+def _numbers(segment: Path) -> Iterator[str]:
     with segment.open("rb") as raw:
         packed = raw.peek(2)[:2] == GZIP
         with gzip.open(raw) if packed else raw as content:

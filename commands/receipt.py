@@ -39,7 +39,7 @@ def show(
 
     async def work(installation: Installation) -> SignedReceipt:
         """Of the operation that the reference means, on this account where one is named."""
-        account = None if line is None else (await installation.accounts.subscriber(line)).account
+        account = None if line is None else (await installation.line(line)).account
         return await Receipts(installation.database).receipt(_key(reference), account)
 
     given = run(work)

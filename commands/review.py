@@ -129,7 +129,7 @@ def _list(verdict: Listed, kind: ListKind, who: str, *, by: str, why: str, days:
 
 
 async def _meant(installation: Installation, kind: ListKind, who: str) -> str | Subscriber:
-    return await installation.accounts.subscriber(who) if kind is ListKind.SUBSCRIBER else who.strip()
+    return await installation.line(who) if kind is ListKind.SUBSCRIBER else who.strip()
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from commands.files import whole
 from settings import Settings
 
 NAME = "settings.toml"
+HEADING = "# Of a running demo: it holds secrets, and the addresses end with it.\n"
 
 
 def write_settings(settings: Settings, folder: Path) -> Path:
@@ -24,9 +26,16 @@ def write_settings(settings: Settings, folder: Path) -> Path:
         whole(path) as partial,
         os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file,
     ):
-        file.write("# Of a running demo: it holds secrets, and the addresses end with it.\n")
+        file.write(HEADING)
         file.writelines(f"{name} = {_toml(value)}\n" for name, value in content.items())
     return path
+
+
+def written_by_a_demo(path: Path) -> bool:
+    """Whether a file is what ``write_settings`` wrote: of an earlier run, nobody's wish for the next."""
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline() == HEADING
+    return False
 
 
 def _toml(value: Any) -> str:

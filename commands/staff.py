@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pyotp
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from commands.installation import By, Installation, Why, run
@@ -70,6 +71,7 @@ def disable(name: Name, *, by: By, why: Why) -> None:
             await staff.disable(name, by=by, why=why)
 
     run(work)
+    Console().print(f"{name} signs in no more", markup=False, highlight=False)
 
 
 @app.command()

@@ -70,6 +70,8 @@ def _redis_url(url: str) -> str:
 
 
 BookName = Annotated[str, AfterValidator(_movable_book)]
+#: rows name the key that made them in two bytes
+KeyId = Annotated[int, Field(ge=0, le=32_767)]
 
 
 class Settings(BaseSettings):
@@ -100,7 +102,7 @@ class Settings(BaseSettings):
     #: the operator's file
     operator: Path
     #: master keys by id; the highest id is current
-    keys: dict[int, Annotated[str, AfterValidator(_a_key)]] = Field(min_length=1, repr=False)
+    keys: dict[KeyId, Annotated[str, AfterValidator(_a_key)]] = Field(min_length=1, repr=False)
     #: the phone at ``/simulator`` and its inbox: never on a public address
     simulator: bool = False
     #: address of the sandbox's packet core, whose sessions the simulator shows; empty: none
@@ -151,6 +153,9 @@ class Settings(BaseSettings):
         strangers = sorted(self.book_owners.keys() - self.books.keys())
         if strangers:
             raise ValueError(f"book_owners names {', '.join(strangers)}, which books does not")
+        at_home = sorted(book for book, url in self.books.items() if url == self.database_url)
+        if at_home:
+            raise ValueError(f"books names {', '.join(at_home)} with database_url's own address: leave it out")
         return self
 
     @field_validator("carriers")

@@ -132,6 +132,7 @@ async def open_engine(
     audit_export: Path | None = None,
     gateways: Gateways | None = None,
     redis: Redis | None = None,
+    statement_seconds: int = 0,
 ) -> Engine:
     """An engine on migrated databases. Raises what the driver raises when one of them cannot be reached.
 
@@ -139,9 +140,11 @@ async def open_engine(
     says book → address of those that do not live in ``database_url``; what a process that died left prepared there is
     finished first. ``webhooks`` says whom events may be sent to, ``audit_export`` where signed roots go; ``gateways``
     are who payments are asked of, ``redis`` is where the guard counts attempts to pay (without it none are: for tools,
-    which ask nobody for money). Raises ``SettingsError`` where a database cannot take its book.
+    which ask nobody for money). A statement that takes longer than ``statement_seconds`` is broken off; 0: none.
+
+    Raises ``SettingsError`` where a database has the schema of another version, or cannot take its book.
     """
-    opened = open_books(database_url, books, connections=lanes + 12, writers=lanes)
+    opened = open_books(database_url, books, connections=lanes + 12, writers=lanes, statement_seconds=statement_seconds)
     engine = Engine(
         opened,
         operator,
@@ -154,7 +157,7 @@ async def open_engine(
         redis=redis,
     )
     try:
-        await engine.ping()
+        await opened.check_schemas()
         await opened.check(lanes)
         await engine.recover_batches()
         await engine.publish_catalogue()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import context
 
 import engine.api  # noqa: F401 - it imports every area, and with it the tables that hang on the metadata
-from engine.storage.schema import metadata
+from engine.storage.schema import APPLICATION_ROLE, metadata
 
 #: Partitions are made by ``ensure_partitions`` as time goes on; the models only know their parents.
 PARTITION = re.compile(r"_(p\d{6}|rest)$")
@@ -32,6 +32,8 @@ def run() -> None:
         with context.begin_transaction():
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(724353)"))
             context.run_migrations()
+            # A process that is started on another version's schema has to see that it is.
+            connection.execute(sa.text(f"GRANT SELECT ON alembic_version TO {APPLICATION_ROLE}"))
     database.dispose()
 
 

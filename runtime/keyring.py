@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,6 +29,8 @@ def seal(key: bytes, plain: bytes, bound_to: bytes) -> bytes:
 
 def unseal(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
     """What was sealed. Raises ``cryptography.exceptions.InvalidTag`` where key, content or ``bound_to`` is another."""
+    if len(sealed) < NONCE_BYTES:
+        raise InvalidTag
     return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
 
 

@@ -88,8 +88,14 @@ class Chats:
 
     async def unlink(self, app: str, chat_id: str) -> bool:
         """Forget a chat; False if it was not linked."""
+        address = Address(self._keyring, NumberKind.CHAT, _name(app, chat_id))
         async with self._database.begin() as connection:
-            return await self._forget(connection, Address(self._keyring, NumberKind.CHAT, _name(app, chat_id)), app)
+            line = await store.find_number(connection, address)
+            # While the account's key is renewed its entries move: a deletion that waited would miss them.
+            return line is not None and (
+                await store.lock_account(connection, line.account) is not None
+                and await self._forget(connection, address, app)
+            )
 
     async def chats(self, line: Subscriber | LineRef) -> dict[str, str]:
         """The chats linked to a line: app → chat id."""

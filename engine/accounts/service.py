@@ -71,14 +71,14 @@ class Accounts:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    async def subscriber(self, msisdn: str, *, fixed: bool = False) -> Subscriber:
+    async def subscriber(self, msisdn: str, *, kinds: frozenset[int] = MOBILE) -> Subscriber:
         """The line with this number and its live buckets, as of the last commit; concurrent calls share one query.
 
-        ``fixed``: a number of a fixed line is meant.
+        ``kinds``: the kinds of numbers that are meant, where those are not mobile ones.
 
-        Raises ``BadNumber`` (malformed, foreign, not a mobile) and ``UnknownLine``.
+        Raises ``BadNumber`` (malformed, foreign, not of these kinds) and ``UnknownLine``.
         """
-        return await self._read(parse_msisdn(msisdn, self._operator.country, FIXED if fixed else MOBILE))
+        return await self._read(parse_msisdn(msisdn, self._operator.country, kinds))
 
     async def reveal(self, lines: Iterable[LineRef]) -> dict[UUID, Contact]:
         """The numbers of lines, by line id, decrypted for one delivery. Lines that do not exist are left out.

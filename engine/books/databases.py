@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.books.sheets import SHEETS, Book
-from engine.storage.database import driver_url, migrate, open_database
+from engine.storage.database import driver_url, migrate, open_database, other_schema
 from engine.storage.schema import APPLICATION_ROLE
 from settings import SettingsError
 
@@ -56,6 +56,17 @@ class Books:
         """The database that a book has of its own; None: it lives in billing's."""
         return self._homes.get(book)
 
+    async def check_schemas(self) -> None:
+        """See that every database has the schema of this version.
+
+        Raises ``SettingsError`` that names those which have not, and what the driver raises when one cannot be reached.
+        """
+        databases = {"database_url": self.billing} | {f"books.{home.name}": home.database for home in self.homes}
+        found = [(name, await other_schema(database)) for name, database in databases.items()]
+        problems = [(name, what) for name, what in found if what is not None]
+        if problems:
+            raise SettingsError("databases", problems)
+
     async def check(self, writers: int) -> None:
         """See that ``writers`` can write in this arrangement.
 
@@ -80,15 +91,21 @@ class Books:
 
 
 def open_books(
-    database_url: str, elsewhere: Mapping[str, str] | None = None, *, connections: int, writers: int = 0
+    database_url: str,
+    elsewhere: Mapping[str, str] | None = None,
+    *,
+    connections: int,
+    writers: int = 0,
+    statement_seconds: int = 0,
 ) -> Books:
     """Pools for billing, of ``connections``, and for each other database, enough for ``writers``.
 
     ``elsewhere`` says book → address of those that do not live with billing; an address named twice is one database.
+    ``statement_seconds`` as ``open_database`` takes it.
     """
-    billing = open_database(database_url, connections=connections)
+    billing = open_database(database_url, connections=connections, statement_seconds=statement_seconds)
     homes = (
-        Home(books[0], open_database(url, connections=writers + 4), books)
+        Home(books[0], open_database(url, connections=writers + 4, statement_seconds=statement_seconds), books)
         for url, books in _by_address(elsewhere or {}).items()
     )
     return Books(billing, tuple(homes))

@@ -27,7 +27,7 @@ SECRET_LEAST, SECRET_MOST = 24, 256
 #: how long it is remembered that something was delivered
 KEPT = timedelta(days=30)
 #: the purpose of the key that secrets are sealed under
-_SECRETS = "webhook-secret"
+SECRETS = "webhook-secret"
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class Events:
             subscription_id=new_id(), callback=callback, query=query, topics=wanted, made_by=by, made_at=_now()
         )
         row = msgspec.structs.asdict(made) | {"topics": list(wanted), "key_id": self._keyring.current}
-        row["sealed_secret"] = self._keyring.seal(_SECRETS, secret.encode(), made.subscription_id.bytes)
+        row["sealed_secret"] = self._keyring.seal(SECRETS, secret.encode(), made.subscription_id.bytes)
         detail = {"subscription": str(made.subscription_id), "topics": list(wanted)}
         async with self._database.begin() as connection:
             await self._trail.record("events.subscribe", by=by, why="hub", detail=detail, connection=connection)
@@ -247,7 +247,7 @@ class Events:
 
     def _secret(self, row: Row[tuple[object, ...]]) -> str | None:
         try:
-            return self._keyring.unseal(_SECRETS, row.sealed_secret, row.subscription_id.bytes, row.key_id).decode()
+            return self._keyring.unseal(SECRETS, row.sealed_secret, row.subscription_id.bytes, row.key_id).decode()
         except (InvalidTag, KeyError):
             # The others are served; whoever looks at what is parked sees why this one is not.
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -86,20 +87,26 @@ class Bills:
         async with self._database.begin() as connection:
             await connection.execute(write.on_conflict_do_update(index_elements=["name"], set_=later))
 
-    async def make_bills(self, period_from: datetime, period_to: datetime) -> int:
+    async def make_bills(
+        self, period_from: datetime, period_to: datetime, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Bill every postpaid account for what it used up to ``period_to`` and was not billed. Returns how many.
+
+        ``progress`` hears of accounts that were looked at.
 
         Safe to run twice and to be killed: an account's bill of a period has one key. Raises ``ValueError`` for a
         period that is not over, and ``NotAllBilled`` if accounts failed: all others have their bills then.
         """
         if not period_from < period_to <= datetime.now(UTC):
             raise ValueError("only a period that is over can be billed")
-        made, failed = await self._make(period_from, period_to)
+        made, failed = await self._make(period_from, period_to, progress)
         if failed:
             raise NotAllBilled(f"{failed} accounts could not be billed and {made} were: run it again")
         return made
 
-    async def _make(self, period_from: datetime, period_to: datetime) -> tuple[int, int]:
+    async def _make(
+        self, period_from: datetime, period_to: datetime, progress: Callable[[int], None]
+    ) -> tuple[int, int]:
         """How many bills were made, and how many accounts failed. A refusal is stored, so it is no failure."""
         made, failed, last = 0, 0, (-1, _FIRST)
         while page := await self._accounts(last):
@@ -108,6 +115,7 @@ class Bills:
             made += sum(answer.ok and answer.details["amount"] > 0 for answer in answers)
             failed += sum(answer.code is Code.FAILED for answer in answers)
             last = page[-1][:2]
+            progress(len(page))
         return made, failed
 
     async def _accounts(self, last: tuple[int, UUID]) -> list[tuple[int, UUID, UUID | None]]:

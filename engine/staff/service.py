@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.accounts.secrets import hash_secret, secret_matches
+from engine.accounts.secrets import hash_secret, is_stale, secret_matches
 from engine.audit.service import Trail
 from engine.staff import store
 from engine.staff.rules import (
@@ -85,8 +85,10 @@ class Staff:
         right = await self._in_thread(secret_matches, self._keyring, PASSWORD, owner, password, hashed)
         secret = self._keyring.unseal(CODE, tried.sealed_secret, owner.bytes, tried.key_id).decode()
         step = accepted_step(secret, code, now, tried.code_step)
+        if right and is_stale(self._keyring, hashed):
+            hashed = await self._hash(owner, password)
         async with self._database.begin() as connection:
-            if right and step is not None and await store.let_in(connection, member.staff_id, step, now):
+            if right and step is not None and await store.let_in(connection, tried, step, now, hashed):
                 await self._record(connection, "staff.sign_in", member, by=member.name, why="signed in")
                 return member
             why = "wrong password or code" if tried.locked_until is None else "wrong once too often: locked"

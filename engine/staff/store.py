@@ -106,13 +106,19 @@ async def count_try(connection: AsyncConnection, name: str, now: datetime) -> Tr
     return Try(_member(row), row.password_hash, row.sealed_secret, row.key_id, row.code_step, row.locked_until)
 
 
-async def let_in(connection: AsyncConnection, staff_id: UUID, step: int, now: datetime) -> bool:
-    """Use a code up and forget wrong tries; False where somebody used this code, or a later one, meanwhile."""
+async def let_in(connection: AsyncConnection, tried: Try, step: int, now: datetime, renewed: str) -> bool:
+    """Use a code up and forget wrong tries, and keep the password's hash made of it now.
+
+    False where somebody used this code, or a later one, meanwhile, or set another password.
+    """
     used = (
         sa.update(staff_member)
         .where(
-            staff_member.c.staff_id == staff_id, staff_member.c.code_step < step, staff_member.c.disabled_at.is_(None)
+            staff_member.c.staff_id == tried.member.staff_id,
+            staff_member.c.code_step < step,
+            staff_member.c.disabled_at.is_(None),
+            staff_member.c.password_hash == tried.password_hash,
         )
-        .values(code_step=step, failures=0, locked_until=None, signed_in_at=now)
+        .values(code_step=step, failures=0, locked_until=None, signed_in_at=now, password_hash=renewed)
     )
     return (await connection.execute(used.returning(staff_member.c.staff_id))).first() is not None

@@ -242,10 +242,18 @@ def test_a_gateway_that_nobody_can_speak_as_is_one_sentence(arguments: list[str]
 
 
 def test_without_settings_the_list_names_the_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RASID_CONFIG", raising=False)
+    for variable in ("RASID_CONFIG", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
     done = CliRunner().invoke(gateway.app, ["list"])
     assert done.exit_code == 0
     assert {"hubtel", "arkesel", "nalo"} <= {word.strip(",") for word in done.output.split()}
+
+
+def test_settings_that_are_wrong_are_named_by_the_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASID_LANES", "many")
+    done = CliRunner().invoke(gateway.app, ["list"])
+    assert done.exit_code == 2
+    assert "lanes" in done.output
 
 
 def test_with_settings_the_list_says_what_each_gateway_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,3 +215,12 @@ def test_parked_messages_are_shown_with_their_reason_and_sent_again(manage, segm
 )
 def test_parts_are_counted_as_the_network_does(text, count):
     assert parts(text) == count
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"msisdn\n+254712000000\n" * 99)[:-9], b"msisdn\n\xff\xfe\n"])
+def test_a_file_that_is_not_whole_is_refused_before_anybody_is_written_to(manage, owner, tmp_path, content):
+    broken = tmp_path / "numbers.csv"
+    broken.write_bytes(content)
+    status, said = manage("notify", "--segment", broken, "--template", "weekend", "--name", "weekend")
+    assert status == 2 and str(broken) in said
+    assert bodies(owner) == []

@@ -20,7 +20,7 @@ async def test_an_account_is_made_listed_disabled_and_given_anew(database_url: s
     assert status == 0 and "otpauth://totp/" in made
     status, said = await run("add", "noor", "admin", *WHO)
     assert status == 2 and "noor is taken" in said
-    assert (await run("disable", "noor", *WHO))[0] == 0
+    assert await run("disable", "noor", *WHO) == (0, "noor signs in no more\n")
     _, listed = await run("list")
     assert "noor" in listed and "disabled" in listed
     status, fresh = await run("reset", "noor", *WHO)

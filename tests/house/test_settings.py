@@ -75,6 +75,20 @@ def test_what_is_missing_is_named() -> None:
     assert {"database_url", "redis_url", "operator", "keys"} <= refused().keys()
 
 
+@pytest.mark.parametrize("key_id", ["-1", "32768", "one"])
+def test_a_master_key_that_rows_cannot_name_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, key_id: str
+) -> None:
+    monkeypatch.setenv("RASID_KEYS", json.dumps({key_id: KEY}))
+    (setting,) = refused(file)
+    assert setting.startswith(f"keys.{key_id}")
+
+
+def test_a_book_at_home_is_not_said_to_live_elsewhere(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASID_BOOKS", json.dumps({"history": "postgresql://file@db/rasid"}))
+    assert "history with database_url's own address" in refused(file)["settings"]
+
+
 def test_an_unknown_key_of_the_file_is_named(file: Path) -> None:
     file.write_text(FILE.replace("septets", "septet"))
     assert refused(file) == {"gateways.africastalking.septet": "no such setting"}

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from engine.accounts.rules import FIXED
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import (
@@ -99,7 +100,7 @@ async def test_a_prepaid_account_is_not_billed(charging: Engine) -> None:
 
 async def test_a_fixed_line_has_a_number_of_its_own_kind(charging: Engine) -> None:
     line = await charging.create_line("+254202222222", fixed=True)
-    assert (await charging.subscriber("020 2222222", fixed=True)).line_id == line.line_id
+    assert (await charging.subscriber("020 2222222", kinds=FIXED)).line_id == line.line_id
     assert (await charging.line_of("msisdn-254202222222")).line_id == line.line_id
     with pytest.raises(BadNumber, match="not_mobile"):
         await charging.subscriber("+254202222222")

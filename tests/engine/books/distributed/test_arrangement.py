@@ -42,5 +42,8 @@ async def test_a_process_with_another_arrangement_is_refused(
         with pytest.raises(SettingsError, match=r"books\.history: billing's database takes it too"):
             await open_engine(database_url, operator, keyring, books=elsewhere)
         fresh = make_database(second_server.url, "template0")
+        with pytest.raises(SettingsError, match=r"books\.history: its schema .* run manage\.py migrate"):
+            await open_engine(database_url, operator, keyring, books={"history": fresh})
+        migrate_books(database_url, {"receivables": fresh})
         with pytest.raises(SettingsError, match=r"books\.history: its database does not take it"):
             await open_engine(database_url, operator, keyring, books={"history": fresh})
