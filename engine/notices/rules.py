@@ -36,7 +36,7 @@ PROMISE_SECONDS = 30.0
 #: seconds that a receipt waits for the answer that says the same
 ANSWER_SECONDS = 10.0
 #: receipts whose words stand in the answer, and the channels on which an answer is as lasting as a message
-ANSWERED_TOPICS = frozenset({"recharge.done", "purchase.done"})
+ANSWERED_TOPICS = frozenset({"recharge.done", "purchase.done", "gift.sent", "gift.undone", "advance.done"})
 ANSWERING_CHANNELS = frozenset({"sms", "chat"})
 
 

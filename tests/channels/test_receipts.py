@@ -22,14 +22,16 @@ from channels.sms.routes import Door, routes
 from channels.sms.twilio.webhook import Webhook as Twilio
 from dialogs.notices import Notices
 from engine.api import Engine
+from engine.words import Subscriber
 from runtime.metrics import Metrics
-from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
+from tests.channels.phone import FACE_VALUE, MSISDN, OTHER, Phone, Talk, money
 from tests.channels.texter import TextTalk
 from tests.doubles import twilio
 from tests.doubles.bot_api import TOKEN, BotApi
 from tests.waiting import until
 
 AMINA = 7700112233
+DROPPED = "SELECT 1 FROM outbox WHERE topic = 'recharge.done' AND state = 'dropped'"
 
 
 @pytest.fixture
@@ -64,6 +66,30 @@ async def test_a_purchase_confirmed_by_a_second_text_is_told_once(
         await inbound.take(text(words, f"m-{number}"))
     assert await money(engine) == FACE_VALUE - 2_000
     assert await topics_told() == ["reply", "reply", "reply"]
+
+
+async def test_a_gift_is_told_its_giver_once_and_so_is_its_undoing(
+    engine: Engine, texting: TextTalk, rich: Subscriber, topics_told
+) -> None:
+    await engine.create_line(OTHER, language="en")
+    inbound = Inbound(engine, texting())
+    for number, words in enumerate((f"SEND 50 {OTHER}", "1", "UNDO", "1", "1")):
+        await inbound.take(text(words, f"m-{number}"))
+    assert await money(engine) == 100_000 and await money(engine, OTHER) == 0
+    assert await topics_told() == ["gift.received", "gift.taken_back", *["reply"] * 5]
+
+
+async def test_an_advance_by_text_is_told_once(
+    *, engine: Engine, texting: TextTalk, line: str, vouchers: list[str], topics_told, owner
+) -> None:
+    await engine.create_line(OTHER, language="en")
+    inbound = Inbound(engine, texting())
+    owner.execute("UPDATE line SET opened_at = opened_at - interval '40 days'")
+    # Who borrows has recharged before, and has little left.
+    for number, words in enumerate((f"RCH {vouchers[0]}", f"SEND 48 {OTHER}", "1", "ADVANCE", "1", "1")):
+        await inbound.take(text(words, f"m-{number}"))
+    assert await money(engine) > 0
+    assert not {"advance.done", "gift.sent"}.intersection(await topics_told())
 
 
 async def test_what_was_done_is_told_by_its_receipt_when_the_process_died_before_it_answered(
@@ -109,12 +135,13 @@ async def door(engine: Engine, texting: TextTalk) -> AsyncIterator[TestClient[we
 
 
 async def test_twiml_that_has_left_makes_the_receipt_needless(
-    door, line: str, vouchers: list[str], topics_told
+    door, line: str, vouchers: list[str], topics_told, owner
 ) -> None:
     form = twilio.text(f"RCH {vouchers[0]}", MSISDN)
     url = str(door.make_url("/sms/twilio"))
     async with door.post("/sms/twilio", data=form, headers=twilio.signed(url, form)) as response:
         assert "50.00" in await response.text()
+    await until(lambda: owner.execute(DROPPED).fetchone())
     assert await topics_told() == []
 
 
@@ -173,8 +200,7 @@ async def test_a_recharge_in_a_chat_is_told_there_alone(chat: BotApi, vouchers: 
     await until(lambda: chat.chat(AMINA).texts())
     chat.tap(AMINA, "Recharge")
     await until(lambda: "Recharged" in chat.chat(AMINA).texts()[-1])
-    dropped = "SELECT 1 FROM outbox WHERE topic = 'recharge.done' AND state = 'dropped'"
-    await until(lambda: owner.execute(dropped).fetchone())
+    await until(lambda: owner.execute(DROPPED).fetchone())
     assert await topics_told() == ["security.chat_linked"]
 
 

@@ -20,6 +20,8 @@ LATE = datetime(2026, 12, 1, 20, tzinfo=UTC)
 MORNING = datetime(2026, 12, 2, 4, tzinfo=UTC)
 NOTHING = Preferences()
 FREE = Notifications()
+#: receipts of what a person does in a dialog, which says the same
+ANSWERED = ("recharge.done", "purchase.done", "gift.sent", "gift.undone", "advance.done")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_states_only_move_up_in_rank() -> None:
 
 
 @pytest.mark.parametrize("source", ["sms:twilio", "chat:telegram"])
-@pytest.mark.parametrize("topic", ["recharge.done", "purchase.done"])
+@pytest.mark.parametrize("topic", ANSWERED)
 def test_a_receipt_of_what_was_asked_by_text_or_chat_waits_for_its_answer(topic: str, source: str) -> None:
     assert held_for_answer(topic, source) is not None
 
@@ -113,6 +115,6 @@ def test_a_receipt_of_what_was_asked_elsewhere_waits_for_nothing(source: str) ->
     assert held_for_answer("recharge.done", source) is None
 
 
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic not in ("recharge.done", "purchase.done")])
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic not in ANSWERED])
 def test_what_no_answer_says_waits_for_none(topic: str) -> None:
     assert held_for_answer(topic, "sms:twilio") is None
