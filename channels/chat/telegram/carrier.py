@@ -6,8 +6,6 @@ There are no delivery reports; what Telegram has taken is in the chat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 from telegram import Bot
 from telegram.error import RetryAfter, TelegramError
@@ -15,9 +13,6 @@ from telegram.error import RetryAfter, TelegramError
 from channels.chat.telegram.calls import Lost, bot_url, clients, lost_at, refused_for_good, throttled_for
 from channels.chat.telegram.wire import TEXT_LIMIT
 from channels.sms.contract import CarrierError, ErrorKind, Options, OptionsModel, Outgoing, Sent, Tools, read_options
-
-if TYPE_CHECKING:
-    from channels.sms.contract import Carrier as CarrierProtocol
 
 
 class TelegramOptions(OptionsModel):
@@ -65,7 +60,3 @@ def _carrier_error(error: TelegramError) -> CarrierError:
     if lost is Lost.UNKNOWN:
         return CarrierError(reason, ErrorKind.UNKNOWN)
     return CarrierError(reason, ErrorKind.REROUTE if refused_for_good(error) else ErrorKind.RETRY)
-
-
-if TYPE_CHECKING:
-    _checked: type[CarrierProtocol] = Carrier

@@ -34,7 +34,8 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
 
     async def take(request: web.Request) -> web.Response:
         """Anything but a 2xx and Telegram brings the update again: what is broken for good is answered with one."""
-        if not hmac.compare_digest(request.headers.get(HEADER, "").encode(), secret_token.encode()):
+        said = request.headers.get(HEADER, "").encode(errors="replace")
+        if not hmac.compare_digest(said, secret_token.encode()):
             log.info("caller_refused", gateway=wire.APP, reason="secret")
             raise web.HTTPForbidden
         if not bot.running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -75,6 +76,15 @@ async def test_who_does_not_know_the_secret_is_refused(hooked, headers):
     async with aiohttp.ClientSession() as http, http.post(url + webhook.PATH, json={}, headers=headers) as response:
         assert response.status == 403
     assert listener.heard == []
+
+
+async def test_a_secret_of_octets_that_are_no_text_is_refused_like_any_other(hooked):
+    host, port = hooked.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {webhook.PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n{webhook.HEADER}: "
+    writer.write(head.encode() + b"\xff\r\n\r\n{}")
+    assert (await reader.readline()).split()[1] == b"403"
+    writer.close()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"update_id": "x", "message": 3}', b"null"])
