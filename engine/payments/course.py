@@ -19,6 +19,8 @@ S, G = PaymentState, GatewayState
 CHARGEBACK = "chargeback"
 #: The gateway has given the money back: that has to be booked.
 RETURNED = "returned"
+#: What was given back has not reached the payer: it is owed to them again, and staff has to find another way.
+RETURN_FAILED = "return_failed"
 #: Its dispute was won: what was taken back has to be given again, and is not taken once more.
 WON_BACK = "won_back"
 #: The books have not taken it yet: staff was told.
@@ -57,6 +59,10 @@ _MOVED = frozenset({G.CAPTURED, G.REFUNDED, G.CHARGEBACK})
 #: What the payer's side has taken, or given again; and of that, what a bank has.
 _TAKEN = frozenset({G.REFUNDED, G.CHARGEBACK, G.REINSTATED})
 _DISPUTED = frozenset({G.CHARGEBACK, G.REINSTATED})
+#: These are told each by itself, all else as the sum of what went back so far.
+_TOLD_ALONE = _DISPUTED | {G.REFUND_FAILED}
+#: Nobody but staff takes it on.
+_WITH_STAFF = frozenset({REFUND_REFUSED, RETURN_FAILED})
 _WAITING = frozenset({S.CREATED, S.REQUESTED, S.PENDING, S.UNKNOWN})
 
 
@@ -93,6 +99,9 @@ def turn(
             to, reason = _taken_back(stored, outcome)
         case G.REINSTATED if outcome.amount in (None, stored.left, stored.money[0]):
             to, reason = _won_back(stored)
+        case G.REFUND_FAILED if state in (S.REFUNDING, S.REFUNDED) and not _some_is_left(stored, outcome):
+            # What came and went was never ours to owe.
+            reason = reason if stored.captured is None else RETURN_FAILED
     return become(known, to, reason, now)
 
 
@@ -124,8 +133,7 @@ def _some_is_left(stored: Stored, outcome: Outcome) -> bool:
     """Whether something is left of a payment with what a provider says has gone, or come, back."""
     if outcome.amount is None:
         return False
-    # A bank takes what it takes beside what went back before; all else is told as a sum.
-    before = stored.returned if outcome.state in _DISPUTED else 0
+    before = stored.returned if outcome.state in _TOLD_ALONE else 0
     return outcome.amount + before < stored.money[0]
 
 
@@ -151,17 +159,19 @@ def _named(stored: Stored, outcome: Outcome) -> Stored:
 
 
 def _first_look(state: PaymentState, reason: str | None, now: datetime) -> datetime | None:
-    undone = (state, reason) in ((S.SETTLED, CHARGEBACK), (S.CHARGED_BACK, WON_BACK))
+    undone = (state, reason) in ((S.SETTLED, CHARGEBACK), (S.CHARGED_BACK, WON_BACK), (S.REFUNDED, RETURN_FAILED))
     ended = state in (S.DECLINED, S.REFUNDED, S.CHARGED_BACK, S.SETTLED) and not undone
-    if ended or reason == REFUND_REFUSED:
+    if ended or (state is S.REFUNDING and reason in _WITH_STAFF):
         return None
     return now + timedelta(seconds=FIRST_POLL if state is S.PENDING else PAUSES[0])
 
 
 def alarm_for(before: Stored, outcome: Outcome, *, owns: bool) -> str | None:
     """What staff has to see to that nothing here does by itself."""
-    if not owns and outcome.state is G.CAPTURED and before.state == S.SETTLED:
+    if not owns and outcome.state is G.CAPTURED and before.state in (S.CAPTURED, S.SETTLED):
         return "payment.counted_twice"
+    if outcome.state is G.REFUND_FAILED:
+        return "payment.not_returned"
     if before.state in (S.REFUNDING, S.REFUNDED) and outcome.state in _DISPUTED:
         return "payment.disputed_after_refund"
     if outcome.state in _TAKEN and before.state in (S.SETTLED, S.CHARGED_BACK) and _some_is_left(before, outcome):
@@ -178,6 +188,11 @@ def could_be(stored: Stored, outcome: Outcome) -> bool:
     return same and (stored.captured is None or stored.gateway_ref in receipts)
 
 
+def receipt_known(stored: Stored) -> bool:
+    """Whether its provider's name for the money was heard, beside the one that it was asked by."""
+    return stored.gateway_ref not in (None, stored.asked_ref)
+
+
 def nothing_taken(stored: Stored) -> bool:
     """Whether no money was taken yet, as far as we know."""
     return S(stored.state) in _OPEN
@@ -192,6 +207,17 @@ def next_look(stored: Stored, now: datetime) -> datetime:
     """When a payment that stays as it is comes up again."""
     pause = PAUSES[min(max(stored.attempts, 1), len(PAUSES)) - 1]
     return now + timedelta(seconds=max(pause, FIRST_POLL) if stored.state == S.PENDING else pause)
+
+
+def taken_up(stored: Stored, now: datetime) -> Stored:
+    """A payment that the loop has given up, due now; anything else as it is."""
+    state = S(stored.state)
+    if state is S.REFUNDING and stored.reason == REFUND_REFUSED:
+        return stored._replace(reason=None, next_check_at=now, attempts=0)
+    counted = stored.reason == DUPLICATE  # the money is another payment's: asking would find it again
+    if state is S.DECLINED and stored.asked_ref is not None and not counted:
+        return stored._replace(state=S.UNKNOWN.value, reason=None, next_check_at=now, attempts=0)
+    return stored
 
 
 def may_ask_again(stored: Stored, now: datetime) -> bool:

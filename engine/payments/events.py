@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 G = GatewayState
 
+#: What staff is told of where money that somebody told of was not believed.
+DISBELIEVED = {"unconfirmed": "payment.unconfirmed", "reference": "payment.contradicted"}
 #: How long an event that its own provider does not confirm is asked about.
 CONFIRM_WITHIN = timedelta(hours=24)
 
@@ -226,10 +228,10 @@ class Events:
         if refused is None:
             return "done"
         log.warning("callback_without_effect", gateway=taken.gateway, reason=refused)
-        if refused == "unconfirmed" and taken.event.outcome.state is G.CAPTURED:
+        if refused in DISBELIEVED and taken.event.outcome.state is G.CAPTURED:
             # Somebody may have paid for nothing: reconciliation will say so, too.
             facts = {"event_id": taken.event.event_id, "amount": taken.event.outcome.amount}
-            await self._alarms.raise_alarm("payment.unconfirmed", gateway=taken.gateway, **facts)
+            await self._alarms.raise_alarm(DISBELIEVED[refused], gateway=taken.gateway, **facts)
         return "refused"
 
 

@@ -59,7 +59,7 @@ _PAYMENT_ENDS = """
     FROM payment
     WHERE $touched AND next_check_at IS NULL
       AND (state IN ('created', 'review', 'requested', 'pending', 'unknown', 'held', 'captured')
-           OR state = 'refunding' AND reason IS DISTINCT FROM 'refund_refused')
+           OR state = 'refunding' AND coalesce(reason, '') NOT IN ('refund_refused', 'return_failed'))
 """
 
 _OWED_BACK = """

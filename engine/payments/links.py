@@ -1,6 +1,6 @@
-"""The link that a payer has to follow: it was written for them as a message, and a page shows it too.
+"""What is written for a payer as a message and may be on a screen of theirs, too: a link to follow, a refusal.
 
-The message waits a little: who stands before a page that has shown them the link need not be texted it.
+The message waits a little: who stands before a screen that has said the same need not be texted it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from engine.books.tables import outbox
 from engine.notices.told import drop_unsent
 from engine.words import Payment
 
-#: what the message is about
-TOPIC = "payment.action"
-#: seconds that it waits for a page to show the link
+#: what the messages are about
+TOPIC, REFUSED = "payment.action", "payment.declined"
+#: seconds that they wait for a screen to say the same
 WAITS = 10
 
 
@@ -39,6 +39,12 @@ class Links:
         """The payer has the link before them: it need not be texted, if it is not on its way yet."""
         async with self._database.begin() as connection:
             await drop_unsent(connection, _message(payment))
+
+
+async def refusal_shown(database: AsyncEngine, payment: Payment, shard: int) -> None:
+    """Whoever asked for a payment, in this shard, is answered that it was refused: they need not be texted that."""
+    async with database.begin() as connection:
+        await drop_unsent(connection, (shard, uuid5(payment.payment_id, REFUSED)))
 
 
 def _message(payment: Payment) -> tuple[int, UUID]:

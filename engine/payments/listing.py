@@ -137,10 +137,12 @@ class PaymentListing:
         async with self._books.billing.connect() as connection:
             rows = (await connection.execute(query)).all()
         points = [RecoveryPoint(row.at, row.what, row.state, _said(row.body)) for row in rows]
-        points += [
-            RecoveryPoint(at, event, _BOOKED[event].value, {"amount": str(amount), "currency": currency})
-            for at, event, amount, currency in await self.effects(one)
-        ]
+        before = ""
+        for at, event, amount, currency in await self.effects(one):
+            # What is restored after it was given back has not arrived: nothing is credited.
+            state = PaymentState.REFUNDING if (before, event) == ("returned", "restored") else _BOOKED[event]
+            points.append(RecoveryPoint(at, event, state.value, {"amount": str(amount), "currency": currency}))
+            before = event
         return sorted(points, key=lambda point: point.at)
 
     async def decisions(self, one: Payment) -> list[Decision]:

@@ -6,6 +6,7 @@ Nothing here is drawn at random: whoever asks again, after whatever crash, asks 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from engine.books.decisions import reference_for
@@ -61,9 +62,9 @@ def dispute_won_key(payment_id: UUID, dispute: str) -> UUID:
     return uuid5(payment_id, f"dispute_won|{dispute}")
 
 
-def return_key(payment_id: UUID) -> UUID:
-    """The key of the one operation that books its having been given back."""
-    return uuid5(payment_id, "return")
+def return_key(payment_id: UUID, what: str, heard_at: datetime) -> UUID:
+    """The key of the operation that books its having been ``returned``, or that this has failed, as heard at a time."""
+    return uuid5(payment_id, f"{what}|{heard_at.isoformat()}")
 
 
 def refund_id(payment_id: UUID) -> UUID:

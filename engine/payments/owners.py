@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from engine.payments import names
-from engine.payments.course import could_be
+from engine.payments.course import could_be, receipt_known
 from engine.payments.names import Locator
 from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Event, GatewayState
@@ -54,7 +54,7 @@ def owner_of(taken: Taken, found: Found) -> Stored | str | None:
 
 
 def _names_another(stored: Stored, event: Event, found: Found) -> bool:
-    """Whether an event that nobody signed names a reference that is another payment's, or not the one asked by.
+    """Whether an event that nobody signed names a reference that is another payment's, or not this one's.
 
     Whoever got hold of a payment's callback path could have it paid by a push of somebody else: that one's provider
     does confirm it, and names no amount.
@@ -69,6 +69,8 @@ def _names_another(stored: Stored, event: Event, found: Found) -> bool:
         name = event.outcome.gateway_ref or ""
         came = receipt.payment_id == names.incoming_id(stored.gateway, name) and receipt.money == stored.money
         return not (came and event.status_ref is not None and stored.asked_ref == event.status_ref)
+    if PATH in found and receipt_known(stored) and event.outcome.gateway_ref not in (None, stored.gateway_ref):
+        return True  # what was pushed is paid once: whoever told of it before, or does now, made a receipt up
     asked = stored.asked_ref in (None, event.status_ref)
     return event.status_ref is not None and not asked and STATUS_REF not in found
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from engine.books.history import History
 from engine.books.service import Door
 from engine.disputes.service import Disputes
 from engine.events.alarms import Alarms
@@ -24,7 +25,7 @@ from engine.payments.progress import Progress, common
 from engine.payments.steps import Step, alarm_facts
 from engine.payments.stored import Stored
 from engine.recharge.gateways.contract import Dispute, Event, GatewayState, Outcome
-from engine.words import Answer, Code, PaymentState, Restore, Reverse
+from engine.words import Answer, Code, Operation, PaymentState, Restore, Reverse
 
 S, G = PaymentState, GatewayState
 
@@ -60,7 +61,7 @@ def in_part(stored: Stored, outcome: Outcome) -> Outcome:
 
 def in_other_money(stored: Stored, outcome: Outcome) -> bool:
     """Whether what is said to have gone back, or come again, is in another currency than what was paid: not booked."""
-    back = outcome.state in (G.REFUNDED, G.CHARGEBACK, G.REINSTATED)
+    back = outcome.state in (G.REFUNDED, G.REFUND_FAILED, G.CHARGEBACK, G.REINSTATED)
     return back and outcome.currency not in (None, stored.money[1])
 
 
@@ -93,9 +94,10 @@ def events_of(stored: Stored, outcome: Outcome) -> Iterator[Event]:
 class Parts:
     """Takes back of payments' credit what has gone of them, and gives it again where a bank has."""
 
-    def __init__(self, door: Door, progress: Progress, alarms: Alarms, disputes: Disputes) -> None:
+    def __init__(self, door: Door, history: History, progress: Progress, *, alarms: Alarms, disputes: Disputes) -> None:
         """``disputes``: where staff looks at what banks ask back."""
         self._door = door
+        self._history = history
         self._progress = progress
         self._alarms = alarms
         self._disputes = disputes
@@ -160,10 +162,15 @@ class Parts:
             "chargeback": True,
             "returned": dispute.amount,
         }
-        answer = await self._door.post(Reverse(**common(known, taken), **what))
+        answer = await self._once(Reverse(**common(known, taken), **what))
         if not answer.ok or not dispute.won:
             return answer
-        return await self._door.post(Restore(**common(known, given), payment_id=payment_id, reversal_key=taken))
+        return await self._once(Restore(**common(known, given), payment_id=payment_id, reversal_key=taken))
+
+    async def _once(self, operation: Operation) -> Answer:
+        """Post it, unless it was done before: a bank may take longer to decide than the door remembers a key."""
+        known = await self._history.answer_under(operation.account, operation.key)
+        return known or await self._door.post(operation)
 
 
 def _to_come(known: Stored) -> bool:

@@ -19,8 +19,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.books.service import Door
 from engine.events.alarms import Alarms
 from engine.payments import names, reading, store
-from engine.payments.course import CHARGEBACK, NOT_SETTLED, RETURNED, WON_BACK, alarm_for, become, turn
-from engine.payments.links import TOPIC
+from engine.payments.course import (
+    CHARGEBACK,
+    NOT_SETTLED,
+    RETURN_FAILED,
+    RETURNED,
+    WON_BACK,
+    alarm_for,
+    become,
+    turn,
+)
+from engine.payments.links import REFUSED, TOPIC
 from engine.payments.names import SUSPENSE_IDS, by_gateway_ref
 from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
@@ -60,8 +69,7 @@ def hearing(
     if outcome.gateway_ref is not None:
         name = by_gateway_ref(gateway or stored.gateway, outcome.gateway_ref)
     body = evidence(outcome) | ({"event_id": event_id} if event_id else {})
-    # A refusal that answers the person's own request is on their screen already.
-    message = None if what in ("answered", "called_off") else _told(outcome)
+    message = None if what == "called_off" else _told(outcome)
     if outcome.action_url is not None:
         message = (TOPIC, {"url": outcome.action_url})
 
@@ -119,7 +127,7 @@ class Progress:
             """Whoever was first has decided."""
             return become(current, state, reason, now) if current.state == stored.state else current
 
-        message = ("payment.declined", {"reason": reason}) if state is S.DECLINED and what != "answered" else None
+        message = (REFUSED, {"reason": reason}) if state is S.DECLINED else None
         alarming = None if alarm is None else if_changed(alarm)
         return await self.step(Step(stored.key, decide, what, body, message=message, alarm=alarming))
 
@@ -167,7 +175,7 @@ class Progress:
             return (await self.reverse(stored, CHARGEBACK, stored.source, chargeback=True)).code in _DONE
         if state is S.CHARGED_BACK and stored.reason == WON_BACK:
             return await self._restore(stored)
-        if state is S.REFUNDING and stored.reason == RETURNED:
+        if (state, stored.reason) in ((S.REFUNDING, RETURNED), (S.REFUNDED, RETURN_FAILED)):
             return await self._returned(stored)
         return False
 
@@ -248,9 +256,17 @@ class Progress:
         return await reading.reversals(connection, asked)
 
     async def _returned(self, stored: Stored) -> bool:
-        key, currency = names.return_key(stored.payment_id), stored.money[1]
-        operation = Return(**common(stored, key), payment_id=stored.payment_id, amount=stored.left, currency=currency)
-        return (await self._post(operation, stored, S.REFUNDED)).code in _DONE
+        """Book that it was given back, or that this has failed. Under its lock each is booked once for each time."""
+        failed = stored.reason == RETURN_FAILED
+        key = names.return_key(stored.payment_id, RETURN_FAILED if failed else RETURNED, stored.changed_at)
+        operation = Return(
+            **common(stored, key),
+            payment_id=stored.payment_id,
+            amount=stored.left,
+            currency=stored.money[1],
+            failed=failed,
+        )
+        return (await self._post(operation, stored, S.REFUNDING if failed else S.REFUNDED)).code in _DONE
 
     async def _post(self, operation: Operation, stored: Stored, state: PaymentState) -> Answer:
         answer = await self._door.post(operation)
@@ -275,4 +291,4 @@ def evidence(outcome: Outcome) -> dict[str, Any]:
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]] | None:
     if outcome.state is not GatewayState.DECLINED:
         return None
-    return ("payment.declined", {"reason": outcome.reason or "other"})
+    return (REFUSED, {"reason": outcome.reason or "other"})

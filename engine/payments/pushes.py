@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.payments import names, opened
-from engine.payments.course import is_waiting
+from engine.payments.course import is_waiting, receipt_known
 from engine.payments.names import Locator
 from engine.payments.store import Connection
 from engine.payments.stored import Stored
@@ -68,9 +68,8 @@ def paid_by(pushes: Sequence[Stored], receipt: str | None) -> Stored | None:
         if receipt is not None and one.gateway_ref == receipt:
             return one
     for one in pushes:
-        receipt_known = one.gateway_ref != one.asked_ref
         never_heard = one.state == PaymentState.UNKNOWN and one.asked_ref is None
-        if (one.captured is not None and not receipt_known) or never_heard:
+        if (one.captured is not None and not receipt_known(one)) or never_heard:
             return one
     return None
 

@@ -25,6 +25,9 @@ def reverse(case: Case, operation: Reverse) -> Verdict:
         return Verdict(Code.PAYMENT_CLOSED if payment.state in CLOSED else Code.PAYMENT_NOT_SETTLED)
     if operation.chargeback and payment.reason == WON_BACK:
         return Verdict(Code.PAYMENT_CLOSED)
+    if payment.reason == CHARGEBACK and not (operation.chargeback and operation.returned is None):
+        # Of a chargeback that will take the rest has been heard: it does, and nothing is given back beside it.
+        return Verdict(Code.PAYMENT_CLOSED)
     if case.facts.original is not None and case.facts.original.already_reversed:
         # It was taken back and won back: whoever wants it once more adjusts by hand.
         return Verdict(Code.PAYMENT_CLOSED)
@@ -54,8 +57,7 @@ def _reverse_part(case: Case, operation: Reverse, payment: PaymentFacts, returne
     """
     gone = min(returned + (payment.returned if operation.chargeback else case.facts.disputed), payment.amount)
     amount, left = gone - payment.returned, payment.amount - gone
-    # Of a chargeback that will take the rest has been heard: it does.
-    if amount <= 0 or payment.reason == CHARGEBACK:
+    if amount <= 0:
         return Verdict(Code.PAYMENT_CLOSED)
     credited = list(_credited(case, payment.returned, amount))
     taken = sum(min(case.free(bucket), part) for bucket, part in credited)

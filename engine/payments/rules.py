@@ -15,6 +15,7 @@ from engine.balances.rules import credit_main, find_product, grant, promised_end
 from engine.books.case import Case, Verdict
 from engine.books.facts import PaymentFacts
 from engine.books.tables import Ledger
+from engine.payments.course import RETURN_FAILED, RETURNED
 from engine.receivables.rules import owe, pay_bills
 from engine.receivables.tables import Owing
 from engine.words import Code, LineStatus, PaymentState, Return, SetAside, Settle, Unit
@@ -32,7 +33,8 @@ def payment_allowed(case: Case, operation: Settle) -> Verdict | None:
         return Verdict(Code.PAYMENT_UNKNOWN)
     if payment.state is PaymentState.SETTLED:
         return Verdict(Code.PAYMENT_SETTLED)
-    if payment.state in CLOSED:
+    # Whoever asks may not have heard yet that it went back.
+    if payment.state in CLOSED or payment.reason == RETURNED:
         return Verdict(Code.PAYMENT_CLOSED)
     if operation.captured != payment.amount or operation.currency != payment.currency:
         return Verdict(Code.PAYMENT_MISMATCH, {"expected": payment.amount, "captured": operation.captured})
@@ -84,7 +86,9 @@ def set_aside(case: Case, operation: SetAside) -> Verdict:
         return Verdict(STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
     money = (operation.captured, operation.currency)
     owe(case, payment, Owing.GATEWAY, Owing.UNAPPLIED, operation.captured, currency=operation.currency)
-    note(case, payment, "set_aside", PaymentState.REFUNDING, reason=operation.reason, money=money)
+    # That it went back meanwhile must not be forgotten: it would be given back once more.
+    reason = RETURNED if payment.reason == RETURNED else operation.reason
+    note(case, payment, "set_aside", PaymentState.REFUNDING, reason=reason, money=money)
     details = {
         "amount": operation.captured,
         "balance": case.total(Unit.MONEY),
@@ -99,17 +103,24 @@ def set_aside(case: Case, operation: SetAside) -> Verdict:
 
 
 def give_back(case: Case, operation: Return) -> Verdict:
-    """The gateway has given back what was owed to the payer: both debts are paid."""
+    """The gateway has given back what was owed to the payer: both debts are paid. Where that ``failed`` they stand."""
     payment = case.facts.payment
     if payment is None:
         return Verdict(Code.PAYMENT_UNKNOWN)
-    if payment.state is not PaymentState.REFUNDING:
+    heard = (PaymentState.REFUNDED, RETURN_FAILED) if operation.failed else (PaymentState.REFUNDING, RETURNED)
+    if (payment.state, payment.reason) != heard:
         return Verdict(STANDS.get(payment.state, Code.PAYMENT_NOT_SETTLED))
     money = (operation.amount, operation.currency)
-    owe(case, payment, Owing.UNAPPLIED, Owing.GATEWAY, operation.amount, currency=operation.currency)
-    note(case, payment, "returned", PaymentState.REFUNDED, money=money)
     details = {"amount": operation.amount, "payment_id": str(payment.payment_id)}
-    case.announce("payment.returned", details | {"reference": case.reference, "currency": operation.currency})
+    if operation.failed:
+        owe(case, payment, Owing.GATEWAY, Owing.UNAPPLIED, operation.amount, currency=operation.currency)
+        note(case, payment, "restored", PaymentState.REFUNDING, reason=RETURN_FAILED, money=money)
+        details["reason"] = RETURN_FAILED
+    else:
+        owe(case, payment, Owing.UNAPPLIED, Owing.GATEWAY, operation.amount, currency=operation.currency)
+        note(case, payment, "returned", PaymentState.REFUNDED, money=money)
+    topic = "payment.set_aside" if operation.failed else "payment.returned"
+    case.announce(topic, details | {"reference": case.reference, "currency": operation.currency})
     return Verdict(Code.OK, details)
 
 
@@ -140,8 +151,8 @@ def note(
     money: tuple[int, str] | None = None,
 ) -> None:
     """The payment's own row, and its line in the payment history. ``money``: where it is not all of the payment."""
-    # What is to be given back has the gateway to be asked for it: the recovery loop does, at once.
-    next_check_at = case.now if state is PaymentState.REFUNDING else None
+    # What is to be given back has the gateway to be asked for it: the recovery loop does, at once. It has failed once.
+    next_check_at = case.now if state is PaymentState.REFUNDING and reason != RETURN_FAILED else None
     case.write("paid", payment.payment_id, state, reason, next_check_at, payment.returned)
     amount, currency = money or (payment.amount, payment.currency)
     what = (payment.payment_id, event, amount, currency, payment.gateway, payment.gateway_ref)

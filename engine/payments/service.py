@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.accounts.service import Accounts
+from engine.books.history import History
 from engine.books.service import Door
 from engine.disputes.service import Disputes
 from engine.events.alarms import Alarms
@@ -20,11 +21,12 @@ from engine.guard.cards import Cards
 from engine.guard.payments import PaymentGuard
 from engine.payments import names
 from engine.payments.asking import Asking
-from engine.payments.course import DUPLICATE, REFUND_REFUSED
+from engine.payments.course import taken_up
 from engine.payments.events import Events
 from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
+from engine.payments.links import refusal_shown
 from engine.payments.opening import Opening, Wanted
 from engine.payments.parts import Parts, WentBack
 from engine.payments.payers import Payers
@@ -82,7 +84,7 @@ class Payments:
         self._progress = Progress(database, door, gateways.metrics, alarms)
         self._asking = Asking(keyring, gateways, self._progress, operator.name)
         self._pushes = Pushes(database, keyring)
-        parts = Parts(door, self._progress, alarms, disputes)
+        parts = Parts(door, History(database), self._progress, alarms=alarms, disputes=disputes)
         ways = (self._opening, self._pushes, self._progress)
         events = Events(accounts, gateways, *ways, parts=parts, payers=self._payers, alarms=alarms)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
@@ -183,7 +185,7 @@ class Payments:
         stored, new = await self._opening.store(wanted)
         if new and stored.state != PaymentState.REVIEW:
             self._begin(payment_id, self._asking.ask(stored, payer, candidates[1:]))
-        return await self._as_it_stands(stored, wait_seconds)
+        return await self._as_it_stands(stored, wait_seconds, (asked_by or subscriber.line).shard)
 
     async def _payer(
         self,
@@ -246,13 +248,16 @@ class Payments:
         self._under_way[payment_id] = task = asyncio.create_task(asking)
         task.add_done_callback(ended)
 
-    async def _as_it_stands(self, stored: Stored, wait_seconds: float) -> Payment:
-        """A payment once its asking is over, or after ``wait_seconds`` of it."""
+    async def _as_it_stands(self, stored: Stored, wait_seconds: float, shard: int) -> Payment:
+        """A payment once its asking is over, or after ``wait_seconds`` of it. ``shard``: of the line that asks."""
         task = self._under_way.get(stored.payment_id)
         if task is None:
             return stored.payment()
         await asyncio.wait({task}, timeout=wait_seconds)
-        return (await self.payment(stored.payment_id)) or stored.payment()
+        payment = (await self.payment(stored.payment_id)) or stored.payment()
+        if payment.state is PaymentState.DECLINED:
+            await refusal_shown(self._database, payment, shard)
+        return payment
 
     async def call_off(self, payment: Payment) -> Payment:
         """End a payment that waits for its payer, who does not want to pay any more. Returns it as it then stands."""
@@ -285,14 +290,8 @@ class Payments:
             return None
 
         def again(current: Stored, _owns: bool, now: datetime) -> Stored:  # noqa: FBT001
-            """What the loop has given up is due now; anything else stays as it is."""
-            state = PaymentState(current.state)
-            if state is PaymentState.REFUNDING and current.reason == REFUND_REFUSED:
-                return current._replace(reason=None, next_check_at=now, attempts=0, changed_at=now)
-            counted = current.reason == DUPLICATE  # the money is another payment's: asking would find it again
-            if state is PaymentState.DECLINED and current.asked_ref is not None and not counted:
-                return current._replace(state=PaymentState.UNKNOWN.value, reason=None, next_check_at=now, attempts=0)
-            return current
+            """By what it is now."""
+            return taken_up(current, now)
 
         step = Step(stored.key, again, "looked_again", {"source": source}, always=True)
         return (await self._progress.step(step)).payment()

@@ -11,7 +11,6 @@ import msgspec
 
 from engine.notices.rules import policy
 from engine.payments import store
-from engine.payments.course import UNREACHABLE
 from engine.payments.links import TOPIC, WAITS
 from engine.payments.names import Locator
 from engine.payments.store import Key
@@ -84,11 +83,13 @@ def touches(step: Step) -> tuple[Any, ...]:
 
 def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: datetime) -> None:
     """The rows of one step."""
+    changed = after._replace(next_check_at=before.next_check_at, attempts=before.attempts) != before
     if after != before:
+        # A look that brings nothing new is no change: how long it has stood so is counted from the last one.
+        at = now if changed else before.changed_at
         where = (after.state, after.reason, after.next_check_at, after.gateway_ref, after.asked_ref)
         money = (after.captured, after.captured_currency)
-        turns.payments.append((*step.key, *where, *money, after.gateway, after.requested_at, after.attempts, now))
-    changed = after._replace(next_check_at=before.next_check_at, attempts=before.attempts) != before
+        turns.payments.append((*step.key, *where, *money, after.gateway, after.requested_at, after.attempts, at))
     if changed or step.always:
         body = msgspec.json.encode(step.body).decode()
         turns.evidence.append((*step.key, new_id(), after.state, step.what, body, now))
@@ -99,7 +100,8 @@ def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: da
         ).decode()
         message_id = uuid5(after.payment_id, topic)
         owner = (after.shard, message_id, after.account_id, after.line_id)
-        due_at = now + timedelta(seconds=WAITS if topic == TOPIC else 0)
+        # What may be on the person's screen by then is dropped before it is due (``engine.payments.links``).
+        due_at = now + timedelta(seconds=WAITS if topic == TOPIC or step.what == "answered" else 0)
         message = (*owner, topic, body, int(policy(topic).priority), due_at, now)
         turns.messages.append((message, (after.payment_id, after.created_at)))
     if step.event is not None:
@@ -111,4 +113,4 @@ def _worth_telling(topic: str, before: Stored, after: Stored) -> bool:
         return False
     if topic == TOPIC:
         return after.state == S.PENDING
-    return after.state == S.DECLINED and before.state != S.DECLINED and after.reason != UNREACHABLE
+    return after.state == S.DECLINED and before.state != S.DECLINED

@@ -210,11 +210,15 @@ class SetAside(Operation, frozen=True, kw_only=True, tag="set_aside"):
 
 
 class Return(Operation, frozen=True, kw_only=True, tag="return"):
-    """What was owed back to the payer has been given back by the gateway: ``amount`` minor units of ``currency``."""
+    """What was owed back to the payer has been given back by the gateway: ``amount`` minor units of ``currency``.
+
+    ``failed``: what was booked so has not reached the payer; it is owed to them again.
+    """
 
     payment_id: UUID
     amount: int
     currency: str
+    failed: bool = False
 
 
 class Reverse(Operation, frozen=True, kw_only=True, tag="reverse"):

@@ -36,8 +36,10 @@ class GatewayState(StrEnum):
     REFUNDED = "refunded"
     #: the payer's bank has taken it back, or asks to
     CHARGEBACK = "chargeback"
-    #: what the bank had taken back is ours again: a dispute was won
+    #: what had gone back is ours again: a dispute was won; of a settlement file, also a refund that has failed
     REINSTATED = "reinstated"
+    #: what was given back has not reached the payer, and is with the provider again; ``amount`` is that refund's
+    REFUND_FAILED = "refund_failed"
     #: the provider has never heard of it; of ``charge``: this call has not left us, or was turned away unread
     NOT_FOUND = "not_found"
     #: nobody knows: time-out, broken connection, an answer that makes no sense

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from engine.guard.velocity import Windows
 from engine.words import CARDS_MOST, Listed, ListKind, PaymentMethod, PaymentRefused, PaymentState, Refused
 from settings import FraudRules, MethodRules, Operator, PaymentRules, Velocity
-from tests.engine.payments.test_mpesa_believed import made_for
+from tests.engine.payments.mpesa import made_for
 from tests.engine.payments.test_mpesa_pushes import told, worked
 from tests.houses import Houses
 

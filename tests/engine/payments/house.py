@@ -163,6 +163,27 @@ class House:
         async with self.http.get(f"{self.sandbox.base_url}/payments") as answer:
             return sum(moved["amount"] for payment in await answer.json() for moved in payment.get("movements", ()))
 
+    async def owed_back(self) -> int:
+        """What the receivables ledger says is owed to payers."""
+        return await self._standing("unapplied", "credit")
+
+    async def held_by_gateways(self) -> int:
+        """What the receivables ledger says gateways owe us."""
+        return await self._standing("gateway", "debit")
+
+    async def _standing(self, account: str, side: str) -> int:
+        ((amount,),) = await self.rows(
+            f"SELECT coalesce(sum(CASE WHEN {side} = %s THEN amount ELSE -amount END), 0)"
+            " FROM receivable WHERE %s IN (debit, credit)",
+            *(account, account),
+        )
+        return int(amount)
+
+    async def alarms(self) -> list[str]:
+        """The alarms that subscribers are told, the oldest first."""
+        asked = "SELECT body->>'alarm' FROM event WHERE topic = 'alarm.raised' ORDER BY created_at, event_id"
+        return [alarm for (alarm,) in await self.rows(asked)]
+
     async def right(self) -> None:
         """The books are."""
         assert await check_all(self.engine._books) == []

@@ -8,33 +8,14 @@ import pytest
 
 from engine.disputes.rules import CaseRefused
 from engine.disputes.tables import Outcome
-from engine.words import LineStatus, Payment, PaymentState, Subscriber
-from sandbox.payments.ledger import Payment as Made
+from engine.words import LineStatus, PaymentState
 from sandbox.payments.shapes import charge_of, dispute_of, intent_of
 from tests.engine.payments.house import House
-from tests.engine.payments.stripe import charged, event, made, post, refunded, spend, state
-from tests.engine.payments.test_going_back import alarms, held_by_gateways
-
-
-async def paid(cards: House) -> tuple[Subscriber, Payment, Made]:
-    """A card is charged 5000."""
-    line = await cards.line()
-    return line, await charged(cards, line), made(cards)
-
-
-def disputed(one: Made, amount: int, end: str = "needs_response", *, name: str = "dp_1") -> bytes:
-    """A bank asks for so much of it, or has won or lost."""
-    kind = f"charge.dispute.{'created' if end == 'needs_response' else 'closed'}"
-    shape = dispute_of(one) | {"id": name, "amount": amount, "status": end}
-    return event(f"evt_{name}_{end}", kind, shape)
-
-
-async def cases(cards: House) -> list[tuple[str, str | None, str]]:
-    """Cases: state, outcome and reason."""
-    return await cards.rows("SELECT state, outcome, reason FROM dispute ORDER BY reason")
+from tests.engine.payments.stripe import cases, charged, disputed, event, made, paid, post, refunded, spend, state
 
 
 async def events(cards: House) -> list[tuple[str, int]]:
+    """The payment history: what happened, and to how much."""
     return await cards.rows("SELECT event, amount FROM payment_history ORDER BY booked_at")
 
 
@@ -43,10 +24,10 @@ async def test_a_part_is_taken_of_the_credit_once_however_often_it_is_told_and_i
     told = disputed(one, 2_000)
     assert set(await asyncio.gather(*(post(cards, told) for _ in range(5)))) == {200}
     assert await state(cards, payment) is PaymentState.SETTLED
-    assert await cards.money(line) == await held_by_gateways(cards) == 3_000
+    assert await cards.money(line) == await cards.held_by_gateways() == 3_000
     assert await events(cards) == [("settled", 5_000), ("part_returned", 2_000)]
     assert await cases(cards) == [("open", None, "dp_1: 20.00 KES")]
-    assert await alarms(cards) == []
+    assert await cards.alarms() == []
     await cards.right()
 
 
@@ -61,13 +42,27 @@ async def test_a_part_that_was_won_is_given_again_whichever_is_told_first(cards:
     assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 0)
     # Half of it was spent: what was a loss is none any more.
     assert await cards.money(line) == 1_000
-    assert await held_by_gateways(cards) == 5_000
+    assert await cards.held_by_gateways() == 5_000
     assert await cards.rows(
         "SELECT sum(CASE WHEN debit = 'losses' THEN amount ELSE -amount END) FROM receivable"
         " WHERE 'losses' IN (debit, credit)"
     ) == [(0,)]
     assert await cases(cards) == [("resolved", "refused", "dp_1: 20.00 KES")]
     await cards.right()
+
+
+@pytest.mark.parametrize(("end", "money"), [("won", 5_000), ("lost", 3_000)])
+async def test_a_bank_that_decides_after_the_door_has_forgotten_what_it_took_takes_nothing_more(
+    cards: House, end: str, money: int
+) -> None:
+    line, payment, one = await paid(cards)
+    assert await post(cards, disputed(one, 2_000)) == 200
+    for table in ("transfer", "operation"):
+        await cards.run(f"UPDATE {table} SET booked_at = booked_at - interval '100 days'")
+    assert await post(cards, disputed(one, 2_000, end)) == 200
+    assert await cards.money(line) == await cards.held_by_gateways() == money
+    assert await state(cards, payment) is PaymentState.SETTLED
+    assert await cards.rows("SELECT count(*) FROM gateway_event WHERE done_at IS NULL") == [(0,)]
 
 
 async def test_a_part_that_was_lost_is_taken_no_second_time(cards: House) -> None:
@@ -94,8 +89,8 @@ async def test_what_the_gateway_gives_back_and_what_a_bank_takes_are_told_apart_
     assert await post(cards, disputed(one, 2_000, "won")) == 200
     found = await cards.engine.payment(payment.payment_id)
     assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 1_500)
-    assert await cards.money(line) == await held_by_gateways(cards) == 3_500
-    assert await alarms(cards) == []
+    assert await cards.money(line) == await cards.held_by_gateways() == 3_500
+    assert await cards.alarms() == []
     await cards.right()
 
 
@@ -108,11 +103,11 @@ async def test_parts_that_leave_nothing_end_the_payment_and_one_that_was_won_bri
     for name in order:
         assert await post(cards, told[name]) == 200
     assert await state(cards, payment) is PaymentState.CHARGED_BACK
-    assert await cards.money(line) == await held_by_gateways(cards) == 0
+    assert await cards.money(line) == await cards.held_by_gateways() == 0
     assert await post(cards, disputed(one, 3_000, "won")) == 200
     found = await cards.engine.payment(payment.payment_id)
     assert found is not None and (found.state, found.returned) == (PaymentState.SETTLED, 2_000)
-    assert await cards.money(line) == await held_by_gateways(cards) == 3_000
+    assert await cards.money(line) == await cards.held_by_gateways() == 3_000
     await cards.right()
 
 
@@ -127,9 +122,9 @@ async def test_each_of_two_disputes_is_won_on_its_own(cards: House, won: tuple[s
     for name in won:
         assert await post(cards, disputed(one, amounts[name], "won", name=name)) == 200
         expected += amounts[name]
-        assert await cards.money(line) == await held_by_gateways(cards) == expected
+        assert await cards.money(line) == await cards.held_by_gateways() == expected
     assert await state(cards, payment) is PaymentState.SETTLED
-    assert await alarms(cards) == []
+    assert await cards.alarms() == []
     await cards.right()
 
 
@@ -153,9 +148,9 @@ async def test_staff_gives_back_what_a_bank_has_left_and_its_event_is_no_news(ca
     assert answer is not None and answer.ok and answer.details["amount"] == 3_000
     assert await post(cards, event("evt_r", "charge.refunded", charge_of(one) | {"amount_refunded": 3_000})) == 200
     assert (await cards.ended(payment)).state is PaymentState.REFUNDED
-    assert await cards.money(line) == await held_by_gateways(cards) == 0
+    assert await cards.money(line) == await cards.held_by_gateways() == 0
     assert one.refunded == 3_000
-    assert await alarms(cards) == []
+    assert await cards.alarms() == []
     await cards.right()
 
 
@@ -164,7 +159,7 @@ async def test_a_part_of_what_was_given_back_is_an_alarm(cards: House) -> None:
     await cards.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert (await cards.ended(payment)).state is PaymentState.REFUNDED
     assert await post(cards, disputed(one, 2_000)) == 200
-    assert await alarms(cards) == ["payment.disputed_after_refund"]
+    assert await cards.alarms() == ["payment.disputed_after_refund"]
     assert [case[0] for case in await cases(cards)] == ["open"]
     await cards.right()
 
@@ -174,7 +169,7 @@ async def test_a_part_won_for_a_line_that_has_ended_credits_nobody_and_is_an_ala
     assert await post(cards, disputed(one, 2_000)) == 200
     await cards.engine.accounts.set_status(line, LineStatus.TERMINATED, reason="test", by="test")
     assert await post(cards, disputed(one, 2_000, "won")) == 200
-    assert await alarms(cards) == ["payment.not_restored"]
+    assert await cards.alarms() == ["payment.not_restored"]
     await cards.right()
 
 
@@ -201,7 +196,7 @@ async def test_what_a_bank_takes_in_another_currency_is_an_alarm_and_not_booked(
     assert await post(cards, event("evt_1", "charge.dispute.created", dollars)) == 200
     assert await state(cards, payment) is PaymentState.SETTLED
     assert await cards.money(line) == 5_000
-    assert await alarms(cards) == ["payment.taken_back_in_part"]
+    assert await cards.alarms() == ["payment.taken_back_in_part"]
     await cards.right()
 
 

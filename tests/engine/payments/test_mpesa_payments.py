@@ -11,30 +11,8 @@ import pytest
 from engine.payments import writer
 from engine.payments.names import suspense_of
 from engine.words import LineStatus, PaymentState
-from sandbox.payments.ledger import Payment as Made
 from tests.engine.payments.house import PATH_SECRET, House
-
-RECEIPT = "SJK7QW9XYZ"
-
-
-async def begun_by_payer(house: House, account: str, shillings: int = 50, receipt: str = RECEIPT) -> Made:
-    """Somebody pays the paybill and types ``account``; Safaricom asks nobody before, and confirms."""
-    details = {"receipt": receipt, "phone": "254700000123", "account": account, "c2b": "only"}
-    made = Made(face="mpesa", id=f"c2b_{receipt}", key=receipt, amount=shillings * 100, currency="KES", details=details)
-    made.become("captured")
-    house.sandbox.desk.told(made)
-    return made
-
-
-async def came(house: House, receipt: str = RECEIPT) -> Any:
-    """The payment of a receipt, once it has come to an end."""
-    async with asyncio.timeout(20):
-        while True:
-            payment = await house.engine.payments.find_by_gateway_ref("mpesa", receipt)
-            if payment is not None and payment.state.final:
-                return payment
-            await house.engine.resume_payments()
-            await asyncio.sleep(0.05)
+from tests.engine.payments.mpesa import RECEIPT, begun_by_payer, came
 
 
 @pytest.mark.parametrize("play", ["approve", "twice", "early", "duplicate"])

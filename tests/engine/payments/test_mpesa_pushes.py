@@ -10,8 +10,7 @@ from engine.recharge.gateways.references import payer_digest
 from engine.words import PaymentState
 from sandbox.payments.ledger import Payment as Made
 from tests.engine.payments.house import House
-from tests.engine.payments.test_mpesa_believed import made_for
-from tests.engine.payments.test_mpesa_payments import RECEIPT, came
+from tests.engine.payments.mpesa import RECEIPT, came, made_for
 from tests.waiting import until
 
 

@@ -10,7 +10,6 @@ import pytest
 from engine.payments import names
 from engine.words import Charge, LineStatus, Payment, PaymentState, Subscriber, Unit
 from tests.engine.payments.house import House
-from tests.engine.payments.test_going_back import held_by_gateways, owed_back
 from tests.engine.shop import asking
 
 
@@ -44,7 +43,7 @@ async def test_a_part_is_taken_of_the_credit_in_all_books_and_the_line_and_other
     line, payment = await paid(house)
     given_back(house, payment, 2_000)
     await booked(house, payment, 2_000)
-    assert await house.money(line) == await house.taken() == await held_by_gateways(house) == 3_000
+    assert await house.money(line) == await house.taken() == await house.held_by_gateways() == 3_000
     events = await house.rows("SELECT event, amount FROM payment_history ORDER BY booked_at")
     assert events == [("settled", 5_000), ("part_returned", 2_000)]
     ((body,),) = await house.rows("SELECT body FROM outbox WHERE topic = 'payment.part_returned'")
@@ -64,7 +63,7 @@ async def test_what_is_spent_of_a_part_is_a_loss(house: House) -> None:
     assert await house.money(line) == 0
     losses = await house.rows("SELECT amount FROM receivable WHERE debit = 'losses'")
     assert losses == [(1_500,)]
-    assert await held_by_gateways(house) == await house.taken() == 3_000
+    assert await house.held_by_gateways() == await house.taken() == 3_000
     await house.right()
 
 
@@ -74,9 +73,9 @@ async def test_staff_gives_back_what_parts_have_left_and_no_more(house: House) -
     await booked(house, payment, 2_000)
     answer = await house.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert answer is not None and answer.ok and answer.details["amount"] == 3_000
-    assert await owed_back(house) == 3_000
+    assert await house.owed_back() == 3_000
     assert (await house.ended(payment)).state is PaymentState.REFUNDED
-    assert await house.taken() == await owed_back(house) == await held_by_gateways(house) == 0
+    assert await house.taken() == await house.owed_back() == await house.held_by_gateways() == 0
     assert await house.money(line) == 0
     await house.right()
 
@@ -87,7 +86,7 @@ async def test_the_part_that_leaves_nothing_ends_the_payment(house: House) -> No
     await booked(house, payment, 2_000)
     given_back(house, payment, 3_000)
     assert (await house.until(payment, PaymentState.CHARGED_BACK)).returned == 2_000
-    assert await house.taken() == await held_by_gateways(house) == await house.money(line) == 0
+    assert await house.taken() == await house.held_by_gateways() == await house.money(line) == 0
     await house.right()
 
 
@@ -101,7 +100,7 @@ async def test_a_part_that_nobody_told_of_is_found_by_asking_for_a_payment_that_
     one.give_back("console", 2_000)
     assert (await house.ended(payment)).state is PaymentState.SETTLED
     await booked(house, payment, 2_000)
-    assert await house.money(line) == await held_by_gateways(house) == await house.taken() == 3_000
+    assert await house.money(line) == await house.held_by_gateways() == await house.taken() == 3_000
     await house.right()
 
 
@@ -126,7 +125,7 @@ async def test_a_part_is_taken_back_of_a_line_that_is_served_no_more(house: Hous
     await house.engine.accounts.set_status(line, status, reason="test", by="test")
     given_back(house, payment, 2_000)
     await booked(house, payment, 2_000)
-    assert await held_by_gateways(house) == 3_000
+    assert await house.held_by_gateways() == 3_000
     await house.right()
 
 

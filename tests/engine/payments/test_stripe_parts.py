@@ -10,16 +10,14 @@ import pytest
 from engine.words import PaymentState
 from sandbox.payments.shapes import dispute_of, intent_of
 from tests.engine.payments.house import House
-from tests.engine.payments.stripe import charged, event, made, post, refunded, state
+from tests.engine.payments.stripe import charged, event, made, paid, post, refunded, state
 
 
 @pytest.mark.parametrize("order", list(permutations((1_000, 2_500, 3_000))))
 async def test_what_goes_back_in_parts_is_booked_once_in_whatever_order_and_however_often_it_is_told(
     cards: House, order: tuple[int, ...]
 ) -> None:
-    line = await cards.line()
-    payment = await charged(cards, line)
-    one = made(cards)
+    line, payment, one = await paid(cards)
     for returned in order:
         told = refunded(one, returned)
         assert set(await asyncio.gather(*(post(cards, told) for _ in range(5)))) == {200}

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.words import Payment, PaymentState, Subscriber
+from engine.words import Payment, PaymentState
 from settings import Operator
 from tests.engine.payments.house import House
-from tests.engine.payments.stripe import charged, made, post
-from tests.engine.payments.test_disputed_parts import cases, disputed
+from tests.engine.payments.stripe import cases, disputed, paid, post
 from tests.engine.reconciliation.files import kinds, square, today
 from tests.engine.reconciliation.test_crediting import by_rule
 from tests.houses import Houses
@@ -22,13 +21,6 @@ HEADER = "created_utc,reporting_category,gross,fee,currency,payment_intent_id,pa
 async def cards(houses: Houses, operator: Operator) -> House:
     """A house that takes cards by Stripe, which tells it nothing unless a test does, and believes its statements."""
     return await houses(by_rule(operator, "stated"), only=("stripe",))
-
-
-async def paid(cards: House) -> tuple[Subscriber, Payment]:
-    """A card is charged 50.00."""
-    line = await cards.line()
-    payment = await charged(cards, line)
-    return line, payment
 
 
 async def reconciled(cards: House, payment: Payment, **gross: str) -> int:
@@ -45,9 +37,9 @@ async def reconciled(cards: House, payment: Payment, **gross: str) -> int:
 
 @pytest.mark.parametrize("amount", ["20.00", "50.00"])
 async def test_a_dispute_that_was_won_agrees_with_the_books_and_takes_nothing_more(cards: House, amount: str) -> None:
-    line, payment = await paid(cards)
+    line, payment, one = await paid(cards)
     for end in ("needs_response", "won"):
-        assert await post(cards, disputed(made(cards), int(float(amount) * 100), end)) == 200
+        assert await post(cards, disputed(one, int(float(amount) * 100), end)) == 200
     for _ in range(2):
         assert not await reconciled(cards, payment, charge="50.00", dispute=f"-{amount}", dispute_reversal=amount)
     assert await kinds(cards) == []
@@ -57,8 +49,8 @@ async def test_a_dispute_that_was_won_agrees_with_the_books_and_takes_nothing_mo
 
 
 async def test_what_was_won_and_nobody_told_of_stays_with_staff(cards: House) -> None:
-    line, payment = await paid(cards)
-    assert await post(cards, disputed(made(cards), 2_000)) == 200
+    line, payment, one = await paid(cards)
+    assert await post(cards, disputed(one, 2_000)) == 200
     await reconciled(cards, payment, charge="50.00", dispute="-20.00", dispute_reversal="20.00")
     assert await kinds(cards) == [("status", "settled")]
     assert await square(cards) == [(5_000, 3_000, 0, 2_000)]
@@ -66,8 +58,7 @@ async def test_what_was_won_and_nobody_told_of_stays_with_staff(cards: House) ->
 
 
 async def test_a_dispute_that_nobody_told_of_is_booked_under_its_name_and_its_event_is_no_news(cards: House) -> None:
-    line, payment = await paid(cards)
-    one = made(cards)
+    line, payment, one = await paid(cards)
     one.dispute(2_000)
     await reconciled(cards, payment, charge="50.00", dispute="-20.00")
     assert await kinds(cards) == []
@@ -79,8 +70,7 @@ async def test_a_dispute_that_nobody_told_of_is_booked_under_its_name_and_its_ev
 
 
 async def test_what_went_back_beside_a_dispute_is_booked_as_that_and_no_more(cards: House) -> None:
-    line, payment = await paid(cards)
-    one = made(cards)
+    line, payment, one = await paid(cards)
     one.dispute(2_000)
     assert await post(cards, disputed(one, 2_000, name=f"dp_{one.id}")) == 200
     one.give_back("console", 1_000)
@@ -93,8 +83,8 @@ async def test_what_went_back_beside_a_dispute_is_booked_as_that_and_no_more(car
 
 
 async def test_a_dispute_that_nobody_told_of_is_found_by_asking_for_the_day(cards: House) -> None:
-    line, payment = await paid(cards)
-    made(cards).dispute(2_000)
+    line, payment, one = await paid(cards)
+    one.dispute(2_000)
     run = await cards.engine.reconciliation.ask("stripe", today(cards), by="alice")
     assert (run.found, run.credited) == (1, 1)
     assert await cards.money(line) == 3_000

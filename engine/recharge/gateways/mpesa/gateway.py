@@ -6,6 +6,7 @@ no reference to ask by: its callback tells (on the payment's own path), or the o
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from uuid import UUID
@@ -43,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 #: characters that a push has room for
 TEXT_LENGTH, REMARKS_LENGTH = 13, 100
-#: what the path of a result says behind our secret: of a refund also what had gone back before it, in cents
+#: what the path of a result says between our secret and its proof: of a refund also what had gone back before, in cents
 RESULT = re.compile(r"(?P<what>refund|status)-(?P<payment_id>[0-9a-f]{32})(?:-(?P<returned>[0-9]{1,16}))?")
 #: how a push is named, before it has a receipt
 PUSH = "ws_CO_"
@@ -160,8 +161,12 @@ class Gateway:
     confirm = cancel = status
 
     def _result_url(self, what: str, payment_id: UUID, returned: int = 0) -> str:
-        segment = f"{self._options.path_secret}-{what}-{payment_id.hex}"
-        return self._tools.callback_url(self.name, f"{segment}-{returned}" if returned else segment)
+        about = f"{what}-{payment_id.hex}" + (f"-{returned}" if returned else "")
+        return self._tools.callback_url(self.name, f"{self._options.path_secret}-{about}-{self._proof(about)}")
+
+    def _proof(self, about: str) -> str:
+        """That we asked for this result: who knows the paths of C2B, which stay the same, cannot make one up."""
+        return hmac.new(self._options.passkey.encode(), about.encode(), hashlib.sha256).hexdigest()[:32]
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         """Read by the path: a payment's own is a push's; those that begin with our secret are C2B and results."""
@@ -177,9 +182,11 @@ class Gateway:
     def _event(self, purpose: str, content: dict[str, object]) -> Event:
         if purpose in {"check", "paid"}:
             return c2b_event(content, self._shortcodes, paid=purpose == "paid")
-        found = RESULT.fullmatch(purpose)
+        about, _, proof = purpose.rpartition("-")
+        found = RESULT.fullmatch(about)
         payment_id = payment_id_of(found["payment_id"]) if found else None
-        if found is None or payment_id is None:
+        proven = hmac.compare_digest(proof.encode(errors="replace"), self._proof(about).encode())
+        if found is None or payment_id is None or not proven:
             raise BadCallback("path: nothing of ours", 404)
         if found["what"] == "status":
             return status_event(content, payment_id)

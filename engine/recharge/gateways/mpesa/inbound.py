@@ -43,14 +43,17 @@ def stk_event(content: dict[str, Any]) -> Event:
         outcome = declined(code)
         return Event(event_id=event_id, outcome=outcome, status_ref=checkout, ask_status=True)
     items = _items(table(callback, "CallbackMetadata").get("Item"), "Name", "CallbackMetadata.Item")
+    receipt = word(items, "MpesaReceiptNumber", RECEIPT)
     outcome = Outcome(
         state=GatewayState.CAPTURED,
-        gateway_ref=word(items, "MpesaReceiptNumber", RECEIPT),
+        gateway_ref=receipt,
         amount=_cents(items, "Amount"),
         currency=CURRENCY,
         provider_code=code,
         at=_moment(items, "TransactionDate"),
     )
+    # Whoever was first with another receipt must not take the place of the true one.
+    event_id = f"{event_id}:{receipt}"
     payer = _payer(items.get("PhoneNumber"))
     return Event(event_id=event_id, outcome=outcome, payer_msisdn=payer, status_ref=checkout, ask_status=True)
 

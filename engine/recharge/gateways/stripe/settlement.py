@@ -20,7 +20,7 @@ NEEDED = (CATEGORY, INTENT, GROSS, FEE, CURRENCY, CREATED)
 STATES = {
     "charge": GatewayState.CAPTURED,
     "refund": GatewayState.REFUNDED,
-    "refund_failure": GatewayState.CAPTURED,
+    "refund_failure": GatewayState.REINSTATED,
     "dispute": GatewayState.CHARGEBACK,
     "dispute_reversal": GatewayState.REINSTATED,
 }

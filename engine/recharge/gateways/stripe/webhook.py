@@ -21,6 +21,11 @@ ID = re.compile(r"[A-Za-z0-9_]{3,100}")
 CURRENCY = re.compile(r"[a-z]{3}")
 KIND = re.compile(r"[a-z_.]{3,80}")
 INTENT = "payment_intent."
+#: what a bank takes: at once, or where it only asked before (docs.stripe.com/disputes/how-disputes-work); how it ended
+DISPUTES = frozenset({"charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"})
+#: by which of these it is told that a refund has not reached its payer, depends on its kind and the endpoint's version
+REFUNDS = frozenset({"charge.refund.updated", "refund.updated", "refund.failed"})
+NOT_ARRIVED = frozenset({"failed", "canceled"})
 #: of their page: it was paid on, or nobody can pay on it any more
 COMPLETED, EXPIRED = "checkout.session.completed", "checkout.session.expired"
 
@@ -36,7 +41,9 @@ def read_event(content: Mapping[str, Any]) -> Event | None:
         event = _session(event_id, kind, found)
     elif kind == "charge.refunded":
         event = _refunded(event_id, found)
-    elif kind in {"charge.dispute.created", "charge.dispute.closed"}:
+    elif kind in REFUNDS and found.get("status") in NOT_ARRIVED:
+        event = _refund_failed(found)
+    elif kind in DISPUTES:
         event = _disputed(event_id, kind, found)
     if event is None:
         return None
@@ -78,6 +85,13 @@ def _session(event_id: str, kind: str, session: Mapping[str, Any]) -> Event:
 def _refunded(event_id: str, charge: Mapping[str, Any]) -> Event | None:
     outcome = _moved(charge, "amount_refunded", GatewayState.REFUNDED, "charge.refunded")
     return Event(event_id=event_id, payment_id=_ours(charge), outcome=outcome) if outcome else None
+
+
+def _refund_failed(refund: Mapping[str, Any]) -> Event | None:
+    """One event, whichever of theirs tell of it."""
+    outcome = _moved(refund, "amount", GatewayState.REFUND_FAILED, "refund_failed")
+    event_id = f"{word(refund, 'id', ID)}:failed"
+    return Event(event_id=event_id, payment_id=_ours(refund), outcome=outcome) if outcome else None
 
 
 def _disputed(event_id: str, kind: str, dispute: Mapping[str, Any]) -> Event | None:

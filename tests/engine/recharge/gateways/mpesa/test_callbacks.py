@@ -118,6 +118,19 @@ def test_a_path_that_only_begins_like_ours_is_nothing_of_ours(segment: str) -> N
     assert refused(callback(body(confirmation), segment)).status in {400, 404}
 
 
+def test_who_knows_the_path_of_payers_own_payments_cannot_make_up_what_became_of_one() -> None:
+    gateway, payment_id = offline(), UUID(int=7)
+    said = {"ReceiptNo": "RKTQDM7W6S", "Amount": 50, "TransactionStatus": "Completed"}
+    items = [{"Key": key, "Value": value} for key, value in said.items()]
+    result = {"ResultCode": 0, "ConversationID": "AG_1", "ResultParameters": {"ResultParameter": items}}
+    asked = gateway._result_url("status", payment_id).rpartition("/")[2]
+    [event] = gateway.read_callback(callback(body({"Result": result}), asked)).events
+    assert (event.payment_id, event.outcome.state, event.outcome.amount) == (payment_id, GatewayState.CAPTURED, 5_000)
+    about, _, proof = asked.rpartition("-")
+    for made_up in (about, f"{about}-{'0' * 32}", f"{SECRET}-status-{UUID(int=8).hex}-{proof}"):
+        assert refused(callback(body({"Result": result}), made_up)).status == 404
+
+
 @pytest.mark.parametrize(
     "change",
     [

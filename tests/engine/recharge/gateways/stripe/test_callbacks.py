@@ -134,7 +134,11 @@ def test_forged_stale_and_truncated_events_are_refused() -> None:
         (event("payment_intent.payment_failed", status="requires_payment_method"), GatewayState.DECLINED, True),
         (event("payment_intent.canceled", status="canceled"), GatewayState.DECLINED, True),
         (event("charge.refunded", amount_refunded=250), GatewayState.REFUNDED, False),
+        (event("charge.refund.updated", status="failed"), GatewayState.REFUND_FAILED, False),
+        (event("refund.failed", status="failed"), GatewayState.REFUND_FAILED, False),
         (event("charge.dispute.created", status="needs_response"), GatewayState.CHARGEBACK, False),
+        # The bank only asked at first.
+        (event("charge.dispute.funds_withdrawn", status="needs_response"), GatewayState.CHARGEBACK, False),
         (event("charge.dispute.closed", status="lost"), GatewayState.CHARGEBACK, False),
         (event("charge.dispute.closed", status="won"), GatewayState.REINSTATED, False),
     ],
@@ -152,6 +156,7 @@ def test_each_kind_of_event_says_what_has_become_of_the_payment(body: bytes, sta
         event("customer.created"),
         event("payment_intent.partially_funded", status="something_new"),
         event("charge.refunded", payment_intent=None, amount_refunded=1),
+        event("charge.refund.updated", status="succeeded"),
         # The bank only asks: no money has moved.
         event("charge.dispute.created", status="warning_needs_response"),
         event("charge.dispute.closed", status="warning_closed"),
