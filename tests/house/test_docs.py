@@ -161,6 +161,13 @@ def wrong_commands(text: str) -> Iterator[str]:
 
 
 @every_page
+def test_what_is_posted_to_our_interfaces_says_that_it_is_json(name: str) -> None:
+    commands = re.findall(r"^curl .*?(?=^curl |\Z)", "\n".join(blocks(name, "sh")), flags=re.DOTALL | re.MULTILINE)
+    posted = [one for one in commands if re.search(r"/(nchf-|tmf-api/)", one) and re.search(r"\s-d\s", one)]
+    assert [one for one in posted if "Content-Type: application/json" not in one] == []
+
+
+@every_page
 def test_settings_that_are_shown_would_be_taken(name: str) -> None:
     problems = []
     for body in blocks(name, "toml"):
