@@ -132,7 +132,7 @@ async def _charged(url: str, name: str) -> int:
 
 async def _copy(house: House, url: str, rows: int) -> Sample:
     """COPY of the rows of the last file, as they lie, into an empty table with the same indexes; committed."""
-    last = "SELECT batch_id FROM usage_batch ORDER BY batch_id DESC LIMIT 1"
+    last = "SELECT batch_id FROM usage_batch WHERE records > 0 ORDER BY batch_id DESC LIMIT 1"
     async with await psycopg.AsyncConnection.connect(url) as connection:
         await connection.execute(_FLOOR)
         out = connection.cursor().copy(

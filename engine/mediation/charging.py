@@ -12,9 +12,10 @@ from uuid import UUID, uuid5
 from engine.mediation import store
 from engine.mediation.store import Batch, Connection, Row
 from engine.words import AccountRef, Answer, ChargeUsage, EngineUnavailable, Operation, Unit, UsageItem
+from runtime.overlap import Overlap
 
-#: Operations that wait for their answers at the same time: several batches of every lane.
-WINDOW = 2_000
+#: Operations that are posted together: several batches of every lane.
+WINDOW = 1_000
 #: Rows that are read at a time.
 PAGE = 5_000
 #: Records of one line in one operation: an answer has to stay readable.
@@ -30,7 +31,7 @@ async def charge(connect: Connect, post: Post, batch: Batch, progress: Callable[
     Raises ``EngineUnavailable`` if anything could not be booked: what was is found under its key by the next run.
     """
     waiting: list[ChargeUsage] = []
-    async with connect() as connection:
+    async with connect() as connection, Overlap() as posting:
         # Its rows are read as long as they are charged; nobody else waits for this transaction.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         async for line in _lines(connection, batch):
@@ -39,9 +40,9 @@ async def charge(connect: Connect, post: Post, batch: Batch, progress: Callable[
             if len(waiting) >= WINDOW and waiting[-1].account != waiting[0].account:
                 last = waiting[-1].account
                 window = [one for one in waiting if one.account != last]
-                await _post(connect, post, batch, window, progress)
+                await posting.start(_post(connect, post, batch, window, progress))
                 waiting = [one for one in waiting if one.account == last]
-    await _post(connect, post, batch, waiting, progress)
+        await posting.start(_post(connect, post, batch, waiting, progress))
 
 
 async def _lines(connection: Connection, batch: Batch) -> AsyncIterator[list[Row]]:

@@ -28,10 +28,11 @@ from engine.storage.driver import driver_of
 from engine.storage.sharding import new_id
 from engine.words import EngineUnavailable, SetAsideLine, SetAsideReason, Unit, UsageDifference, UsageFile
 from runtime.keyring import Keyring
+from runtime.overlap import Overlap
 from settings import Operator
 
 #: Lines that are kept in one commit.
-BLOCK = 10_000
+BLOCK = 5_000
 #: Records that are charged together: a line's records among them are one operation.
 BATCH = 1_000_000
 #: Lines that were set aside and are shown, or tried again, at a time.
@@ -161,25 +162,21 @@ class Mediation:
         return await self._one("WHERE digest = %(digest)s", {"digest": opened.digest})
 
     async def _fill(self, file: UsageFile, rest: Iterator[Line], staging: Staging, progress: Progress) -> bool:
-        """Read blocks until a batch is full. Returns whether there may be more; the next is parsed meanwhile."""
+        """Read blocks until a batch is full. Returns whether there may be more. One is made while another is kept."""
         batch = await self._batch(file.file_id)
         kept = batch.records
-        parsed = await self._parse(file, rest)
-        while parsed.lines:
-            block = await staging.block(parsed, file.file_id, file.interface)
-            kept += block.rows
-            full = kept >= BATCH
-            if full:
-                await self._keep(file, batch, block)
-                progress("read", block.lines)
-                return True
-            keeping = asyncio.create_task(self._keep(file, batch, block))
-            try:
-                parsed = await self._parse(file, rest)
-            finally:
-                await keeping
+
+        async def keep(block: Block) -> None:
+            """Keep one, and let whoever watches know."""
+            await self._keep(file, batch, block)
             progress("read", block.lines)
-        return False
+
+        async with Overlap() as keeping:
+            while kept < BATCH and (parsed := await self._parse(file, rest)).lines:
+                block = await staging.block(parsed, file.file_id, file.interface)
+                kept += block.rows
+                await keeping.start(keep(block))
+        return kept >= BATCH
 
     async def _parse(self, file: UsageFile, rest: Iterator[Line]) -> Parsed:
         def work() -> Parsed:

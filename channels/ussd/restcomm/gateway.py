@@ -76,12 +76,6 @@ class Gateway(Adapter):
         """200, empty: nobody reads it."""
         return Response(200, XML, b"")
 
-    async def send(self, reply: Reply, turn: Turn) -> None:
-        """Nothing: the answer is the response."""
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
     def _turn(self, dialog: Dialog, session_id: str, text: str, event: Event) -> Turn:
         return Turn(
             channel="ussd",

@@ -70,12 +70,6 @@ class Gateway(Adapter):
         """Nobody reads it."""
         return _answer(RELEASED, "")
 
-    async def send(self, reply: Reply, turn: Turn) -> None:
-        """Nothing: the answer is the response."""
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
 
 def _answer(kind: str, words: str) -> Response:
     body = f"{DECLARATION}<ussd><type>{kind}</type><msg>{content(words)}</msg></ussd>"
