@@ -33,9 +33,9 @@ async def test_what_fails_beside_is_raised_by_the_next_start_which_begins_nothin
     async def next_one() -> None:
         begun.append("begun")
 
-    with pytest.raises(LookupError, match="gone"):
-        async with Overlap() as under_way:
-            await under_way.start(failing())
+    async with Overlap() as under_way:
+        await under_way.start(failing())
+        with pytest.raises(LookupError, match="gone"):
             await under_way.start(next_one())
     assert not begun
 
