@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from channels.smpp.names import Tag
-from channels.smpp.pdu import DataMessage, ShortMessage, Tlv, number, octets
+from channels.smpp.pdu import DataMessage, ShortMessage, Tlv, content, number
 from channels.smpp.text import Unreadable
 
 #: ``esm_class``: the text begins with a user data header
@@ -80,21 +80,19 @@ def pack(contents: tuple[bytes, ...], way: Long, reference: int) -> list[Part]:
 
 def unpack(body: ShortMessage | DataMessage) -> Segment:
     """The part that a message carries. Raises ``Unreadable`` where its user data header is broken."""
-    content = octets(body.tlvs, Tag.MESSAGE_PAYLOAD)
-    if content is None:
-        content = body.short_message if isinstance(body, ShortMessage) else b""
+    octets = content(body)
     if body.esm_class & UDHI:
-        elements, content = _user_data_header(content)
+        elements, octets = _user_data_header(octets)
         for kind, value in elements:
             if kind == CONCAT_8 and len(value) == 3:
-                return _segment(value[0], value[1], value[2], content)
+                return _segment(value[0], value[1], value[2], octets)
             if kind == CONCAT_16 and len(value) == 4:
-                return _segment(int.from_bytes(value[:2]), value[2], value[3], content)
+                return _segment(int.from_bytes(value[:2]), value[2], value[3], octets)
     reference, total = number(body.tlvs, Tag.SAR_MSG_REF_NUM), number(body.tlvs, Tag.SAR_TOTAL_SEGMENTS)
     place = number(body.tlvs, Tag.SAR_SEGMENT_SEQNUM)
     if reference is None or total is None or place is None:
-        return Segment(0, 1, 1, content)
-    return _segment(reference, total, place, content)
+        return Segment(0, 1, 1, octets)
+    return _segment(reference, total, place, octets)
 
 
 def _segment(reference: int, total: int, place: int, content: bytes) -> Segment:

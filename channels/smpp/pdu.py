@@ -11,10 +11,12 @@ from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
-from channels.smpp.names import Command, command_name, status_name
+from channels.smpp.names import Command, Tag, command_name, status_name
 
 #: kinds of fixed fields that are not C-octet strings: one octet, an octet string with its length before it
 OCTET, COUNTED = 0, -1
+#: type of number: international (SMPP 3.4 §5.2.5)
+INTERNATIONAL: Final = 1
 
 
 class Tlv(NamedTuple):
@@ -170,6 +172,20 @@ class DataMessage(Body, frozen=True, kw_only=True):
     registered_delivery: int = 0
     data_coding: int = 0
     tlvs: tuple[Tlv, ...] = ()
+
+
+def content(body: ShortMessage | DataMessage) -> bytes:
+    """What a message carries: ``message_payload``, or where there is none ``short_message`` (SMPP 3.4 §5.3.2.32)."""
+    payload = octets(body.tlvs, Tag.MESSAGE_PAYLOAD)
+    if payload is not None:
+        return payload
+    return body.short_message if isinstance(body, ShortMessage) else b""
+
+
+def sender(body: ShortMessage | DataMessage) -> str:
+    """The number that a message comes from: E.164 with ``+`` where it is typed so, otherwise as it came."""
+    international = body.source_addr_ton == INTERNATIONAL and not body.source_addr.startswith("+")
+    return f"+{body.source_addr}" if international else body.source_addr
 
 
 class MessageResponse(Body, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from channels.smpp.names import Tag
-from channels.smpp.pdu import DataMessage, ShortMessage, number, octets, words
+from channels.smpp.pdu import DataMessage, ShortMessage, content, number, octets, words
 
 #: bits 5 to 2 of ``esm_class`` say what a message is
 KIND_BITS: Final = 0x3C
@@ -79,10 +79,7 @@ def is_receipt(body: ShortMessage | DataMessage) -> bool:
 
 def read_receipt(body: ShortMessage | DataMessage) -> Receipt:
     """The receipt in a delivery. Optional parameters are believed before the text."""
-    content = octets(body.tlvs, Tag.MESSAGE_PAYLOAD)
-    if content is None:
-        content = body.short_message if isinstance(body, ShortMessage) else b""
-    written = read_text(content.decode("latin-1"))
+    written = read_text(content(body).decode("latin-1"))
     state = number(body.tlvs, Tag.MESSAGE_STATE)
     failure = octets(body.tlvs, Tag.NETWORK_ERROR_CODE)
     return written._replace(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 from channels.smpp.arrivals import Arrivals
-from channels.smpp.client.link import Link, LinkState, Mode
+from channels.smpp.centre import Centre
 from channels.smpp.client.words import NotSent, Throttled, Unanswered
 from channels.smpp.names import Command, Status, status_name
 from channels.smpp.parts import Long, Part, pack
-from channels.smpp.pdu import MessageResponse, Pdu, ShortMessage
+from channels.smpp.pdu import INTERNATIONAL, MessageResponse, Pdu, ShortMessage
 from channels.smpp.policy import Verdict, verdict
 from channels.smpp.receipts import normal
 from channels.smpp.text import Encoded, encode_text
 from channels.sms.contract import CarrierError, ErrorKind, Options, Outgoing, Sent, Tools, read_options
 from channels.sms.smpp.assembly import Assembly
-from channels.sms.smpp.inbound import INTERNATIONAL, Inbound
+from channels.sms.smpp.inbound import Inbound
 from channels.sms.smpp.options import SmppOptions
 
 #: types of number and numbering plans (SMPP 3.4 §5.2.5, §5.2.6)
@@ -54,57 +53,25 @@ class _Progress:
     weak: int = 0
 
 
-class Carrier:
+class Carrier(Centre):
     """One message centre. A text's state in the books is that of its last part: only that one asks for a receipt."""
 
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         """Opens nothing. Raises ``WrongOptions``."""
         self.options = read_options(SmppOptions, options)
-        account = self.options.account()
-        self._arrivals = Arrivals(tools.redis, tools.keyring, name)
+        arrivals = Arrivals(tools.redis, tools.keyring, name)
         inbound = Inbound(
             name=name,
             options=self.options,
-            arrivals=self._arrivals,
+            arrivals=arrivals,
             assembly=Assembly(tools.redis, tools.keyring, name),
             on_incoming=tools.on_incoming,
             on_report=tools.on_report,
         )
         # Who has nobody to take what comes in must not be given any of it.
         listens = tools.on_incoming is not None and tools.on_report is not None
-        if self.options.bind == "transceiver" and listens:
-            self._out = Link(name, account, Mode.TRANSCEIVER, inbound.take)
-            self._links = [self._out]
-        else:
-            self._out = Link(name, account, Mode.TRANSMITTER, inbound.take)
-            self._links = [self._out]
-            if listens:
-                self._links.append(Link(name, account, Mode.RECEIVER, inbound.take))
+        super().__init__(name, self.options, arrivals, inbound.take, listens=listens)
         self._progress: OrderedDict[object, _Progress] = OrderedDict()
-
-    async def start(self) -> None:
-        """Begin to connect; returns at once."""
-        for link in self._links:
-            link.start()
-
-    async def close(self) -> None:
-        """Let what is under way end, unbind, hang up."""
-        await asyncio.gather(*(link.stop() for link in self._links))
-        await self._arrivals.settle()
-
-    @property
-    def states(self) -> tuple[LinkState, ...]:
-        """What each link is doing. ``LinkState.REFUSED`` needs a person: the centre does not take our credentials."""
-        return tuple(link.state for link in self._links)
-
-    @property
-    def connected(self) -> bool:
-        """Whether all links are bound; where one is not, the log says why."""
-        return all(state is LinkState.BOUND for state in self.states)
-
-    async def bound(self, seconds: float) -> bool:
-        """Wait until all links are bound, at most so many seconds. Whether they are."""
-        return all(await asyncio.gather(*(link.bound(seconds) for link in self._links)))
 
     async def send(self, outgoing: Outgoing) -> Sent:
         """Hand over one text, in as many parts as it takes. Raises ``CarrierError``.

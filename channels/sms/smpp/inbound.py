@@ -16,7 +16,7 @@ from channels.smpp.arrivals import Arrivals
 from channels.smpp.client.session import Delivery
 from channels.smpp.names import Status, Tag
 from channels.smpp.parts import Segment, unpack
-from channels.smpp.pdu import DataMessage, ShortMessage, octets, words
+from channels.smpp.pdu import DataMessage, ShortMessage, octets, sender, words
 from channels.smpp.receipts import MessageState, is_receipt, normal, read_receipt, spellings
 from channels.smpp.text import Unreadable, decode_text
 from channels.sms.contract import DeliveryState, Incoming, Report
@@ -25,8 +25,6 @@ from channels.sms.smpp.options import SmppOptions
 
 log = structlog.get_logger(__name__)
 
-#: type of number: international (SMPP 3.4 §5.2.5)
-INTERNATIONAL: Final = 1
 #: what a state of the centre's tells us; UNKNOWN tells nothing
 STATES: Final = {
     MessageState.SCHEDULED: DeliveryState.SENT,
@@ -136,12 +134,11 @@ class Inbound:
     async def _hand_over(self, carrier_id: str, body: ShortMessage | DataMessage, text: str) -> None:
         if self._on_incoming is None:
             raise RuntimeError("a text, and nobody to take it")
-        plus = "+" if body.source_addr_ton == INTERNATIONAL and not body.source_addr.startswith("+") else ""
         await self._on_incoming(
             Incoming(
                 carrier=self._name,
                 carrier_id=carrier_id,
-                sender=plus + body.source_addr,
+                sender=sender(body),
                 to=body.destination_addr,
                 text=text,
                 at=datetime.now(UTC),

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from channels.sessions import GRACE_SECONDS
 from channels.smpp.arrivals import Arrival, Arrivals
-from channels.smpp.client.link import Link, LinkState, Mode
+from channels.smpp.centre import Centre
 from channels.smpp.client.session import Delivery
 from channels.smpp.client.words import NotSent, Throttled, Unanswered
 from channels.smpp.names import Command, Status, Tag, status_name
@@ -43,8 +43,8 @@ REPEAT_SECONDS: Final = 60
 PAUSE_SECONDS: Final = 0.2
 
 
-class Outbound:
-    """One centre: bound, kept bound, listened to and answered."""
+class Outbound(Centre):
+    """One centre: listened to and answered."""
 
     session_seconds = 180
     outcomes = frozenset({"aborted"})
@@ -53,37 +53,12 @@ class Outbound:
     def __init__(self, name: str, options: Options, tools: Tools) -> None:
         """Opens nothing. Raises ``WrongOptions``."""
         self.options = read_options(UssdSmppOptions, options)
-        account = self.options.account()
+        arrivals = Arrivals(tools.redis, tools.keyring, f"ussd|{name}", REPEAT_SECONDS)
+        super().__init__(name, self.options, arrivals, self._take)
         self._name = name
         self._tools = tools
         self._dialect = self.options.spoken()
-        self._arrivals = Arrivals(tools.redis, tools.keyring, f"ussd|{name}", REPEAT_SECONDS)
         self._register = Register(tools.redis, tools.keyring, name, self.session_seconds + GRACE_SECONDS)
-        if self.options.bind == "transceiver":
-            self._out = Link(name, account, Mode.TRANSCEIVER, self._take)
-            self._links = [self._out]
-        else:
-            self._out = Link(name, account, Mode.TRANSMITTER, self._take)
-            self._links = [self._out, Link(name, account, Mode.RECEIVER, self._take)]
-
-    async def start(self) -> None:
-        """Begin to connect; returns at once."""
-        for link in self._links:
-            link.start()
-
-    async def close(self) -> None:
-        """Let turns under way be answered, unbind, hang up."""
-        await asyncio.gather(*(link.stop() for link in self._links))
-        await self._arrivals.settle()
-
-    @property
-    def connected(self) -> bool:
-        """Whether all links are bound; where one is not, the log says why."""
-        return all(link.state is LinkState.BOUND for link in self._links)
-
-    async def bound(self, seconds: float) -> bool:
-        """Wait until all links are bound, at most so many seconds. Whether they are."""
-        return all(await asyncio.gather(*(link.bound(seconds) for link in self._links)))
 
     # --- what people begin ---
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from channels.smpp.codec import LONGEST_SHORT_MESSAGE
 from channels.smpp.names import Tag
 from channels.smpp.parts import unpack
-from channels.smpp.pdu import DataMessage, ShortMessage, Tlv, number, octets
+from channels.smpp.pdu import DataMessage, ShortMessage, Tlv, number, octets, sender
 from channels.smpp.text import Alphabet, decode_text, encode_text
 from channels.turn import Event, Malformed
 from channels.ussd.fields import PHONE_NUMBER, dialled
 from channels.ussd.smpp.dialects import Dialect, Dialled, Reference
 from channels.ussd.smpp.options import UssdSmppOptions
-
-#: type of number: international (SMPP 3.4 §5.2.5)
-INTERNATIONAL = 1
-#: SMPP 3.4 §5.3.2.32: what does not fit into ``short_message``
-LONGEST_SHORT_MESSAGE = 254
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +37,7 @@ def hear(body: ShortMessage | DataMessage, dialect: Dialect, alphabet: Alphabet,
     A message without ``ussd_service_op`` carries an answer where it looks like none that begins: some centres tag
     only what they begin.
     """
-    plus = "+" if body.source_addr_ton == INTERNATIONAL and not body.source_addr.startswith("+") else ""
-    msisdn = plus + body.source_addr
+    msisdn = sender(body)
     if not PHONE_NUMBER.fullmatch(msisdn):
         raise Malformed("source_addr", "missing" if not msisdn else "not well-formed")
     segment = unpack(body)
