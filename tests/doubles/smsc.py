@@ -14,6 +14,8 @@ from channels.smpp.codec import Framer, decode, encode
 from channels.smpp.names import RESPONSE, Command, Status
 from channels.smpp.pdu import BindResponse, Body, MessageResponse, Nothing, Pdu
 
+#: what has not happened by then never will, however busy the machine is
+PATIENCE_SECONDS = 60.0
 BINDS = (Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER, Command.BIND_RECEIVER)
 
 
@@ -28,12 +30,12 @@ class Connection:
     def write(self, command: int, body: Body, *, sequence: int, status: int = 0) -> None:
         self.writer.write(encode(command, body, sequence=sequence, status=status))
 
-    async def ask(self, command: int, body: Body, seconds: float = 5.0) -> Pdu:
+    async def ask(self, command: int, body: Body) -> Pdu:
         """Send a request and wait for the answer."""
         self.sequence += 1
         future = self.answers[self.sequence] = asyncio.get_running_loop().create_future()
         self.write(command, body, sequence=self.sequence)
-        return await asyncio.wait_for(future, seconds)
+        return await asyncio.wait_for(future, PATIENCE_SECONDS)
 
     def drop(self) -> None:
         """Cut the line without a word."""
@@ -72,9 +74,9 @@ class Smsc:
             connection.drop()
         await self._server.wait_closed()
 
-    async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """Wait for something to have happened."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not true():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.02):

@@ -46,6 +46,14 @@ class Listener:
 
 
 @pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    """Waits as long as it takes: a machine that is busy must not look like a Redis that is away."""
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
 def listener() -> Listener:
     return Listener()
 

@@ -49,7 +49,7 @@ async def test_two_bots_bound_to_one_centre_serve_one_session(
 ) -> None:
     environment |= {"RASID_CONFIG": str(configured(tmp_path, f"port = {smsc.port}"))}
     async with running("bot.py", environment), running("bot.py", environment):
-        await smsc.until(lambda: len(smsc.connections) == 2 and len(smsc.seen) >= 2, 60)
+        await smsc.until(lambda: len(smsc.connections) == 2 and len(smsc.seen) >= 2)
         handset = Handset(smsc)
         for place, text in enumerate(("*123#", "2", vouchers[0], "1")):
             message = handset.typed(text)
@@ -83,7 +83,7 @@ async def test_the_bot_s_probe_tells_which_centre_is_not_bound(
     config = configured(tmp_path, f"port = {smsc.port}")
     environment |= {"RASID_CONFIG": str(config), "RASID_BOT_PORT": str(port), "RASID_HOST": "127.0.0.1"}
     async with running("bot.py", environment) as bot, aiohttp.ClientSession() as http:
-        await smsc.until(lambda: smsc.connections, 60)
+        await smsc.until(lambda: smsc.connections)
         async with asyncio.timeout(10):
             while (said := await ready(bot, http, base))["status"] != "ok":
                 pass
