@@ -18,7 +18,7 @@ class GatewaySettings(Strict):
     adapter: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     #: how much a screen holds in GSM 03.38 septets, and in UCS-2 units when a text needs them (3GPP TS 23.038)
     septets: int = Field(default=182, ge=40, le=182)
-    ucs2: int = Field(default=80, ge=20, le=91)
+    ucs2: int = Field(default=80, ge=20, le=80)
     #: a path segment only the gateway knows: ``POST /ussd/{name}/{secret_path}``; empty means none
     secret_path: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", repr=False)
     #: addresses that may call; empty means all

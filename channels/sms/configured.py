@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from channels.loading import found
 from channels.sms.contract import Carrier, CarrierFactory, Tools, Webhook, WebhookFactory, WrongOptions
 from channels.sms.routes import Door
 from channels.text_turn import TextProfile, text_profile
@@ -53,7 +53,7 @@ def text_profiles(settings: Settings, operator: Operator) -> dict[str, TextProfi
 
 def load_carrier(adapter: str) -> CarrierFactory:
     """The class ``Carrier`` of ``channels/sms/<adapter>/carrier.py``. Raises ``UnknownAdapter``."""
-    factory: CarrierFactory | None = _load(adapter, "carrier", "Carrier")
+    factory: CarrierFactory | None = found(adapter, f"channels.sms.{adapter}.carrier", "Carrier")
     if factory is None:
         raise UnknownAdapter(adapter)
     return factory
@@ -61,20 +61,8 @@ def load_carrier(adapter: str) -> CarrierFactory:
 
 def load_webhook(adapter: str) -> WebhookFactory | None:
     """The class ``Webhook`` of ``channels/sms/<adapter>/webhook.py``; None where the carrier never calls us."""
-    factory: WebhookFactory | None = _load(adapter, "webhook", "Webhook")
+    factory: WebhookFactory | None = found(adapter, f"channels.sms.{adapter}.webhook", "Webhook")
     return factory
-
-
-def _load(adapter: str, module: str, name: str) -> Any:
-    if not adapter.isidentifier():
-        return None
-    path = f"channels.sms.{adapter}.{module}"
-    try:
-        return getattr(importlib.import_module(path), name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and path.startswith(error.name):
-            return None
-        raise
 
 
 def _carrier(name: str, carrier: CarrierSettings, tools: Tools) -> Carrier:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
+from channels.loading import found
 from channels.ussd.contract import AdapterFactory
 from channels.ussd.spelled.gateway import Spelled
-from channels.ussd.spelled.spelling import read_spelling
+from channels.ussd.spelled.spelling import Spelling, read_spelling
 from configuration.options import Options, WrongOptions
 
 FOLDER = Path(__file__).parent
@@ -26,23 +26,24 @@ def load(adapter: str, options: Options | None = None) -> AdapterFactory:
 
     Raises ``UnknownAdapter``, ``WrongOptions`` for a data file that cannot be used.
     """
-    if not adapter.isidentifier():
+    spelling = spelling_of(adapter, options or {})
+    if spelling is not None:
+        return Spelled(spelling)
+    factory: AdapterFactory | None = found(adapter, f"channels.ussd.{adapter}.gateway", "Gateway")
+    if factory is None:
         raise UnknownAdapter(adapter)
+    return factory
+
+
+def spelling_of(adapter: str, options: Options) -> Spelling | None:
+    """What an adapter's data file says; None where there is none. Raises ``WrongOptions`` for one that is of no use."""
     if adapter == OWN:
-        file = (options or {}).get("file")
+        file = options.get("file")
         if not isinstance(file, str) or not file:
             raise WrongOptions([("file", "is not set: where the gateway's data file lies")])
-        return Spelled(read_spelling(Path(file)))
-    if (SPELLINGS / f"{adapter}.toml").is_file():
-        return Spelled(read_spelling(SPELLINGS / f"{adapter}.toml"))
-    module = f"channels.ussd.{adapter}.gateway"
-    try:
-        factory: AdapterFactory = importlib.import_module(module).Gateway
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise UnknownAdapter(adapter) from error
-        raise
-    return factory
+        return read_spelling(Path(file))
+    shipped_one = SPELLINGS / f"{adapter}.toml"
+    return read_spelling(shipped_one) if adapter.isidentifier() and shipped_one.is_file() else None
 
 
 def shipped() -> list[str]:

@@ -79,7 +79,7 @@ class Adapter(ABC):
     session_seconds: int
     #: what a screen of it holds at most, whatever the settings allow (3GPP TS 23.038: 160 octets)
     most_septets: int = 182
-    most_ucs2: int = 91
+    most_ucs2: int = 80
     #: whether the gateway takes money in its own sessions: ``Reply.checkout`` is then written
     takes_money: bool = False
     #: every outcome of a ``SessionEnd``: metrics label, so it must be bounded

@@ -7,13 +7,13 @@ connections. It never imports the engine.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from redis.asyncio import Redis
 
+from channels.loading import found
 from channels.turn import Reply, Turn
 from configuration.options import Options
 from runtime.keyring import Keyring
@@ -101,11 +101,5 @@ class OutboundFactory(Protocol):
 
 def load(adapter: str) -> OutboundFactory | None:
     """The class ``Outbound`` of ``channels/ussd/<adapter>/outbound.py``; None where the gateway only calls us."""
-    module = f"channels.ussd.{adapter}.outbound"
-    try:
-        factory: OutboundFactory = importlib.import_module(module).Outbound
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            return None
-        raise
+    factory: OutboundFactory | None = found(adapter, f"channels.ussd.{adapter}.outbound", "Outbound")
     return factory

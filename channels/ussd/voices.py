@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from channels.ussd.adapters import OWN, SPELLINGS
-from channels.ussd.spelled.spelling import read_spelling
+from channels.loading import found
+from channels.ussd.adapters import spelling_of
 from channels.ussd.spelled.voice import SpelledVoice
 from channels.ussd.voice import Voice
 from configuration.options import Options
@@ -23,16 +21,10 @@ class NoVoice(Exception):
 
 def load_voice(adapter: str, options: Options) -> VoiceFactory:
     """What makes sessions of a gateway. Raises ``NoVoice``, ``WrongOptions`` for a data file that cannot be used."""
-    if not adapter.isidentifier():
+    spelling = spelling_of(adapter, options)
+    if spelling is not None:
+        return partial(SpelledVoice, spelling)
+    factory: VoiceFactory | None = found(adapter, f"channels.ussd.{adapter}.voice", "Voice")
+    if factory is None:
         raise NoVoice(adapter)
-    file = Path(str(options.get("file", ""))) if adapter == OWN else SPELLINGS / f"{adapter}.toml"
-    if adapter == OWN or file.is_file():
-        return partial(SpelledVoice, read_spelling(file))
-    module = f"channels.ussd.{adapter}.voice"
-    try:
-        factory: VoiceFactory = importlib.import_module(module).Voice
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise NoVoice(adapter) from error
-        raise
     return factory

@@ -127,7 +127,7 @@ class Spelling(Table):
     session_seconds: int = Field(ge=10, le=3600)
     #: what a screen holds at most, whatever the settings allow: GSM 03.38 septets, UCS-2 units
     septets: int = Field(default=182, ge=40, le=182)
-    ucs2: int = Field(default=91, ge=20, le=91)
+    ucs2: int = Field(default=80, ge=20, le=80)
     body: Literal["json", "form", "query"]
     methods: tuple[Literal["GET", "POST", "PUT"], ...] = ("POST",)
     request: RequestSpelling
