@@ -27,7 +27,6 @@ from channels.texts import TextConversation
 from channels.turn import Budget
 from dialogs.chats import COMMANDS, KEEP, MENU, UNLINK, chat_texts
 from dialogs.notices import Notices
-from dialogs.said import Screen
 from dialogs.texts import Texts
 from dialogs.values import Text
 from engine.api import Engine
@@ -158,7 +157,7 @@ class Chats:
         except Exception as error:
             # Whatever broke, the person hears something; should Postgres be away, the next line says so.
             log.exception("chat_failed", app=heard.app, error=type(error).__name__)
-            answer = self._screen(self._notices.screen("try_again", self._spoken(heard)))
+            answer = ChatAnswer(self._notices.screen("try_again", self._spoken(heard)).text)
         first = await self._engine.first_time(heard.app, heard.update_id)
         return answer if first else None
 
@@ -253,10 +252,6 @@ class Chats:
         """In the line's own language, read afresh: this very update may have changed it."""
         subscriber = await self._engine.subscriber(msisdn)
         return self._texts.say(self._texts.language(subscriber.language), said)
-
-    @staticmethod
-    def _screen(screen: Screen) -> ChatAnswer:
-        return ChatAnswer(screen.text)
 
     # -- secrets ----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Screens that people were shown, on their way to where the funnel is made of them.
 
-Noted in memory while a turn is answered, stored together a moment later. When storing does not keep up, hops are
-dropped and counted: they must never cost a person the answer.
+Noted in memory while a turn is answered, stored together a moment later. When storing does not keep up, those that
+wait are dropped, and the log says how many: they must never cost a person the answer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HopLog:
         if name[0] * 256 + name[1] >= 65_536 * self._percent // PERCENT:
             return
         if len(self._waiting) == WAITING_MOST:
-            log.warning("hops_dropped")
+            log.warning("hops_dropped", hops=WAITING_MOST)
             self._waiting.clear()
         hop = Hop(name, datetime.now(UTC), turn.gateway, trace.language or "", trace.state, reply.ends)
         self._waiting.append(hop)

@@ -7,6 +7,7 @@ same push tried again is the same session, and what was bought in it is bought o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from uuid import UUID
 
@@ -17,15 +18,15 @@ from channels.ussd.outbound import NotPushed, Opening, Outbound
 
 log = structlog.get_logger(__name__)
 
-
-#: what the ids of our sessions begin with
+#: what the ids of our sessions begin with, and all of one
 PREFIX = "push-"
+OURS = re.compile(rf"{PREFIX}([0-9a-f]{{32}})")
 
 
 def pushed(turn: Turn) -> UUID | None:
     """The push that began the session of this turn; None for a session that a person began."""
-    name = turn.session_id
-    return UUID(hex=name.removeprefix(PREFIX)) if name.startswith(PREFIX) and len(name) == len(PREFIX) + 32 else None
+    name = OURS.fullmatch(turn.session_id)
+    return None if name is None else UUID(hex=name[1])
 
 
 class Pushes:

@@ -24,7 +24,7 @@ from engine.api import Engine
 from runtime.embedded.process import free_port
 from runtime.keyring import Keyring
 from settings import Operator
-from tests.channels.phone import FACE_VALUE, MSISDN, Talk, money
+from tests.channels.phone import FACE_VALUE, MSISDN, Phone, Talk, money
 from tests.channels.smpp.conftest import smsc
 from tests.channels.ussd.smpp.conftest import Handset, operation, screen, session_info
 from tests.doubles.smsc import Smsc
@@ -129,6 +129,10 @@ async def test_without_a_gateway_nothing_is_pushed(tools) -> None:
     with pytest.raises(NotPushed) as refused:
         await pushes.push(MSISDN, "recharge.number", uuid4())
     assert refused.value.reason == "no_gateway"
+
+
+async def test_a_session_of_a_gateway_whose_id_begins_like_ours_is_its_own(talk: Talk, line: str) -> None:
+    assert (await Phone(talk(), session_id=f"push-{'z' * 32}").dial()).label == "main_menu.home"
 
 
 # --- to RestComm's gateway ---
