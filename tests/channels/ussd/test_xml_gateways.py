@@ -166,7 +166,10 @@ async def test_restcomm_s_abort_closes_the_session_and_is_counted(serving: Serve
     assert 'gateway="restcomm",outcome="user_abort"} 1.0' in metrics.render().decode()
 
 
-async def test_what_comviva_s_caller_types_may_be_the_very_code(serving: ServeAdapter, line: str) -> None:
+async def test_what_comviva_s_caller_types_may_be_the_very_code(
+    serving: ServeAdapter, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.sessions.SAME_SECONDS", 0.001)  # so soon it would be the first hop, repeated
     client = await serving("comviva", Comviva("comviva", "123", {}))
     home = await comviva(client, "*123#", "12")
     asked = await comviva(client, "2", "12")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,8 +15,8 @@ from channels.ussd.adapters import UnknownAdapter, load
 from channels.ussd.africastalking.gateway import Gateway
 from channels.ussd.contract import Request
 from channels.ussd.fields import FIELD_LIMIT
+from tests.channels.ussd.table import holds, request, table
 
-HOPS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "hops.json").read_text(encoding="utf-8"))
 TURN = Turn(channel="ussd", gateway="africastalking", session_id="ATUid_1", msisdn="+254712345678", text="")
 END = {
     "date": "2026-11-21 10:42:11.123",
@@ -40,18 +39,14 @@ def gateway() -> Gateway:
     return Gateway("africastalking", "123", {})
 
 
-@pytest.mark.parametrize("case", [case for case in HOPS if "turn" in case], ids=lambda case: case["label"])
-def test_a_hop_is_read_as_sent(gateway: Gateway, case: dict[str, Any]) -> None:
-    turn = gateway.read(Request(case["body"].encode()))
-    assert {name: getattr(turn, name) for name in case["turn"]} == case["turn"]
-    assert (turn.channel, turn.gateway, turn.cumulative) == ("ussd", "africastalking", True)
+@pytest.mark.parametrize("case", table(Path(__file__).parent / "hops.json"))
+def test_a_hop_is_read_as_sent_or_refused_by_field_and_reason(gateway: Gateway, case: dict[str, Any]) -> None:
+    holds(gateway, case, request(case))
 
 
-@pytest.mark.parametrize("case", [case for case in HOPS if "malformed" in case], ids=lambda case: case["label"])
-def test_a_malformed_hop_is_refused_by_field_and_reason(gateway: Gateway, case: dict[str, Any]) -> None:
-    with pytest.raises(Malformed) as refused:
-        gateway.read(Request(case["body"].encode()))
-    assert [refused.value.field, refused.value.reason] == case["malformed"]
+def test_every_hop_brings_all_inputs_so_far(gateway: Gateway) -> None:
+    turn = gateway.read(Request(b"sessionId=ATUid_1&phoneNumber=%2B254712345678&text=1*2"))
+    assert (turn.gateway, turn.text, turn.cumulative) == ("africastalking", "1*2", True)
 
 
 def test_raw_bytes_that_are_no_utf8_are_refused(gateway: Gateway) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,8 +14,9 @@ from channels.turn import Malformed, Reply, Turn
 from channels.ussd.comviva.gateway import Gateway
 from channels.ussd.contract import Request, Response
 from configuration.options import WrongOptions
-from tests.channels.ussd.tables import becomes, rows
+from tests.channels.ussd.table import holds, request, table
 
+HOPS = table(Path(__file__).with_name("hops.json"))
 HOP = {"SessionID": "1369", "MSISDN": "254712345678", "MSC": "9876", "input": "1"}
 KNOWN = {"userid": "rasid", "password": "s3cret"}
 
@@ -30,9 +32,9 @@ def turn_of(gateway: Gateway, **fields: str) -> Turn:
     return read
 
 
-@pytest.mark.parametrize("row", rows(__file__))
-def test_a_query_becomes_what_it_says(gateway: Gateway, row: dict[str, Any]) -> None:
-    becomes(gateway, row)
+@pytest.mark.parametrize("case", HOPS)
+def test_a_query_becomes_what_it_says(gateway: Gateway, case: dict[str, Any]) -> None:
+    holds(gateway, case, request(case))
 
 
 @pytest.mark.parametrize(("ends", "flow"), [(False, "FC"), (True, "FB")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from channels.turn import Malformed, Reply, Turn
 from channels.ussd.contract import Request, SessionEnd
 from channels.ussd.restcomm.gateway import Gateway
 from configuration.options import WrongOptions
-from tests.channels.ussd.tables import becomes, request_of, rows
+from tests.channels.ussd.table import holds, request, table
 
+HOPS = table(Path(__file__).with_name("hops.json"))
 DECLARED = '<?xml version="1.0" encoding="UTF-8"?>'
-FIRST = rows(__file__)[1].values[0]
-ANSWER = rows(__file__)[4].values[0]
+FIRST = HOPS[1].values[0]
+ANSWER = HOPS[4].values[0]
 
 
 @pytest.fixture
@@ -27,14 +29,14 @@ def gateway() -> Gateway:
 
 def turn_of(gateway: Gateway, row: dict[str, Any], **known: str) -> Turn:
     """The turn of a row, completed as the pointers do it."""
-    read = gateway.read(request_of(row))
+    read = gateway.read(request(row))
     assert isinstance(read, Turn)
     return replace(read, **known)
 
 
-@pytest.mark.parametrize("row", rows(__file__))
-def test_a_payload_becomes_what_it_says(gateway: Gateway, row: dict[str, Any]) -> None:
-    becomes(gateway, row)
+@pytest.mark.parametrize("case", HOPS)
+def test_a_payload_becomes_what_it_says(gateway: Gateway, case: dict[str, Any]) -> None:
+    holds(gateway, case, request(case))
 
 
 def test_a_screen_goes_on_as_a_request_and_the_first_one_sets_the_cookie(gateway: Gateway) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from channels.turn import Malformed, Reply
 from channels.ussd.contract import Request
 from channels.ussd.truroute.gateway import Gateway
 from configuration.options import WrongOptions
-from tests.channels.ussd.tables import becomes, request_of, rows
+from tests.channels.ussd.table import holds, request, table
 
+HOPS = table(Path(__file__).with_name("hops.json"))
 HOP = "<ussd><msisdn>254712345678</msisdn><sessionid>9901</sessionid><type>2</type><msg>{}</msg></ussd>"
 
 
@@ -22,9 +24,9 @@ def gateway() -> Gateway:
     return Gateway("truroute", "123", {})
 
 
-@pytest.mark.parametrize("row", rows(__file__))
-def test_a_payload_becomes_what_it_says(gateway: Gateway, row: dict[str, Any]) -> None:
-    becomes(gateway, row)
+@pytest.mark.parametrize("case", HOPS)
+def test_a_payload_becomes_what_it_says(gateway: Gateway, case: dict[str, Any]) -> None:
+    holds(gateway, case, request(case))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_a_payload_becomes_what_it_says(gateway: Gateway, row: dict[str, Any]) -
     ],
 )
 def test_an_answer_is_spelled_to_the_letter(gateway: Gateway, reply: Reply, body: str) -> None:
-    turn = gateway.read(request_of({"body": HOP.format("1")}))
+    turn = gateway.read(request({"body": HOP.format("1")}))
     response = gateway.write(reply, turn)
     assert response.body.decode() == '<?xml version="1.0" encoding="UTF-8"?>' + body
     assert (response.status, response.content_type) == (200, "text/xml")
