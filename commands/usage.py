@@ -123,15 +123,18 @@ def _bar() -> Progress:
 
 
 def _watch(bar: Progress, name: str) -> Watcher:
-    """Two bars for a file: how many lines it has is known at its end, how many records are charged after that."""
+    """Two bars for a file: how many lines it has is known at its end, how many are to be charged batch by batch."""
     steps: dict[str, TaskID] = {}
 
     def more(what: str, count: int) -> None:
-        """So many more are read, or charged."""
-        if what not in steps:
-            read = bar.tasks[steps["read"]].completed if what == "charged" and "read" in steps else None
-            steps[what] = bar.add_task(f"{name}: {what}", total=read)
-        bar.advance(steps[what], count)
+        """So many more are read, due to be charged, or charged."""
+        step = "charged" if what == "due" else what
+        if step not in steps:
+            steps[step] = bar.add_task(f"{name}: {step}", total=None)
+        if what == "due":
+            bar.update(steps[step], total=(bar.tasks[steps[step]].total or 0) + count)
+        else:
+            bar.advance(steps[step], count)
 
     return more
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 from uuid import UUID, uuid5
 
 from engine.mediation import store
@@ -34,6 +35,8 @@ async def charge(connect: Connect, post: Post, batch: Batch, progress: Callable[
     async with connect() as connection, Overlap() as posting:
         # Its rows are read as long as they are charged; nobody else waits for this transaction.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        for (due,) in await (await connection.execute(store.HOW_MANY, _rest(batch))).fetchall():
+            progress("due", due)
         async for line in _lines(connection, batch):
             waiting += _operations(line, batch.batch_id, batch.staged_at)
             # A window ends with an account, so that progress can name it.
@@ -45,12 +48,16 @@ async def charge(connect: Connect, post: Post, batch: Batch, progress: Callable[
         await posting.start(_post(connect, post, batch, waiting, progress))
 
 
+def _rest(batch: Batch) -> dict[str, Any]:
+    """What is due of a batch: from the account on where an earlier run stopped."""
+    return {"batch_id": batch.batch_id, "shard": batch.shard, "account_id": batch.account_id}
+
+
 async def _lines(connection: Connection, batch: Batch) -> AsyncIterator[list[Row]]:
     """The due rows of one line after the other."""
-    asked = {"batch_id": batch.batch_id, "shard": batch.shard, "account_id": batch.account_id}
     kept: list[Row] = []
     async with connection.cursor(name="usage_due", binary=True) as cursor:
-        await cursor.execute(store.DUE, asked)
+        await cursor.execute(store.DUE, _rest(batch))
         while rows := await cursor.fetchmany(PAGE):
             groups = [list(group) for _, group in groupby(kept + rows, key=lambda row: row[:3])]
             # The last line may go on in the next page.

@@ -21,6 +21,8 @@ from settings import Category, Operator
 
 #: Interfaces whose sessions are charged while they last.
 ONLINE = frozenset({"nchf", "diameter", "radius"})
+#: Those of them whose sessions usage records call by another name than the books (``SessionRequest.called``).
+CALLED = frozenset({"nchf", "radius"})
 #: How long a session that was charged online is surely remembered (``engine.usage.service.REMEMBERED``, less a day).
 COMPARED_FOR = timedelta(days=6)
 #: How far a clock of the network may run ahead.

@@ -40,7 +40,7 @@ MOST = 10_000
 #: differences that are shown
 DIFFERENCES = 1_000
 
-#: Is told of every step: what is done (``read`` lines, ``charged`` records), and how much more of it.
+#: Is told of every step: lines ``read``, records ``due`` to be charged and ``charged``, and how much more of it.
 Progress = Callable[[str, int], None]
 
 
@@ -188,7 +188,7 @@ class Mediation:
     async def _keep(self, file: UsageFile, batch: Batch, block: Block, *, again: bool = False) -> None:
         """Keep a block and how far the file is read, in one commit."""
         async with self._connected() as connection:
-            verdicts = await store.judge(connection, block, file.source, batch.batch_id)
+            verdicts = await store.judge(connection, block, file.source, file.interface, batch.batch_id)
             refused = list(block.refused)
             refused += await self._refused(file, block, verdicts)
             duplicates = sum(verdict == "duplicate" for _, verdict in verdicts)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from engine.mediation.rules import LONGEST
+from engine.mediation.rules import CALLED, CLOCK_SKEW, LONGEST
 from engine.mediation.tables import BatchState
 
 Row = tuple[Any, ...]
@@ -24,8 +24,17 @@ STAGE_TABLE = """
     ) ON COMMIT DELETE ROWS"""
 
 _LONGEST = f"make_interval(days => {LONGEST.days})"
+_SKEW = f"make_interval(secs => {CLOCK_SKEW.total_seconds()})"
 
 COPY = "COPY usage_staged FROM STDIN"
+
+# What was charged online is found by the session's own key. It was going on while it was used, as far as clocks agree.
+NAMED = f"""
+    UPDATE usage_staged t SET session_key = o.session_id
+    FROM session o
+    WHERE o.shard = t.shard AND o.account_id = t.account_id AND o.interface = %(interface)s
+      AND split_part(o.name, E'\\n', 2) = t.session_key::text
+      AND o.opened_at <= t.ended_at + {_SKEW} AND coalesce(o.closed_at, 'infinity') >= t.started_at - {_SKEW}"""
 
 # Of a session and rating group the records of one source follow each other: whichever begins where another is not over
 # covers the same time twice. The latest start before a record's end may belong to a record that is over; one that is
@@ -111,11 +120,15 @@ BATCHES = f"""
     SELECT batch_id, state, records, shard, account_id, staged_at FROM usage_batch
     WHERE file_id = %(file_id)s AND state <> '{BatchState.DONE}' ORDER BY batch_id"""
 
-#: What is to be charged, in the order of accounts. A batch's rows lie together, so they are read and sorted once.
-DUE = """
-    SELECT shard, account_id, line_id, session_key, rating_group, unit, amount, started_at
+_DUE = """
     FROM usage_record
-    WHERE batch_id = %(batch_id)s AND due AND amount > 0 AND (shard, account_id) > (%(shard)s, %(account_id)s)
+    WHERE batch_id = %(batch_id)s AND due AND amount > 0 AND (shard, account_id) > (%(shard)s, %(account_id)s)"""
+
+HOW_MANY = f"SELECT count(*) {_DUE}"
+
+#: What is to be charged, in the order of accounts. A batch's rows lie together, so they are read and sorted once.
+DUE = f"""
+    SELECT shard, account_id, line_id, session_key, rating_group, unit, amount, started_at {_DUE}
     ORDER BY shard, account_id, line_id, session_key, rating_group, started_at"""
 
 CHARGED_TO = "UPDATE usage_batch SET shard = %(shard)s, account_id = %(account_id)s WHERE batch_id = %(batch_id)s"
@@ -209,11 +222,15 @@ class Block(NamedTuple):
         return len(self.fields)
 
 
-async def judge(connection: Connection, block: Block, source: str, batch_id: UUID) -> list[tuple[int, str]]:
+async def judge(
+    connection: Connection, block: Block, source: str, interface: str, batch_id: UUID
+) -> list[tuple[int, str]]:
     """Keep a block's records that are new. Returns (line, verdict) of all others."""
     await connection.execute(LOCK)
     await connection.execute(STAGE_TABLE)
     async with connection.cursor().copy(COPY) as copy:
         await copy.write(block.text)
+    if interface in CALLED:
+        await connection.execute(NAMED, {"interface": interface})
     cursor = await connection.execute(KEEP, {"source": source, "batch_id": batch_id})
     return [(line, verdict) for line, verdict in await cursor.fetchall()]

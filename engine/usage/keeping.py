@@ -101,7 +101,7 @@ def write_session(case: Case, asked: SessionRequest) -> None:
     known = case.facts.session
     ends = asked.act is SessionAct.RELEASE
     if known is None or begins_again(known, asked):
-        what = (asked.session_key, asked.line_id, asked.interface, asked.session_id, asked.node, asked.notify)
+        what = (asked.session_key, asked.line_id, asked.interface, _name(asked), asked.node, asked.notify)
         wanted = SessionFacts(*what, case.now, case.now if ends else None)
         case.write("sessions", *wanted)
         return
@@ -109,3 +109,8 @@ def write_session(case: Case, asked: SessionRequest) -> None:
     node, notify = asked.node or known.node, asked.notify or known.notify
     if (node, notify, closed_at) != (known.node, known.notify, known.closed_at):
         case.write("sessions", *known._replace(node=node, notify=notify, closed_at=closed_at))
+
+
+def _name(asked: SessionRequest) -> str:
+    """The network's name of a session and, on a line of its own, what its usage records are found by."""
+    return asked.session_id if asked.record_key is None else f"{asked.session_id}\n{asked.record_key}"

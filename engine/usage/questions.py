@@ -45,6 +45,9 @@ _STATES = {str(state): state for state in ReservationState}
 def _session(asked: Operation) -> Iterator[Row]:
     if isinstance(asked, SessionRequest) and asked.act is not SessionAct.EVENT:
         yield (*asked.account, asked.session_key)
+        if asked.act is SessionAct.CREATE and asked.record_key is not None:
+            # No session has this key: it asks for what files told of it before.
+            yield (*asked.account, asked.record_key)
 
 
 #: how many columns the session itself has in what is answered
@@ -57,7 +60,7 @@ def _add_session(facts: Facts, row: Row) -> None:
     Of a session that nobody opened there is one with what was charged for it from files.
     """
     if row[0] is None:
-        facts.recorded = {(group, _UNITS[unit]): amount for group, unit, amount in row[-1] or ()}
+        facts.recorded |= {(group, _UNITS[unit]): amount for group, unit, amount in row[-1] or ()}
         return
     if facts.session is None:
         facts.session = SessionFacts(*row[:_OWN])

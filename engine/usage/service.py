@@ -176,7 +176,7 @@ def _open(row: Any) -> OpenSession:
     return OpenSession(
         line=LineRef(row.shard, row.account_id, row.line_id),
         interface=row.interface,
-        session_id=row.name,
+        session_id=row.name.partition("\n")[0],
         node=row.node,
         notify=row.notify,
         opened_at=row.opened_at,

@@ -20,7 +20,7 @@ session = sa.Table(
     sa.Column("session_id", UUID, primary_key=True),
     sa.Column("line_id", UUID),
     sa.Column("interface", sa.Text, nullable=False),
-    # The network's own name for it.
+    # The network's own name for it, and after a line break the key of its usage records where that is another one.
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("node", sa.Text, nullable=False),
     sa.Column("notify", sa.Text, nullable=False),

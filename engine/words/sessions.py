@@ -97,6 +97,7 @@ class SessionRequest(Operation, frozen=True, kw_only=True, tag="session"):
     ``interface`` is who speaks (``nchf``, ``diameter``, ``radius``), ``session_id`` the network's name of the session,
     unique for its interface while it lasts. ``node`` is the network element, so that all of its sessions can be found
     when it starts anew; ``notify`` is where it wants to hear of changes. Both are kept from the request that says them.
+    ``called`` is what usage records call the session, where that is another name: kept from the request that opens it.
     """
 
     act: SessionAct
@@ -108,11 +109,22 @@ class SessionRequest(Operation, frozen=True, kw_only=True, tag="session"):
     cumulative: bool = False
     node: str = ""
     notify: str = ""
+    called: str = ""
+
+    def meant(self) -> tuple[Any, ...]:
+        """Without who asks and where: what is sent again may come by another agent, or from another instance."""
+        said = (self.act, self.interface, self.session_id, self.sequence, self.reports, self.cumulative)
+        return (self.account, self.line_id, *said)
 
     @property
     def session_key(self) -> UUID:
         """What the session is found by."""
         return session_uuid(self.interface, self.session_id)
+
+    @property
+    def record_key(self) -> UUID | None:
+        """What usage records of it are found by, where they call it by another name."""
+        return session_uuid(self.interface, self.called) if self.called else None
 
 
 class GroupAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from engine.words import (
 )
 from engine.words.sessions import session_key
 from network.diameter.codec import VENDOR_3GPP, Avp, Group, Refused, Result, avp, names
+from network.groups import asked_twice, merged
 
 #: who speaks, in the engine's books
 INTERFACE = "diameter"
@@ -146,10 +147,10 @@ def _services(avps: Group, rating_group: int) -> tuple[Service, ...]:
         if said is not None and said > LARGEST_GROUP:
             raise _invalid(group, names.AVP_RATING_GROUP, f"rating group {said} is above {LARGEST_GROUP}")
         named = [*group.all(names.AVP_SERVICE_IDENTIFIER), *group.all(names.AVP_RATING_GROUP)]
-        report = _report(group, rating_group if said is None else said)
-        if any(report.rating_group == other.report.rating_group for other in found):
-            raise Refused(Result.INVALID_AVP_VALUE, f"rating group {report.rating_group} comes twice", whole)
-        found.append(Service(report, named))
+        found.append(Service(_report(group, rating_group if said is None else said), named))
+        twice = asked_twice(service.report for service in found)
+        if twice is not None:
+            raise Refused(Result.INVALID_AVP_VALUE, f"rating group {twice} asks for two quotas", whole)
     single = (names.AVP_REQUESTED_SERVICE_UNIT, names.AVP_USED_SERVICE_UNIT)
     if not found and any(avps.all(code) for code in single):
         return (Service(_report(avps, rating_group), None),)
@@ -222,24 +223,24 @@ def session_request(asked: CreditControl, line: LineRef, peer: str, now: datetim
         interface=INTERFACE,
         session_id=asked.session_id,
         sequence=asked.number,
-        reports=tuple(service.report for service in asked.services),
+        reports=merged(service.report for service in asked.services),
         node=asked.origin_host,
         notify=urlencode({"peer": peer, "realm": asked.origin_realm}),
     )
 
 
 def answer_avps(asked: CreditControl, groups: Sequence[GroupAnswer]) -> tuple[Result, list[Avp]]:
-    """The result of a CCR, and what is said of its services."""
-    single = [group for service, group in zip(asked.services, groups, strict=True) if service.named is None]
-    if single:
-        return _RESULTS[single[0].result], _quota(single[0])
-    said = [
-        avp(
-            names.AVP_MULTIPLE_SERVICES_CREDIT_CONTROL,
-            [*(service.named or ()), avp(names.AVP_RESULT_CODE, int(_RESULTS[group.result])), *_quota(group)],
-        )
-        for service, group in zip(asked.services, groups, strict=True)
-    ]
+    """The result of a CCR, and what is said of its services: the quota to that which asked for it."""
+    by_group = {group.rating_group: group for group in groups}
+    asking = {service.report.rating_group for service in asked.services if service.report.requested is not None}
+    said: list[Avp] = []
+    for service in asked.services:
+        report, group = service.report, by_group[service.report.rating_group]
+        quota = [] if report.requested is None and report.rating_group in asking else _quota(group)
+        if service.named is None:
+            return _RESULTS[group.result], quota
+        result = avp(names.AVP_RESULT_CODE, int(_RESULTS[group.result]))
+        said.append(avp(names.AVP_MULTIPLE_SERVICES_CREDIT_CONTROL, [*service.named, result, *quota]))
     return Result.SUCCESS, said
 
 

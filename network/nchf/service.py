@@ -143,6 +143,7 @@ class ChargingData:
             reports=reports(asked.multiple_unit_usage),
             node=asked.nf_consumer_identification.n_f_name or "",
             notify=asked.notify_uri or "",
+            called=_called(asked),
         )
         answer = await self._engine.post(operation)
         if answer.code in _FIELDS:
@@ -150,6 +151,13 @@ class ChargingData:
         if not answer.ok:
             raise Problem(*_CAUSES.get(Code(answer.code), (403, "END_USER_REQUEST_DENIED", answer.code)))
         return answer
+
+
+def _called(asked: wire.ChargingDataRequest) -> str:
+    """What charging data records call the session: the charging id (TS 32.298 §5.1.5.1)."""
+    details = asked.pdu_session_charging_information
+    named = () if details is None else (details.s_m_fcharging_id, details.charging_id)
+    return next((str(name) for name in (*named, asked.charging_id) if name is not None), "")
 
 
 def _act(asked: wire.ChargingDataRequest) -> SessionAct:
@@ -191,5 +199,5 @@ def _response(asked: wire.ChargingDataRequest, answer: Answer) -> wire.ChargingD
     return wire.ChargingDataResponse(
         invocation_time_stamp=answer.booked_at,
         invocation_sequence_number=asked.invocation_sequence_number,
-        multiple_unit_information=information(granted(answer)),
+        multiple_unit_information=information(granted(answer), asked.multiple_unit_usage),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.words import FinalUnit, GroupAnswer, GroupReport, ResultCode, Unit, Used
+from network.groups import asked_twice, merged
 from network.http import wrong
 from network.nchf import wire
 
@@ -22,12 +23,12 @@ _FINAL = {
 
 
 def reports(usages: Sequence[wire.MultipleUnitUsage]) -> tuple[GroupReport, ...]:
-    """The rating groups of a request. Raises ``Problem`` for one that comes twice or asks for two units at once."""
-    read = tuple(_report(number, usage) for number, usage in enumerate(usages))
-    groups = {report.rating_group for report in read}
-    if len(groups) < len(read):
-        raise wrong(FAILED, "multipleUnitUsage", "a rating group comes twice")
-    return read
+    """The rating groups of a request. Raises ``Problem`` for one that asks for two quotas or two units at once."""
+    read = [_report(number, usage) for number, usage in enumerate(usages)]
+    twice = asked_twice(read)
+    if twice is not None:
+        raise wrong(FAILED, "multipleUnitUsage", f"rating group {twice} asks for two quotas: one is kept for each")
+    return merged(read)
 
 
 def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
@@ -67,8 +68,9 @@ def _amount(units: wire.Units, unit: Unit) -> int:
 
 
 def _used(number: int, containers: Sequence[wire.UsedUnitContainer]) -> Used:
-    # A container counted twice within one request is one container (TS 32.290 §5.2.2.3: localSequenceNumber).
-    once = {container.local_sequence_number: container for container in containers}.values()
+    # What stands twice within one request is one container (TS 32.290 §5.2.2.3). Not by its number alone: some give all
+    # of theirs the same.
+    once = dict.fromkeys(containers)
     up = sum(one.uplink_volume or 0 for one in once)
     down = sum(one.downlink_volume or 0 for one in once)
     # A total without directions goes down, as most traffic does; what exceeds the directions too.
@@ -84,18 +86,23 @@ def _used(number: int, containers: Sequence[wire.UsedUnitContainer]) -> Used:
     return used
 
 
-def information(groups: Iterable[GroupAnswer]) -> tuple[wire.MultipleUnitInformation, ...]:
-    """What the rating groups may use now."""
-    return tuple(_information(group) for group in groups)
+def information(
+    groups: Iterable[GroupAnswer], usages: Iterable[wire.MultipleUnitUsage]
+) -> tuple[wire.MultipleUnitInformation, ...]:
+    """What the rating groups may use now, each where ``usages`` ask for it."""
+    asking_last = sorted(usages, key=lambda usage: usage.requested_unit is not None)
+    upfs = {usage.rating_group: usage.upf_id for usage in asking_last}
+    return tuple(_information(group, upfs) for group in groups)
 
 
-def _information(group: GroupAnswer) -> wire.MultipleUnitInformation:
+def _information(group: GroupAnswer, upfs: Mapping[int, str | None]) -> wire.MultipleUnitInformation:
     granted = group.granted if group.result is ResultCode.SUCCESS else None
     names = {Unit.OCTETS: "total_volume", Unit.SECONDS: "time", Unit.MESSAGES: "service_specific_units"}
     thresholds = {Unit.OCTETS: "volume", Unit.SECONDS: "time", Unit.MESSAGES: "unit"}
     threshold = {} if group.threshold is None else {f"{thresholds[group.unit]}_quota_threshold": group.threshold}
     return wire.MultipleUnitInformation(
         rating_group=group.rating_group,
+        upf_id=upfs.get(group.rating_group),
         result_code=group.result,
         granted_unit=None if granted is None else wire.Units(**{names[group.unit]: granted}),
         validity_time=group.validity_seconds,

@@ -42,16 +42,20 @@ class Units(Wire, frozen=True, kw_only=True):
 
 
 class UsedUnitContainer(Units, frozen=True, kw_only=True):
-    """What was used since the last report."""
+    """What was used since the last report. Number and time tell it from others of its request."""
 
     local_sequence_number: int
-    quota_management_indicator: str | None = None
+    trigger_timestamp: str | None = None
 
 
 class MultipleUnitUsage(Wire, frozen=True, kw_only=True):
-    """One rating group: what was used, and what is asked for (an empty ``requestedUnit`` asks for what is right)."""
+    """One rating group: what was used, and what is asked for (an empty ``requestedUnit`` asks for what is right).
+
+    It comes once for each user plane function that serves it (``uPFID``).
+    """
 
     rating_group: RatingGroup
+    upf_id: Name | None = msgspec.field(default=None, name="uPFID")
     requested_unit: Units | None = None
     used_unit_container: Annotated[tuple[UsedUnitContainer, ...], msgspec.Meta(max_length=1000)] = ()
 
@@ -106,6 +110,8 @@ class MultipleUnitInformation(Wire, frozen=True, kw_only=True):
     """What one rating group may use now (§6.1.6.2.1.8)."""
 
     rating_group: int
+    #: as the request that is answered said it: by this and the rating group an SMF finds where the quota belongs
+    upf_id: str | None = msgspec.field(default=None, name="uPFID")
     result_code: str
     granted_unit: Units | None = None
     validity_time: int | None = None

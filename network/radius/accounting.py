@@ -146,6 +146,7 @@ def session_request(
         cumulative=True,
         node=node,
         notify=_notify(packet, source),
+        called=_session_id(packet).decode("utf-8", "replace"),
     )
 
 
@@ -172,11 +173,16 @@ def _octets(packet: Packet, low: Attribute, high: Attribute) -> int:
 
 def _session_name(packet: Packet, node: str, keyring: Keyring) -> str:
     """What the books call a session: ids alone are used again (these are FreeRADIUS's key for acctuniqueid)."""
+    session_id = _session_id(packet)
+    user, port = packet.first(Attribute.USER_NAME) or b"", packet.first(Attribute.NAS_PORT) or b""
+    return _named(keyring, node, user, session_id, port, packet.first(Attribute.CLASS) or b"")
+
+
+def _session_id(packet: Packet) -> bytes:
     session_id = packet.first(Attribute.ACCT_SESSION_ID)
     if not session_id:
         raise Malformed("ACCT_SESSION_ID: missing")
-    user, port = packet.first(Attribute.USER_NAME) or b"", packet.first(Attribute.NAS_PORT) or b""
-    return _named(keyring, node, user, session_id, port, packet.first(Attribute.CLASS) or b"")
+    return session_id
 
 
 @lru_cache(maxsize=NAMES)

@@ -1,4 +1,4 @@
-"""Usage files in memory, as mediation takes them."""
+"""Usage files in memory, as mediation takes them, and the lines that they tell of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 
 import msgspec
 
-from engine.api import Opened
-from engine.words import Subscriber
+from engine.api import Engine, Opened
+from engine.words import Subscriber, Unit
+from tests.engine.shop import credit, open_line
+
+MB = 1_000_000
 
 #: what tests count from: some hours ago, on a full second
 THEN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
@@ -40,3 +43,15 @@ def usage_file(
     rows = list(rows)
     digest = hashlib.sha256(msgspec.json.encode([name, source, rows])).digest()
     return Opened(digest, name, source, interface, lambda skip: islice(rows, skip, None))
+
+
+async def with_octets(engine: Engine, octets: int) -> Subscriber:
+    """A line with so many octets."""
+    line = await open_line(engine)
+    await credit(engine, line, octets, Unit.OCTETS)
+    return line
+
+
+async def left(engine: Engine, line: Subscriber, unit: Unit = Unit.OCTETS) -> int:
+    """What the line has left."""
+    return (await engine.subscriber(line.msisdn)).total(unit)

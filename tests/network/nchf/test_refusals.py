@@ -65,7 +65,7 @@ async def test_a_reference_cannot_be_changed_into_another(api: Api, engine: Engi
         ({"subscriberIdentifier": "imsi-x"}, "subscriberIdentifier"),
         ({"notifyUri": "file:///etc/passwd"}, "notifyUri"),
         ({"multipleUnitUsage": [{}]}, "multipleUnitUsage[0].ratingGroup"),
-        ({"multipleUnitUsage": [group(1), group(1)]}, "multipleUnitUsage"),
+        ({"multipleUnitUsage": [group(1, wanted={}), group(1, wanted={})]}, "multipleUnitUsage"),
         ({"multipleUnitUsage": [group(1, totalVolume=-5)]}, "multipleUnitUsage[0].usedUnitContainer[0].totalVolume"),
         ({"multipleUnitUsage": [group(1, wanted={"time": 1, "totalVolume": 1})]}, "multipleUnitUsage[0].requestedUnit"),
         ({"multipleUnitUsage": [PETABYTES]}, "multipleUnitUsage[0].usedUnitContainer"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import LineStatus, Unit
+from tests.engine.mediation.files import record, usage_file
 from tests.engine.shop import credit, open_line
 from tests.network.api import Api
 from tests.network.nchf.network import (
@@ -234,3 +236,16 @@ async def test_a_barred_line_opens_nothing_and_what_it_used_before_is_charged(ap
     update = await api.post(f"{ref}/update", asking(1, group(wanted={}, totalVolume=MB)))
     assert only(update) == {"ratingGroup": 10, "resultCode": "END_USER_SERVICE_DENIED"}
     assert await left(engine, line) == 9 * MB
+
+
+async def test_a_record_of_a_session_that_was_charged_here_is_found_by_its_charging_id(
+    api: Api, engine: Engine
+) -> None:
+    line = await data_line(engine, 10 * MB)
+    asked = opening(line, group())
+    ref = resource(await api.post(ROOT, asked))
+    assert (await api.post(f"{ref}/release", asking(1, group(totalVolume=3 * MB)))).status == 204
+    called = str(asked["pDUSessionChargingInformation"]["chargingId"])
+    told = record(line, called, 3 * MB, end=datetime.now(UTC).isoformat())
+    file = await engine.mediation.import_usage(usage_file([told], interface="nchf"))
+    assert (file.records, await left(engine, line)) == (1, 7 * MB)
