@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 #: seconds that open requests may take to finish once the server is told to stop
 DRAIN_SECONDS = 10.0
+#: nobody waits longer for an answer: a statement that goes on holds a connection, and perhaps locks, for nothing
+STATEMENT_SECONDS = 30
 
 
 class NotServable(Exception):
@@ -58,7 +60,7 @@ async def open_services(settings: Settings, operator: Operator) -> Opened:
     problems = check_operator(operator, fits(profiles(settings.gateways)))
     if problems:
         raise NotServable(*sentences(problems))
-    return await open_process(settings, operator)
+    return await open_process(settings, operator, statement_seconds=STATEMENT_SECONDS)
 
 
 async def app(settings: Settings) -> web.Application:
@@ -203,6 +205,7 @@ async def serve(settings: Settings, *, reuse_port: bool) -> None:
             services.watch(stop),
             Pulse(services.redis, services.metrics, "ussd").run(stop),
             AlarmWatch(services.engine.alarms.raise_alarm, services.metrics).run(stop),
+            *listeners.works(stop),
         )
         stack.push_async_callback(Parts(stop, works).end, DRAIN_SECONDS)
         log.info("serving", port=settings.port, gateways=sorted(settings.gateways), carriers=sorted(settings.carriers))

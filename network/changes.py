@@ -39,7 +39,7 @@ class Changes:
     """The worker of one interface; several processes may have one."""
 
     def __init__(self, engine: Engine, interface: str, tell: Teller) -> None:
-        """``interface`` is who its sessions speak with (``radius``, ``diameter``)."""
+        """``interface`` is who its sessions speak with (``nchf``, ``radius``, ``diameter``)."""
         self._engine = engine
         self._interface = interface
         self._tell = tell

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from engine.api import Engine
 from network.changes import Changes
@@ -21,9 +23,7 @@ class Listeners:
 
     def __init__(self, settings: Settings, engine: Engine, keyring: Keyring, metrics: Metrics) -> None:
         """Raises ``SettingsError`` where something could not be rated."""
-        self._stop = asyncio.Event()
         self._workers: list[Changes] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self.radius: RadiusServer | None = None
         self.diameter: DiameterServer | None = None
         self._change: ChangeClient | None = None
@@ -36,19 +36,18 @@ class Listeners:
             self._workers.append(Changes(engine, gy.INTERFACE, self.diameter.tell))
 
     async def start(self, *, reuse_port: bool = False) -> dict[str, int]:
-        """Listen, and tell of changes from now on. Returns interface → port; raises ``OSError`` if one is taken."""
+        """Listen. Returns interface → port; raises ``OSError`` if one is taken."""
         servers = {accounting.INTERFACE: self.radius, gy.INTERFACE: self.diameter}
-        ports = {
+        return {
             name: await server.start(reuse_port=reuse_port) for name, server in servers.items() if server is not None
         }
-        self._tasks = [asyncio.create_task(worker.run(self._stop)) for worker in self._workers]
-        return ports
+
+    def works(self, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+        """What tells the network of changes until ``stop``: parts of the process, each."""
+        return (worker.run(stop) for worker in self._workers)
 
     async def close(self) -> None:
-        """Finish what is under way, then let the ports go."""
-        self._stop.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        """Finish what is under way, then let the ports go. The workers have ended by then."""
         for part in (self.radius, self.diameter, self._change):
             if part is not None:
                 await part.close()

@@ -55,6 +55,10 @@ async def test_both_ports_serve_until_they_are_closed(settings: Settings, unrate
     await nas.ask("Stop", Acct_Session_Id="s1", Calling_Station_Id=line.msisdn, Acct_Output_Octets=1000)
     assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 999_000
     assert result(await wire.introduce(b"anybody.example")) == 2001
+    stop = asyncio.Event()
+    works = asyncio.gather(*listeners.works(stop))
+    stop.set()
+    await works
     closing = asyncio.create_task(listeners.close())
     assert (await wire.read()).header.command_code == 282
     wire.close()
@@ -68,4 +72,5 @@ async def test_both_ports_serve_until_they_are_closed(settings: Settings, unrate
 async def test_nothing_listens_that_nobody_asked_for(settings: Settings, engine: api.Engine, keyring: Keyring) -> None:
     listeners = Listeners(settings.model_copy(update={"radius": None, "diameter": None}), engine, keyring, Metrics())
     assert await listeners.start() == {}
+    assert list(listeners.works(asyncio.Event())) == []
     await listeners.close()

@@ -19,12 +19,12 @@ import pytest
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import Subscriber, Unit
-from network.nchf.reauthorization import QUEUE, TOPICS
+from network.changes import TOPICS
 from runtime.embedded.process import free_port
 from tests.doubles.network_function import NetworkFunction
 from tests.engine.shop import credit, open_line
 from tests.network.api import ALL_KEY, Api, digest
-from tests.network.nchf.network import MB, ROOT, asking, group, msisdn, opening
+from tests.network.nchf.network import MB, QUEUE, ROOT, asking, group, msisdn, opening
 from tests.network.tmf.system import BALANCES, action, of
 from tests.waiting import somebody_waits_for_a_lock
 

@@ -14,6 +14,8 @@ from tests.network.api import Said
 ROOT = "/nchf-convergedcharging/v3/chargingdata"
 SMF = "8d4dc3f0-7b2e-4f43-9a90-6f1e1cde0a41"
 MB = 1_000_000
+#: where the core's worker finds what to tell
+QUEUE = "nchf-changes"
 
 
 def msisdn(line: Subscriber) -> str:

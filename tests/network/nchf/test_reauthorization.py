@@ -11,11 +11,12 @@ import pytest
 from engine.api import Engine
 from engine.books.invariants import check_all
 from engine.words import LineStatus, Unit
+from network.changes import TOPICS
 from network.nchf.reauthorization import Reauthorization
 from tests.doubles.network_function import NetworkFunction
 from tests.engine.shop import credit, open_line
 from tests.network.api import Api
-from tests.network.nchf.network import MB, ROOT, asking, group, opening
+from tests.network.nchf.network import MB, QUEUE, ROOT, asking, group, opening
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def telling(engine: Engine) -> AsyncIterator[None]:
     worker = asyncio.create_task(Reauthorization(engine).run(stop))
     try:
         # A queue knows what happens after it was made.
-        await engine.events.follow("nchf-reauthorization", ["provisioning.changed"])
+        await engine.events.follow(QUEUE, TOPICS)
         yield
     finally:
         stop.set()
@@ -100,8 +101,8 @@ async def test_a_network_function_that_is_away_keeps_no_other_of_the_account_fro
 
 
 async def test_a_followed_queue_is_nobody_s_subscription(engine: Engine) -> None:
-    queue = await engine.events.follow("nchf-reauthorization", ["provisioning.changed"])
-    assert await engine.events.follow("nchf-reauthorization", ["provisioning.changed"]) == queue
+    queue = await engine.events.follow(QUEUE, TOPICS)
+    assert await engine.events.follow(QUEUE, TOPICS) == queue
     await open_line(engine, money=1000)
     await engine.events.fan_out(100)
     assert list(await engine.events.list()) == [] and list(await engine.events.due()) == []
