@@ -67,6 +67,11 @@ class Peer:
         self._settings = settings
         self._handler = handler
         self._requests = metrics.diameter_requests
+        # Every message of ours says who we are (RFC 6733 §6.3, §6.4).
+        self._origin = [
+            avp(names.AVP_ORIGIN_HOST, settings.origin_host.encode()),
+            avp(names.AVP_ORIGIN_REALM, settings.origin_realm.encode()),
+        ]
         self._state_id = state_id
         self._window = asyncio.Semaphore(WINDOW)
         self._under_way: set[asyncio.Task[None]] = set()
@@ -74,6 +79,7 @@ class Peer:
         # The end-to-end identifier must not come again within minutes, after a restart neither (RFC 6733 §3).
         self._next = count(state_id << 20 & 0xFFF00000)
         self._watching = False
+        self._head = b""
         #: the peer's Origin-Host, empty until it has said it
         self.name = ""
 
@@ -146,8 +152,11 @@ class Peer:
                 await self._begin(message)
 
     async def _read(self) -> Message:
-        head = await self._reader.readexactly(4)
-        return read_message(head + await self._reader.readexactly(length_of(head) - 4))
+        # Waiting for it may be given up in its middle: what has been read by then is gone on with.
+        self._head = self._head or await self._reader.readexactly(4)
+        rest = await self._reader.readexactly(length_of(self._head) - 4)
+        head, self._head = self._head, b""
+        return read_message(head + rest)
 
     def _watch(self) -> None:
         """RFC 3539 §3.4.1: ask whether it is there; the second silence ends the connection."""
@@ -196,17 +205,13 @@ class Peer:
     def _send_answer(self, message: Message, result: Result, said: Iterable[Avp]) -> None:
         head = answer_header(message.header, error=result.protocol_error)
         echoed = _echoed(message)
-        origin = [
-            avp(names.AVP_RESULT_CODE, int(result)),
-            avp(names.AVP_ORIGIN_HOST, self._settings.origin_host.encode()),
-            avp(names.AVP_ORIGIN_REALM, self._settings.origin_realm.encode()),
-        ]
         about: list[Avp] = []
         if message.code == Command.CREDIT_CONTROL:
             # Every CCA holds these, one that refuses as well (RFC 8506 §3.2): strict peers drop it otherwise.
             about = [avp(names.AVP_AUTH_APPLICATION_ID, CREDIT_CONTROL), *echoed[names.AVP_CC_REQUEST_TYPE]]
             about += echoed[names.AVP_CC_REQUEST_NUMBER]
-        whole = [*echoed[names.AVP_SESSION_ID], *origin, *about, *said, *echoed[names.AVP_PROXY_INFO]]
+        told = [avp(names.AVP_RESULT_CODE, int(result)), *self._origin, *about, *said]
+        whole = [*echoed[names.AVP_SESSION_ID], *told, *echoed[names.AVP_PROXY_INFO]]
         self._write(write_message(head, whole))
         command = SHORT.get(Command(message.code), "") if message.code in SHORT else "other"
         self._requests.labels(self.name or "unknown", command, str(int(result))).inc()
@@ -226,15 +231,9 @@ class Peer:
 
     def _send_request(self, command: Command, application: int, said: Iterable[Avp]) -> int:
         number = next(self._next) & 0xFFFFFFFF
-        settings, body = self._settings, list(said)
         # The Session-Id comes first (RFC 6733 §8.8).
-        first = [one for one in body if one.code == names.AVP_SESSION_ID]
-        origin = [
-            avp(names.AVP_ORIGIN_HOST, settings.origin_host.encode()),
-            avp(names.AVP_ORIGIN_REALM, settings.origin_realm.encode()),
-        ]
-        rest = [one for one in body if one.code != names.AVP_SESSION_ID]
-        self._write(write_message(request_header(command, application, number, number), [*first, *origin, *rest]))
+        body = sorted([*self._origin, *said], key=lambda one: one.code != names.AVP_SESSION_ID)
+        self._write(write_message(request_header(command, application, number, number), body))
         return number
 
     def _take_answer(self, message: Message) -> None:

@@ -7,6 +7,7 @@ import ipaddress
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import structlog
@@ -31,13 +32,21 @@ _REFUSED = {PacketCode.COA_NAK, PacketCode.DISCONNECT_NAK}
 Address = tuple[str, int]
 
 
+class _Asked(NamedTuple):
+    """A request that waits for its answer."""
+
+    authenticator: bytes
+    secret: bytes
+    answer: asyncio.Future[Packet]
+
+
 class ChangeClient(asyncio.DatagramProtocol):
     """Sends CoA and Disconnect requests, and takes their answers."""
 
     def __init__(self, settings: RadiusSettings) -> None:
         self._clients = settings.clients
         self._transports: dict[int, asyncio.DatagramTransport] = {}
-        self._asked: dict[tuple[str, int, int], asyncio.Future[bytes]] = {}
+        self._asked: dict[tuple[str, int, int], _Asked] = {}
         self._next = 0
         self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
 
@@ -76,17 +85,17 @@ class ChangeClient(asyncio.DatagramProtocol):
             return None
         code, attributes = _said(where, named)
         request = make_request(code, identifier, client.secret_bytes, attributes)
+        answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
         place = (str(host), client.coa_port, identifier)
+        self._asked[place] = _Asked(request[4:20], client.secret_bytes, answer)
         try:
             for patience in SENT_AGAIN:
-                waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-                self._asked[place] = waiting
                 transport.sendto(request, place[:2])
-                answer = await _proven(waiting, patience, request, client.secret_bytes)
-                if answer is not None:
-                    return answer
+                await asyncio.wait((answer,), timeout=patience)
+                if answer.done():
+                    return answer.result()
         finally:
-            self._asked.pop(place, None)
+            del self._asked[place]
         return None
 
     def _free(self, host: str, port: int) -> int | None:
@@ -108,20 +117,19 @@ class ChangeClient(asyncio.DatagramProtocol):
         return self._transports[version]
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """An answer: for whoever asked there under this identifier."""
-        waiting = self._asked.get((addr[0], addr[1], data[1])) if len(data) > 1 else None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(data)
+        """An answer: for whoever asked there under this identifier, if it comes from somebody who knows the secret.
 
-
-async def _proven(waiting: asyncio.Future[bytes], patience: float, request: bytes, secret: bytes) -> Packet | None:
-    """The answer, if one comes in time from somebody who knows the secret."""
-    try:
-        async with asyncio.timeout(patience):
-            packet = read_packet(await waiting)
-    except (TimeoutError, Malformed):
-        return None
-    return packet if response_proven(packet, request[4:20], secret) else None
+        Anything else is passed over (RFC 2865 §3): the access server's own answer may come behind it.
+        """
+        asked = self._asked.get((addr[0], addr[1], data[1])) if len(data) > 1 else None
+        if asked is None or asked.answer.done():
+            return
+        try:
+            packet = read_packet(data)
+        except Malformed:
+            return
+        if response_proven(packet, asked.authenticator, asked.secret):
+            asked.answer.set_result(packet)
 
 
 def filter_of(client: RadiusClient, statuses: Mapping[str, str]) -> str | None:

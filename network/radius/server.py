@@ -53,6 +53,8 @@ RECEIVE_BUFFER = 8 * 1024 * 1024
 RESTARTED = 1000
 #: seconds to finish what is under way once told to stop
 DRAIN_SECONDS = 5.0
+#: seconds within which the same packet is the same restart, sent again; of how many that is remembered
+SAME_RESTART, RESTARTS_MOST = 60.0, 4096
 
 #: seconds that it is remembered whose line an identifier is, and of how many: a number is given to somebody else only
 #: long after it was taken back
@@ -113,6 +115,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._under_way: dict[tuple[Address, bytes], asyncio.Task[None]] = {}
         self._lines: dict[str, tuple[LineRef, float]] = {}
+        self._restarts: dict[bytes, datetime] = {}
 
     async def start(self, *, reuse_port: bool = False) -> int:
         """Listen. Returns the port; raises ``OSError`` if it is taken."""
@@ -237,7 +240,7 @@ class RadiusServer(asyncio.DatagramProtocol):
         """An access server starts or stops: none of its sessions goes on (RFC 2866 §5.1)."""
         node = node_of(packet, source)
         # By our own clock, as the sessions' openings are: one that opens while this is under way goes on.
-        before = arrived - waited(packet)
+        before = self._came_first(packet, arrived) - waited(packet)
         while True:
             found = await self._engine.sessions.sessions_of_node(INTERFACE, node, before, RESTARTED)
             answers = await asyncio.gather(*(self._engine.post(_ending(one, arrived)) for one in found))
@@ -246,6 +249,16 @@ class RadiusServer(asyncio.DatagramProtocol):
                 log.warning("radius_sessions_not_ended", client=source.name, sessions=refused)
             if len(found) < RESTARTED or refused == len(found):
                 return
+
+    def _came_first(self, packet: Packet, arrived: datetime) -> datetime:
+        """When a restart was told of for the first time: what opened since is not ended if the answer was lost."""
+        first = self._restarts.get(packet.authenticator)
+        if first is not None and (arrived - first).total_seconds() < SAME_RESTART:
+            return first
+        if len(self._restarts) >= RESTARTS_MOST:
+            self._restarts.clear()
+        self._restarts[packet.authenticator] = arrived
+        return arrived
 
 
 def _ending(session: OpenSession, at: datetime) -> SessionRequest:

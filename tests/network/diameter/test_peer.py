@@ -99,6 +99,22 @@ async def test_a_peer_that_falls_silent_is_asked_once_and_then_let_go(
     await quick.close()
 
 
+async def test_a_message_that_comes_in_pieces_over_a_silence_is_read_whole(
+    house: House, diameter_settings: DiameterSettings
+) -> None:
+    slow = DiameterServer(house.engine, diameter_settings.model_copy(update={"watchdog_seconds": 0.2}), house.metrics)
+    wire = Wire()
+    await wire.open(await slow.start())
+    await wire.introduce()
+    whole = Message(header(280)).as_bytes()
+    wire.send(whole[:10])
+    assert (await wire.read()).header.is_request
+    wire.send(whole[10:])
+    assert result(await wire.read()) == 2001
+    wire.close()
+    await slow.close()
+
+
 async def test_at_the_end_peers_are_told_goodbye(house: House, diameter_settings: DiameterSettings) -> None:
     server = DiameterServer(house.engine, diameter_settings, house.metrics)
     wire = Wire()
@@ -181,7 +197,7 @@ async def test_a_value_of_the_wrong_length_comes_back(peer: Wire) -> None:
     assert (result(answer), failed(answer)) == (5004, [415])
 
 
-async def test_a_rating_group_twice_in_one_request_is_refused(peer: Wire, line: Subscriber) -> None:
+async def test_a_rating_group_that_asks_for_two_quotas_is_refused(peer: Wire, line: Subscriber) -> None:
     twice = [MultipleServicesCreditControl(rating_group=10, requested_service_unit=RequestedServiceUnit())] * 2
     asked = peer.made(subscription_id=subscriber(line), multiple_services_credit_control=twice)
     answer = await peer.ask(asked.as_bytes())

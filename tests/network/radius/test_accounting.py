@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from engine.words import LineStatus, Subscriber
+from network.radius import server
+from tests.engine.mediation.files import record, usage_file
 from tests.network.radius.conftest import IMSI, House, OpenNas
 from tests.network.radius.nas import Nas
 from tests.network.test_gate import shut
@@ -121,6 +124,22 @@ async def test_an_access_server_that_starts_anew_ends_its_sessions_and_no_others
     remaining = await house.engine.sessions.open_sessions(line.account)
     assert [one.node for one in remaining] == ["bng/bng-2"]
     await other.ask("Accounting-Off")
+    assert await house.engine.sessions.open_sessions(line.account) == []
+
+
+async def test_a_restart_that_is_told_again_ends_no_session_that_opened_since(
+    house: House, nas: Nas, line: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restart = nas.made("Accounting-On")
+    for _ in range(2):
+        nas.send(restart)
+        await nas.answered(restart)
+        await nas.ask("Start", **of(line))
+    assert len(await house.engine.sessions.open_sessions(line.account)) == 1
+    # Whoever starts anew later may say so in the same octets.
+    monkeypatch.setattr(server, "SAME_RESTART", 0.0)
+    nas.send(restart)
+    await nas.answered(restart)
     assert await house.engine.sessions.open_sessions(line.account) == []
 
 
@@ -250,3 +269,13 @@ async def test_no_number_is_stored_with_a_session(house: House, nas: Nas, line: 
     kept = f"{session.session_id} {session.node} {session.notify}"
     digits = line.msisdn.removeprefix("+")
     assert digits not in kept and digits.encode().hex() not in kept
+
+
+async def test_a_record_of_a_session_that_was_charged_here_is_found_by_its_id(
+    house: House, nas: Nas, line: Subscriber
+) -> None:
+    await nas.ask("Start", **of(line, "4711"))
+    await nas.ask("Stop", **of(line, "4711", Acct_Output_Octets=1000))
+    told = record(line, "4711", 1000, end=datetime.now(UTC).isoformat())
+    file = await house.engine.mediation.import_usage(usage_file([told], interface="radius"))
+    assert (file.records, await used(house, line)) == (1, 1000)

@@ -113,12 +113,15 @@ async def test_a_session_hears_that_nothing_is_left_and_within_a_second_that_it_
 
 
 @pytest.mark.usefixtures("following")
-async def test_what_is_not_answered_is_sent_again_until_it_is(nas: Nas, poor: Subscriber, authority: Authority) -> None:
+async def test_what_is_not_answered_is_sent_again_until_it_is(
+    nas: Nas, poor: Subscriber, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change, "SENT_AGAIN", (0.1, 0.1, 0.1))
     authority.answers = [None, packet.CoAACK]
     await use_up(nas, poor)
     first, second = await authority.next(), await authority.next()
     assert (first.id, first.authenticator) == (second.id, second.authenticator)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(0.3)  # longer than the next wait
     assert authority.asked.empty()
 
 
@@ -196,20 +199,37 @@ async def test_without_a_filter_the_session_is_ended(
     assert (await authority.next()).code == packet.DisconnectRequest
 
 
-async def test_an_answer_from_who_does_not_know_the_secret_is_none(
+async def test_an_answer_from_who_does_not_know_the_secret_is_passed_over_for_the_one_behind_it(
     house: House, poor: Subscriber, authority: Authority, radius_settings: RadiusSettings
 ) -> None:
     (session,) = await house.engine.sessions.open_sessions(poor.account)
-    forger = asyncio.create_task(told(radius_settings, session, "active"))
     genuine = authority.datagram_received
 
-    def forge(data: bytes, addr: Any) -> None:
+    def forged_first(data: bytes, addr: Any) -> None:
+        authority.transport.sendto(b"\x2c", addr)
+        authority.transport.sendto(bytes([packet.CoANAK, data[1], 0, 20]) + uuid4().bytes, addr)
+        genuine(data, addr)
+
+    authority.datagram_received = forged_first  # type: ignore[method-assign]
+    assert await told(radius_settings, session, "active") is None
+    assert authority.asked.qsize() == 1
+
+
+async def test_an_answer_that_only_who_does_not_know_the_secret_gives_is_none(
+    house: House,
+    poor: Subscriber,
+    authority: Authority,
+    radius_settings: RadiusSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(change, "SENT_AGAIN", (0.05,))
+    (session,) = await house.engine.sessions.open_sessions(poor.account)
+
+    def forged(data: bytes, addr: Any) -> None:
         authority.transport.sendto(bytes([packet.CoAACK, data[1], 0, 20]) + uuid4().bytes, addr)
 
-    authority.datagram_received = forge  # type: ignore[method-assign]
-    assert await forger == "no answer"
-    authority.datagram_received = genuine  # type: ignore[method-assign]
-    assert await told(radius_settings, session, "active") is None
+    authority.datagram_received = forged  # type: ignore[method-assign]
+    assert await told(radius_settings, session, "active") == "no answer"
 
 
 async def test_other_counters_than_the_clients_are_not_told(
