@@ -70,18 +70,17 @@ class History:
         since: datetime | None = None,
         until: datetime | None = None,
         after: tuple[datetime, UUID] | None = None,
+        idle: bool = True,
         most: int = 50,
     ) -> list[Done]:
         """What was asked of an account, the latest first, at most ``most``.
 
         ``kinds`` are of ``Answer.kind``, ``sources`` what a source begins with, ``line_id`` the line that it was asked
         for, of any if None; ``since`` is counted in, ``until`` is not. ``after`` is time and key of the last one of the
-        page before.
+        page before. ``idle``: sessions' requests that changed nothing are among them.
         """
-        chosen = [operation.c.shard == account.shard, operation.c.account_id == account.account_id]
+        chosen = _chosen(account, sources, line_id, idle=idle)
         chosen += [operation.c.kind.in_(kinds)] if kinds else []
-        chosen += [sa.or_(*(operation.c.source.startswith(one, autoescape=True) for one in sources))] if sources else []
-        chosen += [operation.c.line_id == line_id] if line_id is not None else []
         chosen += [operation.c.booked_at >= since] if since is not None else []
         chosen += [operation.c.booked_at < until] if until is not None else []
         if after is not None:
@@ -95,6 +94,14 @@ class History:
         async with self._reads.connect() as connection:
             rows = (await connection.execute(query)).all()
         return [Done(source, line_id, msgspec.json.decode(answer, type=Answer)) for source, line_id, answer in rows]
+
+    async def count_operations(
+        self, account: AccountRef, *, sources: Sequence[str] = (), line_id: UUID | None = None, idle: bool = True
+    ) -> int:
+        """How many ``operations`` finds in all, page after page."""
+        query = sa.select(sa.func.count()).where(*_chosen(account, sources, line_id, idle=idle))
+        async with self._reads.connect() as connection:
+            return (await connection.execute(query)).scalar_one()
 
     async def explain(self, account: AccountRef, key: UUID, line_id: UUID | None = None) -> dict[str, object] | None:
         """One operation with its ledger transfers, for the glass panel and for "why did my balance go down?".
@@ -120,3 +127,16 @@ class History:
             transfers = [dict(leg) for leg in legs.mappings()]
         said = ("kind", "code", "reference", "booked_at", "source", "answer")
         return {name: found[name] for name in said} | {"transfers": transfers}
+
+
+def _chosen(
+    account: AccountRef, sources: Sequence[str], line_id: UUID | None, *, idle: bool
+) -> list[sa.ColumnElement[bool]]:
+    chosen = [operation.c.shard == account.shard, operation.c.account_id == account.account_id]
+    chosen += [sa.or_(*(operation.c.source.startswith(one, autoescape=True) for one in sources))] if sources else []
+    chosen += [operation.c.line_id == line_id] if line_id is not None else []
+    if not idle:
+        chosen.append(
+            sa.or_(operation.c.kind != "session", sa.func.jsonb_array_length(operation.c.answer["effects"]) > 0)
+        )
+    return chosen

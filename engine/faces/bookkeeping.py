@@ -35,6 +35,7 @@ class Bookkeeping:
         self.answer_under = history.answer_under
         self.explain = history.explain
         self.operations = history.operations
+        self.count_operations = history.count_operations
         #: finish what batches over several databases left prepared: how many parts were finished
         self.recover_batches = self._recovery.run
         #: what must always hold and does not

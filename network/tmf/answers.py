@@ -124,11 +124,17 @@ def matching(request: web.Request, resources: Sequence[Any]) -> Sequence[Any]:
 
     Several values are separated by commas (TMF630 part 1, attribute value filtering); of a list one element has to fit.
     """
-    wanted = [(name.split("."), values.split(",")) for name, values in request.query.items() if name not in _NO_FILTERS]
+    chosen_by = filters(request)
+    wanted = [(name.split("."), said.split(",")) for name, said in request.query.items() if name in chosen_by]
     if not wanted:
         return resources
     plain = ((one, msgspec.to_builtins(one)) for one in resources)
     return [one for one, said in plain if all(set(values) & set(_said(said, path)) for path, values in wanted)]
+
+
+def filters(request: web.Request) -> set[str]:
+    """The attributes by whose values a list is chosen."""
+    return set(request.query) - _NO_FILTERS
 
 
 def _said(resource: Any, path: Sequence[str]) -> Iterator[str]:

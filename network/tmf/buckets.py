@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID, uuid5
 
 from aiohttp import web
@@ -47,7 +46,7 @@ class Buckets:
     async def list(self, request: web.Request) -> web.StreamResponse:
         """``GET /bucket?logicalResource.id=``: in the order in which they pay."""
         subscriber = await self._asked(request)
-        return sliced(request, [self._bucket(subscriber, one) for one in _wanted(request, subscriber)])
+        return sliced(request, [self._bucket(subscriber, one) for one in subscriber.buckets])
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """``GET /bucket/{id}``; 404 once it has ended."""
@@ -61,7 +60,7 @@ class Buckets:
     async def totals(self, request: web.Request) -> web.StreamResponse:
         """``GET /accumulatedBalance?logicalResource.id=``: one for each kind of which there is a bucket."""
         subscriber = await self._asked(request)
-        units = dict.fromkeys(one.unit for one in _wanted(request, subscriber))
+        units = dict.fromkeys(one.unit for one in subscriber.buckets)
         return sliced(request, [self._total(subscriber, unit) for unit in units])
 
     async def total(self, request: web.Request) -> web.StreamResponse:
@@ -77,6 +76,9 @@ class Buckets:
         number = request.query.get(LINE.name)
         if not number:
             raise wrong(BAD, LINE.name, "missing: the line's number")
+        kinds = request.query.get(_KIND.name)
+        for kind in () if kinds is None else kinds.split(","):
+            unit_of(kind)
         return await self._lines.subscriber(number, LINE.name)
 
     async def _of(self, owner: Owner) -> Subscriber:
@@ -120,19 +122,12 @@ class Buckets:
             id=name,
             href=f"{ROOT}/{ACCUMULATED}/{name}",
             name=USAGE_TYPES[unit],
+            usage_type=USAGE_TYPES[unit],
             total_balance=quantity(subscriber.total(unit), unit, subscriber.currency),
             bucket=tuple(self._lines.bucket_ref(line, one.bucket_id) for one in subscriber.buckets if one.unit is unit),
             logical_resource=wire.Ref(id=subscriber.msisdn, name="MSISDN"),
             party_account=account_ref(line),
         )
-
-
-def _wanted(request: web.Request, subscriber: Subscriber) -> Sequence[Bucket]:
-    kind = request.query.get(_KIND.name)
-    if kind is None:
-        return subscriber.buckets
-    unit = unit_of(kind)
-    return [one for one in subscriber.buckets if one.unit is unit]
 
 
 def _thing(subscriber: Subscriber, unit: Unit) -> UUID:

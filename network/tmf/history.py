@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from engine.api import Done, Engine
+from engine.api import Engine
 from engine.words import Answer
 from network.endpoints import Endpoint
 from network.http import Problem, json_response
 from network.tmf import wire
 from network.tmf.actions import ADJUST, TOPUP, TRANSFER
-from network.tmf.answers import FIELDS, PAGING, chosen, cursor, listed, matching, page_of
+from network.tmf.answers import FIELDS, PAGING, chosen, cursor, filters, listed, matching, page_of
 from network.tmf.asking import INTERFACE
 from network.tmf.buckets import LINE
 from network.tmf.lines import NOT_FOUND, ROOT, Lines, Owner, line_of
@@ -62,16 +63,18 @@ class History:
         wanted = page.offset + page.limit + 1
         # What other lines of a shared account did is its owner's to be told.
         only = await self._engine.leaving.only_line(subscriber)
-        found = await self._engine.operations(
-            subscriber.account, sources=sources, line_id=only, after=page.after, most=wanted
-        )
+        which: Any = {"sources": sources, "line_id": only, "idle": False}
+        found = await self._engine.operations(subscriber.account, **which, after=page.after, most=wanted)
         shown = found[page.offset : page.offset + page.limit]
         last = shown[-1].answer if len(found) == wanted and shown else None
         owner = Owner(line_of(subscriber), subscriber.msisdn)
-        told = [self._rendering.action(path, owner, one.answer) for one in shown if _tells(one)]
+        told = [self._rendering.action(path, owner, one.answer) for one in shown]
+        one_page = last is None and page.offset == 0 and page.after is None
+        counted = not one_page and not filters(request)
         return listed(
             request,
             matching(request, told),
+            total=await self._engine.count_operations(subscriber.account, **which) if counted else None,
             following=None if last is None else cursor(last.booked_at, last.key),
         )
 
@@ -83,8 +86,3 @@ class History:
             raise Problem(404, NOT_FOUND, f"no such {HISTORY}")
         answer = msgspec.convert(found["answer"], Answer)
         return json_response(chosen(request, self._rendering.action(HISTORY, owner, answer)))
-
-
-def _tells(one: Done) -> bool:
-    """Whether it is worth a line: a session's request that changed nothing is none."""
-    return one.answer.kind != "session" or bool(one.answer.effects)

@@ -84,6 +84,7 @@ class AccumulatedBalance(Wire, frozen=True, kw_only=True):
     id: str
     href: str
     name: str
+    usage_type: str
     total_balance: Quantity
     bucket: tuple[Ref, ...]
     logical_resource: Ref

@@ -11,6 +11,7 @@ from engine.books.invariants import check_all
 from engine.words import LineStatus, Purchase, Unit
 from tests.engine.shop import asking, credit, next_msisdn, open_line
 from tests.network.api import READ_KEY, Api
+from tests.network.nchf.network import ROOT, group, opening
 from tests.network.tmf.system import BALANCES, action, exact, of
 
 
@@ -94,6 +95,18 @@ async def test_accumulated_balances_are_the_sums_of_the_buckets(api: Api, engine
     assert (await api.get(said["data"]["href"])).body == said["data"]
 
 
+async def test_balances_are_listed_of_the_kinds_that_are_asked_for(api: Api, engine: Engine) -> None:
+    line = await open_line(engine, money=50_000)
+    for product, price in (("data_day_100mb", 2_000), ("voice_day_30min", 2_000)):
+        assert (await engine.post(asking(Purchase, line, product=product, price=price))).ok
+    for path in ("bucket", "accumulatedBalance"):
+        for kinds in (["data"], ["data", "voice"]):
+            said = await api.get(of(path, line.msisdn, usageType=",".join(kinds)))
+            assert sorted(one["usageType"] for one in said.body) == kinds
+        wrong = await api.get(of(path, line.msisdn, usageType="data,fuel"))
+        assert (wrong.status, wrong.body["message"].partition(":")[0]) == (400, "usageType")
+
+
 async def test_what_is_held_is_not_free_until_it_is_cancelled_once(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
     await credit(engine, line, 10_000_000, Unit.OCTETS)
@@ -134,11 +147,14 @@ async def test_the_history_tells_everything_page_after_page_without_gap(api: Api
     for amount in range(1, 8):
         assert (await api.post(path, action(line, "monetary", amount, description=f"top-up {amount}"))).status == 201
     await credit(engine, line, 100)
+    # What a session asks for and does not use changes nothing: it is no line of a history.
+    assert (await api.post(ROOT, opening(line, group(wanted={"time": 60})))).status == 201
     for listing, count in (("topupBalance", 7), ("balanceActionHistory", 8)):
         seen, following = [], of(listing, line.msisdn, limit="3")
         while following:
             page = await api.get(following)
             assert page.status == 200 and len(page.body) <= 3
+            assert page.headers["X-Total-Count"] == str(count)
             seen += page.body
             following = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
         assert len({one["id"] for one in seen}) == len(seen) == count
