@@ -33,26 +33,33 @@ class WatchedFolders:
         """Import what lies in all folders and is complete. Returns how many files were done."""
         done = 0
         for source, folder in self._folders.items():
-            for path in await asyncio.to_thread(complete_files, folder.path):
+            try:
+                waiting = await asyncio.to_thread(complete_files, folder.path)
+            except OSError as error:
+                # A mount that is away, say: the other folders are looked into all the same.
+                log.warning("usage_folder_unreadable", source=source, reason=str(error))
+                continue
+            for path in waiting:
                 done += await self._import(source, folder, path)
         return done
 
     async def _import(self, source: str, folder: UsageFolder, path: Path) -> bool:
         try:
-            opened = await asyncio.to_thread(open_usage, path, source, folder.interface, folder.columns)
-            file = await self._engine.mediation.import_usage(opened)
-        except UnreadableFile as error:
-            log.warning("usage_file_refused", source=source, file=path.name, reason=str(error))
-            _move(path, REFUSED)
-            return False
+            try:
+                opened = await asyncio.to_thread(open_usage, path, source, folder.interface, folder.columns)
+                file = await self._engine.mediation.import_usage(opened)
+            except UnreadableFile as error:
+                log.warning("usage_file_refused", source=source, file=path.name, reason=str(error))
+                _move(path, REFUSED)
+                return False
+            _move(path, DONE)
         except FileNotFoundError:
             # Another process was faster.
             return False
-        except EngineUnavailable as error:
+        except (EngineUnavailable, OSError) as error:
             # It is gone on with next time; meanwhile it holds up no other file.
             log.warning("usage_file_waits", source=source, file=path.name, reason=str(error))
             return False
-        _move(path, DONE)
         log.info("usage_file_imported", source=source, file=path.name, **told(file))
         return True
 
@@ -81,8 +88,4 @@ def told(file: UsageFile) -> dict[str, int]:
 def _move(path: Path, where: str) -> None:
     folder = path.parent / where
     folder.mkdir(exist_ok=True)
-    try:
-        path.rename(folder / path.name)
-    except FileNotFoundError:
-        # Another process was faster: the file is where it should be.
-        return
+    path.rename(folder / path.name)

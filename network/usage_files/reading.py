@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -51,14 +52,18 @@ def format_of(path: Path) -> str:
 def lines(path: Path, columns: Mapping[str, str], skip: int = 0) -> Iterator[Mapping[str, Any] | str]:
     """The file's records from the n-th on: fields, or what is wrong. The header of a CSV file is no record.
 
-    Raises ``UnreadableFile`` where the file as a whole is broken: no header, a gzip stream that ends too early.
+    Raises ``UnreadableFile`` where the file as a whole is broken: no header, a gzip stream that ends too early
+    or is damaged.
     """
-    read = _csv if format_of(path) == ".csv" else _json_lines
+    read = _json_lines
+    if format_of(path) == ".csv":
+        # Of a header only the letters count, not whether they are capitals.
+        read, columns = _csv, {field: theirs.lower() for field, theirs in columns.items()}
     try:
         with _opened(path) as file:
             for fields in read(file, skip):
                 yield fields if isinstance(fields, str) or not columns else _renamed(fields, columns)
-    except (EOFError, gzip.BadGzipFile, UnicodeError, csv.Error) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError, csv.Error) as error:
         raise UnreadableFile(f"{path.name}: {error}") from None
 
 

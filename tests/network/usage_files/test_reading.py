@@ -84,13 +84,24 @@ def test_json_that_is_nested_too_deep_spoils_its_own_line_only(tmp_path: Path) -
 def test_columns_may_have_the_collection_points_own_names(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("chargingId\nabc\n")
-    (read,) = lines(path, {"session": "chargingid"})
-    assert not isinstance(read, str) and read["session"] == "abc"
+    for theirs in ("chargingId", "chargingid"):
+        (read,) = lines(path, {"session": theirs})
+        assert not isinstance(read, str) and read["session"] == "abc"
 
 
 def test_a_stream_that_ends_too_early_is_refused_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(f"{HEADER}\n{row('1', 's')}\n".encode())[:-10])
+    with pytest.raises(UnreadableFile, match=r"a\.csv\.gz"):
+        list(lines(path, {}))
+
+
+def test_a_stream_that_is_damaged_in_its_middle_is_refused_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    whole = bytearray(gzip.compress("".join(f"{row('1', str(n))}\n" for n in range(500)).encode()))
+    middle = len(whole) // 2
+    whole[middle : middle + 20] = b"\xff" * 20
+    path.write_bytes(whole)
     with pytest.raises(UnreadableFile, match=r"a\.csv\.gz"):
         list(lines(path, {}))
 
@@ -152,4 +163,22 @@ async def test_a_file_that_cannot_be_charged_yet_holds_up_no_other(
         assert await folders.import_waiting() == 1
     assert (tmp_path / "a.csv").exists() and (tmp_path / "done" / "b.csv").exists()
     assert await folders.import_waiting() == 1
+    assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 8_000
+
+
+async def test_a_folder_and_a_file_that_cannot_be_opened_hold_up_no_other(engine: Engine, tmp_path: Path) -> None:
+    line = await open_line(engine)
+    await credit(engine, line, 10_000, Unit.OCTETS)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(f"{HEADER}\n{row(line.msisdn, name)}\n")
+        old(tmp_path / name)
+    # Nothing can be moved to where a file stands in the way, by whoever runs this.
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "done").touch()
+    (tmp_path / "a.csv").rename(tmp_path / "a" / "a.csv")
+    folders = {"away": tmp_path / "nowhere", "stuck": tmp_path / "a", "ggsn": tmp_path}
+    watched = WatchedFolders(engine, {name: UsageFolder(path=path) for name, path in folders.items()})
+    for done in (1, 0):
+        assert await watched.import_waiting() == done
+    assert (tmp_path / "a" / "a.csv").exists() and (tmp_path / "done" / "b.csv").exists()
     assert (await engine.subscriber(line.msisdn)).total(Unit.OCTETS) == 8_000
