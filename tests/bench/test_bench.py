@@ -12,8 +12,8 @@ from aiohttp import web
 
 from bench.figures import Chapter, Ratio, Sample, Series, as_json, over, percentile, spread, within
 from bench.load import Exchange, WrongAnswer, drive
-from runtime.embedded.process import free_port
 from tests.bench.conftest import Measured
+from tests.serving import serving
 
 
 @pytest.mark.long
@@ -85,12 +85,8 @@ async def port() -> Iterator[int]:
 
     application = web.Application()
     application.add_routes([web.post("/", echo)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    number = free_port()
-    await web.TCPSite(runner, "127.0.0.1", number).start()
-    yield number
-    await runner.cleanup()
+    async with serving(application) as url:
+        yield int(url.rpartition(":")[2])
 
 
 def _request(body: bytes, holds: bytes) -> Exchange:

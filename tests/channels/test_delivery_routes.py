@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+from aiohttp import ClientSession, web
 from redis.asyncio import Redis
 
 from channels.health import KEY, STALE_SECONDS, CarrierHealth, delivery_probes, part
@@ -25,6 +26,7 @@ from runtime.breaker import (
 )
 from runtime.metrics import Metrics
 from settings import CarrierSettings
+from tests.serving import serving
 from tests.waiting import until
 
 CLOSED, HALF_OPEN, OPEN = BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN
@@ -250,7 +252,7 @@ def test_carriers_fail_as_a_part_only_when_no_text_can_go_anywhere() -> None:
     assert part({}) == {"status": "ok", "carriers": {}}
 
 
-async def test_the_probes_of_the_sending_process_tell_its_breakers(aiohttp_get) -> None:
+async def test_the_probes_of_the_sending_process_tell_its_breakers() -> None:
     bad = route("bad")
 
     async def ping() -> None:
@@ -258,32 +260,18 @@ async def test_the_probes_of_the_sending_process_tell_its_breakers(aiohttp_get) 
 
     for _ in range(IN_A_ROW):
         bad.breaker.failed()
-    status, body = await aiohttp_get(delivery_probes(Router([bad, route("good")]), Metrics(), ping), "/health/ready")
+    status, body = await get(delivery_probes(Router([bad, route("good")]), Metrics(), ping), "/health/ready")
     assert status == 200
     assert json.loads(body)["parts"]["carriers"] == {
         "status": "degraded", "carriers": {"bad": "open", "good": "closed"},
     }  # fmt: skip
-    status, body = await aiohttp_get(delivery_probes(Router([bad]), Metrics(), ping), "/health/ready")
+    status, body = await get(delivery_probes(Router([bad]), Metrics(), ping), "/health/ready")
     assert status == 503
-    status, body = await aiohttp_get(delivery_probes(Router([bad]), Metrics(), ping), "/metrics")
+    status, body = await get(delivery_probes(Router([bad]), Metrics(), ping), "/metrics")
     assert 'rasid_carrier_breaker{carrier="bad"} 2.0' in body
 
 
-@pytest.fixture
-def aiohttp_get():
-    """Serves an application on a socket for one request."""
-    from aiohttp import ClientSession, web  # noqa: PLC0415 - only here
-
-    async def get(application: web.Application, path: str) -> tuple[int, str]:
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        try:
-            async with ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
-                return answer.status, await answer.text()
-        finally:
-            await runner.cleanup()
-
-    return get
+async def get(application: web.Application, path: str) -> tuple[int, str]:
+    """What an application answers to one request."""
+    async with serving(application) as url, ClientSession() as session, session.get(f"{url}{path}") as answer:
+        return answer.status, await answer.text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import aiohttp
@@ -15,6 +14,7 @@ from channels.chat.telegram import service, webhook
 from channels.chat.telegram.application import TelegramBot
 from tests.channels.chat.bots import AMINA, SECRET, Echo, texts
 from tests.doubles.bot_api import TOKEN, BotApi
+from tests.serving import serving
 from tests.waiting import until
 
 
@@ -26,9 +26,8 @@ class Hooked(NamedTuple):
     answered: list[int]
 
 
-@asynccontextmanager
-async def serving(bot: TelegramBot, answered: list[int]) -> AsyncIterator[str]:
-    """The webhook's address; what it answers to each try stands in ``answered``."""
+def hook(bot: TelegramBot, answered: list[int]) -> web.Application:
+    """The webhook; what it answers to each try stands in ``answered``."""
 
     async def note(_request: web.Request, response: web.StreamResponse) -> None:
         answered.append(response.status)
@@ -36,11 +35,7 @@ async def serving(bot: TelegramBot, answered: list[int]) -> AsyncIterator[str]:
     application = web.Application()
     application.on_response_prepare.append(note)
     application.add_routes(webhook.routes(bot, SECRET))
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    return application
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ async def hooked(api: BotApi) -> AsyncIterator[Hooked]:
     listener, answered = Echo(), []
     bot = TelegramBot(TOKEN, api.base_url, listener)
     await bot.start()
-    async with serving(bot, answered) as url:
+    async with serving(hook(bot, answered)) as url:
         await webhook.register(bot, url, SECRET)
         yield Hooked(listener, url, answered)
     await bot.stop()
@@ -112,7 +107,7 @@ async def test_a_body_without_end_is_cut_and_dropped(hooked):
 
 async def test_a_bot_that_is_not_open_yet_asks_for_the_update_later(api):
     bot = TelegramBot(TOKEN, api.base_url, Echo())
-    async with serving(bot, []) as url, aiohttp.ClientSession() as http:
+    async with serving(hook(bot, [])) as url, aiohttp.ClientSession() as http:
         async with http.post(url + webhook.PATH, json={}, headers={webhook.HEADER: SECRET}) as response:
             assert response.status == 503
     await bot.stop()
@@ -128,7 +123,7 @@ async def test_a_bot_that_telegram_refuses_breaks_nothing(api, status, said):
     api.refuse("getMe", status, said)
     bot = TelegramBot(TOKEN, api.base_url, Echo())
     assert not await service._open(bot)
-    async with serving(bot, []) as url, aiohttp.ClientSession() as http:
+    async with serving(hook(bot, [])) as url, aiohttp.ClientSession() as http:
         async with http.post(url + webhook.PATH, json={}, headers={webhook.HEADER: SECRET}) as response:
             assert response.status == 503
     await bot.stop()

@@ -16,6 +16,7 @@ from dialogs.values import Text
 from engine.words import EngineUnavailable
 from portal.base.faults import faults
 from tests.portal.selfcare.conftest import Caller, Running, calling
+from tests.serving import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,16 +42,17 @@ async def half(request: web.Request) -> web.StreamResponse:
     return await fail(request)
 
 
+async def read(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read())
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def failing() -> AsyncIterator[str]:
     """A server on which everything fails."""
     app = web.Application(middlewares=[faults(show)])
-    app.add_routes([web.get("/half/{what}", half), web.get("/{what}", fail)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    app.add_routes([web.get("/half/{what}", half), web.get("/{what}", fail), web.post("/", read)])
+    async with serving(app) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("what", "status"), [("redis", 503), ("books", 503), ("bug", 500), ("large", 413)])
@@ -64,6 +66,12 @@ async def test_a_fault_is_told_without_what_caused_it(failing: str, what: str, s
             told = json.loads(await answer.text())
             assert answer.status == told["status"] == status and answer.content_type == "application/problem+json"
             assert "0712345001" not in str(told)
+
+
+async def test_a_form_that_is_not_compressed_as_it_says_is_the_callers_fault(failing: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with http.post(failing, data=b"zz", headers={"Content-Encoding": "gzip"}) as answer:
+            assert answer.status == 400 and answer.headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize("what", ["redis", "books", "bug", "large"])

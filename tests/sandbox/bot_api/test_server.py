@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from sandbox.bot_api import BotApi
+from tests.serving import serving
 
 TOKEN = "1000001:sandbox"
 
@@ -94,14 +95,10 @@ async def test_an_update_is_brought_to_the_webhook_under_its_secret_until_it_is_
 
     application = web.Application()
     application.router.add_post("/telegram/webhook", take)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/telegram/webhook"
-    await caller.bot("setWebhook", url=url, secret_token="secret-1")
-    assert (await caller.bot("getUpdates"))[0] == 409
-    await caller.person("chats/77/messages", text="hello")
-    for task in tuple(caller.api._pushes):
-        await task
+    async with serving(application) as url:
+        await caller.bot("setWebhook", url=f"{url}/telegram/webhook", secret_token="secret-1")
+        assert (await caller.bot("getUpdates"))[0] == 409
+        await caller.person("chats/77/messages", text="hello")
+        for task in tuple(caller.api._pushes):
+            await task
     assert heard == [("secret-1", "hello")] * 2
-    await runner.cleanup()

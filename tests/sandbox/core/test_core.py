@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from sandbox.core import PacketCore
+from tests.serving import serving
 
 COLLECTION = "/nchf-convergedcharging/v3/chargingdata"
 
@@ -22,21 +23,14 @@ class Charging:
         self.left = 0
         self.heard: list[tuple[str, dict[str, Any]]] = []
         self.url = ""
-
-    async def start(self) -> web.AppRunner:
-        application = web.Application()
-        application.add_routes(
+        self.application = web.Application()
+        self.application.add_routes(
             [
                 web.post(COLLECTION, self._create),
                 web.post(COLLECTION + "/one/update", self._update),
                 web.post(COLLECTION + "/one/release", self._release),
             ]
         )
-        runner = web.AppRunner(application)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
 
     @property
     def used(self) -> int:
@@ -72,9 +66,8 @@ class Charging:
 @pytest.fixture
 async def charging() -> AsyncIterator[Charging]:
     charging = Charging()
-    runner = await charging.start()
-    yield charging
-    await runner.cleanup()
+    async with serving(charging.application) as charging.url:
+        yield charging
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import pytest
 from sandbox.payments.desk import Accounts
 from sandbox.payments.server import PaymentsSandbox
 from tests.engine.recharge.gateways.peers import PACE, Broken, Shop
+from tests.serving import serving
 
 
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
     server = Shop()
-    await server.start()
-    yield server
-    await server.stop()
+    async with serving(server.application) as server.url:
+        yield server
 
 
 @pytest.fixture
@@ -55,6 +55,5 @@ def dead_port() -> int:
 @pytest.fixture
 async def broken() -> AsyncIterator[Broken]:
     server = Broken()
-    await server.start()
-    yield server
-    await server.stop()
+    async with serving(server.application) as server.url:
+        yield server

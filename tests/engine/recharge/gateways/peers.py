@@ -30,19 +30,8 @@ class Shop:
         self.status = 200
         self.body = b'{"ResultCode": 0}'
         self._changed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        application = web.Application()
-        application.router.add_post("/{tail:.*}", self._take)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+        self.application = web.Application()
+        self.application.router.add_post("/{tail:.*}", self._take)
 
     async def _take(self, request: web.Request) -> web.Response:
         segments = request.path.split("/callback")[-1].strip("/")
@@ -122,19 +111,8 @@ class Broken:
     def __init__(self) -> None:
         self.answer: tuple[int, bytes] = (200, b"")
         self.url = ""
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        application = web.Application()
-        application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+        self.application = web.Application()
+        self.application.router.add_route("*", "/{tail:.*}", self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         if request.path.endswith("/oauth/v1/generate"):
