@@ -1,4 +1,4 @@
-"""Who may call a gateway's or a carrier's path: by address, and by a path segment that only they know."""
+"""Who may call a gateway's or a carrier's path, by address and a path segment that only they know; what they post."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ def caller_of(request: web.Request, proxies: tuple[Network, ...]) -> str:
     while forwarded and forwarded[-1] and _within(caller, proxies):
         caller = forwarded.pop()
     return caller
+
+
+async def body_of(request: web.Request) -> bytes:
+    """All that was posted. Raises 400 where it is broken off, or not compressed as its header says."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        # Or the server reads on to the same fault, and tells of it as its own.
+        request.content.feed_eof()
+        refused = web.HTTPBadRequest(text="body: cannot be read to its end")
+        refused.force_close()
+        raise refused from None
 
 
 def _within(address: str, networks: tuple[Network, ...]) -> bool:

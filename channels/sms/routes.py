@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
-from channels.callers import Handler, Network, guarded
+from channels.callers import Handler, Network, body_of, guarded
 from channels.inbound import Inbound
 from channels.sms.contract import Posted, Response, Unverified, Webhook
 from channels.text_turn import SILENCE, Shown
@@ -130,7 +130,7 @@ def _handler(door: Door, kind: str, taker: Taker, inbound: Inbound, metrics: Met
         if request.content_type != FORM:
             count("malformed", "not a form", "Content-Type")
             raise web.HTTPUnsupportedMediaType
-        posted = Posted(_url(request, public_url), request.headers, await request.read())
+        posted = Posted(_url(request, public_url), request.headers, await body_of(request))
         try:
             door.webhook.verify(posted)
             taken = await taker(posted)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from channels.callers import Handler, Network, guarded
+from channels.callers import Handler, Network, body_of, guarded
 from channels.conversation import Conversation
 from channels.pointers import Pointers
 from channels.turn import Malformed, Turn, Unreadable
@@ -129,7 +129,7 @@ class _Desk:
 
 async def _request(request: web.Request) -> Request:
     return Request(
-        body=await request.read(),
+        body=await body_of(request),
         method=request.method,
         query=request.rel_url.raw_query_string,
         parts=request.match_info,

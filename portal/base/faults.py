@@ -63,6 +63,9 @@ def faults(show: Shown) -> Middleware:
                 raise ConnectionResetError("the answer had begun") from error
             if isinstance(error, web.HTTPException) and error.status < 400:
                 raise
+            if isinstance(error, web.RequestPayloadError):
+                # Or the server reads on to the same fault, and tells of it as its own.
+                request.content.feed_eof()
             status, detail, headers = _told(error)
         return await _answer(request, show, status, detail, headers)
 
@@ -74,6 +77,8 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
         return error.status, error.text or "", kept
+    if isinstance(error, web.RequestPayloadError):  # broken off, or not compressed as its header says
+        return 400, "", {"Connection": "close"}
     if isinstance(error, AWAY):
         log.warning("page_unavailable", error=type(error).__name__)
         return 503, "", {"Retry-After": RETRY_AFTER}

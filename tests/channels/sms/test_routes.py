@@ -183,6 +183,9 @@ async def test_hostile_requests_get_a_refusal_of_their_own(serve: Serve, line: s
     assert (await client.post(path, json=africastalking.text("BAL", MSISDN))).status == 415
     raw = await client.post(path, data=b"text=%ff", headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert (raw.status, await raw.text()) == (400, "body: not a UTF-8 form")
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
+    lie = await client.post(path, data=b"zz", headers=packed)
+    assert (lie.status, await lie.text()) == (400, "body: cannot be read to its end")
     split = await client.post(path, data=africastalking.text("BAL", MSISDN, "1\r\nSet-Cookie: a=b"))
     assert (split.status, await split.text()) == (400, "id: not well-formed")
     assert "Set-Cookie" not in split.headers

@@ -103,6 +103,17 @@ async def test_an_oversized_body_is_refused_before_it_is_read(serve: Serve) -> N
     assert response.status == 413
 
 
+@pytest.mark.usefixtures("logs_put_back")
+async def test_a_body_that_is_not_compressed_as_it_says_is_the_callers_fault(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("ussd")
+    client = await serve()
+    response = await client.post("/ussd/africastalking", data=b"zz", headers={"Content-Encoding": "gzip"})
+    assert (response.status, await response.text()) == (400, "body: cannot be read to its end")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 async def test_only_post_is_served(serve: Serve) -> None:
     client = await serve()
     assert (await client.get("/ussd/africastalking")).status == 405
