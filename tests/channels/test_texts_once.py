@@ -7,7 +7,6 @@ import asyncio
 from redis.asyncio import Redis
 
 import channels.sessions
-import channels.text_exchange
 from channels.sessions import SessionStore
 from engine.api import Engine
 from engine.words import Subscriber
