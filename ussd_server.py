@@ -16,7 +16,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from channels.alarms import AlarmWatch
-from channels.callers import guarded
+from channels.callers import Callers, guarded
 from channels.chat.telegram import service as telegram
 from channels.health import CarrierHealth, Part, part, probe, probes
 from channels.pointers import Pointers
@@ -153,13 +153,8 @@ def payment_routes(settings: Settings, engine: Engine) -> list[web.RouteDef]:
     """``POST /payments/{gateway}/callback[/{secret}]`` of every payment gateway, for those who may call it."""
     table = []
     for name, given in settings.payment_gateways.items():
-        handler = guarded(
-            name,
-            partial(callback, engine.payments, name),
-            secret="",
-            allow=given.allow,
-            proxies=given.trusted_proxies,
-        )
+        callers = Callers(name=name, allow=given.allow, proxies=given.trusted_proxies)
+        handler = guarded(callers, partial(callback, engine.payments, name))
         table += [web.post(path.format(name=name), handler) for path in PATHS]
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 import structlog
@@ -15,14 +16,28 @@ Network = IPv4Network | IPv6Network
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guarded(
-    name: str, handler: Handler, *, secret: str, allow: tuple[Network, ...], proxies: tuple[Network, ...]
-) -> Handler:
-    """``handler`` for callers from an allowed address who know the secret; others learn nothing but 403 or 404.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """Those who may call the paths of one gateway or carrier."""
 
-    ``name`` is the gateway's or carrier's, for the log. An empty ``secret`` or ``allow`` lets everyone pass; the
-    route must have a segment ``{secret}`` where there is one. ``proxies`` are believed about ``X-Forwarded-For``.
-    """
+    #: the gateway's or carrier's, as in the settings
+    name: str
+    #: the path segment that only they know; empty: none
+    secret: str = ""
+    #: their networks; empty lets everyone in
+    allow: tuple[Network, ...] = ()
+    #: proxies whose ``X-Forwarded-For`` is believed
+    proxies: tuple[Network, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What a path has for the secret, if there is one, in the words of aiohttp's routes."""
+        return "/{secret}" if self.secret else ""
+
+
+def guarded(callers: Callers, handler: Handler) -> Handler:
+    """``handler`` for ``callers`` from an allowed address who know the secret; others learn nothing but 403 or 404."""
+    name, secret, allow, proxies = callers.name, callers.secret, callers.allow, callers.proxies
     if not allow and not secret:
         return handler
     known: dict[str, bool] = {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
-from channels.callers import Handler, Network, body_of, guarded
+from channels.callers import Callers, Handler, body_of, guarded
 from channels.inbound import Inbound
 from channels.sms.contract import Posted, Response, Unverified, Webhook
 from channels.text_turn import SILENCE, Shown
@@ -39,17 +39,10 @@ Taker = Callable[[Posted], Awaitable[Taken]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One configured carrier that calls us: its webhook and who may call it."""
+class Door(Callers):
+    """One configured carrier that calls us: who may, and its webhook."""
 
-    name: str
     webhook: Webhook
-    #: the secret path segment, or empty for none
-    secret: str = ""
-    #: callers' networks; empty lets everyone in
-    allow: tuple[Network, ...] = ()
-    #: proxies whose ``X-Forwarded-For`` is believed
-    proxies: tuple[Network, ...] = ()
 
 
 def routes(doors: Sequence[Door], inbound: Inbound, metrics: Metrics, public_url: str = "") -> list[web.RouteDef]:
@@ -59,20 +52,13 @@ def routes(doors: Sequence[Door], inbound: Inbound, metrics: Metrics, public_url
     """
     table: list[web.RouteDef] = []
     for door in doors:
-        suffix = "/{secret}" if door.secret else ""
         for path, kind, taker in (
             ("/status", "report", _reports(door, inbound)),
             ("/optout", "optout", _optouts(door, inbound)),
             ("", "text", _texts(door, inbound)),
         ):
-            handler = guarded(
-                door.name,
-                _handler(door, kind, taker, inbound, metrics, public_url=public_url),
-                secret=door.secret,
-                allow=door.allow,
-                proxies=door.proxies,
-            )
-            table.append(web.post(f"/sms/{door.name}{path}{suffix}", handler))
+            handler = guarded(door, _handler(door, kind, taker, inbound, metrics, public_url=public_url))
+            table.append(web.post(f"/sms/{door.name}{path}{door.suffix}", handler))
     return table
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from channels.callers import Handler, Network, body_of, guarded
+from channels.callers import Callers, body_of, guarded
 from channels.conversation import Conversation
 from channels.pointers import Pointers
 from channels.turn import Malformed, Turn, Unreadable
@@ -25,17 +25,10 @@ BODY_LIMIT = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One configured gateway: its adapter and who may call it."""
+class Door(Callers):
+    """One configured gateway: who may call it, and its adapter."""
 
-    name: str
     adapter: Adapter
-    #: the secret path segment, or empty for none
-    secret: str = ""
-    #: callers' networks; empty lets everyone in
-    allow: tuple[Network, ...] = ()
-    #: proxies whose ``X-Forwarded-For`` is believed
-    proxies: tuple[Network, ...] = ()
 
 
 def routes(
@@ -49,13 +42,11 @@ def routes(
     table: list[web.RouteDef] = []
     for door in doors:
         adapter = door.adapter
-        suffix = "/{secret}" if door.secret else ""
         desk = _Desk(door, conversation, pointers, metrics)
-        events = _guarded(door, desk.event)
-        table.append(web.post(f"/ussd/{door.name}/events{suffix}", events))
-        hops = _guarded(door, desk.hop)
+        table.append(web.post(f"/ussd/{door.name}/events{door.suffix}", guarded(door, desk.event)))
+        hops = guarded(door, desk.hop)
         table += [
-            web.route(method, f"/ussd/{door.name}{suffix}{path}", hops)
+            web.route(method, f"/ussd/{door.name}{door.suffix}{path}", hops)
             for path in adapter.paths
             for method in sorted(adapter.methods)
         ]
@@ -135,10 +126,6 @@ async def _request(request: web.Request) -> Request:
         parts=request.match_info,
         headers=request.headers,
     )
-
-
-def _guarded(door: Door, handler: Handler) -> Handler:
-    return guarded(door.name, handler, secret=door.secret, allow=door.allow, proxies=door.proxies)
 
 
 def _send(response: Response) -> web.Response:
