@@ -116,5 +116,9 @@ TOPICS: dict[str, tuple[Text, str]] = {
         "security.link_code": text("Code for linking a chat"),
         "security.sign_in_code": text("Code for signing in"),
         "security.erasure_code": text("Code for erasure"),
+        "alarm.voucher_guessing": text("Alarm: vouchers guessed"),
+        "campaign": text("Campaign"),
+        "reply": text("Answer to the person"),
+        "promise": text("Outcome that was promised"),
     }.items()
 }

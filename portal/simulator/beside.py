@@ -1,6 +1,6 @@
 """Whom the phones speak with beside Rasid: the sandbox's Bot API, payment providers and packet core.
 
-The page may ask nobody but its own server (see ``pages.CONTENT_SECURITY_POLICY``), so the server asks for it.
+The page may ask nobody but its own server (see ``portal.base.guard``), so the server asks for it.
 """
 
 from __future__ import annotations

@@ -69,8 +69,6 @@ class Glass:
             "left": bucket.amount,
             "reserved": bucket.reserved,
             "initial": max(bucket.initial, bucket.amount),
-            "text": self.amount(bucket.unit, bucket.amount),
-            "held": self.amount(bucket.unit, bucket.reserved) if bucket.reserved else "",
         }
 
     def amount(self, unit: str, amount: int) -> str:

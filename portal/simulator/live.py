@@ -1,7 +1,6 @@
 """What the open phones are told without asking: one stream of server-sent events for all of them (WHATWG HTML §9.2).
 
-Unnamed events are texts that the simulator's carrier left in Redis: entries of the stream ``sim:inbox:<digest of the
-number>`` with the fields ``message_id``, ``from``, ``text`` and ``at`` (see ``channels/sms/simulator/carrier.py``).
+Unnamed events are texts that the simulator's carrier left in Redis (``channels/sms/simulator/carrier.py``).
 ``line`` tells what a line holds, whenever that changes; ``payer`` what its payer is asked, and its latest payments.
 """
 
@@ -17,8 +16,9 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 from redis.asyncio import Redis
 
+from channels.sms.simulator.carrier import inbox
 from engine.api import Engine
-from engine.words import BadNumber, EngineError
+from engine.words import EngineError
 from portal.base.streams import Streams
 from portal.simulator.beside import Neighbours
 from portal.simulator.glass import Glass, Json
@@ -37,19 +37,13 @@ SEEN = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?){0,3}
 
 
 def e164(number: str, country: str) -> str:
-    """``number`` as E.164 with ``+``, read in ``country`` (ISO 3166 alpha-2). Raises ``BadNumber``."""
+    """``number`` as E.164 with ``+``, read in ``country`` (ISO 3166 alpha-2); "" where it is no telephone number."""
     try:
         parsed = phonenumbers.parse(number, country)
-    except phonenumbers.NumberParseException as error:
-        raise BadNumber("malformed") from error
-    if not phonenumbers.is_possible_number(parsed):
-        raise BadNumber("malformed")
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
-def inbox_key(keyring: Keyring, msisdn: str) -> str:
-    """The Redis key of the texts sent to one number (E.164 with ``+``); the number cannot be read from it."""
-    return "sim:inbox:" + keyring.digest("inbox", msisdn.encode())[:16].hex()
+    except phonenumbers.NumberParseException:
+        return ""
+    possible = phonenumbers.is_possible_number(parsed)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if possible else ""
 
 
 def readable(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
@@ -77,36 +71,37 @@ class Live:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """``GET live?msisdn=…&msisdn=…``: every text the carrier still keeps for these, then what comes and changes.
 
+        Numbers may be typed as people do; one that is none is told as a line that nobody has.
         A browser that lost the connection names the last texts it saw (``Last-Event-ID``) and gets what followed.
         """
-        country = self._engine.operator.country
-        try:
-            numbers = [e164(number, country) for number in request.query.getall("msisdn", [])]
-        except BadNumber as error:
-            raise web.HTTPBadRequest(text="not a telephone number") from error
-        if not 1 <= len(numbers) <= MOST_PHONES:
+        asked = request.query.getall("msisdn", [])
+        if not 1 <= len(asked) <= MOST_PHONES:
             raise web.HTTPBadRequest(text=f"1 to {MOST_PHONES} numbers are meant")
         last = request.headers.get("Last-Event-ID", "")
         if last and not SEEN.fullmatch(last):
             raise web.HTTPBadRequest(text="not the id of a text")
-        seen = last.split(",") if last.count(",") == len(numbers) - 1 and last else ["0"] * len(numbers)
-        return await self._streams.follow(request, lambda stream: _Push(self, stream, numbers, seen).run())
+        seen = last.split(",") if last.count(",") == len(asked) - 1 and last else ["0"] * len(asked)
+        return await self._streams.follow(request, lambda stream: _Push(self, stream, asked, seen).run())
+
+    def number(self, typed: str) -> str:
+        """As ``e164``, read in the operator's country."""
+        return e164(typed, self._engine.operator.country)
 
     async def texts(self, msisdn: str, seen: str) -> list[tuple[str, Json]]:
         """The texts to a number after ``seen``, with their ids."""
-        found = await self._redis.xrange(inbox_key(self._keyring, msisdn), min=f"({seen}", max="+", count=50) or ()
+        found = await self._redis.xrange(inbox(self._keyring, msisdn), min=f"({seen}", max="+", count=50) or ()
         return [
             (entry_id.decode() if isinstance(entry_id, bytes) else entry_id, {**readable(fields), "msisdn": msisdn})
             for entry_id, fields in found
             if entry_id is not None and fields is not None  # the client's types allow it, a stream never has it
         ]
 
-    async def line(self, msisdn: str) -> Json:
-        """What a line holds."""
+    async def line(self, asked: str, msisdn: str) -> Json:
+        """What the line of ``msisdn`` holds, which was ``asked`` for."""
         try:
-            return self._glass.line(await self._engine.subscriber(msisdn))
+            return {"asked": asked, **self._glass.line(await self._engine.subscriber(msisdn))}
         except EngineError:
-            return {"msisdn": msisdn, "known": False}
+            return {"asked": asked, "msisdn": msisdn, "known": False}
 
     async def payer(self, numbers: Sequence[str]) -> Json | None:
         """What the payers of these phones are asked; None where nobody plays their provider."""
@@ -116,10 +111,11 @@ class Live:
 class _Push:
     """One stream: what it has sent already."""
 
-    def __init__(self, live: Live, stream: EventSourceResponse, numbers: list[str], seen: list[str]) -> None:
+    def __init__(self, live: Live, stream: EventSourceResponse, asked: list[str], seen: list[str]) -> None:
         self._live = live
         self._stream = stream
-        self._numbers = numbers
+        self._asked = asked
+        self._numbers = [live.number(one) for one in asked]
         self._seen = seen
         self._told: dict[str, Json | None] = {}
 
@@ -127,14 +123,14 @@ class _Push:
         """Send for as long as there is somebody to send to."""
         looks = 0
         while True:
+            if looks % BOOKS_EVERY == 0:
+                for asked, number in zip(self._asked, self._numbers, strict=True):
+                    await self._changed("line", asked, await self._live.line(asked, number))
+                await self._changed("payer", "", await self._live.payer([one for one in self._numbers if one]))
             for place, number in enumerate(self._numbers):
                 for entry_id, text in await self._live.texts(number, self._seen[place]):
                     self._seen[place] = entry_id
                     await self._stream.send(json.dumps(text), id=",".join(self._seen))
-            if looks % BOOKS_EVERY == 0:
-                for number in self._numbers:
-                    await self._changed("line", number, await self._live.line(number))
-                await self._changed("payer", "", await self._live.payer(self._numbers))
             looks += 1
             await asyncio.sleep(LOOK_EVERY)
 

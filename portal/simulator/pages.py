@@ -17,6 +17,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from engine.api import Engine
+from portal.base.guard import protect
 from portal.base.words import LANGUAGES, RIGHT_TO_LEFT
 from portal.simulator.beside import Neighbours
 from portal.simulator.glass import Glass
@@ -32,11 +33,6 @@ VOUCHERS_KEY = "sim:vouchers"
 ADAPTER = "africastalking"
 #: the carrier that takes the texts typed on the page: a folder under ``channels/sms/``
 CARRIER = "simulator"
-#: Content Security Policy Level 3: own files only, nothing inline, framed by nobody
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 #: seconds that one session may last where the network says nothing else: what Africa's Talking and most centres allow
 SESSION_SECONDS = 180
 #: how much is used at a time: unit and amount
@@ -95,7 +91,7 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
         ]
     )
     part.cleanup_ctx.append(neighbours.opened)
-    part.on_response_prepare.append(guarded)
+    part.on_response_prepare.append(protect)
     part.on_shutdown.append(live.close)
     app.add_subapp("/simulator", part)
 
@@ -103,14 +99,6 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
 async def offer_vouchers(redis: Redis, vouchers: Sequence[Mapping[str, Any]]) -> None:
     """Put fresh vouchers on the page: ``pin`` and ``face_value`` (minor units) of each. For demonstrations only."""
     await redis.set(VOUCHERS_KEY, json.dumps([dict(voucher) for voucher in vouchers]))
-
-
-async def guarded(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the security headers on every answer; nothing here may be cached, the demo's data least of all."""
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-cache" if "/static/" in request.path else "no-store"
 
 
 class Pages:
@@ -143,11 +131,20 @@ class Pages:
             "payers": "payers" in self._neighbours,
             "core": "core" in self._neighbours,
             "categories": [(one.code, group) for one in operator.categories for group in one.rating_groups[:1]],
-            "uses": [(unit, amount, self._glass.amount(unit, amount)) for unit, amount in USES],
+            "uses": [(unit, amount, self._shown(language, unit, amount)) for unit, amount in USES],
         }
         response = aiohttp_jinja2.render_template("page.html", request, context)
         remember(response, request)
         return response
+
+    def _shown(self, language: str, unit: str, amount: int) -> str:
+        """An amount as the page's scripts show it; where people write from the right it keeps its order (UAX #9)."""
+        if unit == "seconds":
+            return say(language, "{count} min", count=amount // 60)
+        if unit == "messages":
+            return say(language, "{count} texts", count=amount)
+        shown = self._glass.amount(unit, amount)
+        return f"\u2066{shown}\u2069" if language in RIGHT_TO_LEFT else shown
 
     def _carrier(self) -> dict[str, str] | None:
         """Where the page posts texts; None where no carrier takes them."""

@@ -72,6 +72,15 @@ export class Handset {
     this.lineChanged();
   }
 
+  /** The number that was typed, as the network writes it: all that is told of the line is told of that. */
+  called(msisdn) {
+    const other = part(this.root, "other");
+    if (other.hidden || !msisdn || other.value === msisdn) return;
+    other.value = msisdn;
+    this.messenger.reset();
+    this.chat.reset();
+  }
+
   send(typed) {
     if (this.display.mode !== "menu") return this.dial(typed);
     this.session.inputs.push(typed);

@@ -1,7 +1,7 @@
 // What the phone's line holds, as the books have it: money, and a gauge for each bundle.
 
 import { make, part } from "./dom.js";
-import { say } from "./words.js";
+import { say, shownAmount } from "./words.js";
 
 /** Gauges that have room above a phone. */
 const MOST = 3;
@@ -39,10 +39,10 @@ export class Holdings {
 
   gauge(gauge, kept) {
     const language = document.documentElement.lang;
-    const item = kept ?? make("li", { "data-id": gauge.id }, make("span", { class: "gauge-name", dir: "auto" }), make("span", { class: "gauge-left", dir: "ltr" }), make("span", { class: "gauge-bar" }, make("i", {}), make("u", {})));
+    const item = kept ?? make("li", { "data-id": gauge.id }, make("span", { class: "gauge-name", dir: "auto" }), make("span", { class: "gauge-left" }), make("span", { class: "gauge-bar" }, make("i", {}), make("u", {})));
     item.querySelector(".gauge-name").textContent = gauge.names[language] ?? gauge.names.en;
-    item.querySelector(".gauge-left").textContent = gauge.text;
-    item.title = gauge.held ? say("{amount} held by the network", { amount: gauge.held }) : "";
+    item.querySelector(".gauge-left").textContent = shownAmount(gauge.unit, gauge.left);
+    item.title = gauge.reserved ? say("{amount} held by the network", { amount: shownAmount(gauge.unit, gauge.reserved) }) : "";
     item.querySelector("i").style.width = `${(100 * (gauge.left - gauge.reserved)) / gauge.initial}%`;
     item.querySelector("u").style.width = `${(100 * gauge.reserved) / gauge.initial}%`;
     return item;

@@ -106,7 +106,11 @@ function received(text) {
 }
 
 function held(line) {
-  for (const phone of phones) if (phone.number === line.msisdn) story.line(phone.holdings.show(line), line, phone);
+  for (const phone of phones) {
+    if (phone.number !== line.asked && phone.number !== line.msisdn) continue;
+    phone.called(line.msisdn);
+    story.line(phone.holdings.show(line), line, phone);
+  }
 }
 
 const digits = (number) => number.replace(/\D/g, "");

@@ -1,7 +1,7 @@
 // The network's side: a packet core that uses what the active phone's line holds, and what it says to the charging.
 
 import { ask, byId, make, wait } from "./dom.js";
-import { say } from "./words.js";
+import { say, shownAmount } from "./words.js";
 
 /** How often a session that goes on is looked at, in milliseconds. */
 const LOOK_EVERY = 250;
@@ -101,12 +101,4 @@ export class Network {
     if (event.what === "release") this.onTold("good", say("The session ended: {amount} used and charged.", { amount }), phone);
     if (event.what === "refused") this.onTold("bad", say("The network was refused: {reason}", event), phone);
   }
-}
-
-/** An amount as people read it. */
-export function shownAmount(unit, amount) {
-  if (unit === "seconds") return say("{count} min", { count: +(amount / 60).toFixed(1) });
-  if (unit === "messages") return say("{count} texts", { count: amount });
-  for (const [size, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) if (amount >= size) return `${+(amount / size).toFixed(2)} ${name}`;
-  return `${amount} B`;
 }

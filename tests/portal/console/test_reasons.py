@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.words import NotPossible
-from portal.console.names import risk
+from dialogs import messages
+from engine.notices.rules import PROMISE
+from engine.reconciliation import rules
+from engine.reconciliation.tables import State
+from engine.words import Code, NotPossible, PaymentState
+from portal.console.names import CHANGES, DIFFERENCE_REASONS, risk
 from portal.console.reasons import REASONS, reason_of
+from portal.console.request_names import OUTCOMES, TOPICS
 
 ENGINE = Path(__file__).resolve().parents[3] / "engine"
 CODED = re.compile(r"(?:NotPossible|NotThere|NoReceipt|CaseRefused|MoveRefused)\((.*?)\)(?: from \w+)?\n", re.DOTALL)
@@ -41,3 +46,18 @@ def test_what_made_a_payment_suspicious_is_told_in_words() -> None:
     assert (often.message, often.values["minutes"]) == ("{of}: many payments in {minutes} min", "60")
     assert risk("line_new").message == "New line"
     assert risk("of_tomorrow").values == {"code": "of_tomorrow"}
+
+
+def test_what_differs_is_told_in_words_whatever_is_known_of_it() -> None:
+    known = {rules.UNKNOWN_HERE, rules.TOLD_TWICE, rules.NOT_STATED, *PaymentState}
+    assert known == DIFFERENCE_REASONS.keys()
+    assert {"found", "cleared", State.ASSIGNED, State.RESOLVED} <= CHANGES.keys()
+
+
+def test_every_message_that_people_are_sent_has_a_name() -> None:
+    assert {*messages.TOPICS, PROMISE} == TOPICS.keys()
+
+
+def test_what_a_request_came_to_is_told_in_words() -> None:
+    made = set(re.findall(r'Outcome\("([a-z_]+)"\)', (ENGINE / "staff" / "doing.py").read_text()))
+    assert made and made | {*Code} == OUTCOMES.keys()

@@ -21,14 +21,14 @@ from playwright.async_api import Browser, Page
 from channels.delivery import DeliveryWorker
 from channels.routing import router
 from channels.sms.contract import Tools
-from channels.sms.simulator.carrier import Carrier
+from channels.sms.simulator.carrier import Carrier, inbox
 from dialogs.texts import Texts
 from engine.api import Engine
 from engine.words import Adjust, Purchase, Subscriber, Unit
 from opening import Opened
 from portal.base.sessions import Kept, Sessions
 from portal.selfcare.devices import Devices
-from portal.simulator.live import inbox_key, readable
+from portal.simulator.live import readable
 from settings import GatewaySettings, PortalSettings, Settings
 from tests.portal.simulator.conftest import EXAMPLES, KEY, seed, serving
 
@@ -55,7 +55,7 @@ class Running:
 
     async def texts(self, msisdn: str | None = None) -> list[str]:
         """What the phone has been sent, the oldest first."""
-        name = inbox_key(self.services.keyring, msisdn or self.msisdn)
+        name = inbox(self.services.keyring, msisdn or self.msisdn)
         kept = await self.services.redis.xrange(name)
         return [readable(fields)["text"] for _, fields in kept]
 

@@ -91,8 +91,15 @@ async def test_a_stream_shows_no_texts_of_another_number(server: Running) -> Non
             assert said(await events(other, 1)) == ["yours"]
 
 
+async def test_what_is_no_number_is_a_line_that_nobody_has_and_others_are_told_as_before(server: Running) -> None:
+    query = [("msisdn", one) for one in ("hello", "+2547", NUMBER)]
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/simulator/live", params=query) as stream:
+        told = {content["asked"]: content["known"] for _, content in await events(stream, 3, "line")}
+    assert told == {"hello": False, "+2547": False, NUMBER: True}
+
+
 async def test_a_stream_of_no_number_or_after_no_text_is_refused(server: Running) -> None:
-    refused: list[tuple[Any, dict[str, str]]] = [({"msisdn": one}, {}) for one in ("", "hello", "+2547", "<script>")]
+    refused: list[tuple[Any, dict[str, str]]] = [({}, {})]
     refused.append(([("msisdn", f"+25471234500{one}") for one in range(5)], {}))
     refused.append(({"msisdn": NUMBER}, {"Last-Event-ID": "0 BLOCK"}))
     async with aiohttp.ClientSession() as http:
@@ -140,7 +147,7 @@ async def test_what_a_line_holds_is_told_when_it_changes_and_of_a_strange_number
     ):
         first, strange = [content for _, content in await events(stream, 2, "line")]
         assert (first["money"], first["minor"], first["gauges"]) == ("KES 0.00", 0, [])
-        assert strange == {"msisdn": "+254700000000", "known": False}
+        assert strange == {"asked": "+254700000000", "msisdn": "+254700000000", "known": False}
         asked = {"account": line.account, "line_id": line.line_id, "source": "test", "asked_at": datetime.now(UTC)}
         await server.engine.post(
             Adjust(**asked, key=uuid5(line.line_id, "a"), unit=Unit.MONEY, amount=1_250, reason="test")

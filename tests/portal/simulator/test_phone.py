@@ -187,3 +187,20 @@ async def test_the_counter_agrees_with_the_gsm_alphabet_of_a_library(page: Page)
     )
     differing = {c: (septets(c), n) for c, n in zip(characters, counted, strict=True) if septets(c) != n}
     assert json.dumps(differing) == "{}"
+
+
+async def test_another_number_is_typed_as_people_do_and_a_wrong_one_leaves_the_other_phones_alone(
+    page: Page, server: Running
+) -> None:
+    await page.locator("#add-phone").click()
+    second = page.locator(".handset").nth(1)
+    await second.locator("[data-part=line]").select_option("")
+    for typed, shown in (("not a number", "no such line"), ("0722 345 003", "KES 0.00")):
+        await second.locator("[data-part=other]").fill(typed)
+        await second.locator("[data-part=other]").press("Tab")
+        await expect(second.locator("[data-part=money]")).to_have_text(shown)
+    await expect(second.locator("[data-part=other]")).to_have_value("+254722345003")
+    stored = {"message_id": "one", "from": "Rasid", "text": "hello there", "at": "2026-11-21T10:00:00+00:00"}
+    await server.services.redis.xadd(inbox(server.services.keyring, "+254722345003"), stored)
+    await expect(second.locator(".latest")).to_contain_text("hello there")
+    await expect(page.locator("#wire")).to_have_text("live")
