@@ -63,6 +63,18 @@ def test_a_product_is_bought_within_the_lines_own_limit(shop: Operator, cap: int
     assert decided(shop, asked(Purchase, product="pack", price=500), facts).answer.code == code
 
 
+def test_what_ends_first_pays_first_then_what_is_older_and_last_what_never_ends(shop: Operator) -> None:
+    endless, late, older, newer = (
+        held(Unit.MONEY, 100, expires_at=None if hours is None else NOW + hours * AN_HOUR) for hours in (None, 9, 5, 5)
+    )
+    case, _ = decided(
+        shop, asked(Purchase, product="pack", price=500), known(endless, late, older, newer, airtime(200))
+    )
+    assert [case.amount(one) for one in (endless, late, older, newer)] == [0, 0, 0, 0]
+    spent = [moved.bucket_id for moved in case.transfers if moved.debit is Ledger.BALANCE]
+    assert spent[:4] == [one.bucket_id for one in (older, newer, late, endless)]
+
+
 # -- refunds ----------------------------------------------------------------------------------------------------------
 
 

@@ -102,6 +102,12 @@ async def test_a_batch_is_stored_without_its_numbers(vouchers, database_url):
     assert found == await vouchers.find_serial(batch.batch_id, 7)
 
 
+async def test_a_batch_lasts_two_years_and_promises_what_the_operator_promises_when_it_is_made(vouchers, operator):
+    batch, _ = await vouchers.create_batch(5000, 1, "alice")
+    assert batch.expires_at - batch.created_at == timedelta(days=730)
+    assert batch.validity_days == operator.vouchers.validity_days
+
+
 async def test_numbers_that_exist_already_are_drawn_anew(vouchers, monkeypatch):
     _, first = await vouchers.create_batch(5000, 3, "alice")
     taken = array("Q", [int(number) for _, number in first])
