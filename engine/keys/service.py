@@ -125,7 +125,7 @@ class Keys:
         """Seal the rows of one table anew; returns how many could not be read."""
         unreadable = 0
         key = list(place.table.primary_key)
-        ahead = sa.true()
+        ahead: sa.ColumnElement[bool] = sa.true()
         while True:
             query = sa.select(place.table).where(place.older, ahead).order_by(*key).limit(BATCH).with_for_update()
             async with self._database.begin() as connection:

@@ -81,9 +81,9 @@ async def held(connection: AsyncConnection, current: int, oldest: int) -> list[t
 
 async def lock_older(
     connection: AsyncConnection, shard: int, after: UUID, current: int, limit: int
-) -> Sequence[sa.Row[Any]]:
+) -> list[sa.Row[Any]]:
     """The next accounts of a shard behind ``after`` whose data key another key wraps, locked as the door locks them."""
-    query = (
+    query: sa.Select[Any] = (
         sa.select(account.c.account_id, account.c.key_id, account.c.wrapped_key)
         .where(
             account.c.shard == shard,
@@ -95,7 +95,7 @@ async def lock_older(
         .limit(limit)
         .with_for_update(key_share=True)
     )
-    return (await connection.execute(query)).all()
+    return list(await connection.execute(query))
 
 
 _SEALED = sa.text(

@@ -105,7 +105,7 @@ class Bills:
         return made
 
     async def _make(
-        self, period_from: datetime, period_to: datetime, progress: Callable[[int], None]
+        self, period_from: datetime, period_to: datetime, progress: Callable[[int], None] = lambda _: None
     ) -> tuple[int, int]:
         """How many bills were made, and how many accounts failed. A refusal is stored, so it is no failure."""
         made, failed, last = 0, 0, (-1, _FIRST)

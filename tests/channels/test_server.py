@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import aiohttp
 import psycopg
 import pytest
+import sqlalchemy as sa
 from redis.asyncio import Redis
 
+import ussd_server
 from engine.api import Engine
+from engine.storage.database import open_database
+from settings import load_operator, load_settings
 from tests.channels.phone import FACE_VALUE, money
 from tests.channels.servers import REDIS_PAUSE_MS, Variables, hop, ready, running
 from tests.waiting import somebody_waits_for_a_lock, until
@@ -30,6 +35,35 @@ async def test_what_cannot_be_served_stops_the_start_by_name(variables: Variable
         assert process.returncode == 2, written.decode()
         assert named in written.decode()
         assert "Traceback" not in written.decode()
+
+
+@pytest.mark.parametrize("script", ["ussd_server.py", "bot.py"])
+async def test_a_schema_of_another_version_stops_the_start_and_names_the_command(
+    variables: Variables, database_url: str, script: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute("UPDATE alembic_version SET version_num = '0001'")
+    async with running(script, variables()) as process:
+        _, written = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 2, written.decode()
+        assert "run manage.py migrate" in written.decode()
+        assert "Traceback" not in written.decode()
+
+
+async def test_no_statement_of_the_server_takes_longer_than_anybody_waits(
+    variables: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", variables())
+    settings = load_settings()
+    opened = await ussd_server.open_services(settings, load_operator(settings.operator))
+    async with opened.engine._database.connect() as connection:
+        assert await connection.scalar(sa.text("SHOW statement_timeout")) == "30s"
+    await opened.close()
+    # Schedules, commands and migrations take their time.
+    database = open_database(settings.database_url, connections=1)
+    async with database.connect() as connection:
+        assert await connection.scalar(sa.text("SHOW statement_timeout")) == "0"
+    await database.dispose()
 
 
 async def test_a_server_says_how_each_part_is_and_stops_cleanly(variables: Variables, line: str) -> None:
