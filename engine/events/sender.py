@@ -94,7 +94,9 @@ class EventSender:
         """Fan out and deliver until ``stop``; calls that are under way are finished."""
         connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._allowed), use_dns_cache=False, limit=0)
         timeout = aiohttp.ClientTimeout(total=self._patience)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        # What one subscriber sets is no business of another's on the same host.
+        forgets = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=forgets) as http:
             while not stop.is_set():
                 more = False
                 try:

@@ -23,6 +23,7 @@ class Receiver:
         self.headers: list[str] = []
         self.answers: Callable[[dict], int | float] = lambda _: 204
         self.unsigned = 0
+        self.cookies = 0
         self._secret = secret
         self._news = asyncio.Event()
         application = web.Application()
@@ -51,6 +52,7 @@ class Receiver:
         said = json.loads(body)
         self.attempts.append(said)
         self.headers.append(header)
+        self.cookies += len(request.cookies)
         answer = self.answers(said)
         if isinstance(answer, float):
             await asyncio.sleep(answer)
@@ -59,7 +61,9 @@ class Receiver:
             self.told.append(said)
         self._news.set()
         headers = {"Location": "http://127.0.0.1:1/"} if answer // 100 == 3 else {}
-        return web.Response(status=answer, headers=headers)
+        response = web.Response(status=answer, headers=headers)
+        response.set_cookie("seen", "before", path="/")
+        return response
 
     async def until(self, done: Callable[[], bool], seconds: float = 20.0) -> None:
         """Wait until ``done``, looking whenever something came."""

@@ -93,6 +93,23 @@ async def test_a_settlement_is_told_in_tm_forums_words_and_signed(engine, owner,
     await delivered(owner, 1)
 
 
+async def test_no_cookie_that_a_subscriber_sets_is_carried_to_whoever_shares_its_host(
+    database_url, operator, keyring, owner, receiver
+):
+    named, stop = WebhookSettings(allow=("localhost",)), asyncio.Event()
+    engine = await open_engine(database_url, operator, keyring, webhooks=named)
+    callback = receiver.url.replace("127.0.0.1", "localhost")
+    await engine.events.subscribe(callback, topics=TOPIC, secret=SECRET, by="amina")
+    working = asyncio.create_task(EventSender(engine.events, named, retries=QUICK, patience=2.0).run(stop))
+    for count in (1, 2):
+        await settled(engine, owner, await open_line(engine))
+        await receiver.until(lambda count=count: len(receiver.told) == count)
+    stop.set()
+    await working
+    await engine.close()
+    assert receiver.cookies == 0
+
+
 async def test_only_what_was_asked_for_is_told(engine, owner, receiver, working):
     async with Receiver() as everything:
         await engine.events.subscribe(everything.url, secret=SECRET, by="amina")
