@@ -5,11 +5,8 @@ Its floor is COPY of the very rows that the file becomes, into a table with the 
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import random
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +14,11 @@ from time import perf_counter
 
 import psycopg
 
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.commanding import run_command
+from bench.figures import Chapter, Ratio, Sample, Series, over
 from bench.house import House
-from bench.machine import ROOT, cpu_seconds
+from bench.machine import cpu_seconds
 from bench.people import Person, give, settle_people
-from bench.reconciliation import watched
 from engine.api import open_engine
 from engine.words import Unit
 from runtime.keyring import Keyring
@@ -32,8 +29,6 @@ SHARE, MEGABYTES = 0.10, 300.0
 #: octets of a record, and what each line holds: enough for all of its records
 OCTETS, HELD = 250_000, 10**10
 RATING_GROUPS = (10, 20)
-#: postings under way at once while buckets are filled
-POSTERS = 500
 
 _FLOOR = "CREATE TABLE usage_floor (LIKE usage_record INCLUDING ALL)"
 
@@ -56,28 +51,24 @@ async def measure(
     await give(engine, people, Unit.OCTETS, lambda _: HELD)
     await engine.close()
     imported, copied = (Series(subject=what, load=1, samples=[]) for what in ("usage record", "COPY into the table"))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RASID_")} | {
-        "DATABASE_URL": url,
-        "REDIS_URL": house.redis.url,
-        "RASID_OPERATOR": str(operator_file),
-        "RASID_KEYS": json.dumps({"1": key.hex()}),
-    }
     peaks: list[float] = []
     for run in range(runs):
         file = house.folder / f"usage{run}.csv"
         _write(file, people, rows, run)
         await house.settle(url)
         tell(f"run {run + 1} of {runs}: import")
-        sample, peak = await _import(house, environment, file, rows)
-        imported.samples.append(sample)
-        peaks.append(peak)
+        words = ("usage", "import", str(file))
+        ran = await run_command(house, *words, rows=rows, url=url, operator_file=operator_file, key=key)
+        if await _charged(url, file.name) != rows:
+            raise RuntimeError(f"not all was charged: {ran.said[-2_000:]}")
+        imported.samples.append(ran.sample)
+        peaks.append(ran.peak)
         tell(f"run {run + 1} of {runs}: COPY")
         copied.samples.append(await _copy(house, url, rows))
-    ratio = [ours.rate / floor.rate for ours, floor in zip(imported.samples, copied.samples, strict=True)]
     return Chapter(
         series=[imported, copied],
         ratios=[
-            Ratio(name="usage records / COPY of the same rows", values=ratio, target=SHARE),
+            Ratio(name="usage records / COPY of the same rows", values=over(imported, copied), target=SHARE),
             Ratio(
                 name=f"{MEGABYTES:.0f} MB / peak memory of the command",
                 values=[MEGABYTES / peak for peak in peaks],
@@ -100,26 +91,6 @@ def _write(file: Path, people: Sequence[Person], rows: int, run: int) -> None:
             end = start + timedelta(seconds=60)
             octets = f"{OCTETS // 10},{OCTETS}"
             out.write(f"{person.msisdn},{run}-{number},{group},{octets},{start.isoformat()},{end.isoformat()}\n")
-
-
-async def _import(house: House, environment: dict[str, str], file: Path, rows: int) -> tuple[Sample, float]:
-    """Run the command. Returns its rate and CPU time, and the most memory that it held."""
-    postgres, started = cpu_seconds(house.postgres.pid), perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "manage.py", "usage", "import", str(file)),
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, (peak, python) = await asyncio.gather(process.communicate(), watched(process))
-    seconds = perf_counter() - started
-    text = said[0].decode(errors="replace")
-    if process.returncode != 0 or await _charged(environment["DATABASE_URL"], file.name) != rows:
-        raise RuntimeError(f"the command failed: {text[-2_000:]}")
-    spent = {"command": python, "postgres": cpu_seconds(house.postgres.pid) - postgres}
-    used = {name: round(value / rows * 1e6, 2) for name, value in spent.items()}
-    return Sample(rate=round(rows / seconds, 1), cpu_us=used), peak
 
 
 async def _charged(url: str, name: str) -> int:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from bench.figures import Chapter, Ratio, Sample, Series
+from bench.commanding import Ran, run_command
+from bench.figures import Chapter, Ratio, Series
 from bench.house import House
-from bench.machine import ROOT, cpu_seconds
 from settings import Operator
 
 #: seconds and MB within which it must be done, for a million rows against a million payments
 SECONDS, MEGABYTES, MILLION = 60.0, 500.0, 1_000_000
 #: one payment in so many is not in the file, is in it with another amount, or is stated and was never credited
 DIFFERS = 10_000
-#: seconds between two looks at the process's memory
-LOOK = 0.05
 AMOUNT = 5_000
 
 _PAYMENTS = """
@@ -69,11 +62,11 @@ async def measure(
         await house.settle(url)
         for series in (first, again):
             tell(f"run {run + 1} of {runs}: {series.subject}")
-            sample, peak, said = await _reconcile(house, url, operator_file, file, rows)
-            series.samples.append(sample)
-            peaks.append(peak)
-            if f"{expected:,} discrepancies" not in said:
-                raise RuntimeError(f"{expected} discrepancies were laid out; the command says: {said}")
+            ran = await _reconcile(house, url, operator_file, file, rows)
+            series.samples.append(ran.sample)
+            peaks.append(ran.peak)
+            if f"{expected:,} discrepancies" not in ran.said:
+                raise RuntimeError(f"{expected} discrepancies were laid out; the command says: {ran.said}")
         await _drop(house, url)
     target = rows / (SECONDS * rows / MILLION)
     return Chapter(
@@ -133,52 +126,17 @@ async def _drop(house: House, url: str) -> None:
         await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
-async def _reconcile(house: House, url: str, operator_file: Path, file: Path, rows: int) -> tuple[Sample, float, str]:
-    """Run the command. Returns its rate and CPU time, the most memory that it held, and what it said."""
-    gateways: dict[str, Any] = {
-        "sandbox": {
-            "adapter": "sandbox",
-            "options": {"base_url": "http://127.0.0.1:9", "api_key": "bench", "webhook_secrets": ["bench" * 8]},
-        }
-    }
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RASID_")} | {
-        "DATABASE_URL": url,
-        "REDIS_URL": house.redis.url,
-        "RASID_OPERATOR": str(operator_file),
-        "RASID_KEYS": json.dumps({"1": os.urandom(32).hex()}),
-        "RASID_PAYMENT_GATEWAYS": json.dumps(gateways),
-        "COLUMNS": "200",
-    }
-    postgres, started = cpu_seconds(house.postgres.pid), perf_counter()
-    command = ("manage.py", "reconcile", "sandbox", str(file), "--by", "bench")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+async def _reconcile(house: House, url: str, operator_file: Path, file: Path, rows: int) -> Ran:
+    """Run the command; that it found differences is an answer."""
+    options = {"base_url": "http://127.0.0.1:9", "api_key": "bench", "webhook_secrets": ["bench" * 8]}
+    return await run_command(
+        house,
+        *("reconcile", "sandbox", str(file), "--by", "bench"),
+        rows=rows,
+        url=url,
+        operator_file=operator_file,
+        key=os.urandom(32),
+        right=(0, 1),
+        RASID_PAYMENT_GATEWAYS=json.dumps({"sandbox": {"adapter": "sandbox", "options": options}}),
+        COLUMNS="200",
     )
-    said, (peak, python) = await asyncio.gather(process.communicate(), watched(process))
-    seconds = perf_counter() - started
-    text = said[0].decode(errors="replace")
-    if process.returncode not in (0, 1):
-        raise RuntimeError(f"the command failed: {text[-2_000:]}")
-    spent = {"command": python, "postgres": cpu_seconds(house.postgres.pid) - postgres}
-    used = {name: round(value / rows * 1e6, 2) for name, value in spent.items()}
-    return Sample(rate=round(rows / seconds, 1), cpu_us=used), peak, text
-
-
-async def watched(process: asyncio.subprocess.Process) -> tuple[float, float]:
-    """The most memory (RSS, MB) that a process held until it ended, and its CPU seconds."""
-    peak = spent = 0.0
-    one = psutil.Process(process.pid)
-    while process.returncode is None:
-        try:
-            peak = max(peak, one.memory_info().rss / 1e6)
-            times = one.cpu_times()
-            spent = times.user + times.system
-        except psutil.NoSuchProcess:
-            break
-        await asyncio.sleep(LOOK)
-    return round(peak, 1), spent
