@@ -57,8 +57,9 @@ def usage_row(fields: Mapping[str, Any], operator: Operator, now: datetime) -> U
         raise RowRefused(SetAsideReason.MALFORMED, f"end: more than {LONGEST.days} days after start")
     if started_at < EARLIEST:
         raise RowRefused(SetAsideReason.MALFORMED, f"start: lies before {EARLIEST.year}")
-    if started_at > now + CLOCK_SKEW:
-        raise RowRefused(SetAsideReason.FUTURE, "start: lies in the future")
+    for name, moment in (("start", started_at), ("end", ended_at)):
+        if moment > now + CLOCK_SKEW:
+            raise RowRefused(SetAsideReason.FUTURE, f"{name}: lies in the future")
     group = _rating_group(fields, operator)
     for name, unit in _AMOUNTS:
         if fields.get(name) not in (None, ""):

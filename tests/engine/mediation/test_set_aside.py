@@ -87,3 +87,14 @@ async def test_a_year_that_no_network_has_is_set_aside_and_hinders_nobody(chargi
     (waiting,) = await charging.mediation.waiting(file.file_id)
     assert (waiting.reason, waiting.detail.partition(":")[0]) == (SetAsideReason.MALFORMED, "start")
     assert await left(charging, line) == 9 * MB
+
+
+async def test_a_record_that_ends_in_the_future_is_set_aside_and_hinders_no_other_of_its_session(
+    charging: Engine,
+) -> None:
+    line = await with_octets(charging, 10 * MB)
+    wrong = record(line, "a", end=(THEN + timedelta(days=3)).isoformat())
+    file = await charging.mediation.import_usage(usage_file([wrong, record(line, "a"), record(line, "a", minute=5)]))
+    (waiting,) = await charging.mediation.waiting(file.file_id)
+    assert (waiting.line, waiting.reason, waiting.detail.partition(":")[0]) == (1, SetAsideReason.FUTURE, "end")
+    assert await left(charging, line) == 8 * MB
