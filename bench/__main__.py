@@ -37,7 +37,7 @@ from bench import (
     validation,
 )
 from bench.figures import Chapter, as_json
-from bench.house import House, open_house
+from bench.house import SHARED_BUFFERS, House, open_house
 from bench.machine import ROOT, commit, describe
 from runtime.embedded.redis import redis_server
 from runtime.keyring import Keyring
@@ -116,6 +116,7 @@ def main(
     rows: Annotated[
         int, typer.Option(min=10_000, help="Rows that are reconciled, or records that are mediated (--only …).")
     ] = reconciliation.MILLION,
+    shared_buffers: Annotated[str, typer.Option(help="Postgres's own cache.")] = SHARED_BUFFERS,
     profile: Annotated[Profiled | None, typer.Option(help="Print where CPU time goes instead of measuring.")] = None,
 ) -> None:
     """Measure Rasid beside its floors, on Postgres and Redis of its own: durable, both in a temporary folder."""
@@ -125,7 +126,7 @@ def main(
         return
     parts = [only] if only is not None else list(USUAL)
     sizes = Sizes(runs=runs, seconds=seconds, accounts=accounts, lines=lines, numbers=numbers, rows=rows)
-    measured = uvloop.run(_measured(parts, sizes))
+    measured = uvloop.run(_measured(parts, sizes, shared_buffers))
     results.write(measured, out)
     for part in parts:
         if part.value in charts.CHARTS:
@@ -134,9 +135,9 @@ def main(
     console.print(f"written to {out}")
 
 
-async def _measured(parts: list[Part], sizes: Sizes) -> dict[str, Any]:
+async def _measured(parts: list[Part], sizes: Sizes, shared_buffers: str) -> dict[str, Any]:
     measured: dict[str, Any] = {}
-    async with open_house() as house:
+    async with open_house(shared_buffers) as house:
         # Each part carries its own circumstances: they may be measured on different days.
         for part in parts:
             facts = await _circumstances(house, sizes.runs, sizes.seconds)

@@ -21,6 +21,8 @@ from runtime.embedded.redis import EmbeddedRedis
 
 #: what makes a commit durable; stated here so that no default of the embedded server can weaken a measurement
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+#: what a small machine's Postgres keeps in memory
+SHARED_BUFFERS = "256MB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +68,17 @@ class House:
 
 
 @asynccontextmanager
-async def open_house() -> AsyncIterator[House]:
-    """Start both servers, and remove all they wrote when done. Raises ``EmbeddedError``."""
+async def open_house(shared_buffers: str = SHARED_BUFFERS) -> AsyncIterator[House]:
+    """Start both servers, and remove all they wrote when done. Raises ``EmbeddedError``.
+
+    ``shared_buffers``: Postgres's own cache, as its configuration writes sizes (``4GB``).
+    """
     folder = Path(tempfile.mkdtemp(prefix="rasid-bench-"))
     try:
-        async with EmbeddedPostgres(folder, DURABLE) as postgres, EmbeddedRedis(folder) as redis:
+        async with (
+            EmbeddedPostgres(folder, DURABLE | {"shared_buffers": shared_buffers}) as postgres,
+            EmbeddedRedis(folder) as redis,
+        ):
             await asyncio.sleep(0.2)  # the servers' own start is not what idle means
             idle = {"postgres": memory_mb(postgres.pid), "redis": memory_mb(redis.pid)}
             yield House(folder=folder, postgres=postgres, redis=redis, idle_mb=idle)
