@@ -1,6 +1,6 @@
 """The rating groups of one request of a session: each is decided once, however many parts of it the request names.
 
-A user plane function (TS 32.291 §6.1.6.2.1.3) or a service (RFC 8506 §8.16) tells its own part of what was used. One
+A user plane function (TS 32.291 §6.1.6.2.1.5) or a service (RFC 8506 §8.16) tells its own part of what was used. One
 quota is kept for a rating group, so one part at most may ask for it.
 """
 

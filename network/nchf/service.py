@@ -154,7 +154,7 @@ class ChargingData:
 
 
 def _called(asked: wire.ChargingDataRequest) -> str:
-    """What charging data records call the session: the charging id (TS 32.298 §5.1.5.1)."""
+    """What charging data records (TS 32.298) call the session: its charging id."""
     details = asked.pdu_session_charging_information
     named = () if details is None else (details.s_m_fcharging_id, details.charging_id)
     return next((str(name) for name in (*named, asked.charging_id) if name is not None), "")

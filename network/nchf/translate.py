@@ -33,7 +33,7 @@ def reports(usages: Sequence[wire.MultipleUnitUsage]) -> tuple[GroupReport, ...]
 
 def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     asked = usage.requested_unit
-    wanted = [] if asked is None else _counted([asked])
+    wanted = [] if asked is None else _counted(asked)
     if len(wanted) > 1 and asked is not None and all(_amount(asked, unit) for unit in wanted):
         reason = f"counted in {' and '.join(wanted)} at once"
         raise wrong(FAILED, f"multipleUnitUsage[{number}].requestedUnit", reason)
@@ -48,10 +48,9 @@ def _report(number: int, usage: wire.MultipleUnitUsage) -> GroupReport:
     )
 
 
-def _counted(measured: Sequence[wire.Units]) -> list[Unit]:
+def _counted(asked: wire.Units) -> list[Unit]:
     """The units that are named: those with an amount first, and among them volume first."""
-    named = [unit for unit in _NAMED if any(_named(one, unit) for one in measured)]
-    return sorted(named, key=lambda unit: not any(_amount(one, unit) for one in measured))
+    return sorted((unit for unit in _NAMED if _named(asked, unit)), key=lambda unit: not _amount(asked, unit))
 
 
 def _named(units: wire.Units, unit: Unit) -> bool:
