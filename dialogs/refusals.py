@@ -117,7 +117,7 @@ def help_line(operator: Operator) -> Text:
     return text("Help: {number}", number=operator.support_number)
 
 
-def refused(name: str, operator: Operator, *links: Link) -> Menu:
+def refusal_menu(name: str, operator: Operator, *links: Link) -> Menu:
     """The screen ``name`` that says why an operation was refused, and where to go from there."""
 
     def why(data: Data) -> Text:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
-from dialogs.refusals import SENTENCES, kept_refusal, refused
+from dialogs.refusals import SENTENCES, kept_refusal, refusal_menu
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Text, text
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Menu, Say
@@ -18,9 +18,9 @@ from settings import Operator
 def advance(operator: Operator) -> Dialog:
     """Who may borrow nothing now hears why."""
     confirm = _confirm(operator)
-    no = refused("advance.refused", operator, Link("recharge", text("Recharge"), "pay.home"))
+    refused = refusal_menu("advance.refused", operator, Link("recharge", text("Recharge"), "pay.home"))
     gate = pin_gate("advance.pin", "advance", confirm.name, operator)
-    return Dialog(name="advance", states=(_offer(operator), _none(operator), gate, confirm, _done(operator), no))
+    return Dialog(name="advance", states=(_offer(operator), _none(operator), gate, confirm, _done(operator), refused))
 
 
 def _samples(operator: Operator) -> tuple[tuple[int, int], ...]:

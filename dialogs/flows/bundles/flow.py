@@ -10,7 +10,7 @@ from uuid import UUID
 from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import find_product, product_name
-from dialogs.refusals import kept_refusal, refused, too_low
+from dialogs.refusals import kept_refusal, refusal_menu, too_low
 from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import LastDay, Money, Names, Quantity, Text, Together, counted, lines, text
 from dialogs.words import Choose, Confirm, Context, Data, Dialog, Go, Item, Link, Say
@@ -54,14 +54,14 @@ def bundles(operator: Operator) -> Dialog:
         refused="bundles.refused",
         samples=(*every, *({**one, **told} for one in every)),
     )
-    no = refused(
+    refused = refusal_menu(
         "bundles.refused",
         operator,
         Link("recharge", text("Recharge"), "pay.home"),
         Link("bundles", text("Bundles"), "bundles.list"),
     )
     gate = pin_gate("bundles.pin", "purchase", confirm.name, operator)
-    return Dialog(name="bundles", states=(choose, gate, confirm, _done(operator), no))
+    return Dialog(name="bundles", states=(choose, gate, confirm, _done(operator), refused))
 
 
 async def _catalogue(context: Context, _data: Data) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from dialogs.asking import asked_by
 from dialogs.flows.pin.gate import pin_gate
-from dialogs.refusals import kept_refusal, refused
+from dialogs.refusals import kept_refusal, refusal_menu
 from dialogs.samples import MOMENT, REFERENCE, midnight_sample, money_sample
 from dialogs.values import Clock, LastDay, Money, Text, counted, text
 from dialogs.words import Ask, Confirm, Context, Data, Dialog, Go, Link, Say, Typed, Wrong
@@ -49,9 +49,9 @@ def recharge(operator: Operator) -> Dialog:
         ),
         samples=({"done_at": MOMENT.isoformat(), "reference": REFERENCE},),
     )
-    no = refused("recharge.refused", operator, Link("again", text("Try again"), "recharge.number"))
+    refused = refusal_menu("recharge.refused", operator, Link("again", text("Try again"), "recharge.number"))
     gate = pin_gate("recharge.pin", "recharge", confirm.name, operator)
-    return Dialog(name="recharge", states=(number, gate, confirm, _done(operator), already, no))
+    return Dialog(name="recharge", states=(number, gate, confirm, _done(operator), already, refused))
 
 
 def voucher_number(operator: Operator) -> Typed:

@@ -21,7 +21,7 @@ from dialogs.asking import (
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.flows.transfer.undoing import undo_states
 from dialogs.recent import number_asked
-from dialogs.refusals import SENTENCES, kept_refusal, refused, too_low
+from dialogs.refusals import SENTENCES, kept_refusal, refusal_menu, too_low
 from dialogs.samples import MOMENT, REFERENCE, SHOWN_NUMBER, money_sample
 from dialogs.values import Money, Quantity, Text, text
 from dialogs.words import (
@@ -57,7 +57,7 @@ _ASKED = {
 def transfer(operator: Operator) -> Dialog:
     """Where the operator allows no gifts, the first screen says so."""
     confirm = _confirm(operator)
-    no = refused(
+    refused = refusal_menu(
         "transfer.refused",
         operator,
         Link("again", text("Try again"), "transfer.what"),
@@ -72,7 +72,7 @@ def transfer(operator: Operator) -> Dialog:
             pin_gate("transfer.pin", "transfer", confirm.name, operator),
             confirm,
             _done(operator),
-            no,
+            refused,
             *undo_states(operator),
         ),
     )

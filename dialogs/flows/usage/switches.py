@@ -9,7 +9,7 @@ from uuid import UUID
 from dialogs.asking import AMOUNT, SAMPLE_AMOUNT, amount_typed, asked_by
 from dialogs.flows.pin.gate import pin_gate
 from dialogs.names import product_name
-from dialogs.refusals import kept_refusal, refused
+from dialogs.refusals import kept_refusal, refusal_menu
 from dialogs.samples import MOMENT, REFERENCE, money_sample
 from dialogs.values import Money, Quantity, Text, text
 from dialogs.words import Ask, Choose, Confirm, Context, Data, Go, Item, Link, Say, State, Typed, Wrong
@@ -38,9 +38,9 @@ def switch_states(operator: Operator) -> tuple[State, ...]:
         text=lambda data: text("Saved. Ref {reference}", reference=data["reference"]),
         samples=({"reference": REFERENCE},),
     )
-    no = refused("usage.refused", operator, Link("usage", text("My usage"), "usage.home"))
+    refused = refusal_menu("usage.refused", operator, Link("usage", text("My usage"), "usage.home"))
     asked = (_limits(operator), _limit_choice(), _limit_amount(operator), _renewals(operator))
-    return (*asked, *limit, *consent, *renewal, saved, no)
+    return (*asked, *limit, *consent, *renewal, saved, refused)
 
 
 def _switch(
