@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 
 
-async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], object], seconds: float = 90.0) -> None:
     """Wait until what ``true`` returns, or awaits, is true. Raises ``TimeoutError`` after so many seconds."""
     async with asyncio.timeout(seconds):
         while True:
