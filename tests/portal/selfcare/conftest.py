@@ -18,11 +18,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from channels.delivery import DeliveryWorker
-from channels.routing import router
-from channels.sms.contract import Tools
-from channels.sms.simulator.carrier import Carrier, inbox
-from dialogs.texts import Texts
+from channels.sms.simulator.carrier import inbox
 from engine.api import Engine
 from engine.words import Adjust, Purchase, Subscriber, Unit
 from opening import Opened
@@ -30,7 +26,8 @@ from portal.base.sessions import Kept, Sessions
 from portal.selfcare.devices import Devices
 from portal.simulator.live import readable
 from settings import GatewaySettings, PortalSettings, Settings
-from tests.portal.simulator.conftest import EXAMPLES, KEY, seed, serving
+from tests.portal.simulator.conftest import EXAMPLES, KEY, delivering, seed, serving
+from ussd_server import SERVICES
 
 AXE = Path(__file__).parent.parent / "axe-core" / "axe.min.js"
 #: country, number of its first sample line, that line's language
@@ -96,18 +93,8 @@ def settings(
 async def server(settings: Settings, place: tuple[str, str, str]) -> AsyncIterator[Running]:
     """The server; the first sample line has some money and a bundle."""
     async with serving(settings) as (url, runner):
-        services: Opened = next(value for value in runner.app.values() if isinstance(value, Opened))
+        services = runner.app[SERVICES]
         vouchers = await seed(services)
-        texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
-        worker = DeliveryWorker(
-            engine=services.engine,
-            router=router(settings, {"simulator": texts}, services.redis),
-            texts=Texts(services.operator.languages, services.operator.timezone),
-            operator=services.operator,
-            metrics=services.metrics,
-        )
-        stop = asyncio.Event()
-        delivery = asyncio.create_task(worker.run(stop))
         running = Running(url, services, vouchers, place[1])
         line = await running.line()
         await services.engine.set_language(line, place[2])
@@ -116,9 +103,8 @@ async def server(settings: Settings, place: tuple[str, str, str]) -> AsyncIterat
             one for one in services.operator.products if one.grants[0].unit == "octets" and not one.grants[0].categories
         )
         await spend(running, Purchase, product=product.code, price=product.price)
-        yield running
-        stop.set()
-        await delivery
+        async with delivering(settings, services):
+            yield running
 
 
 async def spend(server: Running, kind: Callable[..., Any], **what: Any) -> None:

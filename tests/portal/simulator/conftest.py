@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,9 @@ KEY = bytes(range(32)).hex()
 #: of the packet core
 API_KEY = "a key of the sandbox"
 FACE_VALUE = 5_000
+
+#: what goes on until it is told to stop
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,24 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, web.AppRunner]
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def delivering(settings: Settings, services: Opened, *beside: Work) -> AsyncIterator[None]:
+    """Texts are delivered into the simulator's inbox meanwhile, and what stands ``beside`` runs too."""
+    texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
+    worker = DeliveryWorker(
+        engine=services.engine,
+        router=router(settings, {"simulator": texts}, services.redis),
+        texts=Texts(services.operator.languages, services.operator.timezone),
+        operator=services.operator,
+        metrics=services.metrics,
+    )
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(work(stop)) for work in (worker.run, *beside)]
+    yield
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
 async def seed(services: Opened) -> list[str]:
     """The operator's sample lines and a few vouchers on sale; their numbers."""
     for line in services.operator.demo.subscribers:
@@ -181,23 +202,12 @@ async def server(settings: Settings) -> AsyncIterator[Running]:
     """The server with sample lines and vouchers; texts are delivered into the simulator's inbox."""
     async with serving(settings) as (url, runner):
         services = runner.app[SERVICES]
-        vouchers = await seed(services)
-        texts = Carrier("simulator", {}, Tools(redis=services.redis, keyring=services.keyring))
-        worker = DeliveryWorker(
-            engine=services.engine,
-            router=router(settings, {"simulator": texts}, services.redis),
-            texts=Texts(services.operator.languages, services.operator.timezone),
-            operator=services.operator,
-            metrics=services.metrics,
-        )
-        stop = asyncio.Event()
-        tasks = [asyncio.create_task(worker.run(stop))]
+        vouchers, beside = await seed(services), []
         if settings.simulator_core:
             await services.engine.payments.start()
-            tasks.append(asyncio.create_task(Reauthorization(services.engine).run(stop)))
-        yield Running(url, runner, services, vouchers)
-        stop.set()
-        await asyncio.gather(*tasks)
+            beside.append(Reauthorization(services.engine).run)
+        async with delivering(settings, services, *beside):
+            yield Running(url, runner, services, vouchers)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
