@@ -15,6 +15,7 @@ from dialogs.refusals import refusal
 from dialogs.values import LastDay, Money, Quantity, Text, text
 from engine.words import Answer, Operation, PinVerdict, Unit
 from portal.selfcare.person import Desk, Person
+from portal.selfcare.shown import KINDS
 from settings import Operator
 
 #: who asks, in the books
@@ -150,4 +151,4 @@ def outcome(answer: Answer, operator: Operator) -> Text:
         unit = Unit(details["unit"])
         values |= {name: Quantity(unit, details[name], operator.currency) for name in ("amount", "balance")}
         return Text("{amount} taken back. Balance {balance}. Ref {reference}", values)
-    return text("Done. Ref {reference}", reference=answer.reference)
+    return text("{what}. Ref {reference}", what=KINDS[answer.kind], reference=answer.reference)

@@ -83,7 +83,7 @@ class WishPages:
         fields = await self._desk.form(request, person)
         problem = await gate(self._desk, person, "setting", fields)
         if problem:
-            return await self._show(request, person, problem)
+            return await self._show(request, person, problem, "beyond")
         allowed = fields.get("allowed") == "yes"
         key = key_of(person, f"beyond|{allowed}", fields)
         return await do(self._desk, OutOfBundle(**asked(person, key), allowed=allowed))

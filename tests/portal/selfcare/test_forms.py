@@ -33,3 +33,29 @@ async def test_a_form_that_had_a_problem_holds_what_was_typed(
 async def test_a_pin_is_never_shown_again(caller: Caller) -> None:
     status, _, body = await caller.send("/settings", "/settings/pin", pin="8642", fresh="975310", again="1")
     assert status == 422 and not any(one in body for one in ("8642", "975310"))
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "place"),
+    [
+        ("/settings/cap", {"which": "octets.day", "most": "lots"}, '<details class="card" id="limits" open>'),
+        (
+            "/settings/pin",
+            {"pin": "0000", "fresh": "8642", "again": "1"},
+            '<details class="card" id="change-pin" open>',
+        ),
+    ],
+)
+async def test_what_was_wrong_stands_where_the_form_does_and_the_page_opens_there(
+    caller: Caller, action: str, fields: dict[str, str], place: str
+) -> None:
+    _, _, body = await caller.send("/settings", action, **fields)
+    before, _, after = body.partition(place)
+    told = '<p class="notice bad" role="alert">'
+    assert told not in before and told in after.partition("</details>")[0]
+    assert f'action="/portal{action}#{place.split(chr(34))[3]}"' in after
+
+
+async def test_what_was_switched_is_said_by_name_and_leads_back_to_it(caller: Caller) -> None:
+    _, _, body = await caller.send("/settings", "/settings/cap", which="octets.day", most="500")
+    assert "Limit set. Ref" in body and 'href="/portal/usage"' in body

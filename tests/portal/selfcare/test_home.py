@@ -76,3 +76,10 @@ async def test_the_history_says_what_for_as_the_home_page_does(caller: Caller, s
     _, page = await caller.get("/history")
     assert "<strong>Use: video</strong>" in page
     assert f"<strong>Bundle: {product.name['en']}</strong>" in page
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_that_the_browser_had_kept_is_asked_for_anew(inside: Page) -> None:
+    async with inside.expect_navigation():
+        await inside.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")

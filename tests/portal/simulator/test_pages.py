@@ -10,7 +10,10 @@ import aiohttp
 import pytest
 
 from channels.sms.simulator.carrier import inbox
-from engine.words import Adjust, Recharge, Unit
+from dialogs.refusals import SENTENCES
+from engine.words import Adjust, Code, Recharge, Unit
+from portal.base.words import PageTexts
+from portal.selfcare.shown import KINDS
 from settings import Settings
 from tests.portal.simulator.conftest import Running, serving
 
@@ -187,3 +190,20 @@ async def test_another_site_makes_nobody_pay_and_arranges_nothing(server: Runnin
             headers = {"Sec-Fetch-Site": "cross-site"}
             async with http.post(f"{server.url}/simulator/{path}", json={}, headers=headers) as response:
                 assert response.status in {403, 404}, path
+
+
+async def test_what_was_refused_is_told_in_the_language_of_the_page(server: Running) -> None:
+    line = await server.engine.subscriber(NUMBER)
+    key = uuid5(line.line_id, "wrong")
+    common = {"account": line.account, "line_id": line.line_id, "key": key, "asked_at": datetime.now(UTC)}
+    await server.engine.post(Recharge(**common, source="test", voucher=server.engine.vouchers.seal("0" * 14)))
+    operation = {"key": str(key), "account": [line.account.shard, str(line.account.account_id)]}
+    await server.services.redis.rpush("trace:one", json.dumps({"operations": [operation]}))
+    async with aiohttp.ClientSession() as http:
+        url, headers = f"{server.url}/simulator/trace/one", {"Accept-Language": "fr"}
+        async with http.get(url, headers=headers) as answer:
+            ((told,),) = [hop["operations"] for hop in await answer.json()]
+    spoken = PageTexts(("fr",), "UTC")
+    sentence = SENTENCES[Code.VOUCHER_UNKNOWN]
+    assert told["refused"] == spoken.say("fr", sentence) != sentence.message
+    assert (told["name"], told["code"]) == (spoken.say("fr", KINDS["recharge"]), "voucher_unknown")
