@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 
 from engine.balances.facts import AdvanceFacts, GivenFacts, RenewalFacts, StandingFacts
-from engine.balances.rules import ORDINARY, promised_end
+from engine.balances.rules import ORDINARY, credit_main, promised_end
 from engine.balances.tables import AIRTIME, RenewalState
+from engine.books.case import Case
 from engine.books.decisions import Decided
 from engine.books.facts import Facts, LineFacts, OriginalFacts, Transfer as Moved
 from engine.books.tables import Ledger
@@ -24,6 +25,7 @@ from engine.words import (
     AutoRenew,
     Bucket,
     Code,
+    Expire,
     LineStatus,
     Renew,
     SetCreditLimit,
@@ -105,6 +107,25 @@ def test_while_only_the_fee_is_owed_the_advance_is_open(shop: Operator) -> None:
     owing = AdvanceFacts(UUID(int=5), LINE, 105, 11, 0, 1, NOW)
     answer = borrow(shop, advances=[owing]).answer
     assert (answer.code, answer.details) == (Code.ADVANCE_OPEN, {"owed": 1})
+
+
+@pytest.mark.parametrize("source", [Ledger.VOUCHERS, Ledger.GATEWAY])
+def test_money_from_outside_pays_back_first_what_was_lent_and_then_its_fee(shop: Operator, source: Ledger) -> None:
+    owing = AdvanceFacts(UUID(int=5), LINE, 105, 11, 105, 11, NOW)
+    main = airtime(0)
+    case = Case(asked(Expire), known(main, advances=[owing]), shop, NOW, "REF")
+    credit_main(case, 110, source, None)
+    paid = [(moved.credit, moved.amount) for moved in case.transfers if moved.debit is Ledger.BALANCE]
+    assert paid == [(Ledger.ADVANCES, 105), (Ledger.FEES, 5)]
+    assert case.rows["advances"] == [owing._replace(open_amount=0, open_fee=6)]
+    assert case.messages == [("advance.recovered", {"amount": 110, "owed": 6})]
+    assert case.amount(main) == 0
+
+
+def test_who_owes_nothing_hears_of_no_advance(shop: Operator) -> None:
+    case = Case(asked(Expire), known(airtime(0)), shop, NOW, "REF")
+    credit_main(case, 110, Ledger.GATEWAY, None)
+    assert (case.total(Unit.MONEY), case.messages) == (110, [])
 
 
 def test_staffs_correction_pays_back_no_advance(shop: Operator) -> None:

@@ -102,6 +102,15 @@ def test_money_comes_back_with_a_life_of_its_own_where_its_bucket_is_over(shop: 
     assert case.end(money) == promised_end(NOW, shop.vouchers.validity_days, shop.timezone)
 
 
+def test_what_was_given_back_is_not_given_back_again(shop: Operator) -> None:
+    money = airtime(30)
+    original = bought(Transfer(Ledger.BALANCE, Ledger.SALES, Unit.MONEY, 500, money.bucket_id))
+    refund = asked(Refund, refunded_key=UUID(int=4), reason="test")
+    given = known(money, original=original._replace(already_reversed=True))
+    case, answer = decided(shop, refund, given)
+    assert (answer.code, case.transfers) == (Code.ALREADY_REFUNDED, [])
+
+
 @pytest.mark.parametrize("kind", ["recharge", "adjust", "transfer", "renew"])
 def test_only_purchases_and_use_are_refunded(shop: Operator, kind: str) -> None:
     money = airtime(30)
@@ -160,6 +169,13 @@ def test_what_lives_on_does_so_from_its_promised_end_however_late_that_is_notice
 def test_value_is_prolonged_by_a_day_to_ten_years(shop: Operator, days: int, code: Code) -> None:
     extension = asked(Extend, days=days, reason="test")
     assert decided(shop, extension, known(airtime(1, expires_at=NOW + AN_HOUR))).answer.code == code
+
+
+def test_whole_days_are_added_to_the_last_day_that_was_promised(shop: Operator) -> None:
+    tonight = promised_end(NOW, 0, shop.timezone)
+    rest = airtime(5, expires_at=tonight)
+    case, _ = decided(shop, asked(Extend, days=2, reason="test"), known(rest))
+    assert case.end(rest) == tonight + timedelta(days=2)
 
 
 def test_nothing_that_is_over_or_empty_is_prolonged(shop: Operator) -> None:
