@@ -62,8 +62,8 @@ def dispute_won_key(payment_id: UUID, dispute: str) -> UUID:
     return uuid5(payment_id, f"dispute_won|{dispute}")
 
 
-def return_key(payment_id: UUID, what: str, heard_at: datetime) -> UUID:
-    """The key of the operation that books its having been ``returned``, or that this has failed, as heard at a time."""
+def heard_key(payment_id: UUID, what: str, heard_at: datetime) -> UUID:
+    """The key of the one operation that books what was heard of it at a time: ``chargeback``, ``returned`` …"""
     return uuid5(payment_id, f"{what}|{heard_at.isoformat()}")
 
 

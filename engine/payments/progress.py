@@ -172,7 +172,8 @@ class Progress:
             # It went back before it was booked as ours: both are booked.
             return done and (stored.reason != RETURNED or await self._returned(stored))
         if state is S.SETTLED and stored.reason == CHARGEBACK:
-            return (await self.reverse(stored, CHARGEBACK, stored.source, chargeback=True)).code in _DONE
+            key = names.heard_key(stored.payment_id, CHARGEBACK, stored.changed_at)
+            return (await self.reverse(stored, CHARGEBACK, stored.source, chargeback=True, key=key)).code in _DONE
         if state is S.CHARGED_BACK and stored.reason == WON_BACK:
             return await self._restore(stored)
         if (state, stored.reason) in ((S.REFUNDING, RETURNED), (S.REFUNDED, RETURN_FAILED)):
@@ -258,7 +259,7 @@ class Progress:
     async def _returned(self, stored: Stored) -> bool:
         """Book that it was given back, or that this has failed. Under its lock each is booked once for each time."""
         failed = stored.reason == RETURN_FAILED
-        key = names.return_key(stored.payment_id, RETURN_FAILED if failed else RETURNED, stored.changed_at)
+        key = names.heard_key(stored.payment_id, RETURN_FAILED if failed else RETURNED, stored.changed_at)
         operation = Return(
             **common(stored, key),
             payment_id=stored.payment_id,
