@@ -63,7 +63,7 @@ def dispute_won_key(payment_id: UUID, dispute: str) -> UUID:
 
 
 def heard_key(payment_id: UUID, what: str, heard_at: datetime) -> UUID:
-    """The key of the one operation that books what was heard of it at a time: ``chargeback``, ``returned`` …"""
+    """The key of the one operation that books what was heard of it at a time, as ``chargeback`` or ``returned``."""
     return uuid5(payment_id, f"{what}|{heard_at.isoformat()}")
 
 
