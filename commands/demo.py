@@ -37,7 +37,7 @@ from engine.api import open_engine
 from engine.books.databases import migrate_books
 from portal.simulator import offer_vouchers
 from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.process import EmbeddedError, last_lines
+from runtime.embedded.process import EmbeddedError, kept, last_lines
 from runtime.embedded.redis import EmbeddedRedis
 from runtime.logs import configure_logs
 from runtime.pausing import stop_event
@@ -61,11 +61,11 @@ def demo(
     configure_logs("demo", logging.INFO if as_json else logging.WARNING)
     if written_by_a_demo(Path(os.environ.get("RASID_CONFIG", ""))):
         del os.environ["RASID_CONFIG"]
-    tell, kept = Console(quiet=as_json), state is not None or "database_url" in given_settings()
+    tell, stays = Console(quiet=as_json), state is not None or "database_url" in given_settings()
     tell.print("Starting: Postgres, Redis, the servers and their neighbours …", style="dim")
     with _state_folder(state) as folder, _log_file(folder, as_json) as output:
         asyncio.run(_serve(folder, output, operator=operator, port=port, as_json=as_json))
-    tell.print("Stopped." if kept else "Stopped; its data is gone (ARGS='--state FOLDER' keeps it).", style="dim")
+    tell.print("Stopped." if stays else "Stopped; its data is gone (ARGS='--state FOLDER' keeps it).", style="dim")
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def _set_environment(folder: Path, operator: Path | None, port: int | None) -> N
         "funnel_percent": "100",
     }
     if "keys" not in given:
-        defaults["keys"] = _kept_keys(folder / "keys.json")
+        defaults["keys"] = kept(folder / "keys.json", lambda: json.dumps({"1": secrets.token_hex(32)}))
     for name, value in defaults.items():
         if name not in given:
             os.environ[PREFIX + name.upper()] = value
@@ -228,13 +228,6 @@ def _carriers() -> dict[str, Any]:
         "whatsapp": {"adapter": "twilio", "prefixes": [], **whatsapp},
         "africastalking": {"adapter": "africastalking", "prefixes": [], "options": africastalking},
     }
-
-
-def _kept_keys(path: Path) -> str:
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"1": secrets.token_hex(32)}))
-    return path.read_text()
 
 
 async def _seed(settings: Settings, operator: Operator) -> Samples:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 #: the name of an instance in the settings, as it stands in paths, logs and metrics
 NAME = StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")
 
+#: of any unit in one price or bucket: what is above is a mistake, and sums of many such still fit eight bytes
+LARGEST = 10**15
+
 
 class SettingsError(Exception):
     """Settings that cannot be used: ``problems`` holds (setting, reason), the text lists them all."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from configuration.base import Strict
+from configuration.base import LARGEST, Strict
 
 #: a menu line keeps room for its number and the price
 LONGEST_NAME = 20
@@ -21,7 +21,7 @@ class Grant(Strict):
 
     unit: Literal["money", "octets", "seconds", "messages"]
     #: minor units, octets, seconds or messages
-    amount: int = Field(gt=0)
+    amount: int = Field(gt=0, le=LARGEST)
     #: traffic categories it may pay for; empty means all
     categories: tuple[str, ...] = ()
 
@@ -32,7 +32,7 @@ class Product(Strict):
     code: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
     #: language → name, at most 20 characters so that it fits a menu line
     name: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]]
-    price: int = Field(gt=0, description="minor units")
+    price: int = Field(gt=0, le=LARGEST, description="minor units")
     days: int = Field(ge=1, le=3660)
     grants: tuple[Grant, ...] = Field(min_length=1)
     #: lower is used first

@@ -130,10 +130,17 @@ def free_port() -> int:
 
 def kept_secret(path: Path) -> str:
     """The random password in ``path``, drawn at the first call; only its owner can read the file."""
+    return kept(path, lambda: secrets.token_urlsafe(24))
+
+
+def kept(path: Path, make: Callable[[], str]) -> str:
+    """What ``path`` holds, for its owner's eyes only; made at the first call, and there whole or not at all."""
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24))
+        partial = path.with_name(path.name + ".partial")
+        partial.unlink(missing_ok=True)  # of a start that was killed
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(make())
+        partial.replace(path)
     return path.read_text()
 
 

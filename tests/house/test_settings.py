@@ -197,6 +197,7 @@ def test_a_sample_operator_is_accepted_with_lines_for_the_demo(name: str) -> Non
         ("priority = 50 ", "priority = 40_000 ", "products.3.priority"),
         ("validity_days = 90 ", "validity_days = 40_000 ", "vouchers.validity_days"),
         ("price = 30_000", "price = 300.50", "products.7.price"),
+        ("price = 30_000", "price = 10_000_000_000_000_000", "products.7.price"),
         ('pin = "2580"', 'pin = "25801"', "demo.subscribers.0.pin"),
         ('"+254712345001"', '"+254202345001"', "demo.subscribers.0.msisdn"),
         ('"+254712345002"', '"+254712345001"', "demo.subscribers"),

@@ -20,7 +20,7 @@ import redis
 
 from runtime.embedded import postgres as embedded_postgres, redis as embedded_redis
 from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.process import EmbeddedError
+from runtime.embedded.process import EmbeddedError, kept
 from runtime.embedded.redis import EmbeddedRedis, redis_server
 from tests.conftest import TEST_SETTINGS
 
@@ -223,3 +223,15 @@ async def test_two_clusters_run_side_by_side(state_dir: Path) -> None:
     assert one.port != two.port
     with socket.create_connection(("127.0.0.1", two.port)):
         await asyncio.gather(one.stop(), two.stop())
+
+
+def test_a_secret_whose_drawing_was_killed_is_drawn_again(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+
+    def killed() -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept(path, killed)
+    assert kept(path, lambda: "drawn") == kept(path, killed) == "drawn"
+    assert path.stat().st_mode & 0o777 == 0o600
