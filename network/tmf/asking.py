@@ -67,7 +67,7 @@ class Asking:
 
     def created(self, path: str, owner: Owner, answer: Answer, asked: wire.ActionCreate) -> web.Response:
         """201 with the resource that an operation made."""
-        made = self.rendering.action(path, owner, answer, description=asked.description)
+        made = self.rendering.action(path, owner, answer, asked=asked)
         return json_response(made, 201, {"Location": made.href})
 
     async def stored(self, owner: Owner, key: UUID, path: str, operation_key: UUID | None = None) -> Answer:

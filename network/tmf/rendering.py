@@ -30,9 +30,18 @@ class Rendering:
         self._lines = lines
 
     def action(
-        self, path: str, owner: Owner, answer: Answer, *, status: str | None = None, description: str | None = None
+        self,
+        path: str,
+        owner: Owner,
+        answer: Answer,
+        *,
+        status: str | None = None,
+        asked: wire.ActionCreate | None = None,
     ) -> wire.BalanceAction:
-        """An operation of a line as the resource at ``path``; ``status`` where more became of it than it says."""
+        """An operation of a line as the resource at ``path``; ``status`` where more became of it than it says.
+
+        What was ``asked`` for says what is not kept: it stands in the answer to the request that made the resource.
+        """
         line, currency = owner.line, self._lines.currency
         name = self._lines.id_of(line, answer.key, path)
         amount, unit = _moved(answer)
@@ -49,8 +58,9 @@ class Rendering:
             requested_date=answer.booked_at,
             confirmation_date=answer.booked_at,
             valid_for=_validity(answer),
-            reason=_reason(answer),
-            description=description,
+            reason=_reason(answer) or (None if asked is None else asked.reason),
+            description=None if asked is None else asked.description,
+            channel=None if asked is None else asked.channel,
             product=_products(answer),
             receiver_logical_resource=_receiver(answer),
             transfer_cost=money(answer.details["fee"], currency) if answer.details.get("fee") else None,

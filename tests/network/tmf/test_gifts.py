@@ -64,6 +64,16 @@ async def test_a_gift_moves_once_and_tells_no_number(api: Api, engine: Engine) -
     assert received["@type"] == "TransferBalance" and giver.msisdn not in str(received)
 
 
+async def test_what_was_said_of_a_gift_stands_in_its_answer_as_tmf654_asks(api: Api, engine: Engine) -> None:
+    line, other = await open_line(engine, money=5_000), await open_line(engine)
+    said = {"channel": {"id": "7", "name": "shop"}, "reason": "birthday", "description": "for Amina"}
+    cost = {"value": 3, "unit": "KES"}
+    asked = action(line, "monetary", 10, "KES", receiverLogicalResource={"id": other.msisdn}, transferCost=cost, **said)
+    made = await api.post(PATH, asked, headers={"Idempotency-Key": "g"})
+    assert (made.status, {name: made.body[name] for name in said}) == (201, said)
+    assert (await api.post(PATH, asked, headers={"Idempotency-Key": "g"})).raw == made.raw
+
+
 async def test_another_fee_than_the_one_agreed_to_moves_nothing_and_tells_it(api: Api, engine: Engine) -> None:
     giver, other = await open_line(engine, money=10_000), await open_line(engine)
     said = await api.post(PATH, action(giver, "monetary", 50, receiverLogicalResource={"id": other.msisdn}))
