@@ -20,7 +20,7 @@ from dialogs.flows.resume.flow import resume
 from dialogs.flows.transfer.flow import transfer
 from dialogs.flows.usage.flow import usage
 from dialogs.machine import Machine
-from dialogs.tailoring import edition_of, tailored
+from dialogs.tailoring import edition_of, rules_of, tailored
 from dialogs.texts import Texts
 from dialogs.words import Dialog
 from settings import Operator
@@ -51,7 +51,7 @@ def every(operator: Operator) -> tuple[Dialog, ...]:
 
 def declared(operator: Operator) -> tuple[Dialog, ...]:
     """The dialogs that one operator offers, in its order."""
-    return tailored(every(operator), operator.dialogs)
+    return tailored(every(operator), rules_of(operator))
 
 
 def machine_of(operator: Operator, texts: Texts | None = None) -> Machine:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from dialogs.machine import BACK_KEY, HOME_KEY, MORE_KEY
-from dialogs.tailoring import offered
+from dialogs.tailoring import offered, rules_of
 from dialogs.texts import Texts
 from dialogs.values import Names, Text, text
 from settings import Operator
@@ -107,7 +107,7 @@ class Keywords:
 
     def __init__(self, texts: Texts, operator: Operator) -> None:
         self._texts = texts
-        self._rules = operator.dialogs
+        self._rules = rules_of(operator)
         self._known: dict[tuple[str, ...], Intent] = {}
         for language in {"en": None, **dict.fromkeys(texts.languages)}:
             for intent, said in WORDS.items():
@@ -115,7 +115,7 @@ class Keywords:
                     self._known.setdefault(phrase, intent)
         self._longest = max(len(phrase) for phrase in self._known)
         # What a bundle may be called: its code, or its name in any language.
-        self._sent = [one.unit for one in operator.transfers] if operator.policy.transfers else []
+        self._sent = [one.unit for one in operator.transfers]
         self._products: dict[tuple[str, ...], int] = {}
         for number, product in enumerate(operator.products, 1):
             for name in (product.code, *product.name.values()):

@@ -28,6 +28,13 @@ def edition_of(operator: Operator) -> str:
     return blake2b(operator.model_dump_json(include={*LIVE}).encode(), digest_size=3).hexdigest()
 
 
+def rules_of(operator: Operator) -> DialogRules:
+    """What an operator wants of its dialogs. What it does not do at all, gifts or advances, nobody is offered."""
+    does = {"transfer": operator.policy.transfers and operator.transfers, "advance": operator.advances}
+    disabled = (*operator.dialogs.disabled, *(name for name, rules in does.items() if not rules))
+    return operator.dialogs.model_copy(update={"disabled": disabled})
+
+
 def offered(state: str, rules: DialogRules) -> bool:
     """Whether a state belongs to a dialog that people are offered."""
     return state.partition(".")[0] not in rules.disabled

@@ -40,6 +40,20 @@ def test_a_dialog_left_out_is_in_no_menu_and_leaves_no_fault(operator: Operator)
     assert not [name for name in states if name.startswith("advance.")]
 
 
+def test_what_the_operator_does_not_do_is_in_no_menu_and_its_keyword_leads_to_the_menu(operator: Operator) -> None:
+    plain = operator.model_copy(update={"transfers": (), "advances": None})
+    assert check_operator(plain, anything_fits) == []
+    states = {state.name: state for dialog in declared(plain) for state in dialog.states}
+    home = states["main_menu.home"]
+    assert isinstance(home, Menu)
+    assert {"send", "advance"}.isdisjoint(link.id for link in home.links)
+    keywords = Keywords(Texts.of(plain), plain)
+    for intent in (Intent.SEND, Intent.UNDO, Intent.ADVANCE):
+        assert keywords.beginning(Keyword(intent)) == Beginning("main_menu.home")
+    forbidden = operator.model_copy(update={"policy": operator.policy.model_copy(update={"transfers": False})})
+    assert "transfer.what" not in machine_of(forbidden).states
+
+
 def test_options_stand_in_the_operators_order_and_the_others_follow(operator: Operator) -> None:
     machine = machine_of(wanting(operator, order={"main_menu.home": ("usage", "recharge")}))
     home = machine.states["main_menu.home"]

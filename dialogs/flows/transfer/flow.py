@@ -39,7 +39,7 @@ from dialogs.words import (
     Wrong,
 )
 from engine.words import Answer, Code, Transfer, Unit
-from settings import Operator, TransferRules
+from settings import Operator
 
 _NAMED = {
     Unit.MONEY: text("Airtime"),
@@ -55,7 +55,7 @@ _ASKED = {
 
 
 def transfer(operator: Operator) -> Dialog:
-    """Where the operator allows no gifts, the first screen says so."""
+    """Where the operator allows gifts (``dialogs.tailoring.rules_of``): of which units, its rules say."""
     confirm = _confirm(operator)
     refused = refusal_menu(
         "transfer.refused",
@@ -78,28 +78,15 @@ def transfer(operator: Operator) -> Dialog:
     )
 
 
-def _rules(operator: Operator) -> tuple[TransferRules, ...]:
-    return operator.transfers if operator.policy.transfers else ()
-
-
 def _what(operator: Operator) -> Choose:
-    rules = _rules(operator)
-
-    async def load(_context: Context, _data: Data) -> dict[str, Any] | Go:
-        """Where nobody may give anything there is nothing to choose."""
-        gone = {"code": Code.TRANSFER_NOT_ALLOWED.value, "currency": operator.currency}
-        return {} if rules else Go("transfer.refused", gone, done=True)
-
     def items(_data: Data) -> tuple[Item, ...]:
         """What may be sent, and the way back."""
-        units = tuple(Item(one.unit, _NAMED[Unit(one.unit)]) for one in rules)
+        units = tuple(Item(one.unit, _NAMED[Unit(one.unit)]) for one in operator.transfers)
         return (*units, Item("undo", text("Take back"), {}, "transfer.gift"))
 
     return Choose(
         name="transfer.what",
         text=text("Send:"),
-        load=load,
-        redirects=("transfer.refused",),
         items=items,
         keeps="unit",
         to="transfer.number",
@@ -132,7 +119,7 @@ def _amount(operator: Operator) -> Ask:
     async def accept(context: Context, data: Data, typed: str) -> Go | Wrong:
         """Within what may be sent; with the fee for it."""
         unit = Unit(data["unit"])
-        rules = next(one for one in _rules(operator) if one.unit == unit)
+        rules = next(one for one in operator.transfers if one.unit == unit)
         amount = amount_typed(typed, unit, operator.currency)
         wrong = outside(amount, rules.least, rules.most, unit, operator.currency)
         if wrong is not None:
@@ -146,13 +133,12 @@ def _amount(operator: Operator) -> Ask:
         unit = Unit(data["unit"])
         return _ASKED.get(unit, text("How much, in whole {currency}?", currency=operator.currency))
 
-    units = [one.unit for one in _rules(operator)] or [Unit.MONEY.value]
     return Ask(
         name="transfer.amount",
         text=asked,
         typed=Typed(shape=AMOUNT, sample=SAMPLE_AMOUNT, accept=accept, leads=("transfer.pin",)),
         wrong=text("Write a whole number."),
-        samples=tuple({"unit": unit} for unit in units),
+        samples=tuple({"unit": one.unit} for one in operator.transfers),
     )
 
 
@@ -229,14 +215,14 @@ def _confirm(operator: Operator) -> Confirm:
 
 
 def _samples(operator: Operator) -> tuple[dict[str, Any], ...]:
-    """The most that may be sent of each unit, with its fee and without; anything where nothing may be sent."""
+    """The most that may be sent of each unit, with its fee and without."""
     most = [
         (one.unit, one.most, one.fee + (-(-one.most * one.fee_percent // 100) if Unit(one.unit) is Unit.MONEY else 0))
-        for one in _rules(operator)
+        for one in operator.transfers
     ]
     return tuple(
         {"unit": unit, "amount": amount, "fee": cost, "number": masked(SHOWN_NUMBER), "to": SHOWN_NUMBER}
-        for unit, amount, fee in most or [(Unit.MONEY.value, 1, 1)]
+        for unit, amount, fee in most
         for cost in (fee, 0)
     )
 
