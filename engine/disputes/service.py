@@ -110,7 +110,8 @@ class Disputes:
         """
         case_id, by = case_of(payment_id, dispute.name), f"{BY_GATEWAY}{gateway}"
         try:
-            case, _ = await self.find(str(case_id))
+            async with self._books.billing.connect() as connection:
+                case = await self._case(connection, str(case_id))
         except NotThere:
             about = Disputed(account, settle_key(payment_id), payment_id)
             reason = f"{dispute.name}: {major(dispute.amount, currency)} {currency}"

@@ -21,7 +21,7 @@ from engine.disputes.tables import dispute, dispute_evidence
 from engine.notices.tables import delivery
 from engine.payments.tables import gateway_event, payment, payment_event, payment_history, receipt
 from engine.receivables.tables import receivable
-from engine.words import AccountRef
+from engine.words import AccountRef, settle_key
 
 #: what stays out of evidence: sealed, or of no use to a person
 _HIDDEN = frozenset({"sealed_payer", "payload_hash", "request_hash"})
@@ -62,12 +62,8 @@ async def find_payments(connection: AsyncConnection, reference: str, account: Ac
 
 
 async def _settled_by(connection: AsyncConnection, account: AccountRef, payment_id: UUID) -> UUID | None:
-    query = sa.select(operation.c.key).where(
-        *_of(operation, account),
-        operation.c.kind == "settle",
-        operation.c.code == "ok",
-        operation.c.answer["details"]["payment_id"].astext == str(payment_id),
-    )
+    own = (*_of(operation, account), operation.c.key == settle_key(payment_id), operation.c.code == "ok")
+    query = sa.select(operation.c.key).where(*own)
     return (await connection.execute(query)).scalar_one_or_none()
 
 
