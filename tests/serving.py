@@ -1,11 +1,17 @@
-"""A web application on a socket of its own, for as long as a test needs it."""
+"""Web applications on sockets of their own, for as long as a test needs them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+#: serves an application until the test is over: ``await client_of(application)``
+ClientOf: TypeAlias = Callable[[web.Application], Awaitable[Client]]
 
 
 @asynccontextmanager

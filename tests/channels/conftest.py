@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
 from channels.conversation import Conversation
@@ -36,9 +39,21 @@ from tests.channels.phone import FACE_VALUE, MSISDN, Talk
 from tests.channels.servers import ROOT, Variables
 from tests.channels.texter import TextTalk
 from tests.engine.shop import credit
+from tests.serving import Client, ClientOf
 
 #: the texts that a phone was sent in the end
 Told = Callable[[], Awaitable[list[str]]]
+
+
+@pytest.fixture
+async def client_of() -> AsyncIterator[ClientOf]:
+    """Serves applications, each to a client of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(application: web.Application) -> Client:
+            return await stack.enter_async_context(TestClient(TestServer(application)))
+
+        yield serve
 
 
 @pytest.fixture

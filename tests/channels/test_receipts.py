@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from channels.chat.telegram.application import TelegramBot
 from channels.chat.telegram.polling import Poller
@@ -28,6 +27,7 @@ from tests.channels.phone import FACE_VALUE, MSISDN, OTHER, Phone, Talk, money
 from tests.channels.texter import TextTalk
 from tests.doubles import twilio
 from tests.doubles.bot_api import TOKEN, BotApi
+from tests.serving import Client, ClientOf
 from tests.waiting import until
 
 AMINA = 7700112233
@@ -124,14 +124,13 @@ async def test_what_was_done_by_ussd_has_its_receipt_at_once(
 
 
 @pytest.fixture
-async def door(engine: Engine, texting: TextTalk) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+async def door(engine: Engine, texting: TextTalk, client_of: ClientOf) -> Client:
     """A server that Twilio calls."""
     account = {"account_sid": twilio.ACCOUNT, "auth_token": twilio.TOKEN}
     application = web.Application()
     one = Door(name="twilio", webhook=Twilio("twilio", account))
     application.add_routes(routes([one], Inbound(engine, texting()), Metrics()))
-    async with TestClient(TestServer(application)) as client:
-        yield client
+    return await client_of(application)
 
 
 async def test_twiml_that_has_left_makes_the_receipt_needless(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from channels.inbound import Inbound
 from channels.sms.africastalking.webhook import Webhook as AfricasTalking
@@ -15,14 +13,14 @@ from channels.sms.routes import BODY_LIMIT, Door, routes
 from channels.sms.twilio.webhook import Webhook as Twilio
 from engine.api import Engine
 from runtime.metrics import Metrics
-from tests.channels.sms.posting import ACCOUNT, Client, Serve
+from tests.channels.sms.posting import ACCOUNT, Serve
 from tests.channels.texter import TextTalk
+from tests.serving import Client, ClientOf
 
 
 @pytest.fixture
-async def serve(engine: Engine, texting: TextTalk) -> AsyncIterator[Serve]:
+def serve(engine: Engine, texting: TextTalk, client_of: ClientOf) -> Serve:
     """Starts a server with Twilio, WhatsApp and Africa's Talking; keywords go to every ``Door``."""
-    clients: list[Client] = []
 
     async def start(
         metrics: Metrics | None = None, public_url: str = "", engine: Engine = engine, **door: Any
@@ -39,11 +37,6 @@ async def serve(engine: Engine, texting: TextTalk) -> AsyncIterator[Serve]:
         application = web.Application(client_max_size=BODY_LIMIT)
         inbound = Inbound(engine, texting(engine=engine))
         application.add_routes(routes(doors, inbound, metrics or Metrics(), public_url))
-        client = TestClient(TestServer(application))
-        await client.start_server()
-        clients.append(client)
-        return client
+        return await client_of(application)
 
-    yield start
-    for client in clients:
-        await client.close()
+    return start

@@ -6,15 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-
 from engine.api import Engine
 from engine.words import Message
 from tests.channels.phone import MSISDN
 from tests.doubles import twilio
+from tests.serving import Client
 
-Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 ACCOUNT = {"account_sid": twilio.ACCOUNT, "auth_token": twilio.TOKEN}
 OTHER = "+254712345679"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
 from channels.pointers import Pointers
@@ -20,29 +19,23 @@ from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from tests.channels.phone import MSISDN, Talk, money
+from tests.serving import Client, ClientOf
 
-Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 HOP = {"sessionId": "ATUid_1", "phoneNumber": MSISDN, "networkCode": "63902", "serviceCode": "*123#", "text": ""}
 
 
 @pytest.fixture
-async def serve(talk: Talk, redis_client: Redis, keyring: Keyring) -> AsyncIterator[Serve]:
+def serve(talk: Talk, redis_client: Redis, keyring: Keyring, client_of: ClientOf) -> Serve:
     """Starts a server with one gateway; keywords go to its ``Door``."""
-    clients: list[Client] = []
 
     async def start(metrics: Metrics | None = None, **door: Any) -> Client:
         application = web.Application(client_max_size=BODY_LIMIT)
         one = Door(name="africastalking", adapter=Gateway("africastalking", "123", {}), **door)
         application.add_routes(routes([one], talk(), Pointers(redis_client, keyring), metrics or Metrics()))
-        client = TestClient(TestServer(application))
-        await client.start_server()
-        clients.append(client)
-        return client
+        return await client_of(application)
 
-    yield start
-    for client in clients:
-        await client.close()
+    return start
 
 
 async def test_a_hop_is_answered_as_the_gateway_reads_it(serve: Serve, line: str) -> None:
@@ -111,6 +104,22 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_the_callers_fault(
     client = await serve()
     response = await client.post("/ussd/africastalking", data=b"zz", headers={"Content-Encoding": "gzip"})
     assert (response.status, await response.text()) == (400, "body: cannot be read to its end")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("logs_put_back")
+async def test_a_caller_that_hangs_up_in_the_middle_of_its_body_leaves_no_traceback(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("ussd")
+    client = await serve()
+    _, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"POST /ussd/africastalking HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\nsessionId=")
+    await writer.drain()
+    assert (await client.get("/ussd/africastalking")).status == 405
+    writer.close()
+    for _ in range(2):
+        assert (await client.get("/ussd/africastalking")).status == 405
     assert "Traceback" not in capfd.readouterr().err
 
 

@@ -14,7 +14,8 @@ from channels.ussd.truroute.gateway import Gateway as Truroute
 from engine.api import Engine
 from runtime.metrics import Metrics
 from tests.channels.phone import FACE_VALUE, MSISDN, money
-from tests.channels.ussd.conftest import Client, ServeAdapter
+from tests.channels.ussd.conftest import ServeAdapter
+from tests.serving import Client
 
 BEGIN = (
     '<dialog type="Begin" networkId="0" localId="{local}" remoteId="13" mapMessagesSize="1">'
