@@ -101,7 +101,7 @@ class UsageManagement:
             raise wrong(BAD, "usageDate", "too long ago")
         if not answer.ok:
             raise refusal(answer)
-        made = self._usage(Owner(line_of(subscriber), subscriber.msisdn), answer)
+        made = self._usage(Owner(line_of(subscriber), subscriber.msisdn), answer, asked.description)
         return json_response(made, 201, {"Location": made.href})
 
     def _rating_group(self, usage_type: str, said: Mapping[str, Any]) -> int:
@@ -175,7 +175,7 @@ class UsageManagement:
         except (ValueError, OverflowError):
             raise wrong(BAD, _DAY.name, "a day is meant: 2026-01-31") from None
 
-    def _usage(self, owner: Owner, answer: Answer) -> wire.Usage:
+    def _usage(self, owner: Owner, answer: Answer, description: str | None = None) -> wire.Usage:
         name = self._lines.id_of(owner.line, answer.key, USAGE)
         parts = parts_of(answer)
         kind = USAGE_TYPES[parts[0].unit] if parts else UsageType.DATA
@@ -186,6 +186,7 @@ class UsageManagement:
             usage_type=kind,
             usage_date=self._used_at(answer),
             status="rated" if answer.ok and all(one.rated for one in parts) else "rejected",
+            description=description,
             related_party=() if owner.msisdn is None else (wire.Ref(id=owner.msisdn, name="MSISDN"),),
             usage_characteristic=tuple(fact for one in parts for fact in one.facts()),
             rated_product_usage=tuple(self._rated(answer, one) for one in parts if one.rated),

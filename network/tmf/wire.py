@@ -231,6 +231,7 @@ class Usage(Wire, frozen=True, kw_only=True):
     usage_type: str
     usage_date: datetime
     status: str
+    description: str | None = None
     related_party: tuple[Ref, ...] = ()
     usage_characteristic: tuple[UsageCharacteristic, ...] = ()
     rated_product_usage: tuple[RatedProductUsage, ...] = ()

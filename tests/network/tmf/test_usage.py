@@ -50,9 +50,10 @@ async def test_a_use_is_charged_and_comes_back_rated(api: Api, engine: Engine) -
 async def test_the_same_use_is_charged_once_also_when_it_comes_at_once(api: Api, engine: Engine) -> None:
     line = await open_line(engine)
     await credit(engine, line, 600, Unit.SECONDS)
-    asked = use(line, "voice", "cdr-1", duration=61, ratingGroup=100)
+    asked = use(line, "voice", "cdr-1", duration=61, ratingGroup=100) | {"description": "to a friend"}
     said = await asyncio.gather(*(api.post(PATH, asked) for _ in range(20)))
-    assert len({one.raw for one in said}) == 1 and said[0].status == 201
+    assert len({one.raw for one in said}) == 1
+    assert (said[0].status, said[0].body["description"]) == (201, "to a friend")
     other = await api.post(PATH, use(line, "voice", "cdr-1", duration=62, category="calls"))
     assert (other.status, other.body["code"]) == (409, "KEY_CONFLICT")
     assert (await engine.subscriber(line.msisdn)).total(Unit.SECONDS) == 539
