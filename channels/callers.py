@@ -77,7 +77,7 @@ async def body_of(request: web.Request) -> bytes:
     """All that was posted. Raises 400 where it is broken off, or not compressed as its header says."""
     try:
         return await request.read()
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         # Or the server reads on to the same fault, and tells of it as its own.
         request.content.feed_eof()
         refused = web.HTTPBadRequest(text="body: cannot be read to its end")

@@ -107,22 +107,6 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_the_callers_fault(
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.mark.usefixtures("logs_put_back")
-async def test_a_caller_that_hangs_up_in_the_middle_of_its_body_leaves_no_traceback(
-    serve: Serve, capfd: pytest.CaptureFixture[str]
-) -> None:
-    configure_logs("ussd")
-    client = await serve()
-    _, writer = await asyncio.open_connection(client.host, client.port)
-    writer.write(b"POST /ussd/africastalking HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\nsessionId=")
-    await writer.drain()
-    assert (await client.get("/ussd/africastalking")).status == 405
-    writer.close()
-    for _ in range(2):
-        assert (await client.get("/ussd/africastalking")).status == 405
-    assert "Traceback" not in capfd.readouterr().err
-
-
 async def test_only_post_is_served(serve: Serve) -> None:
     client = await serve()
     assert (await client.get("/ussd/africastalking")).status == 405
