@@ -24,9 +24,11 @@ from engine.words import (
     Advance,
     AutoRenew,
     Bucket,
+    Charge,
     Code,
     Expire,
     LineStatus,
+    Purchase,
     Renew,
     SetCreditLimit,
     Transfer,
@@ -96,11 +98,29 @@ def test_who_has_enough_is_billed_or_came_yesterday_borrows_nothing(
     assert (answer.code, case.transfers) == (code, [])
 
 
+def spending(operator: Operator, **more: Any) -> set[str]:
+    """What becomes of everything by which something goes out."""
+    asking = (
+        asked(Purchase, product="pack", price=500),
+        asked(Charge, unit=Unit.MONEY, amount=1),
+        asked(AutoRenew, product="pack", price=500, wanted=True),
+    )
+    decisions = [decided(operator, one, known(airtime(600), **more)) for one in asking]
+    decisions += [borrow(operator, **more), give(operator, **more), renew(operator, renewal(), **more)]
+    return {decision.answer.code for decision in decisions}
+
+
+def test_who_may_spend_does(shop: Operator) -> None:
+    assert spending(shop) == {Code.OK}
+
+
 @pytest.mark.parametrize("status", [LineStatus.SUSPENDED, LineStatus.BARRED, LineStatus.TERMINATED])
-def test_who_may_not_spend_borrows_and_gives_nothing(shop: Operator, status: LineStatus) -> None:
-    refused = {f"line_{status}"}
-    line = LineFacts(LINE, status, 0, None, None)
-    assert {borrow(shop, line=line).answer.code, give(shop, line=line).answer.code} == refused
+def test_nothing_goes_out_by_a_line_that_may_not_spend(shop: Operator, status: LineStatus) -> None:
+    assert spending(shop, line=LineFacts(LINE, status, 0, None, None)) == {f"line_{status}"}
+
+
+def test_nothing_goes_out_of_a_frozen_account(shop: Operator) -> None:
+    assert spending(shop, frozen=True) == {Code.ACCOUNT_FROZEN}
 
 
 def test_while_only_the_fee_is_owed_the_advance_is_open(shop: Operator) -> None:
