@@ -107,6 +107,12 @@ def test_what_is_just_within_a_limit_passes(shop: Operator, facts: dict[str, Any
             Ruled.REVIEW,
         ),
         ({"own_number": False}, ("other_payer",), 10, Ruled.ALLOW),
+        (
+            {"windows": {("payer", 10): 4}, "sim_changed_at": NOW - timedelta(hours=1)},
+            ("velocity_payer_10min", "sim_changed"),
+            100,
+            Ruled.REFUSE,
+        ),
     ],
 )
 def test_each_suspicion_has_a_name_and_a_weight_and_they_add_up(
