@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+#: what is asked for with a slash behind it is the same page
+WITHOUT_SLASH = web.normalize_path_middleware(append_slash=False, remove_slash=True)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: nothing from elsewhere, no script or style within a page, forms only to ourselves (CSP level 3)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from channels.quota import Quota
 from engine.api import Engine
 from portal.base.faults import faults
-from portal.base.guard import protect
+from portal.base.guard import WITHOUT_SLASH, protect
 from portal.base.sessions import Sessions
 from portal.console.dashboard import DashboardPages
 from portal.console.desk import ROOT, Desk, Present, Route
@@ -96,7 +96,7 @@ def mount(app: web.Application, services: ConsoleServices) -> None:
         longest=rules.longest_hours * 3600,
     )
     desk = Desk(services.engine, services.operator, sessions, rules, secure=services.secure)
-    part.middlewares.append(faults(desk.fault))
+    part.middlewares.extend([faults(desk.fault), WITHOUT_SLASH])
     for area in areas(desk, services):
         part.add_routes(desk.serve(area.routes()))
         if isinstance(area, DashboardPages):

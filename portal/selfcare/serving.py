@@ -17,7 +17,7 @@ from channels.quota import Quota
 from engine.api import Engine
 from portal import base
 from portal.base.faults import faults
-from portal.base.guard import protect
+from portal.base.guard import WITHOUT_SLASH, protect
 from portal.base.sessions import Kept, Sessions
 from portal.selfcare.asking import Outcomes
 from portal.selfcare.borrowing import Borrowing, Renewing
@@ -100,7 +100,7 @@ def mount(app: web.Application, services: PortalServices) -> None:
 
 def _part(desk: Desk, areas: Sequence[Area]) -> web.Application:
     """Some areas with what all pages have: templates, headers, and pages for what cannot be done."""
-    part = web.Application(middlewares=[faults(desk.fault)])
+    part = web.Application(middlewares=[faults(desk.fault), WITHOUT_SLASH])
     loader = jinja2.FileSystemLoader([HERE / "templates", BASE / "templates"])
     aiohttp_jinja2.setup(part, loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     for area in areas:

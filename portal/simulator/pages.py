@@ -17,7 +17,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from engine.api import Engine
-from portal.base.guard import protect
+from portal.base.guard import WITHOUT_SLASH, protect
 from portal.base.words import LANGUAGES, RIGHT_TO_LEFT
 from portal.simulator.beside import Neighbours
 from portal.simulator.glass import Glass
@@ -76,7 +76,7 @@ def mount(app: web.Application, services: SimulatorServices) -> None:
     glass = Glass(services.engine, services.redis, services.operator)
     live = Live(services.engine, services.redis, services.keyring, glass, neighbours)
     pages = Pages(services, glass, neighbours)
-    part = web.Application()
+    part = web.Application(middlewares=[WITHOUT_SLASH])
     aiohttp_jinja2.setup(
         part, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )

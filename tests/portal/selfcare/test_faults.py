@@ -100,6 +100,14 @@ async def test_what_no_page_of_ours_sends_is_refused_and_breaks_nothing(
     assert status == 400 and "<h1>" in page
 
 
+async def test_a_slash_behind_a_path_leads_to_its_page(caller: Caller, server: Running) -> None:
+    for path in ("/portal", "/portal/history", "/simulator"):
+        async with caller.http.get(f"{server.url}{path}/?lang=en") as answer:
+            assert (answer.status, answer.url.path_qs) == (200, f"{path}?lang=en")
+    async with caller.http.get(f"{server.url}/portal//evil.example/", allow_redirects=False) as answer:
+        assert answer.status == 404
+
+
 async def test_a_form_in_no_known_encoding_is_refused(caller: Caller) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}
     async with caller.http.post(f"{caller.base}/portal/sign-in", data=b"number=1", headers=headers) as answer:

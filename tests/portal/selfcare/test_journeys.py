@@ -137,6 +137,8 @@ async def test_history_is_filtered_and_paged_by_key(inside: Page, server: Runnin
     await inside.goto(f"{server.url}/portal/history")
     await inside.locator(".chips").get_by_role("link", name="Bundles").click()
     await expect(inside.locator(".list > li")).to_have_count(1)
+    # Whoever goes on by keyboard stands where they were.
+    assert await inside.evaluate("document.activeElement.id") == "only-bundles"
     bad = await inside.context.request.get(f"{server.url}/portal/history?after=x")
     assert bad.status == 400
 
