@@ -16,9 +16,11 @@ from tests.engine.deciding import LINE, MOMENT, NOW, asked, held, known
 LATER = {days: NOW + timedelta(days=days) for days in (1, 3, 5)}
 
 
-def served(operator: Operator, *buckets: Bucket, consent: bool | None = None) -> dict[str, str]:
+def served(
+    operator: Operator, *buckets: Bucket, consent: bool | None = None, status: LineStatus = LineStatus.ACTIVE
+) -> dict[str, str]:
     """Counter → its status, and until when."""
-    line = LineFacts(LINE, LineStatus.ACTIVE, 0, None, None, out_of_bundle=consent)
+    line = LineFacts(LINE, status, 0, None, None, out_of_bundle=consent)
     correction = asked(Adjust, unit=Unit.MONEY, amount=1, reason="test")
     case = Case(correction, known(*buckets, line=line), operator, NOW, "REF")
     provision(case)
@@ -42,6 +44,13 @@ def test_a_counter_is_served_until_the_last_that_pays_for_it_ends(rated: Operato
 @pytest.mark.parametrize("more", [{"expires_at": NOW}, {"starts_at": NOW + MOMENT}])
 def test_what_is_over_or_has_not_begun_serves_nobody(rated: Operator, more: dict[str, object]) -> None:
     assert served(rated, held(Unit.OCTETS, 5, **more)) == NOTHING
+
+
+@pytest.mark.parametrize("status", [LineStatus.SUSPENDED, LineStatus.BARRED, LineStatus.TERMINATED])
+def test_a_line_that_may_use_nothing_is_served_nothing_whatever_is_left(rated: Operator, status: LineStatus) -> None:
+    left = (held(Unit.OCTETS, 5), held(Unit.MONEY, 5))
+    assert served(rated, *left, consent=True, status=status) == NOTHING | {"line": "ended"}
+    assert served(rated, *left, consent=True, status=LineStatus.PREACTIVE)["data"] == "active"
 
 
 def test_what_a_session_holds_is_still_there(rated: Operator) -> None:

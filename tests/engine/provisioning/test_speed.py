@@ -68,6 +68,8 @@ def speed_of(case: Case) -> str:
     [
         (0, 0, GB, "speed full"),
         (0, 49 * GB, GB, "speed full"),
+        (9 * GB, 9 * GB, GB, "speed full"),
+        (9 * GB, 9 * GB, GB + 1, f"speed 3mbps {DAY_ENDS}"),
         (0, 49 * GB, GB + 1, f"speed 5mbps {MONTH_ENDS}"),
         (9 * GB, 55 * GB, 2 * GB, f"speed 3mbps {DAY_ENDS}"),
         (9 * GB, 79 * GB, 2 * GB, f"speed 1mbps {MONTH_ENDS}"),
