@@ -41,7 +41,7 @@ def verify(
         typer.Option("--export", help="The exported roots: a file or a folder; by default where audit_export says."),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option(help="Public keys, as `audit keys` writes them; by default those of the settings.")
+        Path | None, typer.Option(help="Public keys, as `audit keys` prints them; by default those of the settings.")
     ] = None,
 ) -> None:
     """Find every row that was changed, removed or inserted, and name it. Exit code 1 if there is one."""

@@ -18,6 +18,7 @@ from engine.words import AccountRef
 
 #: rows that are read at a time
 CHUNK = 500
+WRONG_SIGNATURE = "root has a wrong signature"
 
 
 class Finding(NamedTuple):
@@ -54,8 +55,8 @@ def read_outside(path: Path, keys: Mapping[int, bytes], since: datetime | None) 
     for place, found in export.read(path):
         if isinstance(found, BadLine):
             outside.notices.append(Finding(f"export {found.file} line {found.number}: no root", -1, 0, notice=True))
-        elif not signature_holds(found.statement(), found.signature, keys) or not _whole(found):
-            outside.notices.append(Finding("export: a root with a wrong signature", found.shard, found.seq))
+        elif (wrong := _distrusted(found, keys)) is not None or not _whole(found):
+            outside.notices.append(Finding(f"export: {wrong or WRONG_SIGNATURE}", found.shard, found.seq))
         elif since is None or found.sealed_at >= since:
             known = outside.places.setdefault((found.shard, found.seq), (found.hash(), place))
             if known[0] != found.hash():
@@ -154,8 +155,9 @@ class Verifier:
                 yield finding
 
     def _link(self, before: Root | None, root: Root, *, whole: bool) -> Iterator[Finding]:
-        if not signature_holds(root.statement(), root.signature, self._keys):
-            yield Finding("root has a wrong signature", root.shard, root.seq)
+        wrong = _distrusted(root, self._keys)
+        if wrong is not None:
+            yield Finding(wrong, root.shard, root.seq)
         if before is None:
             if (whole or root.seq == 1) and (root.seq != 1 or root.prev_hash != GENESIS):
                 yield Finding("chain does not begin with its first root", root.shard, root.seq)
@@ -168,8 +170,7 @@ class Verifier:
         """The root whose leaves can be believed: the export's where the database's is not what was signed."""
         if known is not None and (known[0] != root.hash() or not _whole(root)):
             return known[1].read()
-        sound = _whole(root) and signature_holds(root.statement(), root.signature, self._keys)
-        return root if sound else None
+        return root if _whole(root) and _distrusted(root, self._keys) is None else None
 
     async def _rows(
         self, connection: AsyncConnection, shard: int, sealed: Sequence[tuple[int, Leaf]]
@@ -199,6 +200,13 @@ class Verifier:
                         yield Finding("inserted", shard, 0, one.row)
         for account_id, key in await rows.stray_transfers(connection, shard, dawn, until):
             yield Finding("transfer without operation", shard, 0, LeafId(Kind.OPERATION, account_id, key))
+
+
+def _distrusted(root: Root, keys: Mapping[int, bytes]) -> str | None:
+    """Why a root's signature says nothing; None where it holds."""
+    if root.key_id not in keys:
+        return f"root is signed by key {root.key_id}, which is not among those given"
+    return None if signature_holds(root.statement(), root.signature, keys) else WRONG_SIGNATURE
 
 
 def _whole(root: Root) -> bool:
