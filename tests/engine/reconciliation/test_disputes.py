@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
@@ -25,10 +25,9 @@ async def cards(houses: Houses, operator: Operator) -> House:
 
 async def reconciled(cards: House, payment: Payment, **gross: str) -> int:
     """A report of these categories with what each moved. Returns how many discrepancies it has."""
-    lines = [
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S},{kind},{amount},0.00,kes,{payment.gateway_ref},{payment.payment_id}"
-        for kind, amount in gross.items()
-    ]
+    at = f"{payment.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    of = f"{payment.gateway_ref},{payment.payment_id}"
+    lines = [f"{at},{kind},{amount},0.00,kes,{of}" for kind, amount in gross.items()]
     run = await cards.engine.reconciliation.reconcile(
         "stripe", [HEADER, *lines], by="alice", source="file:s.csv", first=today(cards)
     )
