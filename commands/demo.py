@@ -31,7 +31,7 @@ from commands.gateways import GATEWAYS
 from commands.keeper import KeptProcess, keep_server, stop_all
 from commands.providers import payment_providers
 from commands.seed import seed
-from commands.settings_file import write_settings, written_by_a_demo
+from commands.settings_file import TEMPORARY, write_settings, written_by_a_demo
 from commands.staff import demo_staff
 from engine.api import open_engine
 from engine.books.databases import migrate_books
@@ -77,7 +77,7 @@ def _state_folder(wanted: Path | None) -> Iterator[Path]:
         wanted.mkdir(parents=True, exist_ok=True)
         yield wanted.resolve()
         return
-    folder = Path(tempfile.mkdtemp(prefix="rasid-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     try:
         yield folder
     finally:

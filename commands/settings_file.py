@@ -12,6 +12,8 @@ from commands.files import whole
 from settings import Settings
 
 NAME = "settings.toml"
+#: how the temporary folders of demos begin, which end with them
+TEMPORARY = "rasid-demo-"
 HEADING = "# Of a running demo: it holds secrets, and the addresses end with it.\n"
 
 
@@ -32,7 +34,9 @@ def write_settings(settings: Settings, folder: Path) -> Path:
 
 
 def written_by_a_demo(path: Path) -> bool:
-    """Whether a file is what ``write_settings`` wrote: of an earlier run, nobody's wish for the next."""
+    """Whether a file is what ``write_settings`` wrote, or was: of an earlier run, nobody's wish for the next."""
+    if path.name == NAME and path.parent.name.startswith(TEMPORARY) and not path.exists():
+        return True
     with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
         return file.readline() == HEADING
     return False

@@ -53,5 +53,7 @@ def test_the_command_line_is_above_the_file(tmp_path: Path) -> None:
 def test_a_file_that_a_demo_wrote_is_nobodys_wish(tmp_path: Path) -> None:
     _set_environment(tmp_path, None, None)
     assert written_by_a_demo(write_settings(load_settings(), tmp_path))
+    # Who told their shell of a demo that has ended since starts another.
+    assert written_by_a_demo(Path("/tmp/rasid-demo-gone/settings.toml"))
     assert not written_by_a_demo(tmp_path / "rasid.toml")
     assert not written_by_a_demo(tmp_path / "nowhere.toml")
