@@ -67,5 +67,6 @@ async def late(phone: Phone) -> None:
     """Say yes to what the phone shows, and be promised the outcome."""
     reply = await phone.say("1")
     while reply.label != "notice.late":
-        assert not reply.ends
-        reply = await phone.say("1")
+        assert not reply.ends or reply.label == "notice.try_again"
+        # On a busy machine the time is up before the door is reached: the network sends the hop again.
+        reply = await (phone.send() if reply.ends else phone.say("1"))

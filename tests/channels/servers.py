@@ -39,7 +39,7 @@ async def running(script: str, variables: dict[str, str]) -> AsyncIterator[async
 
 async def ready(process: asyncio.subprocess.Process, http: aiohttp.ClientSession, base: str) -> dict[str, Any]:
     """What a server says of its health, once it says anything."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while process.returncode is None:
             try:
                 async with http.get(f"{base}/health/ready") as response:
