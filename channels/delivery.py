@@ -97,8 +97,7 @@ class DeliveryWorker:
                 # A claim costs the same for one message and for a hundred: let some gather.
                 await pause(stop, idle * random.uniform(0.8, 1.2))
             idle = IDLE_SHORTEST if messages else min(idle * 1.3, IDLE_LONGEST)
-        if working:
-            await asyncio.wait(working)
+        await asyncio.gather(*working)
 
     async def deliver(self) -> int:
         """Claim one batch, send it, mark it. Returns how many were claimed."""
