@@ -14,6 +14,8 @@ from engine.words import PaymentMethod
 from settings import PaymentGatewaySettings, Settings, SettingsError
 
 PACKAGE = "engine.recharge.gateways"
+#: no options of an adapter's but settings beside them: what an adapter says of ``Tools``
+BESIDE = frozenset({"methods", "callback_base"})
 
 
 class UnknownAdapter(Exception):
@@ -67,9 +69,8 @@ def _made(name: str, given: PaymentGatewaySettings, public_url: str) -> PaymentG
     try:
         return load_gateway(given.adapter)(name, given.options, tools)
     except WrongOptions as error:
-        # Not an option of the adapter's but a setting beside them.
         problems = [
-            (f"{where}.{option}" if option == "methods" else f"{where}.options.{option}", reason)
+            (f"{where}.{option}" if option in BESIDE else f"{where}.options.{option}", reason)
             for option, reason in error.problems
         ]
         raise SettingsError("payment gateways", problems) from None

@@ -68,7 +68,7 @@ class Gateway:
         self.methods = tools.served(frozenset({PaymentMethod.MOBILE_MONEY}))
         self._options = read_options(MpesaOptions, options)
         if not tools.public_url:
-            raise WrongOptions([("base_url", "public_url must be set: what became of a push is told there")])
+            raise WrongOptions([("callback_base", "this or public_url is needed: what became of a push is told there")])
         self._tools = tools
         self._daraja = Daraja(self._options, timeout_seconds=tools.timeout_seconds)
         self._shortcodes = frozenset({self._options.shortcode, self._options.till} - {""})

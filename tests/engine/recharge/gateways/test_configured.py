@@ -78,7 +78,7 @@ def test_what_is_wrong_is_refused_by_its_setting(gateway: dict[str, Any], named:
 
 
 def test_a_gateway_that_must_call_us_needs_to_know_where() -> None:
-    with pytest.raises(SettingsError, match="public_url"):
+    with pytest.raises(SettingsError, match=r"payment_gateways\.money\.callback_base: this or public_url"):
         payment_gateways(settings(public_url="", money=MPESA))
     own = {**MPESA, "callback_base": "https://callbacks.example"}
     assert payment_gateways(settings(public_url="", money=own))
