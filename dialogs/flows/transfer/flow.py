@@ -161,13 +161,29 @@ def _operation(context: Context, data: Data, key: UUID) -> Transfer:
     )
 
 
-def _confirm(operator: Operator) -> Confirm:
-    async def load(context: Context, data: Data) -> dict[str, Any] | Go:
-        """The whole number: one wrong digit costs the whole amount."""
-        number = await number_of(context, line_kept(data["receiver"]))
-        gone = {"code": Code.RECEIVER_UNKNOWN.value, "currency": operator.currency}
-        return {"to": number} if number is not None else Go("transfer.refused", gone, done=True)
+async def _receiver(context: Context, data: Data) -> dict[str, Any] | Go:
+    """The receiver's whole number: one wrong digit costs the whole amount."""
+    number = await number_of(context, line_kept(data["receiver"]))
+    gone = {"code": Code.RECEIVER_UNKNOWN.value, "currency": context.subscriber.currency}
+    return {"to": number} if number is not None else Go("transfer.refused", gone, done=True)
 
+
+async def _result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
+    if not answer.ok:
+        return kept_refusal(context, answer)
+    kept = {name: data[name] for name in ("unit", "amount", "fee", "number")}
+    return kept | {"balance": answer.details["balance"], "reference": answer.reference}
+
+
+async def _anew(context: Context, data: Data) -> dict[str, Any] | Go:
+    """The fee of now, or what is missing."""
+    unit = Unit(data["unit"])
+    fee = context.engine.agreements.gift_fee(unit, data["amount"])
+    short = too_low(context, fee + (data["amount"] if unit is Unit.MONEY else 0))
+    return {"fee": fee} if short is None else Go("transfer.refused", short, done=True)
+
+
+def _confirm(operator: Operator) -> Confirm:
     def detail(data: Data) -> Text:
         """Says that there is no fee, too: silence would leave it open."""
         shown = {**_shown(data, operator.currency), "number": data["to"]}
@@ -182,32 +198,18 @@ def _confirm(operator: Operator) -> Confirm:
             return text("{amount} to {number}", amount=shown["amount"], number=shown["number"])
         return text("{amount} to {number}, fee {fee}", **shown)
 
-    async def result(context: Context, data: Data, answer: Answer) -> dict[str, Any]:
-        """What the next screen says of it."""
-        if not answer.ok:
-            return kept_refusal(context, answer)
-        kept = {name: data[name] for name in ("unit", "amount", "fee", "number")}
-        return kept | {"balance": answer.details["balance"], "reference": answer.reference}
-
-    async def anew(context: Context, data: Data) -> dict[str, Any] | Go:
-        """The fee of now, or what is missing."""
-        unit = Unit(data["unit"])
-        fee = context.engine.agreements.gift_fee(unit, data["amount"])
-        short = too_low(context, fee + (data["amount"] if unit is Unit.MONEY else 0))
-        return {"fee": fee} if short is None else Go("transfer.refused", short, done=True)
-
     fresh = _samples(operator)
     return Confirm(
         name="transfer.confirm",
         purpose="transfer",
         text=detail,
-        load=load,
+        load=_receiver,
         redirects=("transfer.refused",),
-        anew=anew,
+        anew=_anew,
         brief=brief,
         yes=text("Send"),
         operation=_operation,
-        result=result,
+        result=_result,
         done="transfer.done",
         refused="transfer.refused",
         samples=(*fresh, *({**one, "done_at": MOMENT, "reference": REFERENCE} for one in fresh)),
