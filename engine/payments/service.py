@@ -89,12 +89,7 @@ class Payments:
         events = Events(accounts, gateways, *ways, parts=parts, payers=self._payers, alarms=alarms)
         self._inbox = Inbox(database, keyring, accounts, gateways, events=events, progress=self._progress)
         self._recovery = Recovery(
-            database,
-            gateways,
-            payers=self._payers,
-            asking=self._asking,
-            progress=self._progress,
-            inbox=self._inbox,
+            database, gateways, payers=self._payers, asking=self._asking, progress=self._progress, inbox=self._inbox
         )
         self._finder = Finder(database)
         self._under_way: dict[UUID, asyncio.Task[Stored]] = {}
@@ -155,13 +150,10 @@ class Payments:
 
         With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
         With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
-        ``amount``: minor units. ``device``: what the person pays from, as its channel knows it. ``product``: what is
-        bought with it at once. ``asked_by``: the line that asks, and hears of a refusal. The same ``key`` again is the
-        same payment: nobody is asked twice. Answers with the payment as it stands once the gateway has said something,
-        or after ``wait_seconds``; what comes later comes by message. One that the guard holds back is in review, and
-        nobody is asked before staff has looked.
-
-        Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
+        ``amount``: minor units. ``device``: what the person pays from. ``product``: what is bought with it at once.
+        ``asked_by``: the line that asks, and hears of a refusal. The same ``key`` again is the same payment. Answers
+        with it as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes by
+        message. Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
         payment_id = names.payment_id_of(subscriber.account, key)
         payer = await self._payer(msisdn, token, card, page, checkout)
