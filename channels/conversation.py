@@ -26,7 +26,7 @@ from channels.push import pushed
 from channels.session import Begun, Line, Session
 from channels.sessions import SessionsDown, SessionStore, answer_life
 from channels.starting import Starts, origin_in, own_origin, place_to_keep
-from channels.trace import Listener, Trace, TracePublisher, TurnMeters, Watched
+from channels.trace import Listener, TooLate, Trace, TracePublisher, TurnMeters, Watched
 from channels.turn import Event, Malformed, Profile, Reply, Turn
 from dialogs.machine import Machine
 from dialogs.notices import Notices
@@ -213,8 +213,9 @@ class Conversation:
                 ended = msgspec.structs.replace(left, seen_length=len(turn.text), seen=trace.hop, ended=True)
                 return Outcome(self._notice("late", trace.language), ended)
         if not trace.operations:
-            # Nothing was asked of the one door yet, and after this answer nothing may be.
-            work.cancel()
+            # Nothing was asked of the one door yet, and after this answer nothing may be. What is being read is let
+            # end: cut off it would take its connection to Postgres with it, when there are too few of them already.
+            trace.closed = True
         # What was asked and could not be promised is found under its key when the hop comes again.
         return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
 
@@ -224,12 +225,15 @@ class Conversation:
         """Converse with the line that is being read. Never raises: a failure is a screen too."""
         try:
             subscriber = await reading
+            trace.go_on()
             trace.language = subscriber.language
             trace.mark("read")
             if subscriber.status is LineStatus.TERMINATED:
                 trace.outcome = "refused"
                 return self._refusal("terminated", trace.language)
             return await self._converse(turn, begun, subscriber, profile, trace)
+        except TooLate:
+            return self._refusal("try_again")  # nobody hears it: that is what they were told
         except UnknownLine:
             trace.outcome, reason, notice = "refused", "unknown_line", "unknown_line"
         except BadNumber as error:

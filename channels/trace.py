@@ -22,6 +22,10 @@ TRACE_LIMIT = 100
 TRACE_SECONDS = 3600
 
 
+class TooLate(Exception):
+    """The person was told to dial again before anything was asked for: nothing may be any more."""
+
+
 class Trace:
     """The record of one turn. ``mark`` ends a phase: everything since the last mark was that phase."""
 
@@ -30,6 +34,7 @@ class Trace:
         "_started",
         "answer",
         "before",
+        "closed",
         "hop",
         "language",
         "ms",
@@ -54,6 +59,8 @@ class Trace:
         self.typed: list[str] = []
         #: the line's, once that was read
         self.language: str | None = None
+        #: see ``go_on``
+        self.closed = False
         #: answered, replayed (the stored answer was sent again), refused, malformed, late or failed
         self.outcome = "answered"
 
@@ -63,13 +70,18 @@ class Trace:
         self.ms[phase] = self.ms.get(phase, 0.0) + (now - self._last) * 1000
         self._last = now
 
+    def go_on(self) -> None:
+        """Raise ``TooLate`` once the turn is ``closed``: its person has an answer without what is still to come."""
+        if self.closed:
+            raise TooLate
+
     def seconds(self) -> float:
         """How long the turn has taken so far."""
         return time.perf_counter() - self._started
 
 
 class Watched:
-    """The engine as a turn sees it: the same, but what is posted is noted in the turn's trace.
+    """The engine as a turn sees it: the same while the turn goes on, but what is posted is noted in the turn's trace.
 
     It tells whether a late turn has money on its way, and the glass panel which operations to explain.
     """
@@ -81,13 +93,15 @@ class Watched:
         self._trace = trace
 
     async def post(self, operation: Operation) -> Answer:
-        """``Engine.post``, noted."""
+        """``Engine.post``, noted. Raises ``TooLate``."""
+        self._trace.go_on()
         self._trace.operations.append(operation)
         self._trace.answer = None
         self._trace.answer = await self._engine.post(operation)
         return self._trace.answer
 
     def __getattr__(self, name: str) -> Any:
+        self._trace.go_on()
         return getattr(self._engine, name)
 
 

@@ -31,11 +31,15 @@ class SlowDoor:
 class SlowRead(SlowDoor):
     """The real engine, whose reads take until they are let through."""
 
+    #: reads that came to their end
+    reads = 0
+
     async def post(self, operation: Operation) -> Answer:
         return await self._engine.post(operation)
 
     async def subscriber(self, msisdn: str) -> Subscriber:
         await self.open.wait()
+        self.reads += 1
         return await self._engine.subscriber(msisdn)
 
 

@@ -78,3 +78,15 @@ async def test_who_was_told_to_try_again_before_anything_was_asked_for_is_credit
     door.open.set()
     await phone.conversation.drain()
     assert await money(engine) == 0
+
+
+async def test_what_is_read_too_late_is_read_to_its_end_and_leads_to_nothing(
+    talk: Talk, engine: Engine, line: str
+) -> None:
+    """Cut off in the middle it would cost a connection to Postgres, and on a busy day there are many such turns."""
+    door = SlowRead(engine)
+    phone = Phone(talk(engine=door, profile=HASTY))
+    assert (await phone.dial()).label == "notice.try_again"
+    door.open.set()
+    await phone.conversation.drain()
+    assert door.reads == 1
