@@ -73,8 +73,8 @@ class Conversation:
         self._publisher = publisher
         self._starts = Starts(engine, machine, store)
         self._play = Player(machine, self._pages)
-        self._promises = Promises(engine, machine.texts)
         self._ongoing = Ongoing()
+        self._promises = Promises(engine, machine.texts, self._ongoing)
         self._reply_decoder = msgspec.msgpack.Decoder(self.reply_type)
         self._encoder = msgspec.msgpack.Encoder()
 

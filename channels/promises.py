@@ -22,6 +22,7 @@ from dialogs.shortcuts import back_line
 from dialogs.texts import Texts
 from engine.api import Engine, KeptPlace
 from engine.words import AccountRef, Adjust, Answer, Code, Message, Operation, Unit
+from runtime.ongoing import Ongoing
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +46,11 @@ class Promise(NamedTuple):
 class Promises:
     """Makes promises and keeps them. One per process."""
 
-    def __init__(self, engine: Engine, texts: Texts) -> None:
+    def __init__(self, engine: Engine, texts: Texts, ongoing: Ongoing) -> None:
+        """``ongoing``: where work goes on that nobody waits for."""
         self._engine = engine
         self._texts = texts
+        self._ongoing = ongoing
 
     async def make(self, trace: Trace, place: KeptPlace | None) -> Promise | None:
         """A promise that the outcome of what was posted last will be told, come what may: only then it may be said.
@@ -56,8 +59,11 @@ class Promises:
         """
         operation, minutes = trace.operations[-1], self._engine.operator.sessions.recovery_minutes
         try:
+            making = self._ongoing.start(self._engine.told.promise(operation, place, minutes))
+            making.add_done_callback(lambda done: done.cancelled() or done.exception())
             async with asyncio.timeout(MAKE_SECONDS):
-                back = await self._engine.told.promise(operation, place, minutes)
+                # Cut off it would take its connection to Postgres with it; what is written later is kept all the same.
+                back = await asyncio.shield(making)
         except Exception as error:  # noqa: BLE001 - most likely what made the turn late
             log.warning("nothing_promised", reason=type(error).__name__)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import aiohttp
 import pytest
@@ -98,6 +99,43 @@ async def test_what_cannot_be_written_down_is_not_promised_and_may_be_tried_agai
     door.open.set()
     await phone.conversation.drain()
     assert (await Phone(talk()).dial(f"{vouchers[0]}*1")).label == "recharge.done", "found under its key"
+    assert await money(engine) == FACE_VALUE
+    assert len(await told()) == 1
+
+
+class Dawdling(SlowDoor):
+    """The engine, slow to write down a promise."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.asked = False
+        self.written = False
+
+    @property
+    def told(self):
+        return self
+
+    async def promise(self, *given: Any) -> str | None:
+        self.asked = True
+        await self.open.wait()
+        back = await self._engine.told.promise(*given)
+        self.written = True
+        return back
+
+
+async def test_a_promise_that_takes_too_long_to_write_is_not_given_and_written_to_its_end(
+    *, talk: Talk, engine: Engine, line: str, vouchers: list[str], told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.promises.MAKE_SECONDS", 0.01)
+    door = Dawdling(engine)
+    phone = Phone(talk(engine=door, profile=HASTY))
+    await phone.dial(vouchers[0])
+    assert (await phone.say("1")).label == "notice.try_again"
+    while not door.asked:  # the time was up before anything was asked of the door
+        await phone.send()
+    door.open.set()
+    await phone.conversation.drain()
+    assert door.written
     assert await money(engine) == FACE_VALUE
     assert len(await told()) == 1
 
