@@ -79,6 +79,7 @@ export class Handset {
     other.value = msisdn;
     this.messenger.reset();
     this.chat.reset();
+    this.onChange();
   }
 
   send(typed) {

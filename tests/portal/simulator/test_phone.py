@@ -200,6 +200,7 @@ async def test_another_number_is_typed_as_people_do_and_a_wrong_one_leaves_the_o
         await second.locator("[data-part=other]").press("Tab")
         await expect(second.locator("[data-part=money]")).to_have_text(shown)
     await expect(second.locator("[data-part=other]")).to_have_value("+254722345003")
+    await expect(page.locator("[data-on-phone]").first).to_have_text("2+254722345003")
     stored = {"message_id": "one", "from": "Rasid", "text": "hello there", "at": "2026-11-21T10:00:00+00:00"}
     await server.services.redis.xadd(inbox(server.services.keyring, "+254722345003"), stored)
     await expect(second.locator(".latest")).to_contain_text("hello there")
