@@ -215,7 +215,5 @@ async def test_a_forged_line_of_the_export_is_not_believed(history, folder, veri
     forged["root"]["merkle_root"] = "00" * 32
     path.write_text(text + json.dumps(forged) + "\nnonsense\n")
     found = await verified()
-    assert ("export: root has a wrong signature", forged["root"]["shard"]) in {
-        (one.what, one.shard) for one in found
-    }
+    assert ("export: root has a wrong signature", forged["root"]["shard"]) in {(one.what, one.shard) for one in found}
     assert [one.notice for one in found if "no root" in one.what] == [True]
