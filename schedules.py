@@ -11,15 +11,12 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-import structlog
-
 from engine.api import Engine
 from engine.reconciliation.folders import StatementFolders
 from network.usage_files.folder import WatchedFolders
 from runtime.pausing import pause
+from runtime.trouble import Trouble
 from settings import Settings
-
-log = structlog.get_logger(__name__)
 
 #: accounts, lines or rows that a job takes in one go; a full run is followed by the next at once
 LIMIT = 500
@@ -99,13 +96,12 @@ def schedule(engine: Engine, settings: Settings) -> list[Job]:
 
 async def every(job: Job, stop: asyncio.Event) -> None:
     """Run a job again and again until ``stop``; at once while there is more."""
+    trouble = Trouble("schedule_failed", job=job.name)
     while not stop.is_set():
         more = False
-        try:
+        # The next run tries again; what it does is idempotent.
+        with trouble:
             more = await job.run()
-        except Exception:
-            # The next run tries again; what it does is idempotent.
-            log.exception("schedule_failed", job=job.name)
         if more:
             continue
         # Several processes must not all wake in the same second.

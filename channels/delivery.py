@@ -26,6 +26,7 @@ from engine.words import Channel, DeliveryState, Message
 from runtime.breaker import BreakerState
 from runtime.metrics import Metrics
 from runtime.pausing import pause
+from runtime.trouble import Trouble
 from settings import Operator
 
 log = structlog.get_logger(__name__)
@@ -79,14 +80,12 @@ class DeliveryWorker:
         """Deliver until ``stop`` is set. What is claimed by then is still sent and marked."""
         idle = IDLE_SHORTEST
         working: set[asyncio.Task[None]] = set()
+        trouble = Trouble("delivery_failed")
         while not stop.is_set():
             messages: Sequence[Message] = ()
-            try:
+            # Postgres away, most likely. Leases run out by themselves, so nothing is lost.
+            with trouble:
                 messages = await self._claim()
-            except Exception:
-                # Postgres away, most likely. Leases run out by themselves, so nothing is lost.
-                log.exception("delivery_failed")
-                idle = IDLE_LONGEST
             if messages:
                 task = asyncio.create_task(self._work(messages))
                 working.add(task)

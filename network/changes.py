@@ -17,6 +17,7 @@ import structlog
 from engine.api import Delivery, Engine, Retries
 from engine.words import AccountRef, OpenSession
 from runtime.pausing import pause
+from runtime.trouble import Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +47,11 @@ class Changes:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow and tell until ``stop``; what is under way is finished."""
+        trouble = Trouble("changes_failed", interface=self._interface)
         while not stop.is_set():
-            try:
+            told = 0
+            with trouble:
                 told = await self.tell_due()
-            except Exception:
-                # Postgres is away: the next look tries again.
-                log.exception("changes_failed", interface=self._interface)
-                told = 0
             if not told:
                 await pause(stop, PAUSE)
 

@@ -25,6 +25,7 @@ from engine.events.service import Delivery, Events, Target
 from engine.events.tables import SendState
 from runtime.breaker import Breaker, BreakerState
 from runtime.pausing import pause
+from runtime.trouble import Trouble
 from settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
@@ -94,18 +95,16 @@ class EventSender:
         """Fan out and deliver until ``stop``; calls that are under way are finished."""
         connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._allowed), use_dns_cache=False, limit=0)
         timeout = aiohttp.ClientTimeout(total=self._patience)
+        trouble = Trouble("events_failed")
         # What one subscriber sets is no business of another's on the same host.
         forgets = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=forgets) as http:
             while not stop.is_set():
                 more = False
-                try:
+                with trouble:
                     more = await self._events.fan_out(FAN_LIMIT) >= FAN_LIMIT
                     for target in await self._events.due():
                         self._serve(http, target)
-                except Exception:
-                    # Postgres is away, or a row cannot be read: the next look tries again.
-                    log.exception("events_failed")
                 if not more:
                     await pause(stop, PAUSE)
             if self._busy:
