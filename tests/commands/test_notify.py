@@ -217,7 +217,11 @@ def test_parts_are_counted_as_the_network_does(text, count):
     assert parts(text) == count
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"msisdn\n+254712000000\n" * 99)[:-9], b"msisdn\n\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"msisdn\n+254712000000\n" * 99)[:-9], b"msisdn\n\xff\xfe\n"],
+    ids=["broken_off", "no_text"],
+)
 def test_a_file_that_is_not_whole_is_refused_before_anybody_is_written_to(manage, owner, tmp_path, content):
     broken = tmp_path / "numbers.csv"
     broken.write_bytes(content)
