@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from redis.exceptions import RedisError
 
 from channels.alarms import AlarmWatch
@@ -89,7 +89,13 @@ async def app(settings: Settings) -> web.Application:
         await services.close()
 
     application.on_cleanup.append(close)
+    application.on_response_prepare.append(_unnamed)
     return application
+
+
+async def _unnamed(_request: web.Request, response: web.StreamResponse) -> None:
+    """Strangers need not know which versions serve them."""
+    response.headers.pop(hdrs.SERVER, None)
 
 
 def mount_pages(application: web.Application, services: Opened) -> None:

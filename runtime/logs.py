@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 #: a word of a key that names a secret or a person: every run of four digits or more is hidden below it
@@ -80,6 +81,15 @@ def _masked(key: str, value: Any) -> Any:
     return mask(str(value), key)
 
 
+def strangers(record: logging.LogRecord) -> bool:
+    """Filter of aiohttp's own log: bytes that are no HTTP are the sender's fault, and need no traceback of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args, record.exc_info = "not_http", (), None
+    return True
+
+
 def configure_logs(process: str, level: int = logging.INFO) -> None:
     """Send structlog's and the standard library's records to stderr as JSON, each with ``process`` (``ussd``, ``bot``).
 
@@ -114,6 +124,7 @@ def configure_logs(process: str, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for quiet in ("aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(strangers)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),

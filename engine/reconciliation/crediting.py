@@ -73,7 +73,7 @@ class Crediting:
             return await self._credited(one, BY_RULE, f"exact match, {rule}")
         except (ValueError, EngineUnavailable) as error:
             # It stays open: a person looks at it, or the next run.
-            log.warning("missing_credit_stays_open", discrepancy=str(one.discrepancy_id), reason=str(error))
+            log.info("missing_credit_stays_open", discrepancy=str(one.discrepancy_id), reason=str(error))
             return None
 
     async def credit(self, one: Discrepancy, *, by: str, why: str) -> Resolution:

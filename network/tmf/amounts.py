@@ -113,8 +113,10 @@ def unit_of(usage_type: str) -> Unit:
 
 
 def _whole(amount: Decimal, each: int, field: str) -> int:
+    if amount.is_nan():
+        raise wrong(BAD, field, "this is no number")
     # Compared before it is computed with: 1e999999 would take all memory as an integer, and 1e9999999 no ``abs``.
-    if not amount.is_finite() or not -_MOST <= amount <= _MOST:
+    if not -_MOST <= amount <= _MOST:
         raise wrong(BAD, field, f"at most {_MOST}")
     whole = amount * each
     if whole != whole.to_integral_value():

@@ -83,8 +83,25 @@ async def test_a_server_says_how_each_part_is_and_stops_cleanly(variables: Varia
             async with http.get(base + path) as response:
                 assert response.status == 200
                 assert words in await response.text()
+                assert "Server" not in response.headers
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_bytes_that_are_no_http_are_refused_and_no_fault_of_ours(variables: Variables) -> None:
+    environment = variables()
+    port = int(environment["PORT"])
+    async with aiohttp.ClientSession() as http, running("ussd_server.py", environment) as process:
+        await ready(process, http, f"http://127.0.0.1:{port}")
+        for said in (b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 10_000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said + b"\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+        process.terminate()
+        _, written = await asyncio.wait_for(process.communicate(), 60)
+        assert b"Traceback" not in written
+        assert written.count(b'"not_http"') == 2
 
 
 async def test_the_simulator_is_off_unless_it_is_switched_on(variables: Variables) -> None:
