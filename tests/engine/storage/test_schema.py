@@ -106,3 +106,27 @@ def test_an_owner_that_is_no_superuser_may_migrate_and_take_the_role(
         _admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
         _admin.execute(f"DROP OWNED BY {name}")
         _admin.execute(f"DROP ROLE {name}")
+
+
+def test_a_queue_that_nobody_takes_from_any_more_is_ended_with_what_waits_in_it(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    ours, others = uuid.uuid4(), uuid.uuid4()
+    with psycopg.connect(empty_database_url, autocommit=True) as owner:
+        # As an installation stands that was made before.
+        owner.execute("UPDATE alembic_version SET version_num = '0019'")
+        for queue, callback in ((ours, "internal:nchf-reauthorization"), (others, "https://billing.example")):
+            owner.execute(
+                "INSERT INTO subscription (subscription_id, callback, query, topics, key_id, sealed_secret, made_by,"
+                " made_at) VALUES (%s, %s, '', '{}', 1, '', 'test', now())",
+                (queue, callback),
+            )
+            owner.execute(
+                "INSERT INTO event_delivery (shard, account_id, subscription_id, event_id, state, attempts, due_at,"
+                " made_at) VALUES (0, %s, %s, %s, 'due', 0, now(), now())",
+                (uuid.uuid4(), queue, uuid.uuid4()),
+            )
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as owner:
+        standing = "SELECT subscription_id, ended_at IS NULL, state FROM subscription JOIN event_delivery USING"
+        found = owner.execute(f"{standing} (subscription_id)".encode()).fetchall()
+    assert {row[0]: row[1:] for row in found} == {ours: (False, "dropped"), others: (True, "due")}
