@@ -80,7 +80,7 @@ async def open_process(settings: Settings, operator: Operator | None = None, *, 
     """
     operator = operator or load_operator(settings.operator)
     keyring, metrics, redis = settings.keyring(), Metrics(), connect(settings.redis_url)
-    engine = await _engine(settings, operator, keyring, metrics, redis, statement_seconds)
+    engine = await _engine(settings, operator, keyring, metrics, redis, statement_seconds=statement_seconds)
     texts, store = Texts.of(operator), SessionStore(redis, keyring)
     machine, notices, known = machine_of(operator, texts), Notices(texts, operator), profiles(settings.gateways)
     hops, recorder = HopLog(engine, keyring, settings.funnel_percent), Recorder(redis, keyring, machine, operator)
@@ -119,8 +119,8 @@ async def open_process(settings: Settings, operator: Operator | None = None, *, 
     return Opened(*resources, texts, machine, conversation, by_text, editions, hops, recorder)
 
 
-async def _engine(  # noqa: PLR0917 - one part of ``open_process``
-    settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis, statement_seconds: int
+async def _engine(
+    settings: Settings, operator: Operator, keyring: Keyring, metrics: Metrics, redis: Redis, *, statement_seconds: int
 ) -> Engine:
     return await open_engine(
         settings.database_url,
