@@ -23,6 +23,7 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
+import structlog
 import uvloop
 from argon2 import PasswordHasher
 from psycopg import sql
@@ -249,12 +250,26 @@ def costly_hashes() -> Iterator[None]:
     yield from _hashed_by(HASHER)
 
 
-@pytest.fixture
-def logs_put_back() -> Iterator[None]:
-    """For tests that configure logs as a server does: later ones log as they did before."""
-    root = logging.getLogger()
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_ask_again() -> Iterator[None]:
+    """A logger that keeps what it was first configured as would log as another test had it."""
+    configure = structlog.configure
+
+    def uncached(**given: Any) -> None:
+        configure(**{**given, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", uncached)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_put_back() -> Iterator[None]:
+    """Servers and commands configure logs: later tests log as they did before."""
+    root, configured = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
     yield
+    structlog.configure(**configured)
     root.handlers[:] = handlers
     root.setLevel(level)
 

@@ -11,7 +11,6 @@ from channels.callers import body_of
 from runtime.logs import configure_logs
 
 
-@pytest.mark.usefixtures("logs_put_back")
 async def test_who_hangs_up_in_the_middle_of_a_body_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("ussd")
     began, ended = asyncio.Event(), asyncio.Event()

@@ -124,7 +124,6 @@ async def test_a_stranger_costs_no_text(serve: Serve, engine: Engine) -> None:
 # --- who may call, and how ---
 
 
-@pytest.mark.usefixtures("logs_put_back")
 async def test_what_twilio_did_not_sign_changes_nothing_and_is_logged_with_its_reason(
     serve: Serve, engine: Engine, line: str, vouchers: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,7 +77,6 @@ async def test_an_oversized_text_gets_a_screen_the_person_can_read(serve: Serve,
     assert (await response.text()).startswith("END ")
 
 
-@pytest.mark.usefixtures("logs_put_back")
 async def test_what_nobody_can_type_gets_a_screen_too_and_its_field_and_reason_are_logged(
     serve: Serve, line: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +95,6 @@ async def test_an_oversized_body_is_refused_before_it_is_read(serve: Serve) -> N
     assert response.status == 413
 
 
-@pytest.mark.usefixtures("logs_put_back")
 async def test_a_body_that_is_not_compressed_as_it_says_is_the_callers_fault(
     serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,7 +169,6 @@ async def test_an_end_event_is_counted(serve: Serve, status: str) -> None:
     assert f'gateway="africastalking",outcome="{status.lower()}"}} 1.0' in metrics.render().decode()
 
 
-@pytest.mark.usefixtures("logs_put_back")
 async def test_neither_number_nor_secret_reaches_the_log(
     serve: Serve, line: str, vouchers: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
