@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.portal.selfcare.conftest import Caller
+from tests.portal.selfcare.conftest import Caller, Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,25 +35,29 @@ async def test_a_pin_is_never_shown_again(caller: Caller) -> None:
     assert status == 422 and not any(one in body for one in ("8642", "975310"))
 
 
-@pytest.mark.parametrize(
-    ("action", "fields", "section"),
-    [
-        ("/settings/cap", {"which": "octets.day", "most": "lots"}, "limits"),
-        (
-            "/settings/pin",
-            {"pin": "0000", "fresh": "8642", "again": "1"},
-            "change-pin",
-        ),
-    ],
-)
-async def test_what_was_wrong_stands_where_the_form_does_and_the_page_opens_there(
-    caller: Caller, action: str, fields: dict[str, str], section: str
-) -> None:
-    _, _, body = await caller.send("/settings", action, **fields)
-    before, _, after = body.partition(f'<details class="card" id="{section}" open>')
-    told = '<p class="notice bad" role="alert">'
+async def test_what_was_wrong_with_a_pin_stands_where_its_form_does_and_the_page_opens_there(caller: Caller) -> None:
+    _, _, body = await caller.send("/settings", "/settings/pin", pin="0000", fresh="8642", again="1")
+    before, _, after = body.partition('<details class="card" id="change-pin" open>')
+    told = 'class="notice bad"'
     assert told not in before and told in after.partition("</details>")[0]
-    assert f'action="/portal{action}#{section}"' in after
+    assert 'action="/portal/settings/pin#change-pin"' in after
+
+
+async def test_what_was_wrong_with_a_limit_stands_above_its_field_which_has_the_focus(
+    caller: Caller, server: Running
+) -> None:
+    owner = await server.line()
+    await server.engine.create_line("+254712345099", None, "en", account=owner.account)
+    wrong = {"which": "money.day", "most": "lots"}
+    for page, action, more in (
+        ("/settings", "/settings/cap", {}),
+        ("/family", "/family/limit", {"line": owner.line_id.hex}),
+    ):
+        status, _, body = await caller.send(page, action, **wrong, **more)
+        forms = [one for one in body.split("<form")[1:] if 'role="alert"' in one]
+        assert status == 422 and len(forms) == body.count('role="alert"') == 1
+        assert 'name="which" value="money.day"' in forms[0] and 'value="lots"' in forms[0]
+        assert 'aria-describedby="wrong" autofocus' in forms[0] and all(one in forms[0] for one in more.values())
 
 
 async def test_what_was_switched_is_said_by_name_and_leads_back_to_it(caller: Caller) -> None:
