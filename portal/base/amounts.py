@@ -15,9 +15,9 @@ TOO_MUCH = 10**15
 ARABIC_POINT = "\u066b"
 
 
-def size_of(unit: Unit, currency: str) -> int:
-    """How many of its smallest parts one is that people type: money is typed in its main unit."""
-    return 10 ** get_currency_precision(currency) if unit is Unit.MONEY else SIZES[unit]
+def typed_amount(unit: Unit, amount: int, currency: str) -> str:
+    """So many smallest parts of a unit as a person would type them: what ``read_amount`` reads as the same."""
+    return f"{Decimal(amount) / _size_of(unit, currency):f}"
 
 
 def read_amount(unit: Unit, typed: str, currency: str) -> int | None:
@@ -30,9 +30,14 @@ def read_amount(unit: Unit, typed: str, currency: str) -> int | None:
     if len(rest) in {1, 2}:
         plain = f"{whole}.{rest}"
     try:
-        amount = Decimal(plain) * size_of(unit, currency)
+        amount = Decimal(plain) * _size_of(unit, currency)
     except ArithmeticError:  # no number, or one beyond all others
         return None
     if not amount.is_finite() or amount != amount.to_integral_value():
         return None
     return int(amount) if 0 < amount < TOO_MUCH else None
+
+
+def _size_of(unit: Unit, currency: str) -> int:
+    """How many smallest parts one is that people type: money is typed in its main unit."""
+    return 10 ** get_currency_precision(currency) if unit is Unit.MONEY else SIZES[unit]

@@ -60,6 +60,8 @@ def faults(show: Shown) -> Middleware:
             return await handler(request)
         except Exception as error:
             if request.writer.output_size > 0:
+                if not isinstance(error, ConnectionError):  # the browser has gone
+                    _told(error)
                 raise ConnectionResetError("the answer had begun") from error
             if isinstance(error, web.HTTPException) and error.status < 400:
                 raise
@@ -73,7 +75,7 @@ def faults(show: Shown) -> Middleware:
 
 
 def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """Status, detail and headers of the answer to what was raised."""
+    """Status, detail and headers of the answer to what was raised; what is our fault is logged."""
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
         return error.status, error.text or "", kept

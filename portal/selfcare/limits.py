@@ -9,7 +9,7 @@ from aiohttp import web
 
 from dialogs.values import Text, text
 from engine.words import Meter, Period, Unit
-from portal.base.amounts import read_amount, size_of
+from portal.base.amounts import read_amount, typed_amount
 from portal.selfcare.person import Desk, Person
 
 #: limits that can be set on a page, and how they are asked for
@@ -37,7 +37,7 @@ def limits(desk: Desk, person: Person, meters: Iterable[Meter]) -> list[Limit]:
     for (unit, period), label in CAPS.items():
         cap = now.get((unit, period))
         said = desk.say(person, Text(label.message, {"currency": currency}))
-        shown.append(Limit(f"{unit}.{period}", said, "" if cap is None else f"{cap / size_of(unit, currency):.10g}"))
+        shown.append(Limit(f"{unit}.{period}", said, "" if cap is None else typed_amount(unit, cap, currency)))
     return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.words import Unit
-from portal.base.amounts import read_amount
+from portal.base.amounts import read_amount, typed_amount
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_data_is_typed_in_megabytes_calls_in_minutes_and_texts_one_by_one() -> N
     assert read_amount(Unit.SECONDS, "2", "KES") == 120
     assert read_amount(Unit.MESSAGES, "3", "KES") == 3
     assert read_amount(Unit.MESSAGES, "3.5", "KES") is None
+
+
+@pytest.mark.parametrize("unit", [Unit.MONEY, Unit.OCTETS])
+@pytest.mark.parametrize("amount", [1, 50_000_000, 150, 10**15 - 1])
+def test_a_field_holds_exactly_what_it_would_be_read_as(unit: Unit, amount: int) -> None:
+    assert read_amount(unit, typed_amount(unit, amount, "KES"), "KES") == amount

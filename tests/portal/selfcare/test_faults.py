@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from redis.exceptions import ConnectionError as RedisDown
+from structlog.testing import capture_logs
 
 from dialogs.values import Text
 from engine.words import EngineUnavailable
@@ -78,11 +79,15 @@ async def test_a_form_that_is_not_compressed_as_it_says_is_the_callers_fault(fai
 async def test_a_file_that_breaks_off_is_seen_to_and_nothing_is_written_behind_it(failing: str, what: str) -> None:
     port = int(failing.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET /half/{what} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n".encode())
-    sent = await asyncio.wait_for(reader.read(), 5)
+    with capture_logs() as logged:
+        writer.write(f"GET /half/{what} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n".encode())
+        sent = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     # Chunked (RFC 9112 §7.1): what is whole ends with a chunk of no length.
     assert sent.endswith(b"b\r\ntime,kind\r\n\r\n")
+    # Nobody is told but the log.
+    told = {"redis": "page_unavailable", "books": "page_unavailable", "bug": "page_failed"}.get(what)
+    assert [one["event"] for one in logged] == ([told] if told else [])
 
 
 @pytest.mark.parametrize(
