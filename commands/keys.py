@@ -29,7 +29,10 @@ SAID: dict[Kept, tuple[str, str]] = {
     Kept.PASSWORD: ("staff's passwords", "the next time they sign in; staff disable"),
     Kept.GUARD_LIST: ("entries of the block and allow lists", "their end; put on the list again"),
     Kept.CALLBACK: ("callbacks under way", "bot.py, within minutes"),
-    Kept.RADIUS_SESSION: ("RADIUS sessions under way", "their end: under another key they would be charged again"),
+    Kept.RADIUS_SESSION: (
+        "RADIUS sessions under way",
+        "a pause of the access servers: under another key they would be charged again",
+    ),
 }
 
 

@@ -67,7 +67,10 @@ class Campaigns:
         self._keyring = keyring
 
     async def start(self, name: str, template: str) -> Campaign:
-        """Start a campaign, or go on with the one of that name. Raises ``ValueError`` if that had another template."""
+        """Start a campaign, or go on with the one of that name.
+
+        Raises ``ValueError`` if that had another template, or its master key is gone.
+        """
         campaign_id = uuid5(NAMESPACE, name)
         row = {
             "campaign_id": campaign_id,
@@ -81,6 +84,9 @@ class Campaigns:
         known = await self.find(name)
         if known.template != template:
             raise ValueError(f"campaign {name} was started with the template {known.template}")
+        if known.key_id not in self._keyring.ids:
+            # Who has its message already is known by digests that this key made.
+            raise ValueError(f"campaign {name} was started under key {known.key_id}, which is not in the settings")
         return known
 
     async def find(self, name: str) -> Campaign:

@@ -146,14 +146,16 @@ class Inbox:
         # Whoever makes an event up on a path of their own must not take the place of the true one.
         own = f"|{body['path']}" if _by_path_alone(event) and "path" in body else ""
         digest = names.event_digest(name, event.event_id + own)
-        told = msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=None))
+        said = msgspec.structs.replace(event, outcome=msgspec.structs.replace(event.outcome, at=None))
+        # The current key's comes first.
+        hashes = [self._payload_hash(msgspec.json.encode(said), key_id) for key_id in self._keyring.ids]
         now = datetime.now(UTC)
         heard = Heard(
             shard=shard_of(digest),
             digest=digest,
             gateway=name,
             event_id=event.event_id,
-            payload_hash=self._keyring.digest("gateway-event", msgspec.json.encode(told), self._keyring.ids[-1])[:16],
+            payload_hash=hashes[0],
             body=msgspec.json.encode(body).decode(),
             sealed=sealed,
             received_at=now,
@@ -161,7 +163,10 @@ class Inbox:
             done_at=None,
             refused=None,
         )
-        return Arrival(heard, locators, event)
+        return Arrival(heard, locators, event, tuple(hashes[1:]))
+
+    def _payload_hash(self, told: bytes, key_id: int) -> bytes:
+        return self._keyring.digest("gateway-event", told, key_id)[:16]
 
     async def _work(self, arrival: Arrival, arrived: Arrived) -> str:
         if arrived.done or arrival.taken is None:
@@ -203,7 +208,7 @@ class Inbox:
         self._came_to(name, "refused").inc()
         log.warning("callback_refused", gateway=name, status=error.status, reason=str(error))
         if self._may_store_refusal():
-            digest = self._keyring.digest("gateway-event", request.body[:100_000], self._keyring.ids[-1])[:16]
+            digest = self._payload_hash(request.body[:100_000], self._keyring.current)
             event_id = f"refused:{digest.hex()}"
             key = names.event_digest(name, event_id)
             at = request.received_at

@@ -28,6 +28,8 @@ class Arrival(NamedTuple):
     locators: dict[int, Locator]
     #: None of what was refused
     event: Event | None = None
+    #: its ``payload_hash`` as older master keys made it
+    older: tuple[bytes, ...] = ()
 
     @property
     def place(self) -> tuple[int, bytes]:
@@ -80,7 +82,7 @@ class Keeper:
         arrived = []
         for place, (one, mine) in enumerate(zip(batch, by_item(len(batch), inspected.located), strict=True)):
             kept, done = inspected.seen.get(place, (one.heard.payload_hash, False))
-            arrived.append(Arrived(kept == one.heard.payload_hash, done, mine))
+            arrived.append(Arrived(kept in (one.heard.payload_hash, *one.older), done, mine))
         steps = self._steps(batch, arrived, inspected.locked)
         before = [inspected.locked[step.key] for step in steps.values()]
         named_before = [arrived[place].found.get(REF) for place in steps]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -182,6 +183,16 @@ def test_a_campaign_of_one_name_has_one_template(manage, segment, environment, t
     assert manage("notify", "--segment", segment, "--template", "weekend", "--name", "december")[0] == 0
     code, said = manage("notify", "--segment", segment, "--template", "other", "--name", "december")
     assert (code, "was started with the template weekend" in said) == (2, True)
+
+
+def test_a_campaign_whose_master_key_is_gone_is_not_gone_on_with(manage, segment, environment, owner):
+    arguments = ("notify", "--segment", segment, "--template", "weekend", "--name", "december")
+    assert manage(*arguments)[0] == 0
+    environment["RASID_KEYS"] = json.dumps({"2": (b"n" * 32).hex()})
+    code, said = manage(*arguments)
+    assert code == 2
+    assert "campaign december was started under key 1, which is not in the settings" in said
+    assert len(bodies(owner)) == 3
 
 
 def test_parked_messages_are_shown_with_their_reason_and_sent_again(manage, segment, owner):

@@ -7,12 +7,14 @@ import hashlib
 import hmac
 import time
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import psycopg
 import pytest
 
 from engine.words import PaymentState
+from runtime.keyring import Keyring
 from sandbox.payments.desk import Accounts
 from tests.engine.payments.house import House
 from tests.houses import Houses
@@ -94,6 +96,19 @@ async def test_a_replay_is_answered_and_does_nothing_and_the_same_event_saying_e
     assert await post(house, other, signed(other)) == 409
     assert await house.money(line) == 5_000
     await house.right()
+
+
+async def test_a_replay_is_known_again_under_the_next_master_key(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {1: bytes(range(32)), 2: b"n" * 32}
+    before, after = event(uuid4(), name="evt_before"), event(uuid4(), name="evt_after")
+    assert await post(house, before, signed(before)) == 200
+    monkeypatch.setattr(house.engine.payments._inbox, "_keyring", Keyring(keys))
+    assert await post(house, before, signed(before)) == 200
+    assert await post(house, after, signed(after)) == 200
+    # The first key is retired.
+    monkeypatch.setattr(house.engine.payments._inbox, "_keyring", Keyring({2: keys[2]}))
+    assert await post(house, after, signed(after)) == 200
+    assert await post(house, before, signed(before)) == 409
 
 
 async def test_an_event_of_a_payment_that_is_none_of_ours_is_kept_as_such(house: House) -> None:
