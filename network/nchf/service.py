@@ -129,17 +129,17 @@ class ChargingData:
     async def _post(
         self, request: web.Request, asked: wire.ChargingDataRequest, reference: Reference, act: SessionAct
     ) -> Answer:
-        name = str(reference.thing)
+        name, number = str(reference.thing), _number(asked, act, request[BODY])
         operation = SessionRequest(
             account=reference.line.account,
             line_id=reference.line.line_id,
-            key=session_key(INTERFACE, name, asked.invocation_sequence_number),
+            key=session_key(INTERFACE, name, number),
             asked_at=min(moment(asked.invocation_time_stamp, FAILED, "invocationTimeStamp"), datetime.now(UTC)),
             source=f"{INTERFACE}:{request[CLIENT]}",
             act=act,
             interface=INTERFACE,
             session_id=name,
-            sequence=asked.invocation_sequence_number,
+            sequence=number,
             reports=reports(asked.multiple_unit_usage),
             node=asked.nf_consumer_identification.n_f_name or "",
             notify=asked.notify_uri or "",
@@ -185,7 +185,18 @@ def _session_of(asked: wire.ChargingDataRequest, body: bytes) -> UUID:
     return uuid5(NAMESPACE_OID, "|".join(["nchf", *map(str, parts)]))
 
 
+def _number(asked: wire.ChargingDataRequest, act: SessionAct, body: bytes) -> int:
+    """What tells a request of its session from the others, and is the same when it is sent again.
+
+    Nothing comes before the create, so who numbers later ones 0 does not count (free5GC): theirs are told apart by all
+    that they say, ``invocationTimeStamp`` included.
+    """
+    number = asked.invocation_sequence_number
+    return number if number or act is SessionAct.CREATE else int(_said(body)[:15], 16)
+
+
 def _said(body: bytes) -> str:
+    """A digest of all that a request says, but that it is sent again. Raises ``Problem``."""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

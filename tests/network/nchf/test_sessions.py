@@ -113,6 +113,20 @@ async def test_a_sequence_number_with_another_content_is_a_conflict_without_effe
     assert await left(engine, line) == 99 * MB
 
 
+async def test_requests_that_are_all_numbered_zero_are_each_charged_once(api: Api, engine: Engine) -> None:
+    line = await data_line(engine, 100 * MB)
+    created = await api.post(ROOT, opening(line, group(wanted={})))
+    ref = resource(created)
+    for _ in range(2):  # the same use as before, a moment later
+        report = asking(0, group(wanted={}, totalVolume=5 * MB))
+        answers = [await api.post(f"{ref}/update", report | again) for again in ({}, RETRANSMITTED)]
+        assert answers[0].status == 200 and answers[0].raw == answers[1].raw
+        assert answers[0].body["invocationSequenceNumber"] == 0 and "grantedUnit" in only(answers[0])
+    last = asking(0, group(totalVolume=MB))
+    assert [(await api.post(f"{ref}/release", last | again)).status for again in ({}, RETRANSMITTED)] == [204, 204]
+    assert await left(engine, line) == 89 * MB
+
+
 async def test_the_last_quota_says_so_and_after_it_there_is_none(api: Api, engine: Engine) -> None:
     line = await data_line(engine, MB // 2)
     created = await api.post(ROOT, opening(line, group(wanted={"totalVolume": 5 * MB})))
