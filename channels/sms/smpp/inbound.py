@@ -116,6 +116,8 @@ class Inbound:
             await self._arrivals.acknowledged(arrival, delivery.session)
 
     async def _take_part(self, delivery: Delivery, body: ShortMessage | DataMessage, segment: Segment) -> None:
+        # What is no text is none in any of its parts: nothing is kept to be joined, nobody waits for the rest.
+        decode_text(segment.content, body.data_coding, self._options.default_alphabet)
         key = self._assembly.key(body.source_addr, body.destination_addr, segment, body.data_coding)
         found = await self._assembly.add(key, segment)
         if found == "handled":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -194,8 +195,11 @@ async def test_without_redis_nothing_is_acknowledged(smsc: Smsc, carrier, books:
 
 async def test_what_nobody_can_read_is_acknowledged_and_dropped(smsc: Smsc, carrier, books: Books) -> None:
     await carrier(smsc.port)
+    first_of_two = part(1, "BAL", total=2)
     for body in (
-        ShortMessage(data_coding=4, short_message=b"\x01", **WAITING),
+        ShortMessage(data_coding=0x04, short_message=b"BAL", **WAITING),
+        ShortMessage(data_coding=0xF5, short_message=b"BAL", **WAITING),
+        msgspec.structs.replace(first_of_two, data_coding=0xF5),
         ShortMessage(esm_class=UDHI, short_message=b"\x09\x00", **WAITING),
     ):
         assert (await smsc.connections[0].ask(Command.DELIVER_SM, body)).status == 0
