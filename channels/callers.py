@@ -73,10 +73,18 @@ def caller_of(request: web.Request, proxies: tuple[Network, ...]) -> str:
     return caller
 
 
-async def body_of(request: web.Request) -> bytes:
-    """All that was posted. Raises 400 where it is broken off, or not compressed as its header says."""
+async def body_of(request: web.Request, most: int | None = None) -> bytes:
+    """What was posted, cut at ``most`` octets; None refuses what is above the server's own limit (413).
+
+    Raises 400 where it is broken off, or not compressed as its header says.
+    """
     try:
-        return await request.read()
+        if most is None:
+            return await request.read()
+        body = b""
+        async for chunk in request.content.iter_any():
+            body = (body + chunk)[:most]
+        return body  # noqa: TRY300 - what may fail is the reading
     except (web.RequestPayloadError, ConnectionError):
         # Or the server reads on to the same fault, and tells of it as its own.
         request.content.feed_eof()

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from telegram import Update
 
+from channels.callers import body_of
 from channels.chat.telegram import wire
 from channels.chat.telegram.application import TelegramBot
 from channels.chat.telegram.calls import patiently
@@ -40,7 +41,8 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
             raise web.HTTPForbidden
         if not bot.running:
             raise web.HTTPServiceUnavailable
-        update = _read(await _body(request), bot)
+        # Cut where no update is so long, and then it is none: refused, Telegram would bring the same for a day.
+        update = _read(await body_of(request, BODY_LIMIT), bot)
         if update is None:
             log.info("request_malformed", gateway=wire.APP, field="body", reason="not an update")
             return web.Response()
@@ -52,17 +54,6 @@ def routes(bot: TelegramBot, secret_token: str) -> list[web.RouteDef]:
         return web.Response()
 
     return [web.post(PATH, take)]
-
-
-async def _body(request: web.Request) -> bytes:
-    """As much as any update needs; what is longer is cut, and then is none.
-
-    The server's own limit is meant for gateways: refused by it, Telegram would bring the same update for a day.
-    """
-    body = b""
-    async for chunk in request.content.iter_any():
-        body = (body + chunk)[:BODY_LIMIT]
-    return body
 
 
 def _read(body: bytes, bot: TelegramBot) -> Update | None:

@@ -105,6 +105,13 @@ async def test_a_body_without_end_is_cut_and_dropped(hooked):
     assert listener.heard == []
 
 
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused(hooked):
+    headers = {webhook.HEADER: SECRET, "Content-Encoding": "gzip"}
+    async with aiohttp.ClientSession() as http:
+        async with http.post(hooked.url + webhook.PATH, data=b"zz", headers=headers) as response:
+            assert response.status == 400
+
+
 async def test_a_bot_that_is_not_open_yet_asks_for_the_update_later(api):
     bot = TelegramBot(TOKEN, api.base_url, Echo())
     async with serving(hook(bot, [])) as url, aiohttp.ClientSession() as http:
