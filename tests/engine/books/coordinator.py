@@ -8,8 +8,11 @@ exactly there. What it says: ``ready``, ``at STEP HOME``, ``done CODE,CODE…``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +24,8 @@ from engine.words import Answer, Operation, Reverse, Settle
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from settings import load_operator
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Arrangement(msgspec.Struct):
@@ -50,6 +55,47 @@ class Wire:
         async with self._turn:
             self.say(f"at {step} {home}")
             await self.hear()
+
+
+class Coordinator:
+    """This process, for whoever drives it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, where: Arrangement) -> Coordinator:
+        argv = (sys.executable, "-m", "tests.engine.books.coordinator")
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        made = cls(
+            await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=nothing, limit=2**20)
+        )
+        await made.say(msgspec.json.encode(where))
+        said = await made.hear()
+        if said != ["ready"]:
+            raise RuntimeError(f"the coordinator did not start: {said}")
+        return made
+
+    async def say(self, line: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            assert self._process.stdin is not None
+            self._process.stdin.write(line + b"\n")
+            await self._process.stdin.drain()
+
+    async def hear(self) -> list[str]:
+        """The words of the next line; none: it is dead."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            return (await self._process.stdout.readline()).decode().split()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._process.communicate()
 
 
 def asked_of(line: bytes) -> list[Operation]:

@@ -15,7 +15,6 @@ import logging
 import random
 import shutil
 import signal
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -39,10 +38,9 @@ from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from settings import load_operator
 from tests.engine.books.apart import BOOKS, capture, make_database, settling
-from tests.engine.books.coordinator import Arrangement
+from tests.engine.books.coordinator import ROOT, Arrangement, Coordinator
 from tests.engine.shop import asking, open_line
 
-ROOT = Path(__file__).resolve().parents[3]
 OPERATOR = ROOT / "examples" / "kenya.toml"
 AMOUNT = 700
 
@@ -90,47 +88,6 @@ def faults(seed: int, rounds: int) -> Iterator[Fault]:
         step, what = every.pop()
         delay = dice.choice((0.0, dice.uniform(0, 0.02)))
         yield Fault(step, what, delay, dice.random() < 0.3)
-
-
-class Coordinator:
-    """The process that settles; it waits at every step until it is told to go on."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(cls, where: Arrangement) -> Coordinator:
-        argv = (sys.executable, "-m", "tests.engine.books.coordinator")
-        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        made = cls(
-            await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=nothing, limit=2**20)
-        )
-        await made.say(msgspec.json.encode(where))
-        said = await made.hear()
-        if said != ["ready"]:
-            raise RuntimeError(f"the coordinator did not start: {said}")
-        return made
-
-    async def say(self, line: bytes) -> None:
-        with contextlib.suppress(ConnectionError):
-            assert self._process.stdin is not None
-            self._process.stdin.write(line + b"\n")
-            await self._process.stdin.drain()
-
-    async def hear(self) -> list[str]:
-        """The words of the next line; none: it is dead."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(60):
-            return (await self._process.stdout.readline()).decode().split()
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def stop(self) -> None:
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-        await self._process.communicate()
 
 
 class Ordeal:

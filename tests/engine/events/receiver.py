@@ -10,8 +10,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine.events.rules import SIGNATURE_HEADER, signature_holds
+from settings import WebhookSettings
 
 SECRET = "a secret of both sides, long enough"
+TOPIC = ("settlement.completed",)
+#: lets servers of this machine be told
+HERE = WebhookSettings(allow=("127.0.0.0/8",))
 
 
 class Receiver:
@@ -74,3 +78,7 @@ class Receiver:
                     await asyncio.wait_for(self._news.wait(), 0.1)
                 except TimeoutError:
                     continue
+
+
+async def subscribed(engine, receiver, topics=TOPIC):
+    return await engine.events.subscribe(receiver.url, topics=topics, secret=SECRET, by="amina")
