@@ -1,4 +1,4 @@
-"""Gifts and their undoing, advances, renewals, roll-over, extension: through the one door."""
+"""Gifts and their undoing, advances, roll-over, extension: through the one door."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from engine.books.invariants import check_all
 from engine.words import (
     Advance,
     Answer,
-    AutoRenew,
     Charge,
     Code,
     Expire,
@@ -157,56 +156,6 @@ async def test_an_advance_is_paid_back_from_the_next_recharges_the_amount_first(
     assert await check_all(charging._database) == []
 
 
-async def test_a_product_renews_itself_and_a_refusal_backs_off(charging: Engine, database_url: str) -> None:
-    product = next(product for product in charging.products() if product.code == "data_day_100mb")
-    line = await open_line(charging, money=product.price * 2)
-    await charging.post(asking(Purchase, line, product=product.code, price=product.price))
-    wished = await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
-    assert wished.ok
-    assert await charging.agreements.renew_due() == 0
-
-    def due() -> None:
-        with psycopg.connect(database_url, autocommit=True) as owner:
-            owner.execute("UPDATE renewal SET next_at = now() - interval '1 second', cycle = cycle - interval '1 hour'")
-
-    due()
-    assert await charging.agreements.renew_due() == 1
-    assert await charging.agreements.renew_due() == 0
-    seen = await charging.subscriber(line.msisdn)
-    assert (seen.total(Unit.MONEY), seen.total(Unit.OCTETS)) == (0, 2 * product.grants[0].amount)
-    topics = []
-    for _ in range(5):
-        due()
-        await charging.agreements.renew_due()
-        topics += [message.topic for message in await charging.claim_messages(50, 60)]
-    # Tried at once and after each wait of the back-off; told once; then given up.
-    assert topics.count("renewal.failed") == 1
-    assert await charging.agreements.renewals(line) == []
-    assert await check_all(charging._database) == []
-
-
-async def test_a_renewal_is_announced_once_before_it_is_paid(charging: Engine, database_url: str) -> None:
-    product = charging.products()[0]
-    line = await open_line(charging, money=product.price * 3)
-    await charging.post(asking(Purchase, line, product=product.code, price=product.price))
-    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("UPDATE renewal SET next_at = now() + interval '2 hours'")
-    assert await charging.agreements.tell_renewals() == 1
-    assert await charging.agreements.tell_renewals() == 0
-    assert "renewal.notice" in {message.topic for message in await charging.claim_messages(50, 60)}
-
-
-async def test_a_line_that_may_not_spend_is_looked_at_again_later(charging: Engine) -> None:
-    product = charging.products()[0]
-    line = await open_line(charging, money=product.price)
-    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
-    await charging.accounts.set_status(line, LineStatus.SUSPENDED, reason="test", by="alice")
-    assert await charging.agreements.renew_due() == 1
-    assert await charging.agreements.renew_due() == 0
-    assert await totals(charging, line) == [product.price]
-
-
 async def test_a_line_sees_its_own_gift_to_take_back_and_the_owner_those_of_all(charging: Engine) -> None:
     owner, receiver = await open_line(charging, money=5_000), await open_line(charging)
     child = await open_line(charging, account=owner.account)
@@ -234,31 +183,6 @@ async def test_a_gift_that_cannot_be_taken_back_hides_no_earlier_one_that_can(
     last = await engine.agreements.last_gift(sender)
     await engine.close()
     assert last is not None and last.key == money.key
-
-
-async def test_a_suspended_line_may_stop_a_renewal_and_begin_none(charging: Engine) -> None:
-    product = charging.products()[0]
-    line = await open_line(charging, money=product.price)
-    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
-    await charging.accounts.set_status(line, LineStatus.SUSPENDED, reason="test", by="alice")
-    stop, begin = (
-        asking(AutoRenew, line, product=product.code, price=product.price, wanted=wanted) for wanted in (False, True)
-    )
-    assert (await charging.post(stop)).ok
-    assert await charging.agreements.renewals(line) == []
-    assert (await charging.post(begin)).code == Code.LINE_SUSPENDED
-
-
-async def test_a_line_that_ended_renews_nothing_any_more(charging: Engine, database_url: str) -> None:
-    product = charging.products()[0]
-    line = await open_line(charging, money=product.price)
-    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
-    await charging.accounts.set_status(line, LineStatus.TERMINATED, reason="test", by="alice")
-    assert await charging.agreements.renew_due() == 1
-    assert await charging.agreements.renewals(line) == []
-    with psycopg.connect(database_url) as owner:
-        owner.execute("UPDATE renewal SET next_at = now() - interval '1 second'")
-    assert await charging.agreements.renew_due() == 0
 
 
 async def test_what_is_left_of_a_long_bundle_lives_on_once(charging: Engine, database_url: str) -> None:
