@@ -23,6 +23,8 @@ from engine.words import Channel, DeliveryState, LineRef, Preferences
 
 #: their bodies hold a secret: once it was sent, or given up, that goes
 TOPICS_WITH_CODE = ("security.link_code", "security.sign_in_code", "security.erasure_code")
+#: what a dialog said, maybe to whose number money goes: once it was sent, that goes; what was not, staff may send again
+SAID = "reply"
 
 #: where a message lies: shard and id
 MessageRef = tuple[int, UUID]
@@ -165,7 +167,8 @@ _OUTCOMES = f"""
         sent_at = coalesce(v.sent_at, o.sent_at), handed_to = v.handed_to,
         delivery = {_raised("o.delivery", "v.delivery")},
         carrier = coalesce(v.carrier, o.carrier), error = v.error,
-        body = CASE WHEN v.state <> '{OutboxState.DUE}' AND o.topic IN {TOPICS_WITH_CODE} THEN '{{}}' ELSE o.body END
+        body = CASE WHEN v.state = '{OutboxState.SENT}' AND o.topic = '{SAID}'
+            OR v.state <> '{OutboxState.DUE}' AND o.topic IN {TOPICS_WITH_CODE} THEN '{{}}' ELSE o.body END
     FROM {unfolded(outbox, Outcome._fields)}
     WHERE o.shard = v.shard AND o.message_id = v.message_id AND o.state = '{OutboxState.DUE}'"""
 

@@ -156,6 +156,19 @@ async def test_the_code_is_gone_from_the_outbox_once_it_was_sent(engine: Engine,
     assert owner.execute("SELECT body FROM outbox").fetchone() == {"body": {}}
 
 
+async def test_what_a_dialog_said_is_forgotten_once_it_was_sent_and_kept_while_it_may_be_sent_again(
+    engine: Engine, tell, owner
+) -> None:
+    said = {"text": "Send KES 50 to +254712000009? No fee."}
+    await tell(**said)
+    message = await claimed(engine)
+    await engine.record_attempt(message, "one", None, FAILED, "500")
+    assert owner.execute("SELECT state, body FROM outbox").fetchone() == {"state": "parked", "body": said}
+    assert await engine.resend_message(message.message_id)
+    await engine.record_attempt(await claimed(engine), "one", "abc", SENT)
+    assert owner.execute("SELECT state, body FROM outbox").fetchone() == {"state": "sent", "body": {}}
+
+
 async def test_a_code_that_was_given_up_is_forgotten_and_not_sent_again(engine: Engine, tell, owner) -> None:
     message_id = await tell("security.sign_in_code", code="123456")
     await engine.record_attempt(await claimed(engine), "one", None, FAILED, "no such number")
