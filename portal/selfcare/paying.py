@@ -181,10 +181,10 @@ class Paying:
 
     async def _show(self, request: web.Request, person: Person) -> web.Response:
         payment = await self._payment(request, person)
-        link = await self._link(payment)
+        link = await self._link(payment, person)
         if link is not None:
             # It is before them: it need not be texted.
-            await self._desk.engine.payment_link_shown(payment)
+            await self._desk.engine.payment_link_shown(payment, person.subscriber.line)
         return self._desk.page(
             request,
             person,
@@ -202,16 +202,18 @@ class Paying:
         async def look() -> Seen:
             """The payment of now, until it has come to its end."""
             now = await self._payment(request, person)
-            link = await self._link(now)
+            link = await self._link(now, person)
             said = self._desk.say(person, state_of(now))
             part = partial(self._desk.part, request, person, "payment_state.html", payment=now, said=said, link=link)
             return Seen((now.state, link), part, final=now.state.final)
 
         return await self._live.follow(request, person, look)
 
-    async def _link(self, payment: Payment) -> str | None:
+    async def _link(self, payment: Payment, person: Person) -> str | None:
         """What the payer has to follow while the payment waits for them."""
-        return await self._desk.engine.payment_link(payment) if payment.state is PaymentState.PENDING else None
+        if payment.state is not PaymentState.PENDING:
+            return None
+        return await self._desk.engine.payment_link(payment, person.subscriber.line)
 
     async def _call_off(self, request: web.Request, person: Person) -> web.Response:
         await self._desk.form(request, person)
