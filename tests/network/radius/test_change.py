@@ -29,6 +29,8 @@ class Authority(asyncio.DatagramProtocol):
         #: codes to answer with, the last one for ever; None: no answer
         self.answers: list[int | None] = [packet.CoAACK]
         self.cause: int | None = None
+        #: the code of what somebody who does not know the secret answers first
+        self.forged: int | None = None
         self.secret = SECRET.encode()
 
     async def start(self) -> int:
@@ -41,14 +43,17 @@ class Authority(asyncio.DatagramProtocol):
         asked = packet.CoAPacket(dict=DICTIONARY, secret=self.secret, packet=data)
         assert asked.VerifyCoARequest() and asked.verify_message_authenticator()
         self.asked.put_nowait(asked)
+        if self.forged is not None:
+            for answer in (b"\x2c", bytes([self.forged, data[1], 0, 20]) + uuid4().bytes):
+                self.transport.sendto(answer, addr)
         code = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if code is None:
             return
-        answer = asked.CreateReply()
-        answer.code = code
+        genuine = asked.CreateReply()
+        genuine.code = code
         if self.cause is not None:
-            answer["Error-Cause"] = self.cause
-        self.transport.sendto(answer.ReplyPacket(), addr)
+            genuine["Error-Cause"] = self.cause
+        self.transport.sendto(genuine.ReplyPacket(), addr)
 
     async def next(self) -> packet.CoAPacket:
         return await asyncio.wait_for(self.asked.get(), 10)
@@ -89,6 +94,22 @@ async def poor(house: House, nas: Nas, radius_settings: RadiusSettings) -> Subsc
         continue
     await nas.ask("Start", Calling_Station_Id=made.msisdn, Acct_Session_Id="abcd")
     return made
+
+
+@pytest.fixture
+async def session(house: House, poor: Subscriber) -> OpenSession:
+    """The session of that line."""
+    (found,) = await house.engine.sessions.open_sessions(poor.account)
+    return found
+
+
+async def told(settings: RadiusSettings, session: OpenSession, *statuses: dict[str, str]) -> list[str | None]:
+    """What a client says of telling a session one after the other."""
+    client = ChangeClient(settings)
+    try:
+        return [await client.tell(session, one) for one in statuses]
+    finally:
+        await client.close()
 
 
 async def use_up(nas: Nas, line: Subscriber) -> None:
@@ -156,88 +177,52 @@ async def test_an_access_server_that_is_away_keeps_no_other_from_hearing_how_thi
 
 
 async def test_an_access_server_that_never_answers_is_left_alone_for_a_while(
-    house: House,
-    poor: Subscriber,
-    authority: Authority,
-    radius_settings: RadiusSettings,
-    monkeypatch: pytest.MonkeyPatch,
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change, "SENT_AGAIN", (0.02,))
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
     authority.answers = [None]
-    client = ChangeClient(radius_settings)
-    said = [await client.tell(session, {"data": "active"}) for _ in range(8)]
-    await client.close()
+    said = await told(radius_settings, session, *8 * [{"data": "active"}])
     assert said == ["no answer"] * 5 + ["nobody is there"] * 3
     assert authority.asked.qsize() == 5
 
 
-async def told(settings: RadiusSettings, session: OpenSession, status: str) -> str | None:
-    client = ChangeClient(settings)
-    try:
-        return await client.tell(session, {"data": status})
-    finally:
-        await client.close()
-
-
 async def test_a_session_that_the_access_server_does_not_have_need_not_hear(
-    house: House, poor: Subscriber, authority: Authority, radius_settings: RadiusSettings
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings
 ) -> None:
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
     authority.answers, authority.cause = [packet.CoANAK], 503
-    assert await told(radius_settings, session, "active") is None
+    assert await told(radius_settings, session, {"data": "active"}) == [None]
 
 
 async def test_without_a_filter_the_session_is_ended(
-    house: House, poor: Subscriber, authority: Authority, radius_settings: RadiusSettings
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings
 ) -> None:
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
     client = radius_settings.clients["bng"].model_copy(update={"filter_exhausted": ""})
     settings = radius_settings.model_copy(update={"clients": {"bng": client}})
     authority.answers = [packet.DisconnectACK]
-    assert await told(settings, session, "exhausted") is None
+    assert await told(settings, session, {"data": "exhausted"}) == [None]
     assert (await authority.next()).code == packet.DisconnectRequest
 
 
 async def test_an_answer_from_who_does_not_know_the_secret_is_passed_over_for_the_one_behind_it(
-    house: House, poor: Subscriber, authority: Authority, radius_settings: RadiusSettings
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings
 ) -> None:
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
-    genuine = authority.datagram_received
-
-    def forged_first(data: bytes, addr: Any) -> None:
-        authority.transport.sendto(b"\x2c", addr)
-        authority.transport.sendto(bytes([packet.CoANAK, data[1], 0, 20]) + uuid4().bytes, addr)
-        genuine(data, addr)
-
-    authority.datagram_received = forged_first  # type: ignore[method-assign]
-    assert await told(radius_settings, session, "active") is None
+    authority.forged = packet.CoANAK
+    assert await told(radius_settings, session, {"data": "active"}) == [None]
     assert authority.asked.qsize() == 1
 
 
 async def test_an_answer_that_only_who_does_not_know_the_secret_gives_is_none(
-    house: House,
-    poor: Subscriber,
-    authority: Authority,
-    radius_settings: RadiusSettings,
-    monkeypatch: pytest.MonkeyPatch,
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change, "SENT_AGAIN", (0.05,))
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
-
-    def forged(data: bytes, addr: Any) -> None:
-        authority.transport.sendto(bytes([packet.CoAACK, data[1], 0, 20]) + uuid4().bytes, addr)
-
-    authority.datagram_received = forged  # type: ignore[method-assign]
-    assert await told(radius_settings, session, "active") == "no answer"
+    authority.answers, authority.forged = [None], packet.CoAACK
+    assert await told(radius_settings, session, {"data": "active"}) == ["no answer"]
 
 
 async def test_other_counters_than_the_clients_are_not_told(
-    house: House, poor: Subscriber, authority: Authority, radius_settings: RadiusSettings
+    session: OpenSession, authority: Authority, radius_settings: RadiusSettings
 ) -> None:
-    (session,) = await house.engine.sessions.open_sessions(poor.account)
-    client = ChangeClient(radius_settings)
-    assert await client.tell(session, {"voice": "exhausted"}) is None
+    assert await told(radius_settings, session, {"voice": "exhausted"}) == [None]
     assert authority.asked.empty()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import re
@@ -17,6 +16,7 @@ from portal.console.proof import KEY as PROOF
 from runtime.pulse import Pulse
 from tests.portal.console.conftest import Client, Console
 from tests.portal.console.finance.ground import line_of, rows, settled_payment, today
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -200,12 +200,11 @@ async def test_the_dashboard_tells_of_all_processes_and_names_whose_books_are_wr
     assert "The books are being proved" in page
     for kind in ("ussd", "bot"):
         assert re.search(rf'class="mono">{kind}</th><td class="number">1<', page)
-    for _ in range(200):
-        if await redis.exists(PROOF):
-            break
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(1.1)
-    assert "The books are right" in (await client.get("/dashboard"))[1]
+
+    async def proved() -> bool:
+        return "The books are right" in (await client.get("/dashboard"))[1]
+
+    await until(proved)
     await rows(paying, "UPDATE bucket SET amount = amount + 1 WHERE account_id = %s RETURNING 1", payment.account[1])
     await redis.delete(PROOF)
     async with client.http.get(f"{client.url}/dashboard/live") as stream:
