@@ -34,6 +34,7 @@ from engine.payments.course import (
 )
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
+from engine.payments.links import REFUSED
 from engine.payments.parts import WentBack, events_of, in_part, told_back
 from engine.payments.payers import Payers
 from engine.payments.progress import Progress
@@ -253,7 +254,7 @@ class Recovery:
             told = current.state == S.DECLINED and current.reason == DeclineReason.CANCELLED
             return become(current, S.DECLINED, NOT_TAKEN, now) if told or current.state == S.HELD else current
 
-        message = ("payment.declined", {"reason": NOT_TAKEN})
+        message = (REFUSED, {"reason": NOT_TAKEN})
         return await self._progress.step(Step(stored.key, decide, "cancelled", {}, message=message))
 
     async def _refund(self, stored: Stored, now: datetime) -> Stored:

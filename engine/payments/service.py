@@ -26,7 +26,7 @@ from engine.payments.events import Events
 from engine.payments.finding import Finder
 from engine.payments.gateways import Gateways
 from engine.payments.inbox import Inbox
-from engine.payments.links import refusal_shown
+from engine.payments.links import REFUSED, shown
 from engine.payments.opening import Opening, Wanted
 from engine.payments.parts import Parts, WentBack
 from engine.payments.payers import Payers
@@ -148,12 +148,12 @@ class Payments:
     ) -> Payment:
         """Ask whoever has ``msisdn`` (E.164), a card's ``token`` or a saved ``card`` for money for a subscriber's line.
 
-        With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted to the line.
+        With ``page`` they enter a card on the gateway's own: ``payment_link`` says where, and it is texted.
         With ``checkout`` a gateway asks them itself in that session, once: the channel has to hand it over.
         ``amount``: minor units. ``device``: what the person pays from. ``product``: what is bought with it at once.
-        ``asked_by``: the line that asks, and hears of a refusal. The same ``key`` again is the same payment. Answers
-        with it as it stands once the gateway has said something, or after ``wait_seconds``; what comes later comes by
-        message. Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
+        ``asked_by``: the line that asks, and is texted links and refusals. The same ``key`` again is the same payment.
+        Answers with it as it stands once the gateway has said something, or after ``wait_seconds``; what comes later
+        comes by message. Raises ``PaymentRefused`` and ``EngineUnavailable``: ask again with the same key.
         """
         payment_id = names.payment_id_of(subscriber.account, key)
         payer = await self._payer(msisdn, token, card, page, checkout)
@@ -177,7 +177,7 @@ class Payments:
         stored, new = await self._opening.store(wanted)
         if new and stored.state != PaymentState.REVIEW:
             self._begin(payment_id, self._asking.ask(stored, payer, candidates[1:]))
-        return await self._as_it_stands(stored, wait_seconds, (asked_by or subscriber.line).shard)
+        return await self._as_it_stands(stored, wait_seconds, asked_by or subscriber.line)
 
     async def _payer(
         self,
@@ -240,15 +240,15 @@ class Payments:
         self._under_way[payment_id] = task = asyncio.create_task(asking)
         task.add_done_callback(ended)
 
-    async def _as_it_stands(self, stored: Stored, wait_seconds: float, shard: int) -> Payment:
-        """A payment once its asking is over, or after ``wait_seconds`` of it. ``shard``: of the line that asks."""
+    async def _as_it_stands(self, stored: Stored, wait_seconds: float, asked_by: LineRef) -> Payment:
+        """A payment once its asking is over, or after ``wait_seconds`` of it."""
         task = self._under_way.get(stored.payment_id)
         if task is None:
             return stored.payment()
         await asyncio.wait({task}, timeout=wait_seconds)
         payment = (await self.payment(stored.payment_id)) or stored.payment()
         if payment.state is PaymentState.DECLINED:
-            await refusal_shown(self._database, payment, shard)
+            await shown(self._database, payment, REFUSED, asked_by)
         return payment
 
     async def call_off(self, payment: Payment) -> Payment:

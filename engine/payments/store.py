@@ -55,15 +55,14 @@ _INSERT_LOCATORS = f"{insert_sql(payment_locator, LOCATED)} ON CONFLICT DO NOTHI
 # A name that several payments were opened under is marked, by a row beside it: what it finds would be a stranger's.
 MARK = r"'\x01'::bytea"
 INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING"
-# A refusal is told to the line that has asked for the payment, where that is another one.
+# They are for the line that has asked for the payment, where that is another one.
 _INSERT_MESSAGES = f"""
     INSERT INTO outbox ({", ".join(_TOLD)})
     SELECT coalesce(r.shard, m.shard), m.message_id, coalesce(r.account_id, m.account_id),
         coalesce(r.line_id, m.line_id), m.topic, m.body::jsonb, m.priority, m.due_at, m.created_at
     FROM (SELECT * FROM {unfolded(outbox, _TOLD, numbered=True)}) m
     JOIN {unfolded(recharged_other, _ABOUT, numbered=True)} USING (place)
-    LEFT JOIN recharged_other r
-        ON m.topic = 'payment.declined' AND r.payment_id = v.payment_id AND r.asked_at = v.asked_at
+    LEFT JOIN recharged_other r ON r.payment_id = v.payment_id AND r.asked_at = v.asked_at
     ON CONFLICT DO NOTHING"""
 _INSERT_HEARD = insert_sql(gateway_event, _HEARD)
 _INSERT_NAMES = insert_sql(payment_locator, LOCATED)

@@ -13,6 +13,7 @@ import pytest
 from engine.words import (
     CARDS_MOST,
     CardPage,
+    LineRef,
     Payment,
     PaymentMethod,
     PaymentRefused,
@@ -36,9 +37,15 @@ async def asked(house: House, line: Subscriber, *, keep: bool = False, key: UUID
     )
 
 
+async def link_of(house: House, payment: Payment) -> str | None:
+    """Where the line pays that a payment is for, and that has asked for it."""
+    assert payment.line_id is not None
+    return await house.engine.payment_link(payment, LineRef(*payment.account, payment.line_id))
+
+
 async def choose(house: House, payment: Payment, card: str = "visa") -> str:
     """The payer chooses a card on the page. Returns where that leads them, or what it says."""
-    link = await house.engine.payment_link(payment)
+    link = await link_of(house, payment)
     assert link is not None
     async with house.http.post(link, data={"card": card}, allow_redirects=False) as answer:
         return answer.headers.get("Location") or await answer.text()
@@ -56,7 +63,7 @@ async def test_a_payer_is_sent_to_the_page_and_credited_once_they_have_paid_ther
     line = await cards.line()
     payment = await asked(cards, line)
     assert payment.state is S.PENDING
-    link = await cards.engine.payment_link(payment)
+    link = await link_of(cards, payment)
     assert link is not None and link.startswith(f"{cards.sandbox.base_url}/checkout/cs_")
     # Who follows the link pays: it is in no evidence.
     ((kept,),) = await cards.rows("SELECT string_agg(body::text, ' ') FROM payment_event")
@@ -206,7 +213,7 @@ async def test_an_expiry_that_a_payment_has_overtaken_is_asked_about(cards: Hous
 
 async def test_who_does_not_want_to_pay_any_more_cannot_pay_on_the_page_either(cards: House) -> None:
     payment = await asked(cards, await cards.line())
-    link = await cards.engine.payment_link(payment)
+    link = await link_of(cards, payment)
     called_off = await cards.engine.call_off_payment(payment)
     assert (called_off.state, called_off.reason) == (S.DECLINED, "cancelled")
     async with cards.http.post(str(link), data={"card": "visa"}) as answer:
@@ -240,10 +247,26 @@ async def test_what_was_paid_on_a_page_is_given_back_by_its_intent(cards: House)
 async def test_a_link_that_a_page_has_shown_is_not_texted_and_any_other_is_after_a_while(cards: House) -> None:
     line = await cards.line()
     shown, other = await asked(cards, line), await asked(cards, line)
-    await cards.engine.payment_link_shown(shown)
+    await cards.engine.payment_link_shown(shown, line.line)
     rows = await cards.rows("SELECT state, due_at > created_at, body->>'reference' FROM outbox")
     assert sorted(rows) == sorted([("dropped", True, shown.reference), ("due", True, other.reference)])
-    assert await cards.engine.payment_link(shown) is not None
+    assert await link_of(cards, shown) is not None
+
+
+async def test_the_link_is_for_who_asks_and_hidden_from_whoever_is_paid_for(cards: House) -> None:
+    line, other = await cards.line(), await cards.line()
+    page = CardPage(keep=False)
+    payment = await cards.engine.pay(
+        other, PaymentMethod.CARD, 5_000, key=uuid4(), page=page, source="test", asked_by=line.line
+    )
+    assert await cards.rows("SELECT shard, account_id, line_id FROM outbox WHERE topic = 'payment.action'") == [
+        tuple(line.line)
+    ]
+    link = await cards.engine.payment_link(payment, line.line)
+    assert link is not None and link.startswith(f"{cards.sandbox.base_url}/checkout/cs_")
+    assert await link_of(cards, payment) is None
+    await cards.engine.payment_link_shown(payment, line.line)
+    assert await cards.rows("SELECT state FROM outbox") == [("dropped",)]
 
 
 async def test_the_same_key_is_one_page(cards: House) -> None:
