@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dialogs.refusals import SENTENCES
 from dialogs.values import Text, text
 from engine.words import Code, Coded
 from portal.console import names
@@ -73,7 +74,7 @@ def reason_of(error: Exception) -> Text | None:
 
 def refused_by_books(code: str) -> Text:
     """Why the one door does not give money back."""
-    return _BOOKS.get(code) or text("The books refused it: {code}.", code=code)
+    return _BOOKS.get(code) or SENTENCES[Code(code)]
 
 
 def _value(name: str, value: object) -> Text | str:

@@ -11,7 +11,7 @@ from engine.reconciliation import rules
 from engine.reconciliation.tables import State
 from engine.words import Code, NotPossible, PaymentState
 from portal.console.names import CHANGES, DIFFERENCE_REASONS, risk
-from portal.console.reasons import REASONS, reason_of
+from portal.console.reasons import REASONS, reason_of, refused_by_books
 from portal.console.request_names import OUTCOMES, TOPICS
 
 ENGINE = Path(__file__).resolve().parents[3] / "engine"
@@ -61,3 +61,7 @@ def test_every_message_that_people_are_sent_has_a_name() -> None:
 def test_what_a_request_came_to_is_told_in_words() -> None:
     made = set(re.findall(r'Outcome\("([a-z_]+)"\)', (ENGINE / "staff" / "doing.py").read_text()))
     assert made and made | {*Code} == OUTCOMES.keys()
+
+
+def test_why_the_books_give_nothing_back_is_told_in_words() -> None:
+    assert [code for code in Code if code in refused_by_books(code).message or refused_by_books(code).values] == []
