@@ -98,9 +98,11 @@ class Outcomes:
             key = UUID(request.match_info["key"])
         except ValueError:
             raise web.HTTPNotFound from None
+        line, explain = person.subscriber, self._desk.engine.explain
+        found = own = await explain(line.account, key, line.line_id)
         # Nobody sees what another one did. An owner sees what they limited for another line.
-        only = await self._desk.only_line(person)
-        found = await self._desk.engine.explain(person.subscriber.account, key, only)
+        if own is None and await self._desk.only_line(person) is None:
+            found = await explain(line.account, key)
         if found is None:
             raise web.HTTPNotFound
         answer = msgspec.convert(found["answer"], type=Answer)
@@ -112,7 +114,7 @@ class Outcomes:
             here="",
             problem="" if answer.ok else said,
             notice=said if answer.ok else "",
-            kind=answer.kind,
+            kind=answer.kind if own else "family",
         )
 
 

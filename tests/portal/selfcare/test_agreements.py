@@ -130,8 +130,8 @@ async def test_the_owner_limits_another_line_of_the_account_and_nobody_else_does
 ) -> None:
     child = await relatives(server)
     form = {"line": child.line_id.hex, "which": "octets.day", "most": "50"}
-    status, path, _ = await caller.send("/family", "/family/limit", **form)
-    assert status == 200 and path.startswith("/portal/outcome/")
+    status, path, page = await caller.send("/family", "/family/limit", **form)
+    assert status == 200 and path.startswith("/portal/outcome/") and 'href="/portal/family"' in page
     rules = await server.engine.usage.spending_rules(child)
     assert [one.day_cap for one in rules.meters if one.unit is Unit.OCTETS] == [50_000_000]
     assert not any(one.day_cap for one in (await server.engine.usage.spending_rules(await server.line())).meters)
