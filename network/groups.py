@@ -7,7 +7,7 @@ quota is kept for a rating group, so one part at most may ask for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -35,6 +35,5 @@ def _both(one: GroupReport, other: GroupReport) -> GroupReport:
     return msgspec.structs.replace(asking, unit=asking.unit or beside.unit, used=_sum(used) if used else None)
 
 
-def _sum(parts: Iterable[Used]) -> Used:
-    told = [msgspec.structs.astuple(part) for part in parts]
-    return Used(**dict(zip(Used.__struct_fields__, map(sum, zip(*told, strict=True)), strict=True)))
+def _sum(parts: Sequence[Used]) -> Used:
+    return Used(**{name: sum(getattr(part, name) for part in parts) for name in Used.__struct_fields__})

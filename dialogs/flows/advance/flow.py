@@ -53,11 +53,7 @@ def _offer(operator: Operator) -> Choose:
     def items(data: Data) -> tuple[Item, ...]:
         """Each amount with what will be owed for it."""
         return tuple(
-            Item(
-                str(amount),
-                _offered(operator, {"amount": amount, "fee": fee}),
-                {"fee": fee},
-            )
+            Item(str(amount), _offered(operator, {"amount": amount, "fee": fee}), {"fee": fee})
             for amount, fee in data["amounts"]
         )
 
