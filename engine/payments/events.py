@@ -112,7 +112,8 @@ class Events:
         late = taken.received_at + CONFIRM_WITHIN < datetime.now(UTC)
         if not await self._parts.take(stepped, outcome, late=late):
             return "waiting"
-        await self._progress.step(_hearing(taken, stepped, outcome))
+        # Staff was alarmed by the first step.
+        await self._progress.step(_hearing(taken, stepped, outcome)._replace(alarm=None))
         return told
 
     async def _settled(self, taken: Taken, stored: Stored) -> str:

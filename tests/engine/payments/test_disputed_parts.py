@@ -154,11 +154,12 @@ async def test_staff_gives_back_what_a_bank_has_left_and_its_event_is_no_news(ca
     await cards.right()
 
 
-async def test_a_part_of_what_was_given_back_is_an_alarm(cards: House) -> None:
+@pytest.mark.parametrize("amount", [2_000, 5_000])
+async def test_a_dispute_of_what_was_given_back_is_one_alarm(cards: House, amount: int) -> None:
     _, payment, one = await paid(cards)
     await cards.engine.payments.refund(payment.payment_id, "asked for it", "console:alice")
     assert (await cards.ended(payment)).state is PaymentState.REFUNDED
-    assert await post(cards, disputed(one, 2_000)) == 200
+    assert await post(cards, disputed(one, amount)) == 200
     assert await cards.alarms() == ["payment.disputed_after_refund"]
     assert [case[0] for case in await cases(cards)] == ["open"]
     await cards.right()

@@ -89,6 +89,7 @@ async def test_a_dispute_that_was_won_takes_nothing_more_whoever_tells_of_it_aga
     answer = await cards.engine.payments.refund(payment.payment_id, "again", "console:test")
     assert answer is not None and answer.code is Code.PAYMENT_CLOSED
     assert await cards.money(line) == 5_000
+    assert await cards.alarms() == ["payment.disputed_again"]
     await cards.right()
 
 
