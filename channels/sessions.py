@@ -4,8 +4,9 @@ A turn owns its line's lock between the two; its value is a fencing token, so wh
 cannot overwrite what the next holder saved. Answers are kept by hop key: a hop that comes again gets the same bytes.
 
 Nothing here is truth: losing all of it costs people a redial. Keys hold a keyed digest of the number, hop keys are
-keyed digests of what was typed; neither the number nor the typed text is ever stored. All keys of a turn carry the
-line's digest as hash tag, so a script runs on one node of a Redis Cluster. Coded to Redis 6.2.
+keyed digests of what was typed; neither the number nor the typed text is ever stored, and an answer that shows a number
+is sealed. All keys of a turn carry the line's digest as hash tag, so a script runs on one node of a Redis Cluster.
+Coded to Redis 6.2.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Sequence
@@ -49,7 +51,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 0.5, 1.0
 UUID_BYTES = 16
 #: seconds in which an equal input is a retry where a gateway does not number its hops: nobody reads and types in less
 SAME_SECONDS = 2.0
-
+#: a number in full, as a confirm screen shows the other side's, and what a sealed answer begins with: MessagePack never
+NUMBER, SEALED = re.compile(rb"\+\d{7}"), b"\xc1"
 
 #: how often a hop looks whether the one before it is through: first wait and longest wait in seconds
 FIRST_WAIT, LONGEST_WAIT = 0.005, 0.1
@@ -128,7 +131,7 @@ class SessionStore:
         """
         said = await self._call(_Call(BEGIN, line, (hop, lock_ms, answer_us)))
         if said[0] == b"answered":
-            return Begun(answer=said[1])
+            return Begun(answer=self._unsealed(line, said[1]))
         if said[0] == b"held":
             return Begun()
         return Begun(token=said[1], session=self._decode(said[2]), left=bool(said[3]))
@@ -176,8 +179,19 @@ class SessionStore:
             resume_seconds * 1000,
             line.name,
         )
-        said = await self._call(_Call(END, line, (token, hop, answer, *kept)))
-        return Ended(said[0] == b"stale", said[1] if said[0] == b"answered" else None)
+        said = await self._call(_Call(END, line, (token, hop, self._sealed(line, answer), *kept)))
+        return Ended(said[0] == b"stale", self._unsealed(line, said[1]) if said[0] == b"answered" else None)
+
+    def _sealed(self, line: Line, answer: bytes) -> bytes:
+        if NUMBER.search(answer) is None:
+            return answer
+        return SEALED + self._keyring.seal("answer", answer, line.session.encode())
+
+    def _unsealed(self, line: Line, kept: bytes) -> bytes:
+        # Under the key in force: with another one the line itself has another name.
+        if not kept.startswith(SEALED):
+            return kept
+        return self._keyring.unseal("answer", kept[1:], line.session.encode(), self._keyring.current)
 
     async def release(self, line: Line, hop: bytes, token: bytes) -> None:
         """Let the lock go and save nothing, so that the same hop may be tried again. Raises ``SessionsDown``."""

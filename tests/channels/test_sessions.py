@@ -50,6 +50,18 @@ async def test_an_answered_hop_comes_back_byte_for_byte(store: SessionStore) -> 
     assert (await begin(store, turn())).answer == b"\x00CON Karibu\xff"
 
 
+async def test_a_number_on_a_screen_is_not_to_be_read_in_redis_and_comes_back_all_the_same(
+    store: SessionStore, redis_client: Redis
+) -> None:
+    shown = b"\x93CON Send KES 50.00 to +254712000009?"
+    first = await begin(store, turn())
+    await answer(store, turn(), first.token, shown)
+    kept = [b"".join((await redis_client.hgetall(key)).values()) async for key in redis_client.scan_iter("session:*")]
+    assert len(kept) == 1 and b"712000009" not in kept[0]
+    assert (await begin(store, turn())).answer == shown
+    assert (await answer(store, turn(), first.token, b"\x93late")).answer == shown
+
+
 async def test_the_next_hop_finds_the_session_as_it_was_saved(store: SessionStore) -> None:
     first = await begin(store, turn("1"))
     await answer(store, turn("1"), first.token, b"a", seen=1)
