@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.guard.cards import Cards
-from engine.payments import store
+from engine.payments import reading, store
 from engine.payments.course import nothing_taken
 from engine.payments.sealing import unseal_payer
 from engine.payments.store import Connection, Holder
@@ -28,10 +28,12 @@ class Payers:
         self._keyring = keyring
         self._cards = cards
         self._holders = Writer[Stored, Holder | None](database, self._read)
+        self._askers = Writer[Stored, LineRef | None](database, reading.askers)
 
     async def close(self) -> None:
         """Finish what is under way."""
         await self._holders.close()
+        await self._askers.close()
 
     async def holder(self, stored: Stored) -> Holder | None:
         """The account that a payment is for."""
@@ -46,7 +48,7 @@ class Payers:
         return (await self._of(stored)).page
 
     async def keep_card(self, stored: Stored, card: NewCard | None) -> None:
-        """Keep the card that a payment is being paid with, if its payer has asked for that.
+        """Keep the card that a payment is being paid with, for the line that has asked for both.
 
         Call it before the payment is taken on: whoever dies between the two finds it waiting, has its provider asked
         and comes here again; the same card replaces itself. A card that cannot be kept holds up no credit.
@@ -56,10 +58,10 @@ class Payers:
         payer = await self._of(stored)
         if not (payer.page and payer.keep):
             return
-        line = LineRef(*stored.account, stored.line_id)
+        asked_by = await self._askers(stored)
         try:
             await self._cards.save(
-                line,
+                asked_by or LineRef(*stored.account, stored.line_id),
                 stored.gateway,
                 card.token,
                 brand=card.brand,

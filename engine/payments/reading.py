@@ -1,4 +1,4 @@
-"""The SQL that only reads payments: an account's own, and what took a settlement back."""
+"""The SQL that only reads payments: an account's own, who asked for them, and what took a settlement back."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.books.tables import operation
+from engine.favourites.tables import recharged_other
 from engine.payments import store
 from engine.payments.stored import Stored
 from engine.storage.bulk import arrays, unfolded
-from engine.words import AccountRef
+from engine.words import AccountRef, LineRef
 
 _REVERSALS = f"""
     SELECT v.place, o.key FROM {unfolded(operation, ("shard", "account_id", "key"), numbered=True)}
@@ -23,6 +24,21 @@ async def reversals(connection: store.Connection, keys: Sequence[tuple[int, UUID
     found: list[UUID | None] = [None] * len(keys)
     for place, key in await cursor.fetchall():
         found[place - 1] = key
+    return found
+
+
+_ASKERS = f"""
+    SELECT v.place, r.shard, r.account_id, r.line_id
+    FROM {unfolded(recharged_other, ("payment_id", "asked_at"), numbered=True)}
+    JOIN recharged_other r USING (payment_id, asked_at)"""
+
+
+async def askers(connection: store.Connection, payments: Sequence[Stored]) -> list[LineRef | None]:
+    """The lines that have asked for payments, where those are for another one; else None."""
+    asked = arrays(recharged_other, ("payment_id", "asked_at"), [(one.payment_id, one.created_at) for one in payments])
+    found: list[LineRef | None] = [None] * len(payments)
+    for place, *line in await (await store.ask(connection, _ASKERS, asked)).fetchall():
+        found[place - 1] = LineRef(*line)
     return found
 
 

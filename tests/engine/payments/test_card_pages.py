@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from engine.words import (
-    CARDS_MOST,
     CardPage,
     LineRef,
     Payment,
@@ -30,22 +29,23 @@ S = PaymentState
 END_OF_2034 = datetime(2035, 1, 1, tzinfo=UTC)
 
 
-async def asked(house: House, line: Subscriber, *, keep: bool = False, key: UUID | None = None) -> Payment:
+async def asked(house: House, line: Subscriber, *, keep: bool = False, key: UUID | None = None, **more: Any) -> Payment:
     """Somebody wants to pay 50.00 with a card that nobody knows."""
     return await house.engine.pay(
-        line, PaymentMethod.CARD, 5_000, key=key or uuid4(), page=CardPage(keep=keep), source="test"
+        line, PaymentMethod.CARD, 5_000, key=key or uuid4(), page=CardPage(keep=keep), source="test", **more
     )
 
 
-async def link_of(house: House, payment: Payment) -> str | None:
-    """Where the line pays that a payment is for, and that has asked for it."""
+async def link_of(house: House, payment: Payment, line: Subscriber | None = None) -> str | None:
+    """Where a line pays what it has asked for: the one that is paid for, unless another is named."""
     assert payment.line_id is not None
-    return await house.engine.payment_link(payment, LineRef(*payment.account, payment.line_id))
+    asks = LineRef(*payment.account, payment.line_id) if line is None else line.line
+    return await house.engine.payment_link(payment, asks)
 
 
-async def choose(house: House, payment: Payment, card: str = "visa") -> str:
+async def choose(house: House, payment: Payment, card: str = "visa", line: Subscriber | None = None) -> str:
     """The payer chooses a card on the page. Returns where that leads them, or what it says."""
-    link = await link_of(house, payment)
+    link = await link_of(house, payment, line)
     assert link is not None
     async with house.http.post(link, data={"card": card}, allow_redirects=False) as answer:
         return answer.headers.get("Location") or await answer.text()
@@ -111,53 +111,6 @@ async def test_without_any_event_the_page_is_asked_about(cards: House) -> None:
     assert (await cards.ended(payment)).state is S.SETTLED
     assert await cards.money(line) == 5_000
     await cards.right()
-
-
-@pytest.mark.parametrize("keep", [False, True])
-async def test_a_card_is_kept_only_for_who_asked_and_pays_again(cards: House, *, keep: bool) -> None:
-    line = await cards.line()
-    payment = await asked(cards, line, keep=keep)
-    await choose(cards, payment, "mastercard")
-    assert await post(cards, intent_event(cards)) == 200
-    assert await post(cards, session_event(cards, "completed")) == 200
-    assert await state(cards, payment) is S.SETTLED
-    kept = await cards.engine.saved_cards(line)
-    assert [(one.brand, one.last_four, one.expires_at) for one in kept] == (
-        [("Mastercard", "4444", END_OF_2034)] if keep else []
-    )
-    # Its token is nowhere but in the saved card, sealed.
-    secret = made(cards).details.get("customer", "cus_")
-    for table in ("payment_event", "gateway_event"):
-        ((written,),) = await cards.rows(f"SELECT coalesce(string_agg(body::text, ' '), '') FROM {table}")
-        assert secret not in written
-    for one in kept:
-        again = await cards.engine.pay(line, PaymentMethod.CARD, 6_000, key=uuid4(), card=one, source="test")
-        assert again.state is S.SETTLED
-    await cards.right()
-
-
-async def test_a_card_that_was_forgotten_is_not_kept_again_by_an_event_that_comes_late(cards: House) -> None:
-    line = await cards.line()
-    payment = await asked(cards, line, keep=True)
-    await choose(cards, payment)
-    assert await post(cards, session_event(cards, "completed")) == 200
-    (card,) = await cards.engine.saved_cards(line)
-    assert await cards.engine.forget_card(line, card.card_id)
-    assert await post(cards, intent_event(cards)) == 200
-    assert await cards.engine.saved_cards(line) == []
-
-
-async def test_who_keeps_as_many_cards_as_they_may_is_credited_all_the_same(cards: House) -> None:
-    line = await cards.line()
-    for digits in range(CARDS_MOST):
-        await cards.engine.cards.save(
-            line, "stripe", f"pm_{digits}", brand="Visa", last_four=f"000{digits}", expires_at=END_OF_2034
-        )
-    payment = await asked(cards, line, keep=True)
-    await choose(cards, payment)
-    assert await post(cards, session_event(cards, "completed")) == 200
-    assert await state(cards, payment) is S.SETTLED
-    assert len(await cards.engine.saved_cards(line)) == CARDS_MOST
 
 
 async def test_a_page_whose_address_was_lost_is_asked_for_again_and_is_the_same_page(cards: House) -> None:
@@ -255,15 +208,11 @@ async def test_a_link_that_a_page_has_shown_is_not_texted_and_any_other_is_after
 
 async def test_the_link_is_for_who_asks_and_hidden_from_whoever_is_paid_for(cards: House) -> None:
     line, other = await cards.line(), await cards.line()
-    page = CardPage(keep=False)
-    payment = await cards.engine.pay(
-        other, PaymentMethod.CARD, 5_000, key=uuid4(), page=page, source="test", asked_by=line.line
-    )
+    payment = await asked(cards, other, asked_by=line.line)
     assert await cards.rows("SELECT shard, account_id, line_id FROM outbox WHERE topic = 'payment.action'") == [
         tuple(line.line)
     ]
-    link = await cards.engine.payment_link(payment, line.line)
-    assert link is not None and link.startswith(f"{cards.sandbox.base_url}/checkout/cs_")
+    assert await link_of(cards, payment, line) is not None
     assert await link_of(cards, payment) is None
     await cards.engine.payment_link_shown(payment, line.line)
     assert await cards.rows("SELECT state FROM outbox") == [("dropped",)]
