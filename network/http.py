@@ -170,7 +170,10 @@ async def _body(request: web.Request, cause: str) -> bytes:
                 raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
             parts.append(part)
     except (web.RequestPayloadError, ConnectionError):
-        # Not compressed as its header says, or broken off: nobody may be there to hear it.
+        # Not compressed as its header says, or broken off: nobody may be there to hear it. No more is read behind the
+        # answer either: the server would come upon the same fault, and tell of it as its own.
+        request.content.feed_eof()
+        request.protocol.close()
         raise wrong(cause, "body", "cannot be read to its end") from None
     return b"".join(parts)
 

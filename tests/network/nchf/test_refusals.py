@@ -7,6 +7,7 @@ import json
 import pytest
 
 from engine.api import Engine
+from runtime.logs import configure_logs
 from tests.network.api import READ_KEY, Api
 from tests.network.nchf.network import (
     MB,
@@ -125,9 +126,13 @@ async def test_a_body_that_says_it_is_no_json_is_415_and_nothing_is_done(
     assert await left(engine, line) == (MB if status == 415 else 0)
 
 
-async def test_a_body_that_is_not_compressed_as_it_says_is_400(api: Api) -> None:
+async def test_a_body_that_is_not_compressed_as_it_says_is_400_and_no_fault_of_ours(
+    api: Api, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("ussd")
     said = await api.post(ROOT, b"{}", headers={"Content-Encoding": "gzip"})
     assert (said.status, said.body["invalidParams"][0]["param"]) == (400, "body")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def test_a_body_that_is_too_long_is_413_whatever_it_says(api: Api) -> None:
