@@ -1,8 +1,8 @@
 """The one door: everything that changes a balance is posted here, in batches, each one commit.
 
-A lane keeps one batch in flight; what queues meanwhile is its next batch. A batch touches an account or a voucher at
-most once, so its arithmetic needs no order. Every process runs lanes of its own over all shards: correctness rests on
-row locks and stored answers in Postgres, never on who owns a lane.
+A lane keeps one batch in flight; what queues meanwhile is the next batch. What is in flight touches an account or a
+voucher at most once, so its arithmetic needs no order. Every process runs lanes of its own over all shards:
+correctness rests on row locks and stored answers in Postgres, never on what a process has in flight.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Result = Answer | BaseException
 
 
 def touches(operation: Operation) -> Iterable[Hashable]:
-    """What only one operation of a batch may touch: its accounts, and the voucher that it claims."""
+    """What only one operation in flight may touch: its accounts, and the voucher that it claims."""
     yield operation.account
     other = operation.other()
     if other is not None:
@@ -72,18 +72,13 @@ class Lane:
         self._writer = writer
         self._operator = operator
         self._metrics = metrics
-        self.post = Batcher[Operation, Answer](self._run, most=LARGEST_BATCH, touches=touches)
 
     async def close(self) -> None:
-        """Answer what waits, as long as that takes less than everybody's patience, then give the connection back."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.post.drain()
-        except TimeoutError:
-            log.exception("lane.not_drained", waiting=len(self.post))
+        """Give the connections back."""
         await self._writer.close()
 
-    async def _run(self, batch: Sequence[Operation]) -> Sequence[Result]:
+    async def run(self, batch: Sequence[Operation]) -> Sequence[Result]:
+        """Post a batch of which no two operations touch the same, and say what became of each."""
         started = perf_counter()
         results = await self._persist(batch)
         self._metrics.batch_size.observe(len(batch))
@@ -194,8 +189,10 @@ class Door:
     def __init__(
         self, books: Books, operator: Operator, metrics: Metrics, lanes: int, witness: Witness = unwatched
     ) -> None:
-        """``lanes`` writers; an account is always served by the same one. ``witness`` sees how batches come along."""
+        """``lanes`` writers. ``witness`` sees how batches come along."""
         self._lanes = [Lane(Writer(books, witness), operator, metrics) for _ in range(lanes)]
+        runs = (lane.run for lane in self._lanes)
+        self._queue = Batcher[Operation, Answer](*runs, most=LARGEST_BATCH, touches=touches)
 
     async def post(self, operation: Operation) -> Answer:
         """Do this once, ever, and say what became of it. Concurrent calls share a commit.
@@ -203,9 +200,14 @@ class Door:
         The same key with the same request returns the stored answer, with another request ``key_conflict``; refusals
         are answers too. Raises ``EngineUnavailable`` when Postgres cannot be reached: ask again with the same key.
         """
-        return await self._lanes[operation.account.shard % len(self._lanes)].post(operation)
+        return await self._queue(operation)
 
     async def close(self) -> None:
-        """Answer what waits, then let the connections go."""
+        """Answer what waits, as long as that takes less than everybody's patience, then let the connections go."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._queue.drain()
+        except TimeoutError:
+            log.exception("door.not_drained", waiting=len(self._queue))
         for lane in self._lanes:
             await lane.close()

@@ -38,9 +38,9 @@ async def left_behind(books: Books, operator: Operator, operation: Operation, st
     posting = asyncio.create_task(door.post(operation))
     async with asyncio.timeout(20):
         await there.wait()
-    assert lane.post._worker is not None
-    lane.post._worker.cancel()
-    posting.cancel()
-    await asyncio.gather(lane.post._worker, posting, return_exceptions=True)
+    working = list(door._queue._working)
+    for one in (*working, posting):
+        one.cancel()
+    await asyncio.gather(*working, posting, return_exceptions=True)
     for one in (lane._writer._billing, *lane._writer._others.values()):
         await one.let_go()
