@@ -86,8 +86,6 @@ async def body_of(request: web.Request, most: int | None = None) -> bytes:
             body = (body + chunk)[:most]
         return body  # noqa: TRY300 - what may fail is the reading
     except (web.RequestPayloadError, ConnectionError):
-        # Or the server reads on to the same fault, and tells of it as its own.
-        request.content.feed_eof()
         refused = web.HTTPBadRequest(text="body: cannot be read to its end")
         refused.force_close()
         raise refused from None

@@ -101,7 +101,10 @@ class Gate:
                 return await handler(request)
             except Problem as problem:
                 log.info("request_refused", path=_route(request), status=problem.status, cause=problem.cause)
-                return refuse(problem)
+                refused = refuse(problem)
+                if request.content.exception() is not None:  # nothing behind such a body can be read
+                    refused.force_close()
+                return refused
             except AWAY:
                 log.warning("request_not_decided", path=_route(request))
                 return refuse(Problem(503, SYSTEM_FAILURE, "not decided: send the same request again"))
@@ -170,10 +173,7 @@ async def _body(request: web.Request, cause: str) -> bytes:
                 raise Problem(413, cause, f"longer than {BODY_LIMIT} bytes")
             parts.append(part)
     except (web.RequestPayloadError, ConnectionError):
-        # Not compressed as its header says, or broken off: nobody may be there to hear it. No more is read behind the
-        # answer either: the server would come upon the same fault, and tell of it as its own.
-        request.content.feed_eof()
-        request.protocol.close()
+        # Not compressed as its header says, or broken off: nobody may be there to hear it.
         raise wrong(cause, "body", "cannot be read to its end") from None
     return b"".join(parts)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -82,9 +83,12 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def strangers(record: logging.LogRecord) -> bool:
-    """Filter of aiohttp's own log: bytes that are no HTTP are the sender's fault, and need no traceback of ours."""
+    """Filter of aiohttp's own log: bytes that are no HTTP are the sender's fault, and need no traceback of ours.
+
+    So is a body that is broken off, or not compressed as its header says: behind the answer the server reads on to it.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
         record.levelno, record.levelname = logging.INFO, "INFO"
         record.msg, record.args, record.exc_info = "not_http", (), None
     return True

@@ -132,6 +132,10 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_400_and_no_fault_of_o
     configure_logs("ussd")
     said = await api.post(ROOT, b"{}", headers={"Content-Encoding": "gzip"})
     assert (said.status, said.body["invalidParams"][0]["param"]) == (400, "body")
+    assert said.headers["Connection"] == "close"
+    # Who is refused before the body is read sends it all the same.
+    said = await api.post(ROOT, b"{}", headers={"Content-Encoding": "gzip", "Authorization": "none"})
+    assert said.status == 401
     assert "Traceback" not in capfd.readouterr().err
 
 
