@@ -37,22 +37,28 @@ NAMED = f"""
       AND o.opened_at <= t.ended_at + {_SKEW} AND coalesce(o.closed_at, 'infinity') >= t.started_at - {_SKEW}"""
 
 # Of a session and rating group the records of one source follow each other: whichever begins where another is not over
-# covers the same time twice. The latest start before a record's end may belong to a record that is over; one that is
-# longer than all that follow it would be missed, so all that begin before the end are looked at, which are few. No
-# record is longer than a month (``rules``): two partitions have to be searched, not all.
+# covers the same time twice. One look for each record finds the same one, those that overlap, and other sources' too.
+# The latest start before a record's end may belong to a record that is over; one that is longer than all that follow it
+# would be missed, so all of the months around are looked at, which are few. No record is longer than a month
+# (``rules``): three partitions have to be searched, not all.
 KEEP = f"""
     WITH judged AS MATERIALIZED (
-        SELECT s.*,
-               known.ended_at AS known_end, known.amount AS known_amount,
+        SELECT s.*, known.*,
                lag(s.started_at) OVER w = s.started_at AS again,
                lag(s.ended_at) OVER w AS last_end, lag(s.amount) OVER w AS last_amount,
                coalesce(max(s.ended_at) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > s.started_at, FALSE)
                AS overlaps_here
         FROM usage_staged s
-        LEFT JOIN usage_record known
-               ON known.shard = s.shard AND known.account_id = s.account_id AND known.session_key = s.session_key
-              AND known.rating_group = s.rating_group AND known.source = %(source)s
-              AND known.started_at = s.started_at
+        CROSS JOIN LATERAL (
+            SELECT min(r.ended_at) FILTER (WHERE ours AND r.started_at = s.started_at) AS known_end,
+                   min(r.amount) FILTER (WHERE ours AND r.started_at = s.started_at) AS known_amount,
+                   bool_or(ours AND r.started_at < s.ended_at AND r.ended_at > s.started_at) AS overlaps_known,
+                   bool_or(NOT ours) AS told_elsewhere
+            FROM usage_record r, LATERAL (SELECT r.source = %(source)s) AS o (ours)
+            WHERE r.shard = s.shard AND r.account_id = s.account_id AND r.session_key = s.session_key
+              AND r.rating_group = s.rating_group
+              AND r.started_at BETWEEN s.started_at - {_LONGEST} AND s.started_at + {_LONGEST}
+        ) known
         WINDOW w AS (PARTITION BY s.shard, s.account_id, s.session_key, s.rating_group ORDER BY s.started_at, s.line)
     ), told AS MATERIALIZED (
         SELECT j.*,
@@ -60,26 +66,17 @@ KEEP = f"""
                     THEN CASE WHEN known_end = ended_at AND known_amount = amount THEN 'duplicate' ELSE 'conflict' END
                     WHEN again
                     THEN CASE WHEN last_end = ended_at AND last_amount = amount THEN 'duplicate' ELSE 'conflict' END
-                    WHEN overlaps_here OR EXISTS (
-                        SELECT FROM usage_record r
-                        WHERE r.shard = j.shard AND r.account_id = j.account_id AND r.session_key = j.session_key
-                          AND r.rating_group = j.rating_group AND r.source = %(source)s
-                          AND r.started_at < j.ended_at AND r.ended_at > j.started_at
-                          AND r.started_at >= j.started_at - {_LONGEST})
-                    THEN 'overlap' ELSE 'new' END AS verdict
+                    WHEN overlaps_here OR overlaps_known THEN 'overlap'
+                    ELSE 'new' END AS verdict
         FROM judged j
     ), kept AS (
         INSERT INTO usage_record (shard, account_id, session_key, rating_group, source, started_at, ended_at, line_id,
                                   unit, uplink, downlink, amount, due, batch_id)
         SELECT t.shard, t.account_id, t.session_key, t.rating_group, %(source)s, t.started_at, t.ended_at, t.line_id,
                t.unit, t.uplink, t.downlink, t.amount,
-               NOT EXISTS (SELECT FROM session o
-                           WHERE o.shard = t.shard AND o.account_id = t.account_id AND o.session_id = t.session_key)
-               AND NOT EXISTS (SELECT FROM usage_record r
-                               WHERE r.shard = t.shard AND r.account_id = t.account_id
-                                 AND r.session_key = t.session_key AND r.rating_group = t.rating_group
-                                 AND r.source <> %(source)s
-                                 AND r.started_at BETWEEN t.started_at - {_LONGEST} AND t.started_at + {_LONGEST}),
+               told_elsewhere IS NOT TRUE
+               AND NOT EXISTS (SELECT FROM session o WHERE o.shard = t.shard AND o.account_id = t.account_id
+                                                       AND o.session_id = t.session_key),
                %(batch_id)s
         FROM told t WHERE verdict = 'new'
     )
