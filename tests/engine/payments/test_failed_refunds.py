@@ -69,6 +69,18 @@ async def test_a_refund_that_fails_while_its_success_is_being_booked_stays_owed(
     await cards.right()
 
 
+async def test_a_failed_refund_whose_hearer_was_killed_is_booked_by_the_loop_once(cards: House) -> None:
+    _, payment, _ = await paid(cards)
+    await given_back(cards, payment)
+    stood = await heard(cards, payment, GatewayState.REFUND_FAILED)
+    await looked_at(cards)
+    # Two processes, of which one was slow.
+    await cards.engine.payments._progress.proceed(stood)
+    assert await cards.rows("SELECT state, reason FROM payment") == [("refunding", "return_failed")]
+    assert await cards.owed_back() == await cards.held_by_gateways() == 5_000
+    await cards.right()
+
+
 async def test_a_part_that_was_given_back_and_comes_again_is_left_to_staff(cards: House) -> None:
     line, payment, one = await paid(cards)
     assert await post(cards, refunded(one, 2_000)) == 200
