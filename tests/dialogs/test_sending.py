@@ -141,3 +141,15 @@ async def test_the_pin_is_asked_for_where_the_operator_wants_it(
     (await player.say("5", "1", friend.msisdn, "50")).stands_in("transfer.pin")
     (await player.say("1357")).stands_in("transfer.pin").sees("Wrong PIN.")
     (await player.say("2580")).stands_in("transfer.confirm")
+
+
+async def test_what_may_be_sent_no_longer_is_refused_where_its_amount_was_asked_for(
+    engine: Engine, operator: Operator, texts: Texts
+) -> None:
+    live = operator.model_copy()
+    machine = Machine(declared(live), texts)
+    friend, line = await open_line(engine), await open_line(engine, money=20_000)
+    player = await Player(engine, machine, line.msisdn).dial()
+    (await player.say("5", "2", friend.msisdn)).stands_in("transfer.amount")
+    live.adopt(operator.model_copy(update={"transfers": operator.transfers[:1]}))
+    (await player.say("20")).stands_in("transfer.amount").sees("This cannot be sent.")

@@ -119,7 +119,9 @@ def _amount(operator: Operator) -> Ask:
     async def accept(context: Context, data: Data, typed: str) -> Go | Wrong:
         """Within what may be sent; with the fee for it."""
         unit = Unit(data["unit"])
-        rules = next(one for one in operator.transfers if one.unit == unit)
+        rules = next((one for one in operator.transfers if one.unit == unit), None)
+        if rules is None:  # the operator's file was changed meanwhile
+            return Wrong(SENTENCES[Code.TRANSFER_NOT_ALLOWED])
         amount = amount_typed(typed, unit, operator.currency)
         wrong = outside(amount, rules.least, rules.most, unit, operator.currency)
         if wrong is not None:
