@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from dialogs.machine import Machine
-from engine.words import LineStatus
+from engine.words import LineStatus, PaymentMethod
 from tests.dialogs.paying import credited, dialling
 from tests.engine.payments.house import House
 
@@ -25,11 +29,14 @@ async def test_another_number_is_shown_before_it_is_paid_for_and_its_holder_is_c
     assert await house.engine.paid_by(payment, line.msisdn)
 
 
+@pytest.mark.parametrize("by_card", [False, True])
 async def test_who_pays_for_another_finds_the_payment_by_its_reference_and_a_stranger_does_not(
-    house: House, machine: Machine
+    house: House, machine: Machine, *, by_card: bool
 ) -> None:
     line, other, stranger = await house.line(), await house.line(), await house.line()
-    payment = await house.ended(await house.pay(other, 5_000, msisdn=line.msisdn))
+    card: dict[str, Any] = {"method": PaymentMethod.CARD, "token": "pm_card_visa"}
+    payer = card if by_card else {"msisdn": line.msisdn}
+    payment = await house.ended(await house.pay(other, 5_000, asked_by=line.line, **payer))
     asking = await (await dialling(house, machine, line)).say("4", "1")
     (await asking.stands_in("payments.find").say(payment.reference.lower())).stands_in("payments.show")
     asking.sees("KES 50.00", "paid", payment.reference)

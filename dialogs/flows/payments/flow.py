@@ -100,11 +100,12 @@ async def _found(context: Context, _data: Data, typed: str) -> Go | Wrong:
     found = await context.engine.find_payment(typed)
     if found is None:
         return Wrong(NOT_FOUND)
-    only = await context.engine.leaving.only_line(context.subscriber)
-    own = found.account == context.subscriber.account and only in (None, found.line_id)
-    if not own and not await context.engine.paid_by(found, context.subscriber.msisdn):
-        return Wrong(NOT_FOUND)
-    return Go("payments.show", {"chosen": str(found.payment_id)})
+    line, engine = context.subscriber, context.engine
+    known = found.account == line.account and await engine.leaving.only_line(line) in (None, found.line_id)
+    # Who pays for another does so by this number, or by a card.
+    known = known or await engine.paid_by(found, line.msisdn)
+    known = known or await engine.favourites.has_recharged(line.line, found.payment_id)
+    return Go("payments.show", {"chosen": str(found.payment_id)}) if known else Wrong(NOT_FOUND)
 
 
 async def _load_one(context: Context, data: Data) -> dict[str, Any] | Go:
