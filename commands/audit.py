@@ -11,9 +11,9 @@ import msgspec
 import sqlalchemy as sa
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.bars import counting
 from commands.installation import Installation, refuse, run
 from commands.tables import print_table
 from engine.audit import export
@@ -56,11 +56,8 @@ def verify(
         if seen is None:
             console.print("no export to compare with: a tail cut off the chain cannot be seen", style="yellow")
         verifier = Verifier(installation.database, known)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            bar = progress.add_task("rows", total=await verifier.extent())
-            found = verifier.verify(start, seen, lambda more: progress.advance(bar, more))
-            return [finding async for finding in found]
+        with counting("rows", await verifier.extent()) as advance:
+            return [finding async for finding in verifier.verify(start, seen, advance)]
 
     findings = run(work)
     for one in findings:

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from commands.bars import counting
 from commands.installation import By, Installation, Why, major_units, open_door, run
 from commands.tables import print_table
 from engine.receivables.service import Bills
@@ -25,7 +25,6 @@ def make(
     month: Annotated[str, typer.Argument(help="The local month that is billed: 2026-10.")], by: By, why: Why = ""
 ) -> None:
     """Bill every postpaid account for a month that is over; what is billed already stays as it is."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
 
     async def work(installation: Installation) -> int:
         """How many bills were made, written down as this person's doing."""
@@ -35,9 +34,8 @@ def make(
             open_door(installation) as door,
         ):
             bills = Bills(installation.database, installation.operator, door)
-            with Progress(*columns, console=Console(stderr=True)) as progress:
-                bar = progress.add_task("accounts", total=None)
-                return await bills.make_bills(*period, lambda more: progress.advance(bar, more))
+            with counting("accounts", None) as advance:
+                return await bills.make_bills(*period, advance)
 
     Console().print(f"{run(work)} bills for {month}")
 

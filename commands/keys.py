@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.bars import counting
 from commands.installation import By, Installation, Why, run
 from commands.tables import print_table
 from engine.keys.service import RENEWED, Held, Keys
@@ -61,12 +61,10 @@ def renew(by: By, why: Why = "") -> None:
         """What is left afterwards, and how many rows could not be read."""
         keys = Keys(installation.database, installation.keyring)
         total = sum(one.rows for one in await keys.held() if one.what in RENEWED)
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         detail = {"key_id": installation.keyring.current, "rows": total}
         async with installation.trail.doing("keys.renew", by=by, why=why, detail=detail):
-            with Progress(*columns, console=Console(stderr=True)) as progress:
-                bar = progress.add_task("sealing anew", total=total)
-                unreadable = await keys.renew(lambda more: progress.advance(bar, more))
+            with counting("sealing anew", total) as advance:
+                unreadable = await keys.renew(advance)
         return await _found(installation), unreadable
 
     found, unreadable = run(work)

@@ -9,6 +9,7 @@ import io
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,11 +19,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from channels.layout import septets, transliterate, units
 from channels.text_turn import PART_SEPTETS, PART_UCS2, WHOLE_SEPTETS, WHOLE_UCS2
+from commands.bars import counting
 from commands.installation import By, Installation, Why, refuse, run
 from commands.tables import print_table
 from dialogs.samples import money_sample
@@ -79,7 +80,7 @@ def notify(
         async with installation.trail.doing("notify.campaign", by=by, why=why, detail=detail):
             campaign = await campaigns.start(called, template)
         console.print(f"campaign {campaign.name}", highlight=False)
-        await _write(campaigns, campaign, segment, say, console)
+        await _write(campaigns, campaign, segment, say)
         _tell_when(operator, console)
 
     run(work)
@@ -212,14 +213,11 @@ def parts(text: str) -> int:
 # --- the work ---
 
 
-async def _write(
-    campaigns: Campaigns, campaign: Campaign, segment: Path, say: Callable[[Subscriber], str], console: Console
-) -> None:
+async def _write(campaigns: Campaigns, campaign: Campaign, segment: Path, say: Callable[[Subscriber], str]) -> None:
     counts: Counter[str] = Counter()
-    with _Work(console, segment) as (advance, chunks):
+    with _chunks(segment) as chunks:
         for chunk in chunks:
             counts += await campaigns.write_to(campaign, chunk, say)
-            advance(len(chunk))
     _tell(counts)
 
 
@@ -232,14 +230,13 @@ async def _look(
 ) -> None:
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    with _Work(console, segment) as (advance, chunks):
+    with _chunks(segment) as chunks:
         for chunk in chunks:
             lines, found = await campaigns.look_at(chunk)
             counts += found
             counts["would be queued"] += len(lines)
             for line in lines:
                 examples.setdefault(line.language, say(line))
-            advance(len(chunk))
     for language, text in examples.items():
         console.print(f"{language} ({parts(text)} SMS): {text}", highlight=False, markup=False)
     for language in templates.keys() - examples.keys():
@@ -247,23 +244,18 @@ async def _look(
     _tell(counts)
 
 
-class _Work:
-    """A progress bar over a file, and its numbers in chunks."""
+@contextmanager
+def _chunks(segment: Path) -> Iterator[Iterator[list[str]]]:
+    """A file's numbers, so many at a time, under a bar."""
 
-    def __init__(self, console: Console, segment: Path) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console)
-        self._segment = segment
-        self._task = self._progress.add_task("numbers", total=sum(1 for _ in numbers(segment)))
+    def each() -> Iterator[list[str]]:
+        source = numbers(segment)
+        while chunk := list(islice(source, CHUNK)):
+            yield chunk
+            advance(len(chunk))
 
-    def __enter__(self) -> tuple[Callable[[int], None], Iterator[list[str]]]:
-        self._progress.start()
-        source = numbers(self._segment)
-        chunks = iter(lambda: list(islice(source, CHUNK)), [])
-        return lambda count: self._progress.advance(self._task, count), chunks
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    with counting("numbers", sum(1 for _ in numbers(segment))) as advance:
+        yield each()
 
 
 def _tell(counts: Counter[str]) -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import typer
 import uvloop
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from commands.bars import bars
 from commands.installation import Result, guarded, open_all
 from commands.tables import print_table
 from engine.api import Engine
@@ -59,7 +59,7 @@ def import_files(
         names = interface or ("files" if folder is None else folder.interface)
         columns = {} if folder is None else folder.columns
         done = []
-        with _bar() as bar:
+        with bars() as bar:
             for path in files:
                 opened = await asyncio.to_thread(open_usage, path, source or "files", names, columns)
                 done.append(await engine.mediation.import_usage(opened, _watch(bar, path.name)))
@@ -115,11 +115,6 @@ def differences(days: Annotated[int, typer.Option(help="Found in so many days.",
         return table
 
     print_table(_with_engine(work))
-
-
-def _bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _watch(bar: Progress, name: str) -> Watcher:
