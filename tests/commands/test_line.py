@@ -15,6 +15,7 @@ def test_a_fixed_line_is_looked_after_like_any_other(manage: Callable[..., str],
     manage("line", "adjust", FIXED, "12.50", "--ticket", "T2", "--reason", "credited by mistake")
     assert "12.50 KES" in manage("line", "show", "020 2222222")
     assert "suspended" in manage("line", "status", FIXED, "suspended", "--reason", "unpaid")
+    assert "0 bills for 2026-01" in manage("bill", "make", "2026-01")
     manage("bill", "list", FIXED)
     assert "12.50 KES" in manage("ledger", "statement", FIXED)
     assert "erased" in manage("line", "erase", FIXED, say="y\n")
