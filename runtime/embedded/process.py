@@ -8,7 +8,6 @@ import ctypes
 import fcntl
 import os
 import pwd
-import secrets
 import signal
 import socket
 import subprocess
@@ -126,11 +125,6 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def kept_secret(path: Path) -> str:
-    """The random password in ``path``, drawn at the first call; only its owner can read the file."""
-    return kept(path, lambda: secrets.token_urlsafe(24))
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:

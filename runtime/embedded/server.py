@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -60,7 +61,8 @@ class EmbeddedServer(ABC):
             self._dir.mkdir(parents=True, exist_ok=True)
             if self._claim is None:
                 self._claim = process.claim(self._dir, self.what.lower())
-            self._password = process.kept_secret(self._dir / f"{self.what.lower()}.password")
+            secret = self._dir / f"{self.what.lower()}.password"
+            self._password = process.kept(secret, lambda: secrets.token_urlsafe(24))
             await self._prepare()
             self.port = self.port or process.free_port()
             with self._log.open("ab") as log:
