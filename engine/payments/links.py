@@ -15,7 +15,7 @@ from engine.notices.told import drop_unsent
 from engine.words import LineRef, Payment
 
 #: what the messages are about
-TOPIC, REFUSED = "payment.action", "payment.declined"
+ACTION, REFUSED = "payment.action", "payment.declined"
 #: seconds that they wait for a screen to say the same
 WAITS = 10
 
@@ -31,7 +31,7 @@ class Links:
         """Where a line pays what it has asked for, or proves who it is (3-D Secure); None where it need not."""
         query = sa.select(outbox.c.body["url"].astext).where(
             outbox.c.shard == line.shard,
-            outbox.c.message_id == uuid5(payment.payment_id, TOPIC),
+            outbox.c.message_id == uuid5(payment.payment_id, ACTION),
             outbox.c.account_id == line.account_id,
         )
         async with self._reads.connect() as connection:
@@ -40,7 +40,7 @@ class Links:
 
     async def link_shown(self, payment: Payment, line: LineRef) -> None:
         """The line has the link before it: it need not be texted, if it is not on its way yet."""
-        await shown(self._database, payment, TOPIC, line)
+        await shown(self._database, payment, ACTION, line)
 
 
 async def shown(database: AsyncEngine, payment: Payment, topic: str, line: LineRef) -> None:

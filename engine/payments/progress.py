@@ -29,7 +29,7 @@ from engine.payments.course import (
     become,
     turn,
 )
-from engine.payments.links import REFUSED, TOPIC
+from engine.payments.links import ACTION, REFUSED
 from engine.payments.names import SUSPENSE_IDS, by_gateway_ref
 from engine.payments.steps import Step, alarm_facts, decided, if_changed, touches
 from engine.payments.store import Connection
@@ -71,7 +71,7 @@ def hearing(
     body = evidence(outcome) | ({"event_id": event_id} if event_id else {})
     message = None if what == "called_off" else _told(outcome)
     if outcome.action_url is not None:
-        message = (TOPIC, {"url": outcome.action_url})
+        message = (ACTION, {"url": outcome.action_url})
 
     def decide(current: Stored, owns: bool, now: datetime) -> Stored:  # noqa: FBT001 - one of three facts
         """By what it is now, which may be more than whoever called knew."""

@@ -55,7 +55,7 @@ _INSERT_LOCATORS = f"{insert_sql(payment_locator, LOCATED)} ON CONFLICT DO NOTHI
 # A name that several payments were opened under is marked, by a row beside it: what it finds would be a stranger's.
 MARK = r"'\x01'::bytea"
 INSERT_EVIDENCE = f"{insert_sql(payment_event, EVIDENCE)} ON CONFLICT DO NOTHING"
-# They are for the line that has asked for the payment, where that is another one.
+# A message is for the line that has asked for the payment, where that is another one.
 _INSERT_MESSAGES = f"""
     INSERT INTO outbox ({", ".join(_TOLD)})
     SELECT coalesce(r.shard, m.shard), m.message_id, coalesce(r.account_id, m.account_id),
