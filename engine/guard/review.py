@@ -14,6 +14,7 @@ from engine.audit.service import Trail
 from engine.guard.payments import list_digest
 from engine.guard.tables import payment_decision
 from engine.payments.course import become
+from engine.payments.links import REFUSED
 from engine.payments.steps import Step
 from engine.payments.stored import Stored
 from engine.payments.tables import payment
@@ -100,7 +101,7 @@ class Reviews:
             f"payment.review.{what}", by=by, why=why, account=held.account, line_id=held.line_id, detail=detail
         ):
             key = (*held.account, held.payment_id)
-            message = ("payment.declined", {"reason": reason}) if state is PaymentState.DECLINED else None
+            message = (REFUSED, {"reason": reason}) if state is PaymentState.DECLINED else None
             stored = await self._step(Step(key, decide, f"review_{what}", {"by": by}, message=message))
         if stored.state != state:
             raise NotThere("somebody else decided on this payment meanwhile", "review_decided")

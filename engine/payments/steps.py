@@ -11,7 +11,7 @@ import msgspec
 
 from engine.notices.rules import policy
 from engine.payments import store
-from engine.payments.links import ACTION, REFUSED, WAITS
+from engine.payments.links import ACTION, WAITS
 from engine.payments.names import Locator
 from engine.payments.store import Key
 from engine.payments.stored import Stored
@@ -101,8 +101,7 @@ def _note(turns: store.Turns, step: Step, before: Stored, after: Stored, now: da
         message_id = uuid5(after.payment_id, topic)
         owner = (after.shard, message_id, after.account_id, after.line_id)
         # What may be on the person's screen by then is dropped before it is due (``engine.payments.links``).
-        due_at = now + timedelta(seconds=WAITS if topic in (ACTION, REFUSED) else 0)
-        message = (*owner, topic, body, int(policy(topic).priority), due_at, now)
+        message = (*owner, topic, body, int(policy(topic).priority), now + timedelta(seconds=WAITS), now)
         turns.messages.append((message, (after.payment_id, after.created_at)))
     if step.event is not None:
         turns.finished.append((*step.event, None))
