@@ -39,7 +39,7 @@ class Step(NamedTuple):
     event: tuple[int, bytes] | None = None
     #: write the evidence although nothing changes
     always: bool = False
-    #: topic and body of a message to the line
+    #: topic and body of a message to who asks for the payment
     message: tuple[str, dict[str, Any]] | None = None
     #: what staff is alarmed with, if it is
     alarm: Alarming | None = None
