@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,10 +16,12 @@ from runtime.overlap import Overlap
 
 #: Operations that are posted together: several batches of every lane.
 WINDOW = 1_000
-#: Rows that are read at a time.
-PAGE = 5_000
+#: Lines whose records are read at a time.
+PAGE = 500
 #: Records of one line in one operation: an answer has to stay readable.
 MOST_ITEMS = 1_000
+
+_UNITS = {unit.value: unit for unit in Unit}
 
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 Post = Callable[[Operation], Awaitable[Answer]]
@@ -37,8 +38,8 @@ async def charge(connect: Connect, post: Post, batch: Batch, progress: Callable[
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         for (due,) in await (await connection.execute(store.HOW_MANY, _rest(batch))).fetchall():
             progress("due", due)
-        async for line in _lines(connection, batch):
-            waiting += _operations(line, batch.batch_id, batch.staged_at)
+        async for row in _lines(connection, batch):
+            waiting += _operations(row, batch.batch_id, batch.staged_at)
             # A window ends with an account, so that progress can name it.
             if len(waiting) >= WINDOW and waiting[-1].account != waiting[0].account:
                 last = waiting[-1].account
@@ -53,23 +54,21 @@ def _rest(batch: Batch) -> dict[str, Any]:
     return {"batch_id": batch.batch_id, "shard": batch.shard, "account_id": batch.account_id}
 
 
-async def _lines(connection: Connection, batch: Batch) -> AsyncIterator[list[Row]]:
-    """The due rows of one line after the other."""
-    kept: list[Row] = []
+async def _lines(connection: Connection, batch: Batch) -> AsyncIterator[Row]:
+    """The due records of one line after the other."""
     async with connection.cursor(name="usage_due", binary=True) as cursor:
         await cursor.execute(store.DUE, _rest(batch))
         while rows := await cursor.fetchmany(PAGE):
-            groups = [list(group) for _, group in groupby(kept + rows, key=lambda row: row[:3])]
-            # The last line may go on in the next page.
-            kept = groups.pop()
-            for group in groups:
-                yield group
-    if kept:
-        yield kept
+            for row in rows:
+                yield row
 
 
-def _operations(rows: Sequence[Row], batch_id: UUID, asked_at: datetime) -> list[ChargeUsage]:
-    shard, account_id, line_id = rows[0][:3]
+def _operations(row: Row, batch_id: UUID, asked_at: datetime) -> list[ChargeUsage]:
+    shard, account_id, line_id, *columns = row
+    items = [
+        UsageItem(session_key, group, _UNITS[unit], amount, at)
+        for session_key, group, unit, amount, at in zip(*columns, strict=True)
+    ]
     return [
         ChargeUsage(
             account=AccountRef(shard, account_id),
@@ -77,14 +76,9 @@ def _operations(rows: Sequence[Row], batch_id: UUID, asked_at: datetime) -> list
             key=uuid5(batch_id, f"{account_id}|{line_id}|{first}"),
             asked_at=asked_at,
             source="usage:files",
-            items=tuple(
-                [
-                    UsageItem(session_key, group, Unit(unit), amount, at)
-                    for *_, session_key, group, unit, amount, at in rows[first : first + MOST_ITEMS]
-                ]
-            ),
+            items=tuple(items[first : first + MOST_ITEMS]),
         )
-        for first in range(0, len(rows), MOST_ITEMS)
+        for first in range(0, len(items), MOST_ITEMS)
     ]
 
 

@@ -10,10 +10,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from engine.balances.rules import payable
+from engine.balances.rules import draw
 from engine.books.case import Case, Verdict
+from engine.books.tables import Ledger
 from engine.usage.paying import Holding, pay
 from engine.usage.tariffs import UnknownRatingGroup, category_of
 from engine.words import ChargeUsage, Code, SetAsideReason, Unit, UsageItem, UsageRow
@@ -36,6 +35,8 @@ MOST = 2**53
 #: A session's name is hashed, so this only keeps nonsense out.
 LONGEST_NAME = 255
 
+#: Seconds: since 1972 every zone's clocks are off UTC by whole quarters of an hour, so no day begins within one.
+_QUARTER = 900
 _AMOUNTS = (("seconds", Unit.SECONDS), ("messages", Unit.MESSAGES))
 
 
@@ -158,7 +159,7 @@ def charge_usage(case: Case, operation: ChargeUsage) -> Verdict:
     groups = []
     for (rating_group, unit), items in by_group.items():
         category = _category(case.operator, rating_group)
-        _charge_group(case, operation.key, category, items, totals)
+        _charge_group(case, category, items, totals)
         code = None if category is None else category.code
         days = [(day, one) for (day, group, of), one in totals.items() if (group, of) == (rating_group, unit)]
         groups += [_plain(day, rating_group, unit, code, one) for day, one in days]
@@ -173,27 +174,25 @@ def _category(operator: Operator, rating_group: int) -> Category | None:
         return None
 
 
-def _charge_group(case: Case, key: UUID, category: Category | None, items: list[UsageItem], totals: _Totals) -> None:
+def _charge_group(case: Case, category: Category | None, items: list[UsageItem], totals: _Totals) -> None:
     zone = case.operator.timezone
     unit, code = items[0].unit, None if category is None else category.code
 
-    def total(item: UsageItem) -> _Total:
+    def total(day: str) -> _Total:
         """What this day's usage of this rating group adds up to so far."""
-        key = (_local_day(item.started_at, zone), item.rating_group, unit)
-        found = totals.get(key)
-        if found is None:
-            found = totals[key] = _Total()
-        return found
+        return totals.setdefault((day, items[0].rating_group, unit), _Total())
 
     if category is not None and category.zero_rated:
         for item in items:
-            total(item)
+            total(_local_day(item.started_at, zone))
         return
-    wanted = sum(item.amount for item in items)
-    if wanted <= sum(case.free(bucket) for bucket in payable(case, unit, code)):
-        pay(case, Holding(key, items[0].rating_group, unit, case.now), code, wanted)
-        for item in items:
-            total(item).charged += item.amount
+    by_day: dict[str, int] = {}
+    for item in items:
+        day = _local_day(item.started_at, zone)
+        by_day[day] = by_day.get(day, 0) + item.amount
+    if draw(case, unit, sum(by_day.values()), code, Ledger.CONSUMED) == 0:
+        for day, amount in by_day.items():
+            total(day).charged += amount
         return
     # Money will pay: by the tariff of each record's own time, rounded over each session's sum.
     holdings: dict[UUID, Holding] = {}
@@ -203,19 +202,23 @@ def _charge_group(case: Case, key: UUID, category: Category | None, items: list[
             holding = holdings[item.session_key] = Holding(item.session_key, item.rating_group, unit, item.started_at)
         holding.now = item.started_at
         paid = pay(case, holding, code, item.amount)
-        one = total(item)
+        one = total(_local_day(item.started_at, zone))
         one.charged += paid.units
         one.money += paid.money
         one.overrun += paid.overrun
         one.tariff = holding.tariff if paid.money else one.tariff
 
 
-@lru_cache(maxsize=4096)
 def _local_day(moment: datetime, zone: str) -> str:
-    return moment.astimezone(ZoneInfo(zone)).date().isoformat()
+    return _day_of_quarter(int(moment.timestamp()) // _QUARTER, zone)
+
+
+@lru_cache(maxsize=4096)
+def _day_of_quarter(quarter: int, zone: str) -> str:
+    return datetime.fromtimestamp(quarter * _QUARTER, ZoneInfo(zone)).date().isoformat()
 
 
 def _plain(day: str, rating_group: int, unit: Unit, category: str | None, total: _Total) -> dict[str, Any]:
-    said = {"day": day, "rating_group": rating_group, "unit": unit, "category": category}
+    said = {"day": day, "rating_group": rating_group, "unit": unit.value, "category": category}
     said |= {"charged": total.charged, "money": total.money, "overrun": total.overrun, "tariff": total.tariff}
-    return {name: msgspec.to_builtins(value) for name, value in said.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None}

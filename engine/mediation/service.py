@@ -162,20 +162,23 @@ class Mediation:
         return await self._one("WHERE digest = %(digest)s", {"digest": opened.digest})
 
     async def _fill(self, file: UsageFile, rest: Iterator[Line], staging: Staging, progress: Progress) -> bool:
-        """Read blocks until a batch is full. Returns whether there may be more. One is made while another is kept."""
+        """Read blocks until a batch is full. Returns whether there may be more.
+
+        One is made while another is staged and a third is kept.
+        """
         batch = await self._batch(file.file_id)
         kept = batch.records
 
-        async def keep(block: Block) -> None:
+        async def keep(block: Block, after: asyncio.Task[None] | None) -> None:
             """Keep one, and let whoever watches know."""
-            await self._keep(file, batch, block)
+            await self._keep(file, batch, block, after=after)
             progress("read", block.lines)
 
-        async with Overlap() as keeping:
+        async with Overlap(most=2) as keeping:
             while kept < BATCH and (parsed := await self._parse(file, rest)).lines:
                 block = await staging.block(parsed, file.file_id, file.interface)
                 kept += block.rows
-                await keeping.start(keep(block))
+                await keeping.start(keep(block, keeping.last))
         return kept >= BATCH
 
     async def _parse(self, file: UsageFile, rest: Iterator[Line]) -> Parsed:
@@ -185,10 +188,21 @@ class Mediation:
 
         return await asyncio.to_thread(work)
 
-    async def _keep(self, file: UsageFile, batch: Batch, block: Block, *, again: bool = False) -> None:
-        """Keep a block and how far the file is read, in one commit."""
+    async def _keep(
+        self,
+        file: UsageFile,
+        batch: Batch,
+        block: Block,
+        *,
+        after: asyncio.Task[None] | None = None,
+        again: bool = False,
+    ) -> None:
+        """Keep a block and how far the file is read, in one commit: once the block ``after`` which it comes is kept."""
         async with self._connected() as connection:
-            verdicts = await store.judge(connection, block, file.source, file.interface, batch.batch_id)
+            await store.stage(connection, block)
+            if after is not None:
+                await after
+            verdicts = await store.judge(connection, file.source, file.interface, batch.batch_id)
             refused = list(block.refused)
             refused += await self._refused(file, block, verdicts)
             duplicates = sum(verdict == "duplicate" for _, verdict in verdicts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -94,6 +95,9 @@ class Staging:
     async def block(self, parsed: Parsed, file_id: UUID, interface: str) -> Block:
         """Parsed lines as COPY takes them; those that name no line of ours are set aside."""
         await self._find({row.subject for _, row in parsed.rows})
+        return await asyncio.to_thread(self._written, parsed, file_id, interface)
+
+    def _written(self, parsed: Parsed, file_id: UUID, interface: str) -> Block:
         refused = list(parsed.refused)
         texts: list[str] = []
         for line, row in parsed.rows:

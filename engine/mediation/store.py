@@ -42,7 +42,7 @@ NAMED = f"""
 # would be missed, so all of the months around are looked at, which are few. No record is longer than a month
 # (``rules``): three partitions have to be searched, not all.
 KEEP = f"""
-    WITH judged AS MATERIALIZED (
+    WITH judged AS (
         SELECT s.*, known.*,
                lag(s.started_at) OVER w = s.started_at AS again,
                lag(s.ended_at) OVER w AS last_end, lag(s.amount) OVER w AS last_amount,
@@ -123,10 +123,13 @@ _DUE = """
 
 HOW_MANY = f"SELECT count(*) {_DUE}"
 
-#: What is to be charged, in the order of accounts. A batch's rows lie together, so they are read and sorted once.
+#: What is to be charged, line by line in the order of accounts; the records of a line come as columns. A batch's rows
+#: lie together, so they are read and sorted once.
+_IN_ORDER = "ORDER BY session_key, rating_group, started_at"
 DUE = f"""
-    SELECT shard, account_id, line_id, session_key, rating_group, unit, amount, started_at {_DUE}
-    ORDER BY shard, account_id, line_id, session_key, rating_group, started_at"""
+    SELECT shard, account_id, line_id, array_agg(session_key {_IN_ORDER}), array_agg(rating_group {_IN_ORDER}),
+           array_agg(unit {_IN_ORDER}), array_agg(amount {_IN_ORDER}), array_agg(started_at {_IN_ORDER})
+    {_DUE} GROUP BY shard, account_id, line_id ORDER BY shard, account_id, line_id"""
 
 CHARGED_TO = "UPDATE usage_batch SET shard = %(shard)s, account_id = %(account_id)s WHERE batch_id = %(batch_id)s"
 
@@ -219,14 +222,16 @@ class Block(NamedTuple):
         return len(self.fields)
 
 
-async def judge(
-    connection: Connection, block: Block, source: str, interface: str, batch_id: UUID
-) -> list[tuple[int, str]]:
-    """Keep a block's records that are new. Returns (line, verdict) of all others."""
-    await connection.execute(LOCK)
+async def stage(connection: Connection, block: Block) -> None:
+    """Lay a block's records beside the books, for ``judge`` on the same connection and in the same transaction."""
     await connection.execute(STAGE_TABLE)
     async with connection.cursor().copy(COPY) as copy:
         await copy.write(block.text)
+
+
+async def judge(connection: Connection, source: str, interface: str, batch_id: UUID) -> list[tuple[int, str]]:
+    """Keep the records that are staged and new. Returns (line, verdict) of all others."""
+    await connection.execute(LOCK)
     if interface in CALLED:
         await connection.execute(NAMED, {"interface": interface})
     cursor = await connection.execute(KEEP, {"source": source, "batch_id": batch_id})
