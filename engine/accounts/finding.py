@@ -34,7 +34,7 @@ class Finder:
     def __init__(self, database: AsyncEngine, operator: Operator, keyring: Keyring) -> None:
         """Reads on a connection of its own, opened when first needed."""
         self._country = operator.country
-        self._keys = len(keyring.ids)
+        self._keyring = keyring
         self._connection = SteadyReads(database)
         self._address = lru_cache(maxsize=65_536)(lambda kind, number: Address(keyring, kind, number))
         self._find = Batcher[tuple[NumberKind, str], LineRef](self._find_batch, most=250)
@@ -55,7 +55,8 @@ class Finder:
                 named.append((place, self._named(identifier)))
         for first in range(0, len(named), MANY):
             part = named[first : first + MANY]
-            lines = await self._find_batch([number for _, number in part])
+            # Of so many none is remembered: who asks for them asks once, and remembers what they need.
+            lines = await self._lines([Address(self._keyring, *number) for _, number in part])
             for (place, _), line in zip(part, lines, strict=True):
                 found[place] = None if isinstance(line, BaseException) else line
         return found
@@ -74,12 +75,14 @@ class Finder:
         await self._connection.let_go()
 
     async def _find_batch(self, numbers: Sequence[tuple[NumberKind, str]]) -> list[LineRef | BaseException]:
-        addresses = [self._address(*one) for one in numbers]
+        return await self._lines([self._address(*one) for one in numbers])
+
+    async def _lines(self, addresses: Sequence[Address]) -> list[LineRef | BaseException]:
         wanted = {
             "shards": array(directory, "shard", [shard for one in addresses for shard in one.shards]),
             "digests": array(directory, "digest", [digest for one in addresses for digest in one.digests]),
         }
-        found: list[LineRef | BaseException] = [UnknownLine() for _ in numbers]
+        found: list[LineRef | BaseException] = [UnknownLine() for _ in addresses]
         for place, *line in await self._connection.rows(_FIND, wanted):
-            found[(place - 1) // self._keys] = LineRef(*line)
+            found[(place - 1) // len(self._keyring.ids)] = LineRef(*line)
         return found
