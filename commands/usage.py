@@ -75,8 +75,9 @@ def retry(
     """Try the lines of a file again that were set aside: the lines they name may exist by now."""
 
     async def work(engine: Engine, _settings: Settings) -> list[UsageFile]:
-        """The one file, as it stands afterwards."""
-        return [await engine.mediation.retry(file_id)]
+        """The one file, as it stands afterwards, with bars meanwhile."""
+        with bars() as bar:
+            return [await engine.mediation.retry(file_id, _watch(bar, "set aside"))]
 
     _show(_with_engine(work))
 

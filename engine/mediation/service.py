@@ -110,7 +110,7 @@ class Mediation:
             raise reading.broken
         return await self._finish(file.file_id)
 
-    async def retry(self, file_id: UUID) -> UsageFile:
+    async def retry(self, file_id: UUID, progress: Progress = unwatched) -> UsageFile:
         """Try what was set aside of a file once more: the lines it names may exist by now. Raises ``LookupError``."""
         file = await self._one("WHERE file_id = %(file_id)s", {"file_id": file_id})
         staging, after = Staging(self._finder, self._sealer), 0
@@ -124,7 +124,8 @@ class Mediation:
             parsed = parse(lines, self._operator, datetime.now(UTC), file.interface)
             await self._keep(file, batch, await staging.block(parsed, file_id, file.interface), again=True)
             after = lines[-1].number
-        await self._charge_open(file_id, unwatched)
+            progress("read", len(lines))
+        await self._charge_open(file_id, progress)
         return await self._one("WHERE file_id = %(file_id)s", {"file_id": file_id})
 
     async def files(self, most: int = 50) -> list[UsageFile]:
