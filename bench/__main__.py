@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -40,7 +39,6 @@ from bench.figures import Chapter, as_json
 from bench.house import SHARED_BUFFERS, House, open_house
 from bench.machine import ROOT, commit, describe
 from runtime.embedded.redis import redis_server
-from runtime.keyring import Keyring
 from runtime.logs import configure_logs
 from settings import load_operator
 
@@ -155,9 +153,7 @@ async def _chapter(part: Part, house: House, sizes: Sizes) -> Chapter:
     timed: dict[str, Any] = {"runs": runs, "seconds": seconds, "tell": tell}
     counted: dict[str, Any] = {"runs": runs, "rows": rows, "tell": tell}
     chapters: dict[Part, Callable[[], Awaitable[Chapter]]] = {
-        Part.DOOR: lambda: door.measure(
-            house, operator, Keyring({1: os.urandom(32)}), runs=runs, seconds=seconds, accounts=accounts, tell=tell
-        ),
+        Part.DOOR: lambda: door.measure(house, operator, accounts=accounts, **timed),
         Part.SETTLEMENTS: lambda: settlements.measure(house, operator, accounts=accounts, **timed),
         Part.CALLBACKS: lambda: callbacks.measure(house, operator, file, accounts=lines, **timed),
         Part.VALIDATION: lambda: validation.measure(house, operator, lines=lines, **timed),

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -18,6 +19,7 @@ from bench.figures import Chapter, Ratio, Sample, Series, over, within
 from bench.house import House
 from bench.people import Person, settle_people
 from bench.posting import post_all
+from bench.several import PROCESSES, Job, post_from_several
 from engine.api import Engine, open_engine
 from engine.words import AccountRef, Adjust, Charge, Operation, Purchase, Unit
 from runtime.keyring import Keyring
@@ -25,10 +27,15 @@ from settings import Operator
 
 #: concurrent callers; clients of pgbench, of which the best counts
 CALLERS, CLIENTS = (64, 256), (4, 8, 16)
-#: charges at 256 callers over the best TPC-B; milliseconds within which 99 of 100 are done at 64
+#: charges at 256 callers over the best TPC-B, of an installation, which runs a process for each core; milliseconds
+#: within which 99 of 100 are done at 64, in one process
 TARGET, PATIENCE_MS = 3.5, 30.0
 #: what the rate with many lines must be of that with few
 SCALED = 0.8
+#: master key of these lines
+KEY = bytes(range(32))
+#: charges made ready for each second, where several processes share them
+MOST = 20_000
 #: octets of a charge
 USED = 1_000
 #: products of one bucket of octets each, and what is topped up to pay for them, in minor units
@@ -47,8 +54,9 @@ async def measure(
     floor_url = await tpcb.set_up(house)
     floors = {clients: Series(subject="tpc-b", load=clients, samples=[]) for clients in CLIENTS}
     charges = {callers: Series(subject="charge", load=callers, samples=[]) for callers in CALLERS}
+    several = Series(subject=f"charge, {PROCESSES} processes", load=CALLERS[-1], samples=[])
     url = await house.create_database("charges")
-    keyring = Keyring({1: bytes(range(32))})
+    keyring = Keyring({1: KEY})
     engine = await open_engine(url, operator, keyring, lanes=LANES)
     try:
         people = await settle_people(engine, url, keyring, lines)
@@ -63,21 +71,25 @@ async def measure(
                 tell(f"run {run + 1} of {runs}: charges at {callers}")
                 await house.settle(url)
                 series.samples.append(await post_all(house, engine, _charges(people), callers, seconds))
+            await house.settle(url)
+            most = list(islice(_charges(people), MOST * seconds))
+            job = Job(url, {}, operator, KEY, LANES, most, several.load, seconds)
+            several.samples.append(await post_from_several(house, job))
         await check_books(url)
     finally:
         await engine.close()
     ratios = [
         Ratio(
-            name=f"charge, {callers} at once / best tpc-b",
+            name=f"{series.subject}, {series.load} at once / best tpc-b",
             values=over(series, *floors.values()),
-            target=TARGET if callers == CALLERS[-1] else None,
+            target=TARGET if series is several else None,
         )
-        for callers, series in charges.items()
+        for series in (*charges.values(), several)
     ]
     name = f"{PATIENCE_MS:.0f} ms / p99 of a charge at {CALLERS[0]}"
     ratios.append(Ratio(name=name, values=within(PATIENCE_MS, charges[CALLERS[0]]), target=1.0))
     facts = {"lines": lines, "buckets": len(PRODUCTS) + 1, "lanes": LANES, "violations": 0}
-    return Chapter(series=[*floors.values(), *charges.values()], ratios=ratios, facts=facts)
+    return Chapter(series=[*floors.values(), *charges.values(), several], ratios=ratios, facts=facts)
 
 
 async def _furnish(engine: Engine, waiting: Iterator[Person]) -> None:
@@ -195,7 +207,7 @@ async def _crowd(
             for statement in _CROWD.format(**ids).split(";"):
                 await connection.execute(statement.encode(), given)
             await connection.commit()
-    engine = await open_engine(url, operator, Keyring({1: bytes(range(32))}), lanes=LANES)
+    engine = await open_engine(url, operator, Keyring({1: KEY}), lanes=LANES)
     try:
         yield engine, url
     finally:

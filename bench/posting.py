@@ -25,7 +25,7 @@ async def post_all(house: House, engine: Engine, waiting: Iterator[Operation], c
     settle_collector()
     postgres, python = cpu_seconds(house.postgres.pid), process_time()
     started = perf_counter()
-    await asyncio.gather(*(_call(engine, waiting, started + seconds, latencies) for _ in range(callers)))
+    await asyncio.gather(*(call(engine, waiting, started + seconds, latencies) for _ in range(callers)))
     ended = perf_counter()
     spent = {
         "python": process_time() - python,
@@ -35,7 +35,8 @@ async def post_all(house: House, engine: Engine, waiting: Iterator[Operation], c
     return sample(ended - started, latencies, spent)
 
 
-async def _call(engine: Engine, waiting: Iterator[Operation], until: float, latencies: list[float]) -> None:
+async def call(engine: Engine, waiting: Iterator[Operation], until: float, latencies: list[float]) -> None:
+    """One caller: post what is waiting, one after the other, until a moment is over."""
     for operation in waiting:
         asked = perf_counter()
         answer = await engine.post(operation)

@@ -17,7 +17,6 @@ from bench import callbacks, door, turns
 from bench.house import House
 from bench.machine import ROOT
 from bench.people import fresh_vouchers
-from runtime.keyring import Keyring
 from settings import Operator
 
 #: functions shown in each list
@@ -26,7 +25,7 @@ MOST = 30
 
 async def profile_door(house: House, operator: Operator, *, seconds: int, accounts: int) -> str:
     """Recharges from 256 callers, profiled in this process. Returns what to print."""
-    async with door.open_shop(house, operator, Keyring({1: os.urandom(32)}), accounts) as shop:
+    async with door.open_shop(house, operator, accounts) as shop:
         count = int(door.MOST * seconds)
         vouchers = await fresh_vouchers(shop.engine, door.FACE_VALUE, count)
         await house.settle(shop.url)

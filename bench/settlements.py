@@ -24,6 +24,7 @@ from bench.figures import Chapter, Ratio, Sample, Series, over
 from bench.house import House
 from bench.people import Person, copy_rows, settle_people
 from bench.posting import post_all
+from bench.several import PROCESSES, Job, post_from_several
 from engine.api import Engine, open_engine
 from engine.books.databases import migrate_books
 from engine.payments.tables import payment
@@ -37,7 +38,8 @@ CALLERS = 256
 MOST = 20_000
 AMOUNT = 5_000
 GATEWAY = "sandbox"
-#: arrangement → the database of each book that does not live with billing, and the ratio to TPC-B to be reached
+#: arrangement → the database of each book that does not live with billing, and the ratio to TPC-B to be reached by an
+#: installation, which runs a process for each core
 ARRANGEMENTS: dict[str, tuple[dict[str, str], float]] = {
     "one database": ({}, 3.0),
     "three databases": ({"receivables": "owed", "history": "owed", "provisioning": "served"}, 1.0),
@@ -58,17 +60,28 @@ class Till:
     house: House
     url: str
     elsewhere: dict[str, str]
+    key: bytes
     engine: Engine
     people: Sequence[Person]
 
     async def measure(self, seconds: float) -> Sample:
         """Settle fresh payments of random lines from all callers at once."""
+        settlements = self._settlements(await self._laid_out(seconds))
+        return await post_all(self.house, self.engine, settlements, CALLERS, seconds)
+
+    async def measure_several(self, seconds: float) -> Sample:
+        """The same from callers in several processes, each with an engine of its own."""
+        due = list(self._settlements(await self._laid_out(seconds)))
+        job = Job(self.url, self.elsewhere, self.engine.operator, self.key, LANES, due, CALLERS, seconds)
+        return await post_from_several(self.house, job)
+
+    async def _laid_out(self, seconds: float) -> list[Due]:
         due = [Due(random.choice(self.people), new_id()) for _ in range(int(MOST * seconds))]
         async with await psycopg.AsyncConnection.connect(self.url) as connection:
             await copy_rows(connection, payment, self._rows(due))
         for url in {self.url, *self.elsewhere.values()}:
             await self.house.settle(url)
-        return await post_all(self.house, self.engine, self._settlements(due), CALLERS, seconds)
+        return due
 
     async def check(self) -> None:
         """Raises ``BooksBroken`` unless all books agree."""
@@ -117,11 +130,12 @@ async def open_till(house: House, operator: Operator, name: str, accounts: int) 
     made = {home: await house.create_database(f"{prefix}_{home}", migrated=False) for home in set(homes.values())}
     elsewhere = {book: made[home] for book, home in homes.items()}
     await asyncio.to_thread(migrate_books, url, elsewhere)
-    keyring = Keyring({1: os.urandom(32)})
+    key = os.urandom(32)
+    keyring = Keyring({1: key})
     engine = await open_engine(url, operator, keyring, lanes=LANES, books=elsewhere)
     try:
         people = await settle_people(engine, url, keyring, accounts)
-        yield Till(house=house, url=url, elsewhere=elsewhere, engine=engine, people=people)
+        yield Till(house=house, url=url, elsewhere=elsewhere, key=key, engine=engine, people=people)
     finally:
         await engine.close()
 
@@ -134,6 +148,9 @@ async def measure(
     floor_url = await tpcb.set_up(house)
     floors = {clients: Series(subject="tpc-b", load=clients, samples=[]) for clients in tpcb.CLIENTS}
     subjects = {name: Series(subject=name, load=CALLERS, samples=[]) for name in ARRANGEMENTS}
+    several = {
+        name: Series(subject=f"{name}, {PROCESSES} processes", load=CALLERS, samples=[]) for name in ARRANGEMENTS
+    }
     async with AsyncExitStack() as stack:
         tills = {
             name: await stack.enter_async_context(open_till(house, operator, name, accounts)) for name in ARRANGEMENTS
@@ -147,16 +164,14 @@ async def measure(
                 if clients in (tpcb.CLIENTS[1], tpcb.CLIENTS[-2]):
                     name = list(ARRANGEMENTS)[clients == tpcb.CLIENTS[-2]]
                     subjects[name].samples.append(await tills[name].measure(seconds))
+                    several[name].samples.append(await tills[name].measure_several(seconds))
         tell("checking the books")
         for till in tills.values():
             await till.check()
     ratios = [
-        Ratio(
-            name=f"settlement, {name} / best tpc-b",
-            values=over(subjects[name], *floors.values()),
-            target=target,
-        )
-        for name, (_, target) in ARRANGEMENTS.items()
+        Ratio(name=f"settlement, {series.subject} / best tpc-b", values=over(series, *floors.values()), target=target)
+        for name, (_, aim) in ARRANGEMENTS.items()
+        for series, target in ((subjects[name], None), (several[name], aim))
     ]
     facts = {"accounts": accounts, "tpcb_scale": tpcb.SCALE, "lanes": LANES, "violations": 0}
-    return Chapter(series=[*floors.values(), *subjects.values()], ratios=ratios, facts=facts)
+    return Chapter(series=[*floors.values(), *subjects.values(), *several.values()], ratios=ratios, facts=facts)

@@ -12,6 +12,7 @@ RATIOS = {
     "charges": {
         "charge, 64 at once / best tpc-b",
         "charge, 256 at once / best tpc-b",
+        "charge, 2 processes, 256 at once / best tpc-b",
         "30 ms / p99 of a charge at 64",
     },
     "reservations": {"60 s / the latest to be let go after its end and grace"},
