@@ -114,21 +114,29 @@ class Batcher(Generic[In, Out]):
         total = len(self._waiting) + self._in_flight
         runs = max(1, min(self._runs, total // self._worth))
         most = min(-(-total // runs), self._most)
+        if self._touches is None:
+            batch = _Batch([self._waiting.popleft() for _ in range(min(most, len(self._waiting)))], set())
+        else:
+            batch = self._apart(self._touches, most)
+        self._touched |= batch.touched
+        self._in_flight += len(batch.waiting)
+        return batch
+
+    def _apart(self, touches: Callable[[In], Iterable[Hashable]], most: int) -> _Batch[In, Out]:
+        """The first items that touch nothing of what is in flight, or of one another."""
         taken: list[tuple[In, asyncio.Future[Out]]] = []
         left: list[tuple[In, asyncio.Future[Out]]] = []
         touched: set[Hashable] = set()
         blocked = set(self._touched)
         while self._waiting and len(taken) < most:
             waiting = self._waiting.popleft()
-            things = set(self._touches(waiting[0])) if self._touches is not None else touched
-            # What an item left behind touches counts too, so that nobody overtakes it.
+            things = set(touches(waiting[0]))
             if things & blocked:
                 left.append(waiting)
             else:
                 taken.append(waiting)
                 touched |= things
+            # What an item left behind touches counts too, so that nobody overtakes it.
             blocked |= things
         self._waiting.extendleft(reversed(left))
-        self._touched |= touched
-        self._in_flight += len(taken)
         return _Batch(taken, touched)
