@@ -249,6 +249,7 @@ def _chunks(segment: Path) -> Iterator[Iterator[list[str]]]:
     """A file's numbers, so many at a time, under a bar."""
 
     def each() -> Iterator[list[str]]:
+        """Each chunk; one counts as done once the next is asked for."""
         source = numbers(segment)
         while chunk := list(islice(source, CHUNK)):
             yield chunk

@@ -271,19 +271,20 @@ def charge(case: Case, operation: Charge) -> Verdict:
     refused = over_cap(case, unit, amount)
     if refused is not None:
         return refused
-    holding = Holding(operation.key, 0, unit, case.now)
-    rate = None if unit is Unit.MONEY else current_rate(case, holding, category)
-    able = capacity(case, holding, category, rate, amount)
-    if able < amount:
-        return Verdict(Code.BALANCE_TOO_LOW, {"missing": amount - able})
     details: dict[str, object] = {"amount": amount}
     if category is not None:
         details["category"] = category
-    if unit is Unit.MONEY:
-        draw(case, unit, amount, category, Ledger.USAGE)
-    else:
-        paid = pay(case, holding, category, amount)
-        details |= {"money": paid.money, "tariff": holding.tariff} if paid.money else {}
+    missing = draw(case, unit, amount, category, Ledger.USAGE if unit is Unit.MONEY else Ledger.CONSUMED)
+    if missing and unit is not Unit.MONEY:
+        # Money may pay what the buckets of this unit do not hold.
+        holding = Holding(operation.key, 0, unit, case.now)
+        rate = current_rate(case, holding, category)
+        missing = amount - capacity(case, holding, category, rate, amount)
+        if not missing:
+            paid = pay(case, holding, category, amount)
+            details |= {"money": paid.money, "tariff": holding.tariff} if paid.money else {}
+    if missing:
+        return Verdict(Code.BALANCE_TOO_LOW, {"missing": missing})
     return Verdict(Code.OK, details | {"left": case.total(unit)})
 
 
