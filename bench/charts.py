@@ -74,7 +74,9 @@ def _still(root: Any) -> Any:
 def _door(chapter: dict[str, Any]) -> tuple[Any, Any]:
     ours = [one for one in chapter["series"] if one["subject"].startswith("recharge")]
     floor = max((one for one in chapter["series"] if one["subject"] == "tpc-b"), key=lambda one: float(one["rate"]))
-    labels = [_many(one["load"], "caller") if one["subject"] == "recharge" else f"{one['load']}, 2 processes" for one in ours]
+    labels = [
+        _many(one["load"], "caller") if one["subject"] == "recharge" else f"{one['load']}, 2 processes" for one in ours
+    ]
     rates = _bars("Recharges per second through the one door, each durable", labels, "per second")
     rates.add("recharge with voucher", [one["rate"] for one in ours])
     rates.add(f"pgbench TPC-B at its best ({_many(floor['load'], 'client')})", [floor["rate"]] * len(ours))

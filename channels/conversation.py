@@ -212,12 +212,12 @@ class Conversation:
                 left = Session(Place()) if session is None else session
                 ended = msgspec.structs.replace(left, seen_length=len(turn.text), seen=trace.hop, ended=True)
                 return Outcome(self._notice("late", trace.language), ended)
-        if not trace.operations:
+        if not trace.operations and not trace.paying:
             # Nothing was asked of the one door yet, and after this answer nothing may be. What is being read is let
             # end: cut off it would take its connection to Postgres with it, when there are too few of them already.
             trace.closed = True
         # What was asked and could not be promised is found under its key when the hop comes again.
-        return Outcome(self._notice("try_again"), Session(Place()), keeps=False)
+        return self._refusal(_not_now(trace), trace.language)
 
     async def _answer(
         self, turn: Turn, begun: Begun, reading: Awaitable[Subscriber], profile: Profile, trace: Trace
@@ -240,7 +240,7 @@ class Conversation:
             trace.outcome, reason, notice = "refused", f"number_{error.args[0]}", "bad_number"
         except Exception as error:
             # Whatever broke, the person gets a screen, and the hop may be tried again: nothing of it is kept.
-            trace.outcome, reason, notice = "failed", type(error).__name__, "try_again"
+            trace.outcome, reason, notice = "failed", type(error).__name__, _not_now(trace)
             log.exception("turn_failed", gateway=turn.gateway)
         log.info("turn_refused", gateway=turn.gateway, reason=reason, msisdn=turn.msisdn)
         return self._refusal(notice, trace.language)
@@ -291,3 +291,8 @@ class Conversation:
     def _notice(self, name: str, language: str | None = None) -> Reply:
         screen = self._notices.screen(name, language)
         return Reply(text=screen.text, ends=True, label=screen.state)
+
+
+def _not_now(trace: Trace) -> str:
+    """The notice for a turn that came to nothing that may be kept."""
+    return "paying" if trace.paying else "try_again"

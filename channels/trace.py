@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from channels.turn import Reply, Turn
 from engine.api import Engine
-from engine.words import Answer, Operation
+from engine.words import Answer, Operation, Payment
 from runtime.metrics import Metrics
 
 PHASES = ("begin", "read", "dialog", "layout", "end")
@@ -40,6 +40,7 @@ class Trace:
         "ms",
         "operations",
         "outcome",
+        "paying",
         "state",
         "typed",
     )
@@ -53,6 +54,8 @@ class Trace:
         self.operations: list[Operation] = []
         #: the answer to the last of them; None while it is on its way
         self.answer: Answer | None = None
+        #: somebody may be asked to pay by now
+        self.paying = False
         self.state = ""
         #: the state that the person stood in before, and what they typed there: never stored or logged as it is
         self.before = ""
@@ -81,7 +84,7 @@ class Trace:
 
 
 class Watched:
-    """The engine as a turn sees it: the same while the turn goes on, but what is posted is noted in the turn's trace.
+    """The engine as a turn sees it: the same while the turn goes on, but its trace notes what is posted or asked for.
 
     It tells whether a late turn has money on its way, and the glass panel which operations to explain.
     """
@@ -99,6 +102,12 @@ class Watched:
         self._trace.answer = None
         self._trace.answer = await self._engine.post(operation)
         return self._trace.answer
+
+    async def pay(self, *args: Any, **named: Any) -> Payment:
+        """``Engine.pay``, noted. Raises ``TooLate``, ``PaymentRefused`` and ``EngineUnavailable``."""
+        self._trace.go_on()
+        self._trace.paying = True
+        return await self._engine.pay(*args, **named)
 
     def __getattr__(self, name: str) -> Any:
         self._trace.go_on()

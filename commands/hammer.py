@@ -23,7 +23,7 @@ from engine.api import Engine
 from engine.books.tables import operation
 
 #: what is said when a deadline is over, which on a slow machine is nobody's fault (what failed, the meters tell)
-SLOW = frozenset({"notice.try_again", "notice.late", "notice.busy"})
+SLOW = frozenset({"notice.try_again", "notice.paying", "notice.late", "notice.busy"})
 #: what is said where a session is gone, which it may be only if Redis has not answered
 LOST = "notice.session_lost"
 HOME = "main_menu.home"

@@ -79,6 +79,11 @@ class QuotaRules(Strict):
         return self
 
 
+def _part(amount: int, percent: int) -> int:
+    """So many percent of an amount, rounded up to a whole minor unit."""
+    return -(-amount * percent // 100)
+
+
 class TransferRules(Strict):
     """Gifts of one unit from line to line."""
 
@@ -95,6 +100,10 @@ class TransferRules(Strict):
     #: a gift can be taken back so long, while it is unspent
     undo_minutes: int = Field(default=10, ge=0, le=24 * 60)
 
+    def fee_for(self, amount: int) -> int:
+        """Minor units that a gift of ``amount`` costs its sender."""
+        return self.fee + (_part(amount, self.fee_percent) if self.unit == "money" else 0)
+
 
 class AdvanceRules(Strict):
     """Emergency credit."""
@@ -109,6 +118,10 @@ class AdvanceRules(Strict):
     line_days: int = Field(default=30, ge=0)
     recharges: int = Field(default=1, ge=0, le=100)
     recharge_days: int = Field(default=30, ge=1)
+
+    def fee_for(self, amount: int) -> int:
+        """Minor units that an advance of ``amount`` costs."""
+        return _part(amount, self.fee_percent)
 
 
 class RenewalRules(Strict):

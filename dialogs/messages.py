@@ -12,7 +12,7 @@ unit, cap; ``gift.sent`` and ``gift.received`` amount, unit, number (masked by w
 ``advance.done`` amount, fee, owed, balance, reference; ``advance.recovered`` amount, owed; ``alert.used_share`` unit,
 product, share, left; ``alert.unusual_use`` unit, used, usual; ``alert.rolled_over`` unit, product, amount,
 expires_at; ``renewal.notice`` product, price, expires_at; ``renewal.done`` product, price, expires_at, reference;
-``renewal.failed`` product, price, missing;
+``renewal.failed`` product, price, missing, limited;
 ``security.pin_changed`` and ``security.pin_removed`` nothing; ``security.pin_locked`` locked_until;
 ``security.chat_linked`` app; ``security.link_code`` and
 ``security.sign_in_code`` and ``security.erasure_code`` code; ``reply`` and ``campaign`` text, as it is to be read;
@@ -116,6 +116,8 @@ def _recovered(body: Body) -> Text:
 
 
 def _not_renewed(body: Body) -> Text:
+    if body.get("limited"):
+        return text("{product} was not renewed: {price} goes beyond your own limit. Dial {code}.")
     if not body["missing"]:
         return text("{product} is no longer sold for {price}, so it was not renewed. Dial {code}.")
     return text("{product} was not renewed: {missing} missing for {price}.")

@@ -20,6 +20,8 @@ def declared_notices(operator: Operator) -> dict[str, Text]:
         "terminated": text("This line is closed. Help: {number}", number=operator.support_number),
         #: the engine or a store did not answer: nothing was done, or what was done will be found again under its key
         "try_again": text("Not possible right now. Please dial {code} again in a minute.", code=dial),
+        #: a payment was asked for, and whether it came about is not known yet
+        "paying": text("Your payment may be under way. Look under My payments before you pay again."),
         #: the session is known no longer, and its gateway does not say what was typed before
         "session_lost": text("Your session has ended. Please dial {code} again.", code=dial),
         #: the outcome follows by message

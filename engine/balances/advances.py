@@ -16,11 +16,6 @@ from engine.words import Advance, Code, Unit
 from settings import AdvanceRules
 
 
-def fee_of(rules: AdvanceRules, amount: int) -> int:
-    """Minor units that an advance of ``amount`` costs."""
-    return -(-amount * rules.fee_percent // 100)
-
-
 def eligible(case: Case, rules: AdvanceRules, standing: StandingFacts | None) -> bool:
     """Whether this line may borrow: old enough, recharged often enough, and with little left."""
     if standing is None or case.facts.postpaid or case.total(Unit.MONEY) >= rules.balance_below:
@@ -46,7 +41,7 @@ def advance(case: Case, operation: Advance) -> Verdict:
         return Verdict(Code.ADVANCE_OPEN, {"owed": owed})
     if operation.amount not in rules.amounts:
         return Verdict(Code.AMOUNT_INVALID)
-    fee = fee_of(rules, operation.amount)
+    fee = rules.fee_for(operation.amount)
     if fee != operation.fee:
         return Verdict(Code.FEE_CHANGED, {"fee": fee})
     if not eligible(case, rules, case.facts.standing):

@@ -169,12 +169,12 @@ class Agreements:
         rich = kind == AccountKind.POSTPAID or subscriber.total(Unit.MONEY) >= rules.balance_below
         if rich or not advances.in_good_standing(rules, standing, datetime.now(UTC)):
             return AdvanceOffer(refused=Code.ADVANCE_NOT_ELIGIBLE)
-        return AdvanceOffer(amounts=tuple((amount, advances.fee_of(rules, amount)) for amount in rules.amounts))
+        return AdvanceOffer(amounts=tuple((amount, rules.fee_for(amount)) for amount in rules.amounts))
 
     def gift_fee(self, unit: Unit, amount: int) -> int:
         """Minor units that a gift costs its sender now; 0 where none may be given. The operation decides again."""
         rules = transfers.rules_of(self._operator, unit)
-        return 0 if rules is None else transfers.fee_of(rules, amount)
+        return 0 if rules is None else rules.fee_for(amount)
 
     async def last_gift(self, subscriber: Subscriber) -> Gift | None:
         """The latest gift that can still be taken back, as far as time goes; None if there is none.

@@ -28,11 +28,6 @@ def rules_of(operator: Operator, unit: Unit) -> TransferRules | None:
     return next((rules for rules in operator.transfers if rules.unit == unit), None)
 
 
-def fee_of(rules: TransferRules, amount: int) -> int:
-    """Minor units that a gift of ``amount`` costs its sender."""
-    return rules.fee + (-(-amount * rules.fee_percent // 100) if Unit(rules.unit) is Unit.MONEY else 0)
-
-
 def transfer(case: Case, operation: Transfer) -> Verdict:
     """Give: the amount leaves the sender's buckets in their order for buckets of the receiver's; the fee is ours."""
     if operation.receiver == operation.account:
@@ -42,7 +37,7 @@ def transfer(case: Case, operation: Transfer) -> Verdict:
         return Verdict(Code.TRANSFER_NOT_ALLOWED)
     if not rules.least <= operation.amount <= rules.most:
         return Verdict(Code.AMOUNT_INVALID, {"least": rules.least, "most": rules.most})
-    fee = fee_of(rules, operation.amount)
+    fee = rules.fee_for(operation.amount)
     if fee != operation.fee:
         return Verdict(Code.FEE_CHANGED, {"fee": fee})
     receiver = case.other

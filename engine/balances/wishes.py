@@ -64,10 +64,10 @@ def renew(case: Case, operation: Renew) -> Verdict:
     if product is None or product.price != known.price:
         # Nobody agreed to another price.
         return _not_renewed(case, known, 0, given_up=True)
-    missing = 0 if over_cap(case, Unit.MONEY, product.price) is None else product.price
-    missing = missing or spend(case, product.price)
-    if missing:
-        return _not_renewed(case, known, missing, given_up=False)
+    if over_cap(case, Unit.MONEY, product.price) is not None:
+        return _not_renewed(case, known, 0, limited=True)
+    if missing := spend(case, product.price):
+        return _not_renewed(case, known, missing)
     # What is renewed on time follows without a gap and without a day for nothing.
     since = known.cycle - timedelta(microseconds=1) if known.attempt == 0 else case.now
     expires_at = grant(case, product, since)
@@ -77,7 +77,10 @@ def renew(case: Case, operation: Renew) -> Verdict:
     return Verdict(Code.OK, details)
 
 
-def _not_renewed(case: Case, known: RenewalFacts, missing: int, *, given_up: bool) -> Verdict:
+def _not_renewed(
+    case: Case, known: RenewalFacts, missing: int, *, limited: bool = False, given_up: bool = False
+) -> Verdict:
+    """Note why, and when it is tried again: ``missing`` minor units, or ``limited`` by what the line set itself."""
     waits = case.operator.renewals.back_off_hours
     last = given_up or known.attempt >= len(waits)
     if last:
@@ -85,7 +88,8 @@ def _not_renewed(case: Case, known: RenewalFacts, missing: int, *, given_up: boo
     else:
         after = known._replace(attempt=known.attempt + 1, next_at=case.now + timedelta(hours=waits[known.attempt]))
     case.write("renewals", *after)
-    details = {"product": known.product, "price": known.price, "missing": missing, "renewed": False, "given_up": last}
+    details = {"product": known.product, "price": known.price, "missing": missing, "limited": limited}
+    details |= {"renewed": False, "given_up": last}
     # Told at the first refusal; what follows is tried in silence.
     if known.attempt == 0:
         case.messages.append(("renewal.failed", details))

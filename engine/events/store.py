@@ -33,14 +33,16 @@ FAN_OUT = """
     UPDATE event e SET fanned_at = :now FROM waiting w
     WHERE e.shard = w.shard AND e.account_id = w.account_id AND e.event_id = w.event_id"""
 
-#: Those that are due to one subscriber, and of each account only the first that is not done.
+#: Those that are due to one subscriber, and of each account only the first that is not done. The queue is walked row by
+#: row, as far as it takes: a join would compare all that is due with all that is due. What is due is not done; said so,
+#: only the key finds an account's first.
 CLAIM = """
     WITH heads AS (
         SELECT d.shard, d.account_id, d.subscription_id, d.event_id FROM event_delivery d
-        WHERE d.subscription_id = :subscription AND d.state = 'due' AND d.due_at <= :now AND NOT EXISTS (
-            SELECT FROM event_delivery b WHERE b.shard = d.shard AND b.account_id = d.account_id
-               AND b.subscription_id = d.subscription_id AND b.state = 'due' AND b.event_id < d.event_id)
-        ORDER BY d.due_at, d.event_id LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+        WHERE d.subscription_id = :subscription AND d.state = 'due' AND d.due_at <= :now AND d.event_id = (
+            SELECT b.event_id FROM event_delivery b WHERE b.shard = d.shard AND b.account_id = d.account_id
+               AND b.subscription_id = d.subscription_id AND b.done_at IS NULL ORDER BY b.event_id LIMIT 1)
+        ORDER BY d.due_at LIMIT :limit FOR UPDATE OF d SKIP LOCKED
     )
     UPDATE event_delivery d SET due_at = :until, attempts = d.attempts + 1
     FROM heads h JOIN event e USING (shard, account_id, event_id)
@@ -70,6 +72,8 @@ async def claim(
     connection: AsyncConnection, subscription_id: UUID, limit: int, now: datetime, lease: timedelta
 ) -> Sequence[Row[Any]]:
     """Take what is due to one subscriber; others see it again when the lease is over."""
+    # A plan that is kept from when the queue was empty reads all of it for each row once it is long.
+    await connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     given = {"subscription": subscription_id, "limit": limit, "now": now, "until": now + lease}
     return (await connection.execute(sa.text(CLAIM), given)).all()
 

@@ -1,4 +1,4 @@
-"""The SQL of the layers before payments: the facts of a whole batch in two statements, and what was decided."""
+"""The SQL of the layers before payments: the facts of a whole batch in a few statements, and what was decided."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.guard.payment_rules import History
 from engine.guard.tables import guard_list, payment_decision
 from engine.payments.tables import payment
 from engine.storage.bulk import arrays, insert_sql, unfolded
+from engine.storage.locks import AdvisoryLock
 from engine.words import Listed, ListKind
 
 Row = tuple[Any, ...]
@@ -37,6 +38,11 @@ _DECIDED = (
     "at",
 )
 _INSERT_DECISIONS = insert_sql(payment_decision, _DECIDED)
+
+# What is counted of an account stays so until what was decided by it is stored. All locks of a batch in one order.
+_ALONE = f"""
+    SELECT pg_advisory_xact_lock({AdvisoryLock.COUNT_PAYMENTS:d}, account)
+    FROM (SELECT DISTINCT hashtext(id::text) AS account FROM unnest(%(account_id)s::uuid[]) AS id ORDER BY 1) AS one"""
 
 # One row for each payment whose account exists; its own earlier payments and live money are summed beside it.
 _FACTS = f"""
@@ -97,11 +103,13 @@ async def known(
 ) -> tuple[list[Known | None], list[set[tuple[ListKind, Listed]]]]:
     """The facts of wanted payments (shard, account, line, payment, method), and the lists that they are on.
 
+    Until the transaction ends no other learns facts of these accounts.
     ``digests`` are (place from 0, shard, digest); ``day`` is when the operator's local day began.
     """
     given = arrays(payment, _ASKED, asked) | {"day": day, "since": now - LOOKS_BACK, "now": now}
     looked_for = arrays(guard_list, ("shard", "digest"), [one[1:] for one in digests])
     async with connection.pipeline():
+        await connection.execute(_ALONE, {"account_id": given["account_id"]})
         facts = connection.cursor(binary=True)
         await facts.execute(_FACTS, given)
         listed = connection.cursor(binary=True)

@@ -17,3 +17,5 @@ class AdvisoryLock(IntEnum):
     FAN_OUT = 724357
     #: whoever holds it walks on through the buckets that end soon
     TELL_EXPIRING = 724358
+    #: with an account's hash: one process at a time counts what the account pays, and adds to it
+    COUNT_PAYMENTS = 724359

@@ -109,12 +109,14 @@ def test_airtime_that_expired_is_called_by_its_name(every: Texts, operator: Oper
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "sw", "ar", "pt", "ha"])
-def test_what_is_no_longer_sold_for_its_price_is_said_so_and_not_that_nothing_is_missing(
-    every: Texts, operator: Operator, language: str
+@pytest.mark.parametrize("why", [{}, {"limited": True}])
+def test_what_was_not_renewed_for_another_reason_than_money_is_said_so_and_not_that_nothing_is_missing(
+    every: Texts, operator: Operator, language: str, why: dict[str, bool]
 ) -> None:
-    said = render_message(message("renewal.failed", language, missing=0), every, operator)
+    said = render_message(message("renewal.failed", language, missing=0, **why), every, operator)
+    others = [message("renewal.failed", language), message("renewal.failed", language, missing=0, limited=not why)]
     assert "*123#" in said
-    assert said != render_message(message("renewal.failed", language), every, operator)
+    assert said not in [render_message(one, every, operator) for one in others]
     in_septets = septets(transliterate(said))
     assert in_septets <= 160 if in_septets is not None else units(said) <= 70
 

@@ -28,7 +28,7 @@ def _samples(operator: Operator) -> tuple[tuple[int, int], ...]:
     rules = operator.advances
     if rules is None:
         return ((1, 1),)
-    return tuple((amount, -(-amount * rules.fee_percent // 100)) for amount in rules.amounts)
+    return tuple((amount, rules.fee_for(amount)) for amount in rules.amounts)
 
 
 async def _borrowable(context: Context, _data: Data) -> dict[str, Any] | Go:

@@ -220,10 +220,7 @@ def _confirm(operator: Operator) -> Confirm:
 
 def _samples(operator: Operator) -> tuple[dict[str, Any], ...]:
     """The most that may be sent of each unit, with its fee and without."""
-    most = [
-        (one.unit, one.most, one.fee + (-(-one.most * one.fee_percent // 100) if Unit(one.unit) is Unit.MONEY else 0))
-        for one in operator.transfers
-    ]
+    most = [(one.unit, one.most, one.fee_for(one.most)) for one in operator.transfers]
     return tuple(
         {"unit": unit, "amount": amount, "fee": cost, "number": masked(SHOWN_NUMBER), "to": SHOWN_NUMBER}
         for unit, amount, fee in most

@@ -6,7 +6,7 @@ import psycopg
 
 from engine.api import Engine
 from engine.books.invariants import check_all
-from engine.words import AutoRenew, Code, LineStatus, Purchase, Unit
+from engine.words import AutoRenew, Code, LineStatus, Period, Purchase, SetCap, Unit
 from tests.engine.shop import asking, open_line
 
 
@@ -36,6 +36,17 @@ async def test_a_product_renews_itself_and_a_refusal_backs_off(charging: Engine,
     assert topics.count("renewal.failed") == 1
     assert await charging.agreements.renewals(line) == []
     assert await check_all(charging._database) == []
+
+
+async def test_what_a_lines_own_limit_keeps_from_renewing_is_told_as_that(charging: Engine) -> None:
+    product = charging.products()[0]
+    line = await open_line(charging, money=product.price)
+    await charging.post(asking(SetCap, line, unit=Unit.MONEY, period=Period.DAY, amount=product.price - 1))
+    await charging.post(asking(AutoRenew, line, product=product.code, price=product.price, wanted=True))
+    assert await charging.agreements.renew_due() == 1
+    (told,) = [one for one in await charging.claim_messages(50, 60) if one.topic == "renewal.failed"]
+    assert (told.body["limited"], told.body["missing"]) == (True, 0)
+    assert (await charging.subscriber(line.msisdn)).total(Unit.MONEY) == product.price
 
 
 async def test_a_renewal_is_announced_once_before_it_is_paid(charging: Engine, database_url: str) -> None:

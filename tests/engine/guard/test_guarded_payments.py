@@ -171,6 +171,19 @@ async def test_a_day_holds_no_more_than_its_limit_however_many_ask_at_once(guard
     assert len(await house.engine.payments_of(line.account)) == 2
 
 
+async def test_a_day_holds_no_more_than_its_limit_whichever_processes_are_asked(
+    guarded: Houses, operator: Operator
+) -> None:
+    limits = PaymentRules(methods={"mobile_money": MethodRules(most=5_000, per_day=7_000)})
+    first, second = [await guarded(rules(operator, limits)) for _ in range(2)]
+    for _ in range(5):
+        line = await first.line()
+        asked = (house.pay(line, 5_000) for house in (first, second) * 3)
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert [one.args[0] for one in outcomes if isinstance(one, PaymentRefused)] == [Refused.DAILY_LIMIT] * 5
+        assert len(await first.engine.payments_of(line.account)) == 1
+
+
 async def test_who_was_to_pay_for_somebody_else_is_known_again(guarded: Houses, operator: Operator) -> None:
     house = await guarded(rules(operator))
     payer, other = await house.line(), await house.line()
