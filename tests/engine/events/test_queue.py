@@ -12,7 +12,7 @@ from tests.engine.events.receiver import subscribed
 
 TAKEN, WAITING = 64, 3_000
 LEASE = timedelta(seconds=60)
-#: rows of the queue that are looked at for one that is taken: itself, its account's first, itself again as it is changed
+#: looks at the queue for each row that is taken: the row, its account's first, the row again as it is changed
 LOOKS = 4
 
 EVENTS = """
