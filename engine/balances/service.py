@@ -40,8 +40,8 @@ class Balances:
         # The oldest ends first, and only so many: at midnight millions of buckets end at once.
         oldest = (
             sa.select(bucket.c.shard, bucket.c.account_id)
-            .where(bucket.c.amount > bucket.c.reserved, bucket.c.amount > 0, bucket.c.expires_at <= now)
-            .order_by(bucket.c.expires_at)
+            .where(bucket.c.amount > bucket.c.reserved, bucket.c.due_at <= now)
+            .order_by(bucket.c.due_at)
             .limit(limit * BUCKETS)
             .subquery()
         )

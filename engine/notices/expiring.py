@@ -74,12 +74,11 @@ class Expiring:
             )
             .where(
                 bucket.c.amount > bucket.c.reserved,
-                bucket.c.amount > 0,
-                bucket.c.expires_at >= at,
-                bucket.c.expires_at < until,
-                sa.tuple_(bucket.c.expires_at, bucket.c.bucket_id) > sa.tuple_(sa.literal(at), sa.literal(last)),
+                bucket.c.due_at >= at,
+                bucket.c.due_at < until,
+                sa.tuple_(bucket.c.due_at, bucket.c.bucket_id) > sa.tuple_(sa.literal(at), sa.literal(last)),
             )
-            .order_by(bucket.c.expires_at, bucket.c.bucket_id)
+            .order_by(bucket.c.due_at, bucket.c.bucket_id)
             .limit(limit)
         )
         rows: Sequence[Any] = (await connection.execute(query)).all()

@@ -8,11 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import engine.api  # noqa: F401 - hangs every table on the metadata
-from engine.storage.database import driver_url, migrate
+from engine.storage.database import MIGRATIONS, driver_url, migrate
 from engine.storage.schema import APPLICATION_ROLE, metadata
 from settings import SettingsError
 
@@ -20,6 +22,14 @@ from settings import SettingsError
 def _is_model(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
     strange = name is not None and ("_p20" in name or name.endswith("_rest") or name == "alembic_version")
     return not (kind == "table" and strange)
+
+
+def _back_to(owner_url: str, version: str) -> None:
+    """As an installation stands that was made before."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = driver_url(owner_url)
+    command.downgrade(config, version)
 
 
 def test_a_database_that_cannot_hold_every_language_is_refused_by_name(empty_database_url: str) -> None:
@@ -82,6 +92,20 @@ def test_the_application_cannot_rewrite_history(database_url: str, table: str, s
             application.execute(statement.format(table, column, column))
 
 
+def test_a_change_of_what_a_bucket_holds_writes_no_index_anew(owner: psycopg.Connection[Any]) -> None:
+    owner.execute("SET session_replication_role = replica")
+    owner.execute(
+        "INSERT INTO bucket (shard, account_id, bucket_id, unit, product, initial, amount, priority, starts_at,"
+        " expires_at) VALUES (0, gen_random_uuid(), gen_random_uuid(), 'octets', 'data', 9, 9, 1, now(), now() + interval '1 day')"
+    )
+    with owner.transaction():
+        owner.execute("UPDATE bucket SET amount = amount - 1, reserved = 1")
+        heap_only = owner.execute(
+            "SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'bucket'"
+        ).fetchone()
+    assert heap_only == (1,)
+
+
 def test_next_months_partitions_are_made_by_the_application(database_url: str) -> None:
     with psycopg.connect(database_url, options=f"-c role={APPLICATION_ROLE}", autocommit=True) as application:
         assert application.execute("SELECT ensure_partitions(3)").fetchone() == (0,)
@@ -111,9 +135,8 @@ def test_an_owner_that_is_no_superuser_may_migrate_and_take_the_role(
 def test_a_queue_that_nobody_takes_from_any_more_is_ended_with_what_waits_in_it(empty_database_url: str) -> None:
     migrate(empty_database_url)
     ours, others = uuid.uuid4(), uuid.uuid4()
+    _back_to(empty_database_url, "0019")
     with psycopg.connect(empty_database_url, autocommit=True) as owner:
-        # As an installation stands that was made before.
-        owner.execute("UPDATE alembic_version SET version_num = '0019'")
         for queue, callback in ((ours, "internal:nchf-reauthorization"), (others, "https://billing.example")):
             owner.execute(
                 "INSERT INTO subscription (subscription_id, callback, query, topics, key_id, sealed_secret, made_by,"
