@@ -96,7 +96,8 @@ def test_a_change_of_what_a_bucket_holds_writes_no_index_anew(owner: psycopg.Con
     owner.execute("SET session_replication_role = replica")
     owner.execute(
         "INSERT INTO bucket (shard, account_id, bucket_id, unit, product, initial, amount, priority, starts_at,"
-        " expires_at) VALUES (0, gen_random_uuid(), gen_random_uuid(), 'octets', 'data', 9, 9, 1, now(), now() + interval '1 day')"
+        " expires_at) VALUES (0, gen_random_uuid(), gen_random_uuid(), 'octets', 'data', 9, 9, 1, now(),"
+        " now() + interval '1 day')"
     )
     with owner.transaction():
         owner.execute("UPDATE bucket SET amount = amount - 1, reserved = 1")
