@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -75,4 +75,5 @@ async def booked_at(house: House, payment: Payment, at: datetime) -> None:
 
 def noon(house: House, days_ago: int = 1) -> datetime:
     """Local noon of a day that is over."""
-    return datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
+    day = today(house) - timedelta(days=days_ago)
+    return datetime.combine(day, time(12), ZoneInfo(house.engine.operator.timezone)).astimezone(UTC)

@@ -45,8 +45,7 @@ async def test_what_was_booked_close_to_the_end_of_a_statement_may_be_on_the_nex
     await reconciled(house, of(stated))
     assert await kinds(house) == [("timing", "not_stated")]
     assert (await square(house)) == [(5_000, 10_000, 0, -5_000)]
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    run = await reconciled(house, of(late), first=(tomorrow).date())
+    run = await reconciled(house, of(late), first=today(house) + timedelta(days=1))
     assert (run.found, await kinds(house)) == (0, [])
     assert await square(house) == [(5_000, 5_000, 0, 0), (5_000, 5_000, 0, 0)]
 
